@@ -1,0 +1,4 @@
+//! Ironlist collects IP threat intelligence, keeps one deduplicated blacklist in which every entry
+//! can be explained, and publishes it to firewalls and programs.
+
+pub mod addr;

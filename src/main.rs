@@ -1,0 +1,3 @@
+//! The program: nothing but the door to `ironlist::cli`.
+
+fn main() {}
