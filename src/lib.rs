@@ -2,3 +2,8 @@
 //! can be explained, and publishes it to firewalls and programs.
 
 pub mod addr;
+pub mod codec;
+pub mod disk;
+pub mod journal;
+pub mod model;
+pub mod store;

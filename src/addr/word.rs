@@ -31,11 +31,15 @@ pub trait Word: Copy + Ord + Hash + Debug + Default + Send + Sync + 'static {
     fn span_to(self, last: Self) -> u128;
     /// The address in the standard library's form.
     fn ip(self) -> IpAddr;
+    /// The number, widened.
+    fn widen(self) -> u128;
+    /// The number from its widened form, whose higher bits are dropped.
+    fn narrow(wide: u128) -> Self;
 }
 
 macro_rules! word {
     ($int:ty, $ip:ty) => {
-        // `as u8` below narrows bit counts of at most 128; `as u128` widens.
+        // `as u8` below narrows bit counts of at most 128; `as u128` widens; `narrow` says what it drops.
         #[allow(clippy::cast_lossless, reason = "one body for both widths")]
         impl Word for $int {
             const BITS: u8 = <$int>::BITS as u8;
@@ -73,6 +77,14 @@ macro_rules! word {
             #[inline]
             fn ip(self) -> IpAddr {
                 <$ip>::from_bits(self).into()
+            }
+            #[inline]
+            fn widen(self) -> u128 {
+                self as u128
+            }
+            #[inline]
+            fn narrow(wide: u128) -> Self {
+                wide as Self
             }
         }
     };
