@@ -27,6 +27,8 @@ pub trait Word: Copy + Ord + Hash + Debug + Default + Send + Sync + 'static {
     /// How many low bits are zero: 0 to [`Word::BITS`]. A prefix may begin at `self` if its
     /// length is at least [`Word::BITS`] minus this.
     fn zero_bits(self) -> u8;
+    /// The eight bits that begin `shift` bits above the lowest, for sorting by digits.
+    fn digit(self, shift: u8) -> usize;
     /// How many addresses lie from `self` to `last`, both included, at most `u128::MAX`.
     fn span_to(self, last: Self) -> u128;
     /// The address in the standard library's form.
@@ -69,6 +71,10 @@ macro_rules! word {
             #[inline]
             fn zero_bits(self) -> u8 {
                 self.trailing_zeros() as u8
+            }
+            #[inline]
+            fn digit(self, shift: u8) -> usize {
+                usize::from((self >> shift) as u8)
             }
             #[inline]
             fn span_to(self, last: Self) -> u128 {
