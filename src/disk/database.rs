@@ -1,7 +1,7 @@
 //! A redb file, opened the careful way and opened again after an I/O error.
 
 use super::{DiskError, Medium};
-use redb::{BackendIoError, Builder, Database, DatabaseError, Durability, StorageBackend, StorageError};
+use redb::{Builder, Database, DatabaseError, Durability, StorageBackend, StorageError};
 use redb::{ReadTransaction, ReadableDatabase, WriteTransaction};
 use std::io;
 use std::sync::{Arc, RwLock};
@@ -146,22 +146,22 @@ fn commit<T>(
 struct Boxed(Box<dyn StorageBackend>);
 
 impl StorageBackend for Boxed {
-    fn len(&self) -> Result<u64, BackendIoError> {
+    fn len(&self) -> Result<u64, io::Error> {
         self.0.len()
     }
-    fn read(&self, offset: u64, out: &mut [u8]) -> Result<(), BackendIoError> {
+    fn read(&self, offset: u64, out: &mut [u8]) -> Result<(), io::Error> {
         self.0.read(offset, out)
     }
-    fn set_len(&self, len: u64) -> Result<(), BackendIoError> {
+    fn set_len(&self, len: u64) -> Result<(), io::Error> {
         self.0.set_len(len)
     }
-    fn sync_data(&self) -> Result<(), BackendIoError> {
+    fn sync_data(&self) -> Result<(), io::Error> {
         self.0.sync_data()
     }
-    fn write(&self, offset: u64, data: &[u8]) -> Result<(), BackendIoError> {
+    fn write(&self, offset: u64, data: &[u8]) -> Result<(), io::Error> {
         self.0.write(offset, data)
     }
-    fn close(&self) -> Result<(), BackendIoError> {
+    fn close(&self) -> Result<(), io::Error> {
         self.0.close()
     }
 }

@@ -63,7 +63,8 @@ pub(super) fn digest_at(folder: &Path, generation: u64) -> Result<Digest, DiskEr
     let mut reader = Scan::open(segment)?;
     let mut digest = reader.start;
     for _ in segment.first..=generation {
-        digest = digest_of(&reader.name, &reader.next()?)?;
+        let sealed = reader.next()?;
+        digest = digest_of(&reader.name, &sealed)?;
     }
     Ok(digest)
 }

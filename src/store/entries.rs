@@ -120,11 +120,14 @@ impl<W: Word> Group<W> {
     /// The range at hand, after passing over those up to `after`.
     fn next_range(&mut self, after: Option<Range<W>>) -> Result<Option<Range<W>>, redb::Error> {
         loop {
-            match self.block.rows().get(self.row) {
-                Some(row) if after.is_none_or(|after| row.range > after) => return Ok(Some(row.range)),
-                Some(_) => self.row += 1,
-                None if !self.load()? => return Ok(None),
-                None => {}
+            let rows = &self.block.rows()[self.row..];
+            let passed = after.map_or(0, |after| rows.partition_point(|row| row.range <= after));
+            self.row += passed;
+            if let Some(row) = rows.get(passed) {
+                return Ok(Some(row.range));
+            }
+            if !self.load()? {
+                return Ok(None);
             }
         }
     }

@@ -18,7 +18,7 @@ pub use scan::{Found, Lookup};
 
 use crate::disk::{DiskError, Medium, RedbFile};
 use crate::model::{Op, Record, SourceId};
-use redb::{ReadTransaction, ReadableDatabase as _, TableDefinition, WriteTransaction};
+use redb::{ReadTransaction, ReadableTable as _, TableDefinition, WriteTransaction};
 
 const FILE: &str = "ironlist.redb";
 /// Enough for the inner pages of ten million listings; blocks are read once and used once.
@@ -67,9 +67,11 @@ impl Projection {
     pub fn apply(&self, records: &[Record], zone: chrono_tz::Tz) -> Result<(), DiskError> {
         self.file.write(false, |transaction| {
             let mut seen = transaction.open_table(META)?.get("generation")?.map_or(0, |v| v.value());
-            for record in records.iter().filter(|record| record.generation > seen) {
-                apply(transaction, record, zone)?;
-                seen = record.generation;
+            for record in records {
+                if record.generation > seen {
+                    apply(transaction, record, zone)?;
+                    seen = record.generation;
+                }
             }
             transaction.open_table(META)?.insert("generation", seen)?;
             Ok(())
