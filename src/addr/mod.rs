@@ -7,6 +7,7 @@
 //! IPv4-mapped IPv6 address is IPv4 from then on, host bits are cleared, and nothing asks again.
 
 mod range;
+pub mod table;
 mod word;
 
 pub use range::{IpRange, Range};
