@@ -4,6 +4,7 @@
 pub mod addr;
 pub mod codec;
 pub mod disk;
+pub mod engine;
 pub mod journal;
 pub mod model;
 pub mod store;

@@ -13,6 +13,7 @@ mod parse;
 mod range;
 mod set;
 mod sort;
+mod table;
 mod word;
 
 pub use cover::Prefixes;
@@ -21,4 +22,5 @@ pub use format::{write_address, write_ip_range, write_prefix, write_range, write
 pub use parse::{leading_v4, parse_address, parse_between, parse_range, parse_v4, parse_v4_range};
 pub use range::{IpRange, Range};
 pub use set::RangeSet;
+pub use table::{Class, Run, Table, Table4, Table6};
 pub use word::Word;
