@@ -3,6 +3,7 @@
 
 pub mod addr;
 pub mod codec;
+pub mod collect;
 pub mod disk;
 pub mod journal;
 pub mod model;

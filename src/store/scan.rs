@@ -188,7 +188,9 @@ impl<W: SourceRanges> Lookup<W> {
     pub fn find(&mut self, range: Range<W>) -> Result<Option<&Detail>, redb::Error> {
         let level = range.level();
         let holds = |span: &Span<W>| {
-            span.level == level && span.from <= range.first() && span.end.is_none_or(|end| range.first() < end)
+            span.level == level
+                && span.from <= range.first()
+                && span.end.is_none_or(|end| range.first() < end)
         };
         if !self.current.as_ref().is_some_and(holds) {
             self.current = Some(self.span(level, range.first())?);
