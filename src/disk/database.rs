@@ -62,8 +62,21 @@ impl RedbFile {
         durable: bool,
         write: impl FnOnce(&WriteTransaction) -> Result<T, redb::Error>,
     ) -> Result<T, DiskError> {
+        self.attempt(durable, |transaction| write(transaction).map(Ok::<T, DiskError>))
+    }
+
+    /// The same, for a `write` that may also give up for reasons of its own: what it answers as
+    /// `Ok(Err(reason))` is the answer then, and nothing is changed.
+    ///
+    /// # Errors
+    /// As [`RedbFile::write`], or the reason.
+    pub fn attempt<T, E: From<DiskError>>(
+        &self,
+        durable: bool,
+        write: impl FnOnce(&WriteTransaction) -> Result<Result<T, E>, redb::Error>,
+    ) -> Result<T, E> {
         let database = self.handle()?;
-        commit(&database, durable, write).map_err(|error| self.sort(error))
+        commit(&database, durable, write).map_err(|error| self.sort(error))?
     }
 
     /// Closes the file; the next use opens it again, checks included.
@@ -124,11 +137,11 @@ impl RedbFile {
     }
 }
 
-fn commit<T>(
+fn commit<T, E>(
     database: &Database,
     durable: bool,
-    write: impl FnOnce(&WriteTransaction) -> Result<T, redb::Error>,
-) -> Result<T, redb::Error> {
+    write: impl FnOnce(&WriteTransaction) -> Result<Result<T, E>, redb::Error>,
+) -> Result<Result<T, E>, redb::Error> {
     let mut transaction = database.begin_write()?;
     if durable {
         // What is stored comes from strangers: without the second phase a crafted value could
@@ -140,7 +153,11 @@ fn commit<T>(
         transaction.set_durability(Durability::None)?;
     }
     let result = write(&transaction)?;
-    transaction.commit()?;
+    if result.is_ok() {
+        transaction.commit()?;
+    } else {
+        transaction.abort()?;
+    }
     Ok(result)
 }
 

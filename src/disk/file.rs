@@ -15,16 +15,17 @@ pub struct Footed {
     pub digest: Digest,
 }
 
-/// Writes `bytes` and their SHA-256 as the file `path`, replacing it in one step.
+/// Writes `parts`, one after the other, and their SHA-256 as the file `path`, replacing it in one
+/// step.
 ///
 /// A reader, or a machine that comes back after a power cut, sees the old file or the new one.
 ///
 /// # Errors
 /// [`DiskError::Full`] or [`DiskError::Io`]; the old file is as it was.
-pub fn write_footed(path: &Path, bytes: &[u8]) -> Result<Digest, DiskError> {
-    let sum = digest(&[bytes]);
+pub fn write_footed(path: &Path, parts: &[&[u8]]) -> Result<Digest, DiskError> {
+    let sum = digest(parts);
     replace(path, 0o640, |file| {
-        file.write_all(bytes)?;
+        parts.iter().try_for_each(|part| file.write_all(part))?;
         file.write_all(&sum)
     })?;
     Ok(sum)
@@ -87,8 +88,8 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("file");
         assert!(read_footed(&path).unwrap().is_none());
-        write_footed(&path, b"first").unwrap();
-        write_footed(&path, b"second").unwrap();
+        write_footed(&path, &[b"fir", b"st"]).unwrap();
+        write_footed(&path, &[b"second"]).unwrap();
         assert_eq!(read_footed(&path).unwrap().unwrap().bytes, b"second");
         let mut raw = fs::read(&path).unwrap();
         raw[2] ^= 1;

@@ -28,11 +28,6 @@ pub(super) fn key<W: Word>(source: SourceId, level: u8, first: W) -> Key {
     key
 }
 
-/// The part of a key that a source, family and level share.
-pub(super) fn group(key: &[u8]) -> &[u8] {
-    &key[..4]
-}
-
 /// The first address from a key.
 pub(super) fn first<W: Word>(key: &[u8]) -> W {
     let wide = key.get(4..20).and_then(|b| b.try_into().ok()).map_or(0, u128::from_be_bytes);

@@ -14,7 +14,7 @@ mod scan;
 
 pub use activity::{Activity, Dimension, Tally, Unit};
 pub use entries::Entry;
-pub use scan::{Found, Lookup};
+pub use scan::{Found, Lookup, Tables};
 
 use crate::disk::{DiskError, Medium, RedbFile};
 use crate::model::{Op, Record, SourceId};
@@ -58,24 +58,17 @@ impl Projection {
         self.file.read(generation)
     }
 
-    /// Takes in records that follow the last one seen, all or none; records seen before are
-    /// passed over. Readers see them at once; a crash may take them back until
-    /// [`Projection::persist`].
+    /// Runs `change` in one transaction, which readers see at once and a crash may take back until
+    /// [`Projection::persist`]. What `change` answers as `Ok(Err(reason))` is the answer, and then
+    /// nothing is changed.
     ///
     /// # Errors
-    /// A fault of the disk; nothing is changed then.
-    pub fn apply(&self, records: &[Record], zone: chrono_tz::Tz) -> Result<(), DiskError> {
-        self.file.write(false, |transaction| {
-            let mut seen = transaction.open_table(META)?.get("generation")?.map_or(0, |v| v.value());
-            for record in records {
-                if record.generation > seen {
-                    apply(transaction, record, zone)?;
-                    seen = record.generation;
-                }
-            }
-            transaction.open_table(META)?.insert("generation", seen)?;
-            Ok(())
-        })
+    /// A fault of the disk, or the reason; nothing is changed then.
+    pub fn update<T, E: From<DiskError>>(
+        &self,
+        change: impl FnOnce(&Update) -> Result<Result<T, E>, redb::Error>,
+    ) -> Result<T, E> {
+        self.file.attempt(false, |transaction| change(&Update(transaction)))
     }
 
     /// Makes all that was taken in durable.
@@ -122,9 +115,33 @@ impl Projection {
     }
 }
 
-/// One consistent view of the projection.
+/// One consistent view of the projection: of what is committed, or of a transaction that goes on.
 #[derive(Debug)]
-pub struct View<'a>(&'a ReadTransaction);
+pub struct View<'a, T = ReadTransaction>(&'a T);
+
+/// A transaction that takes in records.
+pub struct Update<'a>(&'a WriteTransaction);
+
+impl Update<'_> {
+    /// What the records so far add up to, those of this transaction included.
+    pub fn view(&self) -> View<'_, WriteTransaction> {
+        View(self.0)
+    }
+
+    /// Takes in the record that follows the last one; one that was seen before is passed over.
+    /// Days are those of `zone`.
+    ///
+    /// # Errors
+    /// A fault of the disk.
+    pub fn apply(&self, record: &Record, zone: chrono_tz::Tz) -> Result<(), redb::Error> {
+        let seen = self.0.open_table(META)?.get("generation")?.map_or(0, |v| v.value());
+        if record.generation > seen {
+            apply(self.0, record, zone)?;
+            self.0.open_table(META)?.insert("generation", record.generation)?;
+        }
+        Ok(())
+    }
+}
 
 fn generation(transaction: &ReadTransaction) -> Result<u64, redb::Error> {
     Ok(transaction.open_table(META)?.get("generation")?.map_or(0, |v| v.value()))

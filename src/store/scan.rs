@@ -5,7 +5,7 @@ use super::block::{self, Block};
 use super::listings::{DUE, LISTINGS};
 use crate::addr::{IpRange, Range, Word};
 use crate::model::{Detail, SourceId, SourceRanges, Time};
-use redb::{ReadOnlyTable, ReadableTable};
+use redb::{ReadOnlyTable, ReadTransaction, ReadableTable, Table, WriteTransaction};
 use std::net::IpAddr;
 
 /// A listing that was found.
@@ -19,7 +19,52 @@ pub struct Found {
     pub detail: Detail,
 }
 
-impl View<'_> {
+/// The tables of listings in either kind of transaction: a batch must see what the batches before
+/// it in the same transaction did.
+pub trait Tables {
+    /// The table of blocks.
+    type Listings<'a>: ReadableTable<&'static [u8], &'static [u8]>
+    where
+        Self: 'a;
+    /// The table of blocks by first expiry.
+    type Due<'a>: ReadableTable<(i64, &'static [u8]), ()>
+    where
+        Self: 'a;
+    /// Opens the blocks.
+    ///
+    /// # Errors
+    /// A fault of the disk.
+    fn listings(&self) -> Result<Self::Listings<'_>, redb::Error>;
+    /// Opens the expiries.
+    ///
+    /// # Errors
+    /// A fault of the disk.
+    fn due(&self) -> Result<Self::Due<'_>, redb::Error>;
+}
+
+impl Tables for ReadTransaction {
+    type Listings<'a> = ReadOnlyTable<&'static [u8], &'static [u8]>;
+    type Due<'a> = ReadOnlyTable<(i64, &'static [u8]), ()>;
+    fn listings(&self) -> Result<Self::Listings<'_>, redb::Error> {
+        Ok(self.open_table(LISTINGS)?)
+    }
+    fn due(&self) -> Result<Self::Due<'_>, redb::Error> {
+        Ok(self.open_table(DUE)?)
+    }
+}
+
+impl Tables for WriteTransaction {
+    type Listings<'a> = Table<'a, &'static [u8], &'static [u8]>;
+    type Due<'a> = Table<'a, (i64, &'static [u8]), ()>;
+    fn listings(&self) -> Result<Self::Listings<'_>, redb::Error> {
+        Ok(self.open_table(LISTINGS)?)
+    }
+    fn due(&self) -> Result<Self::Due<'_>, redb::Error> {
+        Ok(self.open_table(DUE)?)
+    }
+}
+
+impl<T: Tables> View<'_, T> {
     /// The listings of `source` that cover `address`: one seek for each level the source uses.
     ///
     /// # Errors
@@ -32,7 +77,7 @@ impl View<'_> {
     }
 
     fn covering_in<W: Word>(&self, source: SourceId, address: W) -> Result<Vec<Found>, redb::Error> {
-        let table = self.0.open_table(LISTINGS)?;
+        let table = self.0.listings()?;
         let mut found = Vec::new();
         for level in levels::<W>(&table, source)? {
             // Only ranges of this level inside the address's prefix of this length can cover it.
@@ -78,7 +123,7 @@ impl View<'_> {
         source: SourceId,
         mut each: impl FnMut(Range<W>, &Detail) -> Result<(), redb::Error>,
     ) -> Result<(), redb::Error> {
-        let table = self.0.open_table(LISTINGS)?;
+        let table = self.0.listings()?;
         let (low, high) = (block::key(source, 0, W::MIN), block::key(source, W::BITS, W::MAX));
         for item in table.range::<&[u8]>(&low[..]..=&high[..])? {
             let (key, bytes) = item?;
@@ -90,12 +135,34 @@ impl View<'_> {
         Ok(())
     }
 
+    /// The ranges that `source` lists inside `range`.
+    ///
+    /// # Errors
+    /// A fault of the disk.
+    pub fn within<W: Word>(&self, source: SourceId, range: Range<W>) -> Result<Vec<Range<W>>, redb::Error> {
+        let table = self.0.listings()?;
+        let mut found = Vec::new();
+        for level in levels::<W>(&table, source)?.into_iter().filter(|level| *level >= range.level()) {
+            let low_key = block::key(source, level, W::MIN);
+            let high_key = block::key(source, level, range.last());
+            for item in table.range::<&[u8]>(&low_key[..]..=&high_key[..])?.rev() {
+                let (key, bytes) = item?;
+                let block = Block::<W>::unpack(key.value(), bytes.value())?;
+                found.extend(block.rows().iter().map(|row| row.range).filter(|inner| range.covers(*inner)));
+                if block::first::<W>(key.value()) < range.first() {
+                    break;
+                }
+            }
+        }
+        Ok(found)
+    }
+
     /// Finds listings of `source` one by one; quick when they are asked for in the order of rows.
     ///
     /// # Errors
     /// A fault of the disk.
-    pub fn lookup<W: SourceRanges>(&self, source: SourceId) -> Result<Lookup<W>, redb::Error> {
-        Ok(Lookup { table: self.0.open_table(LISTINGS)?, source, current: None })
+    pub fn lookup<W: SourceRanges>(&self, source: SourceId) -> Result<Lookup<T::Listings<'_>, W>, redb::Error> {
+        Ok(Lookup { table: self.0.listings()?, source, current: None })
     }
 
     /// Listings whose time has come at `now`.
@@ -103,9 +170,9 @@ impl View<'_> {
     /// # Errors
     /// A fault of the disk.
     pub fn due(&self, now: Time) -> Result<Vec<Found>, redb::Error> {
-        let table = self.0.open_table(LISTINGS)?;
+        let table = self.0.listings()?;
         let mut found = Vec::new();
-        for item in self.0.open_table(DUE)?.range(..=(now.unix(), &[0xff; 20][..]))? {
+        for item in self.0.due()?.range(..=(now.unix(), &[0xff; 20][..]))? {
             let (key, _) = item?;
             let key = key.value().1;
             let Some(bytes) = table.get(key)? else {
@@ -125,7 +192,7 @@ impl View<'_> {
     /// # Errors
     /// A fault of the disk.
     pub fn next_due(&self) -> Result<Option<Time>, redb::Error> {
-        let table = self.0.open_table(DUE)?;
+        let table = self.0.due()?;
         Ok(table.first()?.map(|(key, _)| Time::from_unix(key.value().0)))
     }
 }
@@ -145,7 +212,7 @@ fn expired<W: Word>(key: &[u8], bytes: &[u8], now: Time, found: &mut Vec<Found>)
 
 /// The levels at which a source has listings, ascending: one seek each.
 pub(super) fn levels<W: Word>(
-    table: &ReadOnlyTable<&'static [u8], &'static [u8]>,
+    table: &impl ReadableTable<&'static [u8], &'static [u8]>,
     source: SourceId,
 ) -> Result<Vec<u8>, redb::Error> {
     let end = block::key(source, W::BITS, W::MAX);
@@ -164,8 +231,8 @@ pub(super) fn levels<W: Word>(
 
 /// Finds single listings, keeping the block at hand.
 #[derive(Debug)]
-pub struct Lookup<W> {
-    table: ReadOnlyTable<&'static [u8], &'static [u8]>,
+pub struct Lookup<T, W> {
+    table: T,
     source: SourceId,
     current: Option<Span<W>>,
 }
@@ -180,7 +247,7 @@ struct Span<W> {
     block: Option<Block<W>>,
 }
 
-impl<W: SourceRanges> Lookup<W> {
+impl<T: ReadableTable<&'static [u8], &'static [u8]>, W: SourceRanges> Lookup<T, W> {
     /// What the source says of exactly `range`.
     ///
     /// # Errors
