@@ -161,7 +161,10 @@ impl<T: Tables> View<'_, T> {
     ///
     /// # Errors
     /// A fault of the disk.
-    pub fn lookup<W: SourceRanges>(&self, source: SourceId) -> Result<Lookup<T::Listings<'_>, W>, redb::Error> {
+    pub fn lookup<W: SourceRanges>(
+        &self,
+        source: SourceId,
+    ) -> Result<Lookup<T::Listings<'_>, W>, redb::Error> {
         Ok(Lookup { table: self.0.listings()?, source, current: None })
     }
 

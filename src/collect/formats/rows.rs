@@ -147,10 +147,33 @@ impl<'s, S: Sink> Tally<'s, S> {
         self.rows + self.rejected == 0
     }
 
+    /// What was counted; the sink is free again.
+    pub(super) fn count(self) -> Count {
+        Count { rows: self.rows, rejected: self.rejected, examples: self.examples }
+    }
+}
+
+/// How much of a file could be read.
+#[derive(Default)]
+pub(super) struct Count {
+    rows: u64,
+    rejected: u64,
+    examples: Vec<Example>,
+}
+
+impl Count {
+    /// Takes in the count of the file's next part.
+    pub(super) fn add(&mut self, next: Self) {
+        self.rows += next.rows;
+        self.rejected += next.rejected;
+        self.examples.extend(next.examples);
+        self.examples.truncate(EXAMPLES);
+    }
+
     /// The counts, or the refusal of a file most of which is wrong: it is not the list it is
     /// taken for, and the few lines that look right are there by chance.
     pub(super) fn finish(self, format: Format) -> Result<Summary, ReadError> {
-        let Self { rows, rejected, examples, .. } = self;
+        let Self { rows, rejected, examples } = self;
         if rejected >= ENOUGH_TO_JUDGE && rejected > rows {
             return Err(ReadError::MostlyBad { rows, rejected, examples });
         }
