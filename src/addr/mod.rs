@@ -19,7 +19,9 @@ mod word;
 pub use cover::Prefixes;
 pub use fault::Fault;
 pub use format::{write_address, write_ip_range, write_prefix, write_range, write_span};
-pub use parse::{leading_v4, parse_address, parse_between, parse_range, parse_v4, parse_v4_range};
+pub use parse::{
+    leading_v4, leading_v4_range, parse_address, parse_between, parse_range, parse_v4, parse_v4_range,
+};
 pub use range::{IpRange, Range};
 pub use set::RangeSet;
 pub use table::{Class, Run, Table, Table4, Table6};

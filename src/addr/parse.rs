@@ -36,11 +36,21 @@ pub fn parse_range(text: &[u8]) -> Result<IpRange, Fault> {
 /// `None` says only that [`parse_range`] has to look.
 #[inline]
 pub fn parse_v4_range(text: &[u8]) -> Option<Range<u32>> {
+    leading_v4_range(text).filter(|(_, used)| *used == text.len()).map(|(range, _)| range)
+}
+
+/// The `a` or `a/len` of IPv4 that `text` begins with, and how many bytes it takes.
+///
+/// Whether what follows may follow is for the caller to say.
+#[inline]
+pub fn leading_v4_range(text: &[u8]) -> Option<(Range<u32>, usize)> {
     let (address, used) = leading_v4(text)?;
     match text.get(used..)? {
-        [] => Some(Range::single(address)),
-        [b'/', len @ ..] => v4_len(len).map(|len| Range::prefix(address, len)),
-        _ => None,
+        [b'/', len @ ..] => {
+            let (len, digits) = leading_v4_len(len)?;
+            Some((Range::prefix(address, len), used + 1 + digits))
+        }
+        _ => Some((Range::single(address), used)),
     }
 }
 
@@ -117,15 +127,13 @@ fn not_digits(digits: u128) -> u32 {
     gather(digits as u64) | gather((digits >> 64) as u64) << 8 | 0xffff_0000
 }
 
-/// A prefix length of IPv4 from 1 to 32.
+/// A prefix length of IPv4 from 1 to 32, and its digits.
 #[inline]
-fn v4_len(text: &[u8]) -> Option<u8> {
-    let len = match *text {
-        [ones @ b'1'..=b'9'] => ones - b'0',
-        [tens @ b'1'..=b'3', ones @ b'0'..=b'9'] => (tens - b'0') * 10 + (ones - b'0'),
-        _ => return None,
-    };
-    (len <= 32).then_some(len)
+fn leading_v4_len(text: &[u8]) -> Option<(u8, usize)> {
+    let digit = |at: usize| text.get(at).map(|b| b.wrapping_sub(b'0')).filter(|digit| *digit < 10);
+    let first = digit(0).filter(|digit| *digit > 0)?;
+    let (len, used) = digit(1).map_or((first, 1), |second| (first * 10 + second, 2));
+    (len <= 32 && digit(used).is_none()).then_some((len, used))
 }
 
 /// `text` without the blanks around it, if it can be a value at all.

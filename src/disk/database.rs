@@ -43,7 +43,10 @@ impl RedbFile {
     ///
     /// # Errors
     /// What opening or `read` fails with.
-    pub fn read<T>(&self, read: impl FnOnce(&ReadTransaction) -> Result<T, redb::Error>) -> Result<T, DiskError> {
+    pub fn read<T>(
+        &self,
+        read: impl FnOnce(&ReadTransaction) -> Result<T, redb::Error>,
+    ) -> Result<T, DiskError> {
         let database = self.handle()?;
         let result = database.begin_read().map_err(redb::Error::from).and_then(|view| read(&view));
         result.map_err(|error| self.sort(error))

@@ -21,7 +21,9 @@ pub enum DiskError {
         why: String,
     },
     /// The file was made by a version that this one cannot read.
-    #[error("{what} was written by another version of ironlist ({version}); export it there and import it here")]
+    #[error(
+        "{what} was written by another version of ironlist ({version}); export it there and import it here"
+    )]
     Version {
         /// Which file.
         what: String,

@@ -43,7 +43,8 @@ pub fn read_footed(path: &Path) -> Result<Option<Footed>, DiskError> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(DiskError::io(name, error)),
     };
-    let foot = bytes.len().checked_sub(32).ok_or_else(|| DiskError::damaged(name.clone(), "it is too short"))?;
+    let foot =
+        bytes.len().checked_sub(32).ok_or_else(|| DiskError::damaged(name.clone(), "it is too short"))?;
     let told: Digest = bytes.split_off(foot).try_into().unwrap_or_default();
     let digest = digest(&[&bytes]);
     if told == digest {

@@ -297,7 +297,10 @@ fn open(file: &str, head: &mut (u64, Digest), sealed: &[u8]) -> Result<Record, D
     let told = segment::digest_of(file, sealed)?;
     let body = &sealed[told.len()..];
     if digest(&[&head.1, body]) != told {
-        return Err(DiskError::damaged(file, format!("the record after generation {} breaks the chain", head.0)));
+        return Err(DiskError::damaged(
+            file,
+            format!("the record after generation {} breaks the chain", head.0),
+        ));
     }
     let record = record::decode(body).map_err(|e| DiskError::damaged(file, e))?;
     if record.generation != head.0 + 1 {

@@ -4,8 +4,8 @@
 use crate::codec::{Damaged, Reader, Writer, get_rows, put_rows};
 use crate::disk::Digest;
 use crate::model::{Cause, Difference, Op, Receipt, Record, SourceId, Time};
-use serde::de::DeserializeOwned;
 use serde::Serialize;
+use serde::de::DeserializeOwned;
 use std::io::{self, Read};
 use uuid::Uuid;
 
@@ -119,7 +119,13 @@ pub(super) fn receipt_bytes(receipt: &Receipt) -> Vec<u8> {
 pub(super) fn receipt_from(bytes: &[u8]) -> Option<Receipt> {
     let mut reader = Reader::new(bytes);
     let mut next = || reader.number().ok();
-    Some(Receipt { generation: next()?, added: next()?, changed: next()?, removed: next()?, unchanged: next()? })
+    Some(Receipt {
+        generation: next()?,
+        added: next()?,
+        changed: next()?,
+        removed: next()?,
+        unchanged: next()?,
+    })
 }
 
 /// The journal's head as bytes.

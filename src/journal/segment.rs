@@ -59,7 +59,8 @@ pub(super) fn digest_at(folder: &Path, generation: u64) -> Result<Digest, DiskEr
     let name = folder.display().to_string();
     let missing = || DiskError::damaged(name, format!("generation {generation} is missing"));
     let segments = list(folder)?;
-    let segment = segments.iter().find(|s| s.first <= generation && generation <= s.last).ok_or_else(missing)?;
+    let segment =
+        segments.iter().find(|s| s.first <= generation && generation <= s.last).ok_or_else(missing)?;
     let mut reader = Scan::open(segment)?;
     let mut digest = reader.start;
     for _ in segment.first..=generation {
@@ -99,7 +100,8 @@ impl Scan {
 
     fn take(&mut self, len: u64) -> Result<Vec<u8>, DiskError> {
         // A damaged length must not ask for more memory than the file has bytes.
-        self.left = self.left.checked_sub(len).ok_or_else(|| DiskError::damaged(&self.name, "it ends early"))?;
+        self.left =
+            self.left.checked_sub(len).ok_or_else(|| DiskError::damaged(&self.name, "it ends early"))?;
         let mut bytes = vec![0; len as usize];
         self.reader.read_exact(&mut bytes).map_err(|e| DiskError::io(self.name.clone(), e))?;
         Ok(bytes)

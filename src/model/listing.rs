@@ -129,7 +129,14 @@ impl Detail {
             upstream_id,
         } = self;
         (severity, country, confidence, detected, listed, expires)
-            == (&other.severity, &other.country, &other.confidence, &other.detected, &other.listed, &other.expires)
+            == (
+                &other.severity,
+                &other.country,
+                &other.confidence,
+                &other.detected,
+                &other.listed,
+                &other.expires,
+            )
             && (reason, threat, upstream_id) == (&other.reason, &other.threat, &other.upstream_id)
     }
 }

@@ -22,7 +22,9 @@ pub struct SourceName(Arc<str>);
 
 /// The name is not one a source may have.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
-#[error("{0:?} is not a source's name: use 1 to 64 of a-z, 0-9, '.', '_' and '-', beginning with a letter or digit")]
+#[error(
+    "{0:?} is not a source's name: use 1 to 64 of a-z, 0-9, '.', '_' and '-', beginning with a letter or digit"
+)]
 pub struct BadSourceName(String);
 
 impl SourceName {

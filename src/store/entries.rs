@@ -60,7 +60,8 @@ impl View<'_> {
         }
         while let Some(Reverse((range, _))) = heads.peek().copied() {
             let mut entry = Entry { range: range.into(), listings: Vec::new() };
-            while let Some(Reverse((_, number))) = heads.peek().copied().filter(|Reverse((r, _))| *r == range) {
+            while let Some(Reverse((_, number))) = heads.peek().copied().filter(|Reverse((r, _))| *r == range)
+            {
                 heads.pop();
                 entry.listings.push(groups[number].take());
                 heads.extend(groups[number].next_range(None)?.map(|next| Reverse((next, number))));

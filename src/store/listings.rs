@@ -39,7 +39,8 @@ type Edit<'a, W> = (Range<W>, Option<&'a Detail>);
 
 /// Both sides of a difference as one sorted list of edits.
 fn edits<W: SourceRanges>(difference: &Difference) -> Vec<Edit<'_, W>> {
-    let (mut gone, mut new) = (difference.removed.family::<W>().iter().peekable(), difference.added.family::<W>());
+    let (mut gone, mut new) =
+        (difference.removed.family::<W>().iter().peekable(), difference.added.family::<W>());
     let mut merged = Vec::with_capacity(gone.len() + new.len());
     while let Some((row, rest)) = new.split_first() {
         while let Some(old) = gone.next_if(|old| old.key() < row.key()) {

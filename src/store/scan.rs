@@ -161,7 +161,10 @@ impl<T: Tables> View<'_, T> {
     ///
     /// # Errors
     /// A fault of the disk.
-    pub fn lookup<W: SourceRanges>(&self, source: SourceId) -> Result<Lookup<T::Listings<'_>, W>, redb::Error> {
+    pub fn lookup<W: SourceRanges>(
+        &self,
+        source: SourceId,
+    ) -> Result<Lookup<T::Listings<'_>, W>, redb::Error> {
         Ok(Lookup { table: self.0.listings()?, source, current: None })
     }
 
@@ -255,7 +258,9 @@ impl<T: ReadableTable<&'static [u8], &'static [u8]>, W: SourceRanges> Lookup<T, 
     pub fn find(&mut self, range: Range<W>) -> Result<Option<&Detail>, redb::Error> {
         let level = range.level();
         let holds = |span: &Span<W>| {
-            span.level == level && span.from <= range.first() && span.end.is_none_or(|end| range.first() < end)
+            span.level == level
+                && span.from <= range.first()
+                && span.end.is_none_or(|end| range.first() < end)
         };
         if !self.current.as_ref().is_some_and(holds) {
             self.current = Some(self.span(level, range.first())?);
