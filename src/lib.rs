@@ -2,3 +2,4 @@
 //! can be explained, and publishes it to firewalls and programs.
 
 pub mod addr;
+pub mod web;
