@@ -10,3 +10,4 @@ pub mod engine;
 pub mod journal;
 pub mod model;
 pub mod store;
+pub mod web;
