@@ -9,5 +9,6 @@ pub mod disk;
 pub mod engine;
 pub mod journal;
 pub mod model;
+pub mod service;
 pub mod store;
 pub mod web;
