@@ -2,4 +2,5 @@
 //! can be explained, and publishes it to firewalls and programs.
 
 pub mod addr;
+pub mod gateway;
 pub mod web;
