@@ -6,14 +6,14 @@
 //! | --- | --- | --- |
 //! | uniform | the class of all 256 | 0 |
 //! | runs | up to 8 runs: their last bytes, their first bytes, their classes | 1 |
-//! | palette | up to 16 classes, then 256 half bytes that choose among them | 3 |
+//! | quarters | the same for each /26 | 4 |
 //! | flat | 256 classes | 16 |
 //!
 //! Real lists have two or three entries in a /24 they touch, so nearly all are uniform or runs, and
-//! a look-up costs two cache misses. Nine runs pay for the palette's 192 bytes. The flat form is
-//! for hostile data and never larger than what a plain array would be.
+//! a look-up costs two cache misses. Quarters are searched by the same instructions, so that a /24
+//! with more entries costs no mispredicted branch. The flat form is for what remains.
 
-use super::arena::{Arena, Extent, Line, Lines};
+use super::arena::{Arena, Cells, Extent, LINE, Line};
 use super::{Class, Run, overlay::push};
 use crate::addr::Range;
 
@@ -23,12 +23,11 @@ pub(super) struct Word(pub(super) u32);
 
 const UNIFORM: u32 = 0;
 const RUNS: u32 = 1;
-const PALETTE: u32 = 2;
+const QUARTERS: u32 = 2;
 const FLAT: u32 = 3;
 
-/// Runs in a line, and classes in a palette.
+/// Runs in a line.
 const RUNS_MAX: usize = 8;
-const PALETTE_MAX: usize = 16;
 
 /// The high bit of each byte.
 const HIGH: u64 = 0x8080_8080_8080_8080;
@@ -49,7 +48,7 @@ impl Word {
         let len = match self.0 & 3 {
             UNIFORM => return None,
             RUNS => 1,
-            PALETTE => 3,
+            QUARTERS => 4,
             _ => 16,
         };
         Some(Extent { line: self.0 >> 2, len })
@@ -57,56 +56,71 @@ impl Word {
 
     /// The class of the address whose last byte is `low`.
     #[inline]
-    pub(super) fn get(self, low: u8, lines: &Lines) -> Class {
+    pub(super) fn get(self, low: u8, cells: &Cells) -> Class {
         match self.as_uniform() {
             Some(class) => class,
-            None => self.finish(low, self.touch(low, lines), lines),
+            None => self.finish(low, cells.line(self.line_of_runs(low)).u64(0), cells),
         }
+    }
+
+    /// The line that holds the runs around `low`, if this is a word of runs or quarters.
+    #[inline]
+    fn line_of_runs(self, low: u8) -> u32 {
+        // The tags differ in the bit that says whether the quarter counts.
+        let if_quarters = 0_u32.wrapping_sub(self.0 >> 1 & 1);
+        (self.0 >> 2) + (u32::from(low >> 6) & if_quarters)
     }
 
     /// The first load of [`Word::get`], on its own so that many can be under way together. Without
     /// a branch: a uniform word loads line 0, which is always there and near.
     #[inline]
-    pub(super) fn touch(self, low: u8, lines: &Lines) -> u64 {
-        let low = usize::from(low);
-        // By tag: the line after the word's own, and the eight bytes in it.
-        let ahead = [0, 0, 1 + low / 128, low / 16][(self.0 & 3) as usize];
-        let at = [0, 0, low / 16, low / 2][(self.0 & 3) as usize];
-        let line = if self.as_uniform().is_some() { 0 } else { (self.0 >> 2) + ahead as u32 };
-        lines.line(line).u64(at)
+    pub(super) fn touch(self, low: u8, cells: &Cells) -> u64 {
+        let line = if self.as_uniform().is_some() { 0 } else { self.line_of_runs(low) };
+        cells.line(line).u64(0)
     }
 
     /// The rest of [`Word::get`], given what [`Word::touch`] loaded.
     #[inline]
-    pub(super) fn finish(self, low: u8, touched: u64, lines: &Lines) -> Class {
-        let number = self.0 >> 2;
+    pub(super) fn finish(self, low: u8, touched: u64, cells: &Cells) -> Class {
         match self.0 & 3 {
-            UNIFORM => Class(number),
-            RUNS => search(touched, lines.line(number), low),
-            PALETTE => Class(lines.line(number).u32((touched >> (low % 16 * 4)) as usize % 16)),
-            _ => Class((touched >> (low % 2 * 32)) as u32),
+            UNIFORM => Class(self.0 >> 2),
+            FLAT => self.get_flat(low, cells),
+            _ => search(touched, cells.line(self.line_of_runs(low)), low),
         }
     }
 
+    /// [`Word::get`] in the rare form; apart, so that what surrounds the others stays short: how
+    /// many look-ups a processor has under way depends on how few instructions each takes.
+    #[inline(never)]
+    fn get_flat(self, low: u8, cells: &Cells) -> Class {
+        Class(cells.get((self.0 >> 2) * LINE as u32 + u32::from(low)))
+    }
+
     /// Appends the runs of the /24 that begins at `base`.
-    pub(super) fn decode(self, base: u32, lines: &Lines, out: &mut Vec<Run<u32>>) {
+    pub(super) fn decode(self, base: u32, cells: &Cells, out: &mut Vec<Run<u32>>) {
         let number = self.0 >> 2;
         match self.0 & 3 {
             UNIFORM => push(out, Range::prefix(base, 24), Class(number)),
-            RUNS => {
-                let line = lines.line(number);
-                let (lasts, firsts) = (line.u64(0).to_le_bytes(), line.u64(1).to_le_bytes());
-                for (i, (last, first)) in lasts.into_iter().zip(firsts).enumerate() {
-                    if let Some(range) = Range::new(base + u32::from(first), base + u32::from(last)) {
-                        push(out, range, Class(line.u32(4 + i)));
-                    }
-                }
-            }
+            RUNS => decode_line(cells.line(number), base, out),
+            QUARTERS => (number..number + 4).for_each(|line| decode_line(cells.line(line), base, out)),
             _ => {
                 for low in 0..=255 {
-                    push(out, Range::single(base + u32::from(low)), self.get(low, lines));
+                    push(out, Range::single(base + u32::from(low)), self.get_flat(low, cells));
                 }
             }
+        }
+    }
+}
+
+fn decode_line(line: Line<'_>, base: u32, out: &mut Vec<Run<u32>>) {
+    let (lasts, firsts) = (line.u64(0).to_le_bytes(), line.u64(2).to_le_bytes());
+    for (i, (last, first)) in lasts.into_iter().zip(firsts).enumerate() {
+        let class = Class(line.u32(4 + i));
+        if class.is_clear() {
+            return;
+        }
+        if let Some(range) = Range::new(base + u32::from(first), base + u32::from(last)) {
+            push(out, range, class);
         }
     }
 }
@@ -118,8 +132,8 @@ impl Word {
 /// machines lack, and no branch that data could mislead. Unused places hold 255 twice and the
 /// class 0; the ninth class is 0 too and stands for "none".
 #[inline]
-fn search(lasts: u64, line: &Line, low: u8) -> Class {
-    let firsts = line.u64(1);
+fn search(lasts: u64, line: Line<'_>, low: u8) -> Class {
+    let firsts = line.u64(2);
     let wanted = u64::from(low) * (HIGH >> 7);
     let low_bits = (lasts | HIGH) - (wanted & !HIGH);
     let not_below = ((lasts & !wanted) | (!(lasts ^ wanted) & low_bits)) & HIGH;
@@ -135,59 +149,42 @@ pub(super) fn encode(runs: &[Run<u32>], arena: &mut Arena) -> Word {
         [] => Word::uniform(Class::CLEAR),
         [(range, class)] if range.size() == 256 => Word::uniform(*class),
         _ if runs.len() <= RUNS_MAX => Word(arena.write(&run_line(runs)) << 2 | RUNS),
-        _ => match palette(runs) {
-            Some(lines) => Word(arena.write(&lines) << 2 | PALETTE),
+        _ => match quarters(runs) {
+            Some(lines) => Word(arena.write(lines.as_flattened()) << 2 | QUARTERS),
             None => Word(arena.write(&flat(runs)) << 2 | FLAT),
         },
     }
 }
 
-fn run_line(runs: &[Run<u32>]) -> [u64; 8] {
-    let (mut lasts, mut firsts, mut line) = ([u8::MAX; RUNS_MAX], [u8::MAX; RUNS_MAX], [0; 8]);
-    for (i, (range, class)) in runs.iter().enumerate() {
-        lasts[i] = range.last() as u8;
-        firsts[i] = range.first() as u8;
-        set_u32(&mut line, 4 + i, *class);
-    }
-    line[0] = u64::from_le_bytes(lasts);
-    line[1] = u64::from_le_bytes(firsts);
-    line
-}
-
-/// `None` if there are too many classes.
-fn palette(runs: &[Run<u32>]) -> Option<[u64; 24]> {
-    let (mut lines, mut classes) = ([0; 24], vec![Class::CLEAR]);
-    for (range, class) in runs {
-        let place = classes.iter().position(|c| c == class).unwrap_or(classes.len());
-        if place == PALETTE_MAX {
-            return None;
-        }
-        if place == classes.len() {
-            classes.push(*class);
-            set_u32(&mut lines, place, *class);
-        }
-        for low in low_bytes(*range) {
-            lines[8 + low / 16] |= (place as u64) << (low % 16 * 4);
-        }
+/// `None` if a quarter has too many runs.
+fn quarters(runs: &[Run<u32>]) -> Option<[[u32; LINE]; 4]> {
+    let base = runs[0].0.first() & !0xff;
+    let mut lines = [[0; LINE]; 4];
+    for (i, line) in (0..).zip(&mut lines) {
+        let quarter = Range::prefix(base | i << 6, 26);
+        let inside = runs.iter().filter_map(|(range, class)| Some((range.intersect(quarter)?, *class)));
+        let inside: Vec<_> = inside.collect();
+        *line = (inside.len() <= RUNS_MAX).then(|| run_line(&inside))?;
     }
     Some(lines)
 }
 
-fn flat(runs: &[Run<u32>]) -> [u64; 128] {
-    let mut lines = [0; 128];
+fn run_line(runs: &[Run<u32>]) -> [u32; LINE] {
+    let (mut lasts, mut firsts, mut line) = ([u8::MAX; RUNS_MAX], [u8::MAX; RUNS_MAX], [0; LINE]);
+    for (i, (range, class)) in runs.iter().enumerate() {
+        lasts[i] = range.last() as u8;
+        firsts[i] = range.first() as u8;
+        line[4 + i] = class.0;
+    }
+    let (lasts, firsts) = (u64::from_le_bytes(lasts), u64::from_le_bytes(firsts));
+    line[..4].copy_from_slice(&[lasts as u32, (lasts >> 32) as u32, firsts as u32, (firsts >> 32) as u32]);
+    line
+}
+
+fn flat(runs: &[Run<u32>]) -> [u32; 256] {
+    let mut lines = [0; 256];
     for (range, class) in runs {
-        for low in low_bytes(*range) {
-            set_u32(&mut lines, low, *class);
-        }
+        lines[usize::from(range.first() as u8)..=usize::from(range.last() as u8)].fill(class.0);
     }
     lines
-}
-
-/// Sets the four zero bytes at `i` as [`Line::u32`] reads them.
-fn set_u32(words: &mut [u64], i: usize, class: Class) {
-    words[i / 2] |= u64::from(class.0) << (32 * (i % 2));
-}
-
-fn low_bytes(range: Range<u32>) -> impl Iterator<Item = usize> {
-    usize::from(range.first() as u8)..=usize::from(range.last() as u8)
 }
