@@ -250,7 +250,7 @@ impl Change<'_> {
         if self.before == self.after {
             return old;
         }
-        let new = encode(&self.after, &mut self.arena);
+        let new = encode(block.first(), &self.after, &mut self.arena);
         if let Some(extent) = old.extent() {
             self.replaced.push(extent);
             self.stored -= self.before.len();
