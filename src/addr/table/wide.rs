@@ -28,7 +28,7 @@ pub(super) const GROUP: usize = 32;
 
 /// One generation of a wide table.
 pub(super) struct Wide {
-    /// The first line of each slab.
+    /// The first cell of each slab.
     top: Box<[u32; SLABS]>,
     cells: Cells,
     /// How many runs are stored, where a run counts once for each leaf it has a part in.
@@ -64,7 +64,7 @@ impl Wide {
     fn word(&self, addr: u32) -> Word {
         let slab = self.top[(addr >> SLAB_BITS) as usize];
         let i = (addr >> WORD_BITS) % WORDS as u32;
-        Word(self.cells.get(slab * LINE as u32 + i))
+        Word(self.cells.get(slab + i))
     }
 
     /// The classes of up to [`GROUP`] addresses: first all their words, then the first line that
@@ -162,7 +162,7 @@ type Slab = [u32; WORDS];
 
 fn read_slab(cells: &Cells, slab: u32) -> Slab {
     let mut words = [0; WORDS];
-    for (line, words) in (slab..).zip(words.chunks_exact_mut(LINE)) {
+    for (line, words) in (slab / LINE as u32..).zip(words.chunks_exact_mut(LINE)) {
         let line = cells.line(line);
         for (i, word) in words.iter_mut().enumerate() {
             *word = line.u32(i);
@@ -224,10 +224,10 @@ impl Change<'_> {
 
     fn replace_slab(&mut self, top: usize, words: &Slab) {
         if self.top[top] != CLEAR_SLAB {
-            self.replaced.push(Extent { line: self.top[top], len: SLAB_LINES });
+            self.replaced.push(Extent { line: self.top[top] / LINE as u32, len: SLAB_LINES });
         }
         let clear = words.iter().all(|word| *word == 0);
-        self.top[top] = if clear { CLEAR_SLAB } else { self.arena.write(words) };
+        self.top[top] = if clear { CLEAR_SLAB } else { self.arena.write(words) * LINE as u32 };
     }
 
     /// The word of one /24 after `edits`.
