@@ -9,8 +9,7 @@ mod support;
 
 use arc_swap::ArcSwap;
 use ipnet::{Ipv4Net, Ipv6Net};
-use ironlist::addr::table::{Class, Table4, Table6};
-use ironlist::addr::{Range, Word};
+use ironlist::addr::{Class, Range, Table4, Table6, Word};
 use prefix_trie::PrefixMap;
 use std::hint::black_box;
 use std::net::{Ipv4Addr, Ipv6Addr};

@@ -2,3 +2,12 @@
 //! can be explained, and publishes it to firewalls and programs.
 
 pub mod addr;
+pub mod cli;
+pub mod codec;
+pub mod collect;
+pub mod disk;
+pub mod engine;
+pub mod journal;
+pub mod model;
+pub mod store;
+pub mod web;

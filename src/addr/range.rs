@@ -96,6 +96,17 @@ impl<W: Word> Range<W> {
     }
 }
 
+impl<W: Word> From<Range<W>> for IpRange {
+    fn from(range: Range<W>) -> Self {
+        if W::BITS == u32::BITS as u8 {
+            // The widths are two, so the casts keep every bit.
+            Self::V4(Range { first: u32::narrow(range.first.widen()), last: u32::narrow(range.last.widen()) })
+        } else {
+            Self::V6(Range { first: range.first.widen(), last: range.last.widen() })
+        }
+    }
+}
+
 impl<W: Word> fmt::Display for Range<W> {
     /// The shortest exact form: `a`, `a/len`, or `a-b`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -152,24 +163,12 @@ impl IpRange {
     }
 }
 
-impl From<Range<u32>> for IpRange {
-    fn from(range: Range<u32>) -> Self {
-        Self::V4(range)
-    }
-}
-
-impl From<Range<u128>> for IpRange {
-    fn from(range: Range<u128>) -> Self {
-        Self::V6(range)
-    }
-}
-
 impl From<IpNet> for IpRange {
     /// The range of a prefix, host bits cleared.
     fn from(net: IpNet) -> Self {
         match net {
-            IpNet::V4(n) => Range::from(n).into(),
-            IpNet::V6(n) => Range::from(n).into(),
+            IpNet::V4(n) => Self::V4(n.into()),
+            IpNet::V6(n) => Self::V6(n.into()),
         }
     }
 }
@@ -192,6 +191,19 @@ impl fmt::Display for IpRange {
             Self::V4(r) => r.fmt(f),
             Self::V6(r) => r.fmt(f),
         }
+    }
+}
+
+impl serde::Serialize for IpRange {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> serde::Deserialize<'de> for IpRange {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = <std::borrow::Cow<'de, str>>::deserialize(deserializer)?;
+        text.parse().map_err(serde::de::Error::custom)
     }
 }
 

@@ -27,15 +27,21 @@ pub trait Word: Copy + Ord + Hash + Debug + Default + Send + Sync + 'static {
     /// How many low bits are zero: 0 to [`Word::BITS`]. A prefix may begin at `self` if its
     /// length is at least [`Word::BITS`] minus this.
     fn zero_bits(self) -> u8;
+    /// The eight bits that begin `shift` bits above the lowest, for sorting by digits.
+    fn digit(self, shift: u8) -> usize;
     /// How many addresses lie from `self` to `last`, both included, at most `u128::MAX`.
     fn span_to(self, last: Self) -> u128;
     /// The address in the standard library's form.
     fn ip(self) -> IpAddr;
+    /// The number, widened.
+    fn widen(self) -> u128;
+    /// The number from its widened form, whose higher bits are dropped.
+    fn narrow(wide: u128) -> Self;
 }
 
 macro_rules! word {
     ($int:ty, $ip:ty) => {
-        // `as u8` below narrows bit counts of at most 128; `as u128` widens.
+        // `as u8` below narrows bit counts of at most 128; `as u128` widens; `narrow` says what it drops.
         #[allow(clippy::cast_lossless, reason = "one body for both widths")]
         impl Word for $int {
             const BITS: u8 = <$int>::BITS as u8;
@@ -67,12 +73,24 @@ macro_rules! word {
                 self.trailing_zeros() as u8
             }
             #[inline]
+            fn digit(self, shift: u8) -> usize {
+                usize::from((self >> shift) as u8)
+            }
+            #[inline]
             fn span_to(self, last: Self) -> u128 {
                 ((last - self) as u128).saturating_add(1)
             }
             #[inline]
             fn ip(self) -> IpAddr {
                 <$ip>::from_bits(self).into()
+            }
+            #[inline]
+            fn widen(self) -> u128 {
+                self as u128
+            }
+            #[inline]
+            fn narrow(wide: u128) -> Self {
+                wide as Self
             }
         }
     };

@@ -1,0 +1,244 @@
+//! Sets of addresses as sorted ranges, and their exact algebra.
+//!
+//! The canonical form: two sets hold the same addresses if and only if their ranges are equal.
+
+use super::{Range, Word, sort};
+
+/// A set of addresses of one family: sorted ranges that neither overlap nor touch.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct RangeSet<W> {
+    ranges: Vec<Range<W>>,
+}
+
+impl<W: Word> RangeSet<W> {
+    /// The set without addresses.
+    pub const EMPTY: Self = Self { ranges: Vec::new() };
+
+    /// The set of all addresses of `ranges`, which may overlap and come in any order; about 20 ns
+    /// for each range of a large IPv4 list, 2 if they come sorted.
+    pub fn from_ranges(mut ranges: Vec<Range<W>>) -> Self {
+        sort::by_first(&mut ranges);
+        merge_sorted(&mut ranges);
+        Self { ranges }
+    }
+
+    /// The ranges, lowest first.
+    #[inline]
+    pub fn ranges(&self) -> &[Range<W>] {
+        &self.ranges
+    }
+
+    /// The ranges, lowest first.
+    pub fn iter(&self) -> impl ExactSizeIterator<Item = Range<W>> + DoubleEndedIterator + '_ {
+        self.ranges.iter().copied()
+    }
+
+    /// The fewest prefixes that hold exactly this set, lowest first.
+    pub fn prefixes(&self) -> impl Iterator<Item = (W, u8)> + '_ {
+        self.iter().flat_map(Range::prefixes)
+    }
+
+    /// Whether there is no address.
+    pub fn is_empty(&self) -> bool {
+        self.ranges.is_empty()
+    }
+
+    /// How many addresses it holds; `u128::MAX` for all of IPv6, whose true count does not fit.
+    pub fn size(&self) -> u128 {
+        self.iter().map(Range::size).fold(0, u128::saturating_add)
+    }
+
+    /// Whether `address` is inside; logarithmic.
+    pub fn contains(&self, address: W) -> bool {
+        self.covers(Range::single(address))
+    }
+
+    /// Whether all of `range` is inside; logarithmic.
+    pub fn covers(&self, range: Range<W>) -> bool {
+        let after = self.ranges.partition_point(|r| r.first() <= range.first());
+        after.checked_sub(1).is_some_and(|at| self.ranges[at].covers(range))
+    }
+
+    /// What is in either set; linear.
+    pub fn union(&self, other: &Self) -> Self {
+        let (mut a, mut b) = (self.iter().peekable(), other.iter().peekable());
+        let mut merged = Merged { ranges: Vec::with_capacity(self.ranges.len() + other.ranges.len()) };
+        while let (Some(x), Some(y)) = (a.peek(), b.peek()) {
+            merged.extend(if x <= y { a.next() } else { b.next() });
+        }
+        merged.extend(a);
+        merged.extend(b);
+        Self { ranges: merged.ranges }
+    }
+
+    /// What is in both sets; linear.
+    pub fn intersect(&self, other: &Self) -> Self {
+        let (mut a, mut b) = (self.iter().peekable(), other.iter().peekable());
+        let mut ranges = Vec::new();
+        while let (Some(x), Some(y)) = (a.peek(), b.peek()) {
+            ranges.extend(x.intersect(*y));
+            // The one that ends first cannot meet anything further on.
+            if x.last() <= y.last() {
+                a.next()
+            } else {
+                b.next()
+            };
+        }
+        Self { ranges }
+    }
+
+    /// What is in this set and not in `other`: exact holes, also within ranges; linear.
+    pub fn subtract(&self, other: &Self) -> Self {
+        let mut holes = other.ranges.as_slice();
+        let mut ranges = Vec::with_capacity(self.ranges.len());
+        for range in self.iter() {
+            holes = &holes[holes.iter().take_while(|hole| hole.last() < range.first()).count()..];
+            ranges.extend(without(range, holes));
+        }
+        Self { ranges }
+    }
+}
+
+/// What is left of `range` after cutting `holes`, which are sorted and do not touch.
+fn without<W: Word>(range: Range<W>, holes: &[Range<W>]) -> impl Iterator<Item = Range<W>> + '_ {
+    let holes = holes.iter().take_while(move |hole| hole.first() <= range.last());
+    let ends = holes.clone().map(|hole| hole.first().prev()).chain([Some(range.last())]);
+    let begins = [Some(range.first())].into_iter().chain(holes.map(|hole| hole.last().next()));
+    begins.zip(ends).filter_map(|(first, last)| Range::new(first?, last?))
+}
+
+/// Ranges in the making, each pushed one beginning at or after the one before.
+struct Merged<W> {
+    ranges: Vec<Range<W>>,
+}
+
+impl<W: Word> Extend<Range<W>> for Merged<W> {
+    #[inline]
+    fn extend<I: IntoIterator<Item = Range<W>>>(&mut self, sorted: I) {
+        for range in sorted {
+            match self.ranges.last_mut() {
+                Some(last) if let Some(both) = joined(*last, range) => *last = both,
+                _ => self.ranges.push(range),
+            }
+        }
+    }
+}
+
+/// Both as one, if `b`, which begins at or after `a`, overlaps or touches it.
+#[inline]
+fn joined<W: Word>(a: Range<W>, b: Range<W>) -> Option<Range<W>> {
+    let touches = a.last().next().is_none_or(|after| b.first() <= after);
+    Range::new(a.first(), a.last().max(b.last())).filter(|_| touches)
+}
+
+/// Joins what overlaps or touches, in place; `ranges` are sorted by their first address.
+fn merge_sorted<W: Word>(ranges: &mut Vec<Range<W>>) {
+    ranges.dedup_by(|next, kept| {
+        let both = joined(*kept, *next);
+        *kept = both.unwrap_or(*kept);
+        both.is_some()
+    });
+}
+
+impl<W: Word> FromIterator<Range<W>> for RangeSet<W> {
+    /// See [`RangeSet::from_ranges`].
+    fn from_iter<I: IntoIterator<Item = Range<W>>>(ranges: I) -> Self {
+        Self::from_ranges(ranges.into_iter().collect())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use std::collections::BTreeSet;
+    use std::ops::RangeInclusive;
+
+    /// A universe of 256 addresses at the low or the high edge of the space, and the golden model:
+    /// the plain set of its addresses.
+    trait Universe: Word {
+        fn at(offset: u8, high: bool) -> Self;
+    }
+    impl Universe for u32 {
+        fn at(offset: u8, high: bool) -> Self {
+            if high { Self::MAX - 255 + Self::from(offset) } else { offset.into() }
+        }
+    }
+    impl Universe for u128 {
+        fn at(offset: u8, high: bool) -> Self {
+            if high { Self::MAX - 255 + Self::from(offset) } else { offset.into() }
+        }
+    }
+
+    type Spans = Vec<RangeInclusive<u8>>;
+
+    fn spans() -> impl Strategy<Value = Spans> {
+        let span = (any::<u8>(), 0_u8..40).prop_map(|(a, len)| a..=a.saturating_add(len));
+        proptest::collection::vec(span, 0..12)
+    }
+
+    fn golden(spans: &Spans) -> BTreeSet<u8> {
+        spans.iter().cloned().flatten().collect()
+    }
+
+    fn set<W: Universe>(spans: &Spans, high: bool) -> RangeSet<W> {
+        let range =
+            |s: &RangeInclusive<u8>| Range::new(W::at(*s.start(), high), W::at(*s.end(), high)).unwrap();
+        spans.iter().map(range).collect()
+    }
+
+    /// The set is canonical and holds exactly the addresses of the model.
+    fn agree<W: Universe>(set: &RangeSet<W>, model: &BTreeSet<u8>, high: bool) {
+        for offset in 0..=255 {
+            assert_eq!(set.contains(W::at(offset, high)), model.contains(&offset));
+        }
+        assert_eq!(set.size(), model.len() as u128);
+        for pair in set.ranges().windows(2) {
+            assert!(pair[0].last().next().unwrap() < pair[1].first());
+        }
+        let again: RangeSet<W> = set.prefixes().map(|(a, len)| Range::prefix(a, len)).collect();
+        assert_eq!(&again, set);
+    }
+
+    fn laws<W: Universe>(a: &Spans, b: &Spans, high: bool) {
+        let (x, y) = (set::<W>(a, high), set::<W>(b, high));
+        let (m, n) = (golden(a), golden(b));
+        agree(&x, &m, high);
+        agree(&x.union(&y), &(&m | &n), high);
+        agree(&x.intersect(&y), &(&m & &n), high);
+        agree(&x.subtract(&y), &(&m - &n), high);
+        for span in b {
+            let range = Range::new(W::at(*span.start(), high), W::at(*span.end(), high)).unwrap();
+            assert_eq!(x.covers(range), span.clone().all(|offset| m.contains(&offset)));
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn the_algebra_is_that_of_plain_sets(a in spans(), b in spans(), high: bool) {
+            laws::<u32>(&a, &b, high);
+            laws::<u128>(&a, &b, high);
+        }
+
+        #[test]
+        fn long_lists_in_any_order_make_the_set_of_the_sorted_list(seed: u64, len in 4_000_usize..6_000, bits in 8_u32..=32) {
+            let mut random = fastrand::Rng::with_seed(seed);
+            let mut next = || random.u32(..) >> (32 - bits);
+            let ranges: Vec<_> = (0..len).map(|_| Range::prefix(next(), 32 - (next() % 9) as u8)).collect();
+            let mut sorted = ranges.clone();
+            sorted.sort();
+            prop_assert_eq!(RangeSet::from_ranges(ranges), RangeSet::from_ranges(sorted));
+        }
+    }
+
+    #[test]
+    fn the_whole_space_holds_everything_and_can_be_cut() {
+        let all: RangeSet<u128> = [Range::ALL].into_iter().collect();
+        assert_eq!(all.size(), u128::MAX);
+        let hole = [Range::single(u128::MAX), Range::single(0)].into_iter().collect();
+        let rest = all.subtract(&hole);
+        assert_eq!(rest.ranges(), [Range::new(1, u128::MAX - 1).unwrap()]);
+        assert_eq!(rest.union(&hole), all);
+        assert!(all.subtract(&all).is_empty());
+    }
+}

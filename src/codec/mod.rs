@@ -1,0 +1,12 @@
+//! The packed form of listings: what the journal, the store and the snapshot write.
+//!
+//! Numbers are LEB128 varints, neighbours are written as differences, details are written once.
+//! A plain list takes 1 to 4 bytes a row. Reading trusts nothing: every length is checked against
+//! what is left, so that damaged bytes end in [`Damaged`] and not in a panic or a huge allocation.
+
+mod detail;
+mod rows;
+mod wire;
+
+pub use rows::{Group, get_rows, put_group, put_rows};
+pub use wire::{Damaged, Reader, Writer};

@@ -1,0 +1,283 @@
+//! Which column, or JSON key, means what; and rows made of named values.
+//!
+//! Names are compared without case, blanks and punctuation, so `Threat_Type`, `threat type` and
+//! `threatType` are one. Korean names are those that portals and their workbooks use.
+
+use super::rows::{Fields, RowFault, Sink, Tally};
+use crate::addr::{IpRange, parse_between, parse_range};
+
+/// What a column holds.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Role {
+    Address,
+    First,
+    Last,
+    Mask,
+    Reason,
+    Threat,
+    Severity,
+    Country,
+    Confidence,
+    Detected,
+    Listed,
+    Expires,
+    Id,
+}
+
+const ROLES: usize = 13;
+
+/// The names of each role, in the normal form of [`role_of`]; the first of a role is the surest.
+const NAMES: [(Role, &[&str]); ROLES] = [
+    (
+        Role::Address,
+        &[
+            "ip",
+            "ipaddress",
+            "ipaddr",
+            "address",
+            "addr",
+            "cidr",
+            "network",
+            "prefix",
+            "subnet",
+            "ipprefix",
+            "ipv4prefix",
+            "ipv6prefix",
+            "iprange",
+            "range",
+            "net",
+            "ipv4",
+            "ipv6",
+            "srcip",
+            "sourceip",
+            "dstip",
+            "destinationip",
+            "attackip",
+            "attackerip",
+            "remoteip",
+            "clientip",
+            "maliciousip",
+            "ioc",
+            "iocvalue",
+            "indicator",
+            "value",
+            "공격ip",
+            "공격자ip",
+            "ip주소",
+            "아이피",
+            "유해ip",
+            "차단ip",
+            "요주의ip",
+            "출발지ip",
+        ],
+    ),
+    (
+        Role::First,
+        &["start", "startip", "startaddress", "firstip", "rangestart", "ipstart", "ipfrom", "시작ip"],
+    ),
+    (Role::Last, &["end", "endip", "endaddress", "lastip", "rangeend", "ipend", "ipto", "종료ip", "끝ip"]),
+    (Role::Mask, &["mask", "netmask", "subnetmask", "prefixlength", "masklen", "넷마스크"]),
+    (
+        Role::Reason,
+        &[
+            "reason",
+            "description",
+            "comment",
+            "comments",
+            "note",
+            "notes",
+            "등록사유",
+            "사유",
+            "공격종류",
+            "설명",
+            "비고",
+        ],
+    ),
+    (
+        Role::Threat,
+        &[
+            "threattype",
+            "threat",
+            "type",
+            "category",
+            "categories",
+            "attacktype",
+            "classification",
+            "malware",
+            "공격유형",
+            "위협유형",
+            "유형",
+            "분류",
+        ],
+    ),
+    (Role::Severity, &["severity", "risk", "level", "priority", "심각도", "위험도", "등급"]),
+    (Role::Country, &["country", "countrycode", "cc", "국가", "공격국가", "국가코드"]),
+    (
+        Role::Confidence,
+        &["confidence", "confidencelevel", "confidencescore", "abuseconfidencescore", "score", "신뢰도"],
+    ),
+    (
+        Role::Detected,
+        &[
+            "detected",
+            "detecteddate",
+            "detectiondate",
+            "detectiontime",
+            "detectedat",
+            "lastseen",
+            "lastseenutc",
+            "lastonline",
+            "lastreportedat",
+            "date",
+            "timestamp",
+            "time",
+            "탐지시간",
+            "탐지일시",
+            "탐지일",
+        ],
+    ),
+    (
+        Role::Listed,
+        &[
+            "listed",
+            "listeddate",
+            "dateadded",
+            "added",
+            "created",
+            "createdat",
+            "firstseen",
+            "firstseenutc",
+            "등록일",
+            "등록일자",
+            "등록일시",
+        ],
+    ),
+    (
+        Role::Expires,
+        &[
+            "expires",
+            "expiresdate",
+            "expiresat",
+            "expiry",
+            "expiration",
+            "removaldate",
+            "releasedate",
+            "validuntil",
+            "해제일",
+            "해제일자",
+            "만료일",
+        ],
+    ),
+    (Role::Id, &["id", "uuid", "sblid", "upstreamid", "reference"]),
+];
+
+/// What a column of this name holds, and how sure that is: 0 is surest.
+fn ranked(name: &str) -> Option<(Role, usize)> {
+    let normal: String = name.chars().filter(|c| c.is_alphanumeric()).flat_map(char::to_lowercase).collect();
+    NAMES.iter().find_map(|(role, names)| Some((*role, names.iter().position(|known| *known == normal)?)))
+}
+
+/// What a value of this name is.
+pub(super) fn role_of(name: &str) -> Option<Role> {
+    ranked(name).map(|(role, _)| role)
+}
+
+/// Where the columns of a table are.
+#[derive(Clone, Debug)]
+pub(super) struct Columns {
+    at: [Option<usize>; ROLES],
+}
+
+impl Columns {
+    /// The columns, if these are the names of a table that holds addresses.
+    pub(super) fn of_header<'a>(cells: impl Iterator<Item = &'a str>) -> Option<Self> {
+        let mut best = [(usize::MAX, None); ROLES];
+        for (at, cell) in cells.enumerate() {
+            if let Some((role, rank)) = ranked(cell)
+                && rank < best[role as usize].0
+            {
+                best[role as usize] = (rank, Some(at));
+            }
+        }
+        let columns = Self { at: best.map(|(_, at)| at) };
+        let has = |role: Role| columns.at[role as usize].is_some();
+        (has(Role::Address) || (has(Role::First) && has(Role::Last))).then_some(columns)
+    }
+
+    /// The first column whose value is an address, for tables without a header.
+    pub(super) fn of_values<'a>(mut cells: impl Iterator<Item = &'a str>) -> Option<Self> {
+        let address = cells.position(|cell| parse_range(cell.as_bytes()).is_ok())?;
+        let mut at = [None; ROLES];
+        at[Role::Address as usize] = Some(address);
+        Some(Self { at })
+    }
+
+    /// How many columns have a known meaning.
+    pub(super) fn known(&self) -> usize {
+        self.at.iter().flatten().count()
+    }
+
+    /// Takes one row of the table apart and hands it on.
+    pub(super) fn put<'a, S: Sink>(
+        &self,
+        cell: impl Fn(usize) -> Option<&'a str>,
+        line: u64,
+        rows: &mut Tally<'_, S>,
+    ) {
+        Values { of: self.at.map(|at| at.and_then(&cell)) }.put(line, rows);
+    }
+}
+
+/// The values of one row by what they are.
+#[derive(Clone, Default)]
+pub(super) struct Values<'a> {
+    of: [Option<&'a str>; ROLES],
+}
+
+impl<'a> Values<'a> {
+    /// Keeps the first value of a role.
+    pub(super) fn set(&mut self, role: Role, value: &'a str) {
+        self.of[role as usize].get_or_insert(value);
+    }
+
+    /// The value, unless the list says that there is none.
+    pub(super) fn get(&self, role: Role) -> Option<&'a str> {
+        let value = self.of[role as usize]?.trim();
+        let absent = matches!(value, "" | "-" | "null" | "None" | "N/A" | "n/a");
+        (!absent).then_some(value)
+    }
+
+    /// A row, or a rejected value.
+    pub(super) fn put<S: Sink>(&self, line: u64, rows: &mut Tally<'_, S>) {
+        let shown = self.get(Role::Address).or(self.get(Role::First)).unwrap_or_default();
+        rows.put(line, shown, self.range().map(|range| (range, self.fields())));
+    }
+
+    fn range(&self) -> Result<IpRange, RowFault> {
+        if let (Some(first), Some(last)) = (self.get(Role::First), self.get(Role::Last)) {
+            return Ok(parse_between(first.as_bytes(), last.as_bytes())?);
+        }
+        let address = self.get(Role::Address).or(self.get(Role::First)).ok_or(RowFault::NoAddress)?;
+        match self.get(Role::Mask) {
+            Some(mask) if !address.contains(['/', '-']) => {
+                Ok(parse_range(format!("{address}/{mask}").as_bytes())?)
+            }
+            _ => Ok(parse_range(address.as_bytes())?),
+        }
+    }
+
+    fn fields(&self) -> Fields<'a> {
+        let confidence = self.get(Role::Confidence).and_then(|text| text.trim_end_matches('%').parse().ok());
+        Fields {
+            reason: self.get(Role::Reason),
+            threat_type: self.get(Role::Threat),
+            severity: self.get(Role::Severity),
+            country: self.get(Role::Country),
+            confidence: confidence.filter(|percent| *percent <= 100),
+            detected: self.get(Role::Detected),
+            listed: self.get(Role::Listed),
+            expires: self.get(Role::Expires),
+            upstream_id: self.get(Role::Id),
+        }
+    }
+}

@@ -1,0 +1,247 @@
+//! Spreadsheets, from inside: what the child process does.
+//!
+//! A workbook on standard input, the rows of one of its sheets on standard output, each as its
+//! number and its cells between tabs. The process first takes from itself all it will not need:
+//! memory, time, files. It knows nothing of the service whose program it is.
+
+use super::table::Columns;
+use super::{Format, LONGEST_LINE};
+use calamine::{Data, DataType, ExcelDateTime, Reader, Xls, Xlsx, XlsxError};
+use rustix::process::{Resource, Rlimit, setrlimit};
+use std::borrow::Cow;
+use std::fmt::Write as _;
+use std::io::{BufWriter, Cursor, Read, Write};
+use zip::ZipArchive;
+
+/// The subcommand under which the program does this: `read-sheet FORMAT [SHEET]`.
+pub const COMMAND: &str = "read-sheet";
+
+const MEMORY: u64 = 256 << 20;
+const CPU_SECONDS: u64 = 20;
+/// Bytes the parts of a workbook may declare to unpack to, together.
+const UNPACKED: u64 = 1 << 30;
+const PARTS: usize = 10_000;
+const ROWS: u32 = 1_048_576;
+const COLUMNS: u32 = 16_384;
+/// Cells further to the right hold nothing that a list has; empty ones between would be written.
+const COLUMNS_READ: u32 = 128;
+/// How far down a sheet its header may be.
+const HEADER_ROWS: u32 = 20;
+/// The sheet of addresses in the workbooks of the Korean portals, wherever it stands in them.
+const USUAL_SHEET: &str = "요주의 IP";
+
+/// Why the child gave no rows, as its exit code.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum ExitReason {
+    NotAWorkbook = 10,
+    NoSheet = 11,
+    Bounds = 12,
+    Resources = 13,
+}
+
+impl ExitReason {
+    pub(super) fn of_code(code: i32) -> Option<Self> {
+        let all = [Self::NotAWorkbook, Self::NoSheet, Self::Bounds, Self::Resources];
+        all.into_iter().find(|reason| *reason as i32 == code)
+    }
+}
+
+/// The child's whole life: `arguments` are those after [`COMMAND`]; gives the exit code.
+///
+/// Limits the process it runs in, for good.
+pub fn run(arguments: &[String]) -> u8 {
+    let format = arguments.first().and_then(|name| name.parse().ok());
+    let sheet = arguments.get(1).map(String::as_str);
+    let outcome = confine().and_then(|()| {
+        let mut book = Vec::new();
+        let mut output = BufWriter::new(std::io::stdout().lock());
+        std::io::stdin().read_to_end(&mut book).map_err(|_| ExitReason::Resources)?;
+        match format {
+            Some(Format::Xls) => read_xls(book, sheet, &mut output),
+            _ => read_xlsx(&book, sheet, &mut output),
+        }?;
+        output.flush().map_err(|_| ExitReason::Resources)
+    });
+    outcome.err().map_or(0, |reason| reason as u8)
+}
+
+fn confine() -> Result<(), ExitReason> {
+    let limits = [
+        (Resource::As, MEMORY),
+        (Resource::Cpu, CPU_SECONDS),
+        (Resource::Core, 0),
+        (Resource::Fsize, 0),
+        (Resource::Nofile, 0),
+    ];
+    for (resource, most) in limits {
+        let limit = Rlimit { current: Some(most), maximum: Some(most) };
+        setrlimit(resource, limit).map_err(|_| ExitReason::Resources)?;
+    }
+    Ok(())
+}
+
+type Book<'b> = Xlsx<Cursor<&'b [u8]>>;
+
+fn read_xlsx(bytes: &[u8], wanted: Option<&str>, output: &mut impl Write) -> Result<(), ExitReason> {
+    check_parts(bytes)?;
+    let mut book: Book<'_> = Xlsx::new(Cursor::new(bytes)).map_err(|_| ExitReason::NotAWorkbook)?;
+    let names = book.sheet_names();
+    let sheet = choose(&names, wanted, |name| {
+        let mut beginning = Vec::new();
+        copy_cells(&mut book, name, HEADER_ROWS, &mut beginning).is_ok().then_some(beginning)
+    })?;
+    copy_cells(&mut book, &sheet, ROWS, output)
+}
+
+/// The sizes that the archive declares, before anything is unpacked.
+fn check_parts(bytes: &[u8]) -> Result<(), ExitReason> {
+    let archive = ZipArchive::new(Cursor::new(bytes)).map_err(|_| ExitReason::NotAWorkbook)?;
+    let declared = |part| archive.by_index_data(part).map_or(UNPACKED, |part| part.size());
+    let size = (0..archive.len().min(PARTS)).map(declared).fold(0, u64::saturating_add);
+    if size > UNPACKED || archive.len() > PARTS { Err(ExitReason::Resources) } else { Ok(()) }
+}
+
+/// The sheet to read: the wanted one, the usual one, the first whose beginning has a header with a
+/// column of addresses, or the first with an address in it.
+fn choose(
+    names: &[String],
+    wanted: Option<&str>,
+    mut beginning: impl FnMut(&str) -> Option<Vec<u8>>,
+) -> Result<String, ExitReason> {
+    let named = |name: &str| names.iter().find(|known| known.trim() == name).cloned();
+    if let Some(name) = wanted {
+        return named(name).ok_or(ExitReason::NoSheet);
+    }
+    if let Some(name) = named(USUAL_SHEET) {
+        return Ok(name);
+    }
+    let mut fallback = None;
+    for name in names {
+        let Some(text) = beginning(name).and_then(|bytes| String::from_utf8(bytes).ok()) else { continue };
+        let mut rows = text.lines().map(|line| line.split('\t').skip(1));
+        if rows.clone().any(|cells| Columns::of_header(cells).is_some()) {
+            return Ok(name.clone());
+        }
+        if fallback.is_none() && rows.any(|cells| Columns::of_values(cells).is_some()) {
+            fallback = Some(name.clone());
+        }
+    }
+    fallback.ok_or(ExitReason::NoSheet)
+}
+
+/// Writes the rows of a sheet above row `below`, cell by cell: what a sheet declares about its
+/// size means nothing, neither too much nor too little.
+fn copy_cells(
+    book: &mut Book<'_>,
+    sheet: &str,
+    below: u32,
+    output: &mut impl Write,
+) -> Result<(), ExitReason> {
+    let mut cells = book.worksheet_cells_reader(sheet).map_err(of_xlsx)?;
+    let mut row = Row::default();
+    while let Some(cell) = cells.next_cell().map_err(of_xlsx)? {
+        let (at, column) = cell.get_position();
+        if at >= ROWS || column >= COLUMNS {
+            return Err(ExitReason::Bounds);
+        }
+        if at >= below {
+            break;
+        }
+        row.put(at, column, output, |text| write_cell(text, cell.get_value()))?;
+    }
+    row.end(output)
+}
+
+fn of_xlsx(error: XlsxError) -> ExitReason {
+    match error {
+        XlsxError::RowNumberOverflow | XlsxError::ColumnNumberOverflow => ExitReason::Bounds,
+        _ => ExitReason::NotAWorkbook,
+    }
+}
+
+fn read_xls(bytes: Vec<u8>, wanted: Option<&str>, output: &mut impl Write) -> Result<(), ExitReason> {
+    let mut book: Xls<_> = Xls::new(Cursor::new(bytes)).map_err(|_| ExitReason::NotAWorkbook)?;
+    let sheets = book.worksheets();
+    let names: Vec<String> = sheets.iter().map(|(name, _)| name.clone()).collect();
+    let named = |name: &str| sheets.iter().find(|(known, _)| known == name).map(|(_, cells)| cells);
+    let sheet = choose(&names, wanted, |name| {
+        let mut beginning = Vec::new();
+        copy_range(named(name)?, HEADER_ROWS, &mut beginning).is_ok().then_some(beginning)
+    })?;
+    copy_range(named(&sheet).ok_or(ExitReason::NoSheet)?, ROWS, output)
+}
+
+/// As [`copy_cells`], for the older kind, which has at most 65,536 rows of 256 cells.
+fn copy_range(cells: &calamine::Range<Data>, below: u32, output: &mut impl Write) -> Result<(), ExitReason> {
+    let (top, left) = cells.start().unwrap_or_default();
+    let mut row = Row::default();
+    for (at, column, value) in cells.used_cells() {
+        let (at, column) = (top + at as u32, left + column as u32);
+        if at >= below {
+            break;
+        }
+        row.put(at, column, output, |text| write_cell(text, value))?;
+    }
+    row.end(output)
+}
+
+/// The row that is being put together.
+#[derive(Default)]
+struct Row {
+    at: Option<u32>,
+    columns: u32,
+    text: String,
+}
+
+impl Row {
+    /// Adds a cell, behind as many empty ones as lie between; a new row ends the one before.
+    fn put(
+        &mut self,
+        at: u32,
+        column: u32,
+        output: &mut impl Write,
+        write: impl FnOnce(&mut String),
+    ) -> Result<(), ExitReason> {
+        if self.at != Some(at) {
+            self.end(output)?;
+            self.at = Some(at);
+        }
+        // Cells come in order; one that does not, or stands too far right, belongs to no table.
+        if column < self.columns || column >= COLUMNS_READ || self.text.len() > LONGEST_LINE {
+            return Ok(());
+        }
+        self.text.extend(std::iter::repeat_n('\t', (column + 1 - self.columns) as usize));
+        self.columns = column + 1;
+        write(&mut self.text);
+        Ok(())
+    }
+
+    fn end(&mut self, output: &mut impl Write) -> Result<(), ExitReason> {
+        if let Some(at) = self.at.take().filter(|_| !self.text.trim().is_empty()) {
+            writeln!(output, "{}{}", at + 1, self.text).map_err(|_| ExitReason::Resources)?;
+        }
+        self.columns = 0;
+        self.text.clear();
+        Ok(())
+    }
+}
+
+/// Appends a cell as a person would read it, without tabs and line ends.
+fn write_cell(text: &mut String, value: &impl DataType) {
+    if let Some(date) = value.get_datetime() {
+        return write_date(text, date);
+    }
+    let shown = value.get_string().or(value.get_datetime_iso()).map(Cow::Borrowed);
+    let shown = shown.or_else(|| value.as_string().map(Cow::Owned)).unwrap_or_default();
+    let clean = |c: char| if c.is_control() { ' ' } else { c };
+    text.extend(shown.chars().take(LONGEST_LINE + 1).map(clean));
+}
+
+fn write_date(text: &mut String, date: ExcelDateTime) {
+    let (year, month, day, hour, minute, second, _) = date.to_ymd_hms_milli();
+    // Writing to a string does not fail.
+    let _ = write!(text, "{year:04}-{month:02}-{day:02}");
+    if (hour, minute, second) != (0, 0, 0) {
+        let _ = write!(text, " {hour:02}:{minute:02}:{second:02}");
+    }
+}

@@ -1,0 +1,38 @@
+//! What lies on the disk, in general: opening a redb file, and writing a whole file so that it is
+//! there completely or not at all.
+//!
+//! Knows nothing of what the files hold.
+
+mod database;
+mod error;
+mod file;
+mod medium;
+
+pub use database::RedbFile;
+pub use error::DiskError;
+pub use file::{Footed, read_footed, write_footed, write_private};
+pub use medium::{Medium, OpenBackend};
+
+use sha2::{Digest as _, Sha256};
+
+/// A SHA-256 digest.
+pub type Digest = [u8; 32];
+
+/// SHA-256 over `parts`, one after the other.
+pub fn digest(parts: &[&[u8]]) -> Digest {
+    let mut hash = Sha256::new();
+    for part in parts {
+        hash.update(part);
+    }
+    hash.finalize().into()
+}
+
+/// Bytes as lower-case hexadecimal digits.
+pub fn hex(bytes: &[u8]) -> String {
+    use std::fmt::Write as _;
+    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
+        // Writing to a String does not fail.
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
+}

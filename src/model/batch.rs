@@ -1,0 +1,160 @@
+//! A batch asks for a change; a journal record says what it changed.
+
+use super::{Allow, Rows, Source, SourceId, SourceName, Suppression, Time};
+use crate::addr::IpRange;
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+/// A wish to change the blacklist. The same id again is answered with what it did the first time.
+#[derive(Clone, Debug)]
+pub struct Batch {
+    /// Makes a repeat harmless.
+    pub id: Uuid,
+    /// Who asks.
+    pub actor: String,
+    /// Why.
+    pub reason: String,
+    /// What kind of event asks.
+    pub cause: Cause,
+    /// For what.
+    pub change: Change,
+}
+
+/// The kinds of events that change the blacklist.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Cause {
+    /// A file somebody imported.
+    Import,
+    /// A person's single change.
+    Manual,
+    /// A collection run.
+    Run,
+    /// Listings, allows or suppressions whose time has come.
+    Expiry,
+}
+
+/// What a batch wants.
+#[derive(Clone, Debug)]
+pub enum Change {
+    /// A source lists these.
+    List {
+        /// Which source; it is made when it is new.
+        source: SourceName,
+        /// What it lists.
+        rows: Rows,
+        /// What its silence about the rest means here.
+        scope: Scope,
+    },
+    /// A source lists these ranges no more.
+    Unlist {
+        /// Which source.
+        source: SourceName,
+        /// Exactly these ranges.
+        ranges: Vec<IpRange>,
+    },
+    /// A range becomes exempt; a second allow of the same range replaces the first.
+    Allow(Allow),
+    /// A range is exempt no more.
+    Disallow(IpRange),
+    /// A person ends listings; the same range and source again replaces the first.
+    Suppress(Suppression),
+    /// A suppression is lifted.
+    Unsuppress {
+        /// Its range.
+        range: IpRange,
+        /// Its source.
+        source: Option<SourceName>,
+    },
+    /// Whatever has expired ends.
+    Expire,
+}
+
+/// What the absence of a listing from a [`Change::List`] means.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Scope {
+    /// Nothing: the rows are added to what the source lists.
+    Part,
+    /// The source lists nothing else: absence ends the listing.
+    Whole,
+}
+
+/// Listings taken away and put in place. A listing whose statement changed is in both.
+///
+/// Holding both sides makes a record reversible, and countable without looking anything up.
+#[derive(Clone, Debug, Default)]
+pub struct Difference {
+    /// As they were.
+    pub removed: Rows,
+    /// As they are now.
+    pub added: Rows,
+}
+
+impl Difference {
+    /// Whether nothing differs.
+    pub fn is_empty(&self) -> bool {
+        self.removed.is_empty() && self.added.is_empty()
+    }
+}
+
+/// What a batch did, as its sender is told; a repeat of the batch is told the same.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+pub struct Receipt {
+    /// The generation that holds the change; the current one if there was nothing to change.
+    pub generation: u64,
+    /// Listings, allows or suppressions that are new.
+    pub added: u64,
+    /// Those that say something else now.
+    pub changed: u64,
+    /// Those that are gone.
+    pub removed: u64,
+    /// Those that were there already.
+    pub unchanged: u64,
+}
+
+/// One step of a record.
+#[derive(Clone, Debug)]
+pub enum Op {
+    /// A source as it is from now on.
+    Source(Source),
+    /// What one source lists.
+    Listings {
+        /// Which source.
+        source: SourceId,
+        /// What changed.
+        difference: Difference,
+    },
+    /// The allowlist.
+    Allows {
+        /// As they were.
+        removed: Vec<Allow>,
+        /// As they are now.
+        added: Vec<Allow>,
+    },
+    /// The suppressions.
+    Suppressions {
+        /// As they were.
+        removed: Vec<Suppression>,
+        /// As they are now.
+        added: Vec<Suppression>,
+    },
+}
+
+/// What one batch changed: record N makes generation N.
+#[derive(Clone, Debug)]
+pub struct Record {
+    /// The generation it makes; the first is 1.
+    pub generation: u64,
+    /// The batch's id.
+    pub batch: Uuid,
+    /// When.
+    pub time: Time,
+    /// Who.
+    pub actor: String,
+    /// Why.
+    pub reason: String,
+    /// What kind of event.
+    pub cause: Cause,
+    /// The steps, in order.
+    pub ops: Vec<Op>,
+}

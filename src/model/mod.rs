@@ -1,0 +1,20 @@
+//! What the house talks about: listings, sources, batches, records, verdicts. Plain data with its
+//! invariants.
+//!
+//! The second floor: it knows addresses, and nothing of storage, HTTP or the clock.
+
+mod batch;
+mod listing;
+mod policy;
+mod rows;
+mod source;
+mod time;
+mod verdict;
+
+pub use batch::{Batch, Cause, Change, Difference, Op, Receipt, Record, Scope};
+pub use listing::{Country, Detail, Severity};
+pub use policy::{Allow, Suppression};
+pub use rows::{Row, Rows, RowsBuilder, SourceRanges};
+pub use source::{BadSourceName, Mode, Source, SourceId, SourceName};
+pub use time::{Day, Time};
+pub use verdict::{Exemption, Exemptions};

@@ -1,0 +1,210 @@
+//! Counts for analytics: what came and went by day and hour, and what stands now.
+//!
+//! A listing counts by the moment we learned of it, on its day in the display zone.
+
+use super::{View, source_key};
+use crate::model::{Detail, Difference, Rows, SourceId, SourceRanges, Time};
+use redb::{ReadableTable, TableDefinition, WriteTransaction};
+use std::collections::HashMap;
+
+/// (unit, day or hour number, dimension, key) to (came, went).
+const ACTIVITY: TableDefinition<(u8, i64, u8, &str), (u64, u64)> = TableDefinition::new("activity");
+/// (dimension, key) to how many listings stand.
+const STANDING: TableDefinition<(u8, &str), u64> = TableDefinition::new("standing");
+
+/// By what listings are counted.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub enum Dimension {
+    /// All together, under the key "".
+    All,
+    /// By the source's number.
+    Source,
+    /// By country; "" for none.
+    Country,
+    /// By kind of threat; "" for none.
+    Threat,
+}
+
+/// How fine time is cut.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Unit {
+    /// Calendar days of the display zone, numbered from 1970-01-01.
+    Day,
+    /// Hours since 1970-01-01T00:00Z.
+    Hour,
+}
+
+/// How many listings came and went.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Tally {
+    /// New listings.
+    pub came: u64,
+    /// Ended listings.
+    pub went: u64,
+}
+
+/// One counted cell.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Activity {
+    /// The day or hour.
+    pub at: i64,
+    /// The key within the dimension.
+    pub key: String,
+    /// The counts.
+    pub tally: Tally,
+}
+
+pub(super) fn prepare(transaction: &WriteTransaction) -> Result<(), redb::Error> {
+    transaction.open_table(ACTIVITY)?;
+    transaction.open_table(STANDING)?;
+    Ok(())
+}
+
+pub(super) fn clear(transaction: &WriteTransaction) -> Result<(), redb::Error> {
+    transaction.open_table(ACTIVITY)?.retain(|_, _| false)?;
+    transaction.open_table(STANDING)?.retain(|_, _| false)?;
+    Ok(())
+}
+
+type Cells = HashMap<(Dimension, String), Tally>;
+
+/// Counts one source's difference at the record's time.
+pub(super) fn count(
+    transaction: &WriteTransaction,
+    source: SourceId,
+    difference: &Difference,
+    time: Time,
+    zone: chrono_tz::Tz,
+) -> Result<(), redb::Error> {
+    let (mut fresh, mut standing) = (Cells::new(), Cells::new());
+    tally(&mut standing, source, &difference.added, None, |tally| &mut tally.came);
+    tally(&mut standing, source, &difference.removed, None, |tally| &mut tally.went);
+    // A listing that only changed neither came nor went.
+    tally(&mut fresh, source, &difference.added, Some(&difference.removed), |tally| &mut tally.came);
+    tally(&mut fresh, source, &difference.removed, Some(&difference.added), |tally| &mut tally.went);
+    put_standing(transaction, &standing)?;
+    put_activity(transaction, (Unit::Day, i64::from(time.day_in(zone).number())), &fresh)?;
+    fresh.retain(|(dimension, _), _| matches!(dimension, Dimension::All | Dimension::Source));
+    put_activity(transaction, (Unit::Hour, time.unix().div_euclid(3600)), &fresh)
+}
+
+fn tally(
+    cells: &mut Cells,
+    source: SourceId,
+    rows: &Rows,
+    but: Option<&Rows>,
+    side: impl Fn(&mut Tally) -> &mut u64,
+) {
+    // Counting by detail first: a list of a million rows may have a single one.
+    let mut counts = vec![0_u64; rows.details().len()];
+    count_details::<u32>(&mut counts, rows, but);
+    count_details::<u128>(&mut counts, rows, but);
+    for (detail, count) in rows.details().iter().zip(counts).filter(|(_, count)| *count > 0) {
+        for cell in keys(source, detail) {
+            *side(cells.entry(cell).or_default()) += count;
+        }
+    }
+}
+
+fn count_details<W: SourceRanges>(counts: &mut [u64], rows: &Rows, but: Option<&Rows>) {
+    let mut other = but.map_or(&[][..], |rows| rows.family::<W>()).iter().peekable();
+    for row in rows.family::<W>() {
+        while other.next_if(|o| o.key() < row.key()).is_some() {}
+        if other.peek().is_none_or(|o| o.range != row.range) {
+            counts[row.detail as usize] += 1;
+        }
+    }
+}
+
+fn keys(source: SourceId, detail: &Detail) -> [(Dimension, String); 4] {
+    [
+        (Dimension::All, String::new()),
+        (Dimension::Source, source_key(source)),
+        (Dimension::Country, detail.country.map(|c| c.to_string()).unwrap_or_default()),
+        (Dimension::Threat, detail.threat.as_deref().unwrap_or_default().to_owned()),
+    ]
+}
+
+fn put_standing(transaction: &WriteTransaction, cells: &Cells) -> Result<(), redb::Error> {
+    let mut table = transaction.open_table(STANDING)?;
+    for ((dimension, key), tally) in cells {
+        let at = (*dimension as u8, key.as_str());
+        let before = table.get(at)?.map_or(0, |v| v.value());
+        let now = (before + tally.came)
+            .checked_sub(tally.went)
+            .ok_or_else(|| super::damaged("more listings went than stood"))?;
+        if now == 0 {
+            table.remove(at)?;
+        } else {
+            table.insert(at, now)?;
+        }
+    }
+    Ok(())
+}
+
+fn put_activity(
+    transaction: &WriteTransaction,
+    (unit, number): (Unit, i64),
+    cells: &Cells,
+) -> Result<(), redb::Error> {
+    let mut table = transaction.open_table(ACTIVITY)?;
+    for ((dimension, key), tally) in cells {
+        let at = (unit as u8, number, *dimension as u8, key.as_str());
+        let (came, went) = table.get(at)?.map_or((0, 0), |v| v.value());
+        table.insert(at, (came + tally.came, went + tally.went))?;
+    }
+    Ok(())
+}
+
+impl View<'_> {
+    /// How many listings stand, by the keys of a dimension.
+    ///
+    /// # Errors
+    /// A fault of the disk.
+    pub fn standing(&self, dimension: Dimension) -> Result<Vec<(String, u64)>, redb::Error> {
+        let table = self.0.open_table(STANDING)?;
+        let mut found = Vec::new();
+        for row in table.range((dimension as u8, "")..(dimension as u8 + 1, ""))? {
+            let (key, count) = row?;
+            found.push((key.value().1.to_owned(), count.value()));
+        }
+        Ok(found)
+    }
+
+    /// What came and went in days or hours from `from` to `to`, both included, by the keys of a
+    /// dimension. Hours are counted for [`Dimension::All`] and [`Dimension::Source`].
+    ///
+    /// # Errors
+    /// A fault of the disk.
+    pub fn activity(
+        &self,
+        unit: Unit,
+        from: i64,
+        to: i64,
+        dimension: Dimension,
+    ) -> Result<Vec<Activity>, redb::Error> {
+        let table = self.0.open_table(ACTIVITY)?;
+        let mut found = Vec::new();
+        for row in table.range((unit as u8, from, 0, "")..(unit as u8, to.saturating_add(1), 0, ""))? {
+            let (key, value) = row?;
+            let (_, at, of, key) = key.value();
+            let (came, went) = value.value();
+            if of == dimension as u8 {
+                found.push(Activity { at, key: key.to_owned(), tally: Tally { came, went } });
+            }
+        }
+        Ok(found)
+    }
+}
+
+pub(super) fn dump(view: &View, line: &mut impl FnMut(&str)) -> Result<(), redb::Error> {
+    for row in view.0.open_table(STANDING)?.iter()? {
+        let (key, count) = row?;
+        line(&format!("standing {:?} {}", key.value(), count.value()));
+    }
+    for row in view.0.open_table(ACTIVITY)?.iter()? {
+        let (key, value) = row?;
+        line(&format!("activity {:?} {:?}", key.value(), value.value()));
+    }
+    Ok(())
+}
