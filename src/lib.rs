@@ -6,6 +6,8 @@ pub mod cli;
 pub mod codec;
 pub mod collect;
 pub mod disk;
+pub mod engine;
 pub mod journal;
 pub mod model;
 pub mod store;
+pub mod web;

@@ -14,6 +14,7 @@ mod parse;
 mod range;
 mod set;
 mod sort;
+mod table;
 mod word;
 
 pub use buckets::Buckets;
@@ -25,4 +26,5 @@ pub use parse::{
 };
 pub use range::{IpRange, Range};
 pub use set::RangeSet;
+pub use table::{Class, Run, Table, Table4, Table6};
 pub use word::Word;

@@ -4,7 +4,7 @@ use super::{DiskError, Medium};
 use redb::{Builder, Database, DatabaseError, Durability, StorageBackend, StorageError};
 use redb::{ReadTransaction, ReadableDatabase, WriteTransaction};
 use std::io;
-use std::sync::{Arc, RwLock};
+use std::sync::{Arc, PoisonError, RwLock};
 
 /// A redb file of the data folder.
 ///
@@ -81,21 +81,25 @@ impl RedbFile {
 
     /// Closes the file; the next use opens it again, checks included.
     pub fn close(&self) {
-        *self.database.write().unwrap_or_else(std::sync::PoisonError::into_inner) = None;
+        *self.database.write().unwrap_or_else(PoisonError::into_inner) = None;
     }
 
     fn handle(&self) -> Result<Arc<Database>, DiskError> {
-        let lock = |e: std::sync::PoisonError<_>| e.into_inner();
-        if let Some(open) = self.database.read().unwrap_or_else(std::sync::PoisonError::into_inner).as_ref() {
+        if let Some(open) = self.database.read().unwrap_or_else(PoisonError::into_inner).as_ref() {
             return Ok(Arc::clone(open));
         }
-        let mut slot = self.database.write().unwrap_or_else(lock);
+        let mut slot = self.database.write().unwrap_or_else(PoisonError::into_inner);
         if let Some(open) = slot.as_ref() {
             return Ok(Arc::clone(open));
         }
-        let opened = Arc::new(self.open_file().map_err(|error| self.sort(error.into()))?);
-        *slot = Some(Arc::clone(&opened));
-        Ok(opened)
+        match self.open_file() {
+            Ok(database) => Ok(Arc::clone(slot.insert(Arc::new(database)))),
+            Err(error) => {
+                // Sorting may close the file, which takes the same lock.
+                drop(slot);
+                Err(self.sort(error.into()))
+            }
+        }
     }
 
     fn open_file(&self) -> Result<Database, DatabaseError> {

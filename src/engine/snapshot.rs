@@ -50,6 +50,12 @@ impl Snapshot {
         self.sources.values().find(|source| source.name.as_str() == name)
     }
 
+    /// The first moment at which an allow or a suppression expires.
+    pub(super) fn next_policy_expiry(&self) -> Option<Time> {
+        let allows = self.allows.iter().filter_map(|allow| allow.expires);
+        allows.chain(self.suppressions.iter().filter_map(|s| s.expires)).min()
+    }
+
     /// Active listings of all sources together.
     pub fn listings(&self) -> u64 {
         self.coverage.values().map(|coverage| coverage.len()).sum()

@@ -13,7 +13,7 @@ mod record;
 mod segment;
 
 use crate::disk::{Digest, DiskError, Medium, RedbFile, digest};
-use crate::model::{Receipt, Record};
+use crate::model::{Receipt, Record, Time};
 use redb::{ReadableTable, TableDefinition};
 use std::path::PathBuf;
 use uuid::Uuid;
@@ -175,7 +175,7 @@ impl Journal {
         }
         // Records of redb are copied out one at a time: `each` may take long, and may fail with
         // an error that is not redb's.
-        let mut before = self.digest_of(reached)?;
+        let mut before = self.digest_at(reached)?;
         while let Some((generation, bytes)) = self.first_after(reached)? {
             each(&mut (reached, before), &bytes)?;
             before = segment::digest_of(FILE, &bytes)?;
@@ -192,8 +192,11 @@ impl Journal {
         })
     }
 
-    /// The digest of record `generation`, which may stand in redb or end the last segment.
-    fn digest_of(&self, generation: u64) -> Result<Digest, DiskError> {
+    /// The digest over all records up to `generation`, wherever that record lies.
+    ///
+    /// # Errors
+    /// [`DiskError::Damaged`] when there is no such record, or a fault of the disk.
+    pub fn digest_at(&self, generation: u64) -> Result<Digest, DiskError> {
         if generation == 0 {
             return Ok([0; 32]);
         }
@@ -208,6 +211,19 @@ impl Journal {
             (None, Some((last, digest))) if last == generation => Ok(digest),
             _ => segment::digest_at(&self.segments, generation),
         }
+    }
+
+    /// The time of the last record; the epoch before the first.
+    ///
+    /// # Errors
+    /// A fault of the disk.
+    pub fn last_time(&self) -> Result<Time, DiskError> {
+        let mut time = Time::default();
+        self.replay(self.generation().saturating_sub(1), |record| {
+            time = record.time;
+            Ok::<_, DiskError>(())
+        })?;
+        Ok(time)
     }
 
     /// Learns anew where the journal ends: after a failed commit nobody else can tell.
@@ -258,7 +274,7 @@ impl Journal {
             let table = view.open_table(RECORDS)?;
             Ok(table.first()?.map_or(0, |(key, _)| key.value()))
         })?;
-        let mut writer = segment::Writer::begin(&self.segments, first, self.digest_of(first - 1)?)?;
+        let mut writer = segment::Writer::begin(&self.segments, first, self.digest_at(first - 1)?)?;
         let mut reached = first - 1;
         while let Some((generation, bytes)) = self.first_after(reached)? {
             writer.record(&bytes)?;

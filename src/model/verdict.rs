@@ -1,7 +1,7 @@
 //! What exempts an address.
 
 /// One ground for never publishing an address.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum Exemption {
     /// A person's allowlist.
     Allowlist,

@@ -1,0 +1,195 @@
+//! The IPv6 table: sorted runs in chunks under an index.
+//!
+//! Runs of any bounds are kept as they are, so holes and ranges cost one or two runs and never a
+//! cascade of prefixes, and nothing an attacker lists can make a long chain. The chunks are shared
+//! by the generations; the index over their first addresses is made anew.
+
+use super::overlay::{overlay, push};
+use super::runs::Runs;
+use super::{Class, Run};
+use crate::addr::Range;
+use std::fmt;
+use std::sync::Arc;
+
+/// Runs in a chunk: at most, and at least where a change passes by.
+const CHUNK_MAX: usize = if cfg!(test) { 8 } else { 64 };
+const CHUNK_MIN: usize = CHUNK_MAX / 4;
+
+/// Sorted disjoint runs, never empty.
+type Chunk = Arc<[Run<u128>]>;
+
+/// The class of every IPv6 address. Immutable, cheap to clone, shared between threads.
+#[derive(Clone, Default)]
+pub struct Table6(Arc<Chunks>);
+
+struct Chunks {
+    chunks: Box<[Chunk]>,
+    /// The first address listed in each chunk.
+    fences: Box<[u128]>,
+    /// For each value of the first 16 bits, and for the end, how many fences lie below it.
+    index: Box<[u32]>,
+    runs: usize,
+}
+
+impl Default for Chunks {
+    fn default() -> Self {
+        Self::new(Vec::new())
+    }
+}
+
+impl Chunks {
+    fn new(chunks: Vec<Chunk>) -> Self {
+        let fences: Box<[u128]> = chunks.iter().map(|chunk| chunk[0].0.first()).collect();
+        let mut index = Vec::with_capacity((1 << 16) + 1);
+        for (i, fence) in (0_u32..).zip(&fences) {
+            let block = (fence >> 112) as usize;
+            if block >= index.len() {
+                index.resize(block + 1, i);
+            }
+        }
+        index.resize((1 << 16) + 1, fences.len() as u32);
+        let runs = chunks.iter().map(|chunk| chunk.len()).sum();
+        Self { chunks: chunks.into(), fences, index: index.into(), runs }
+    }
+
+    /// The chunk whose runs may hold `addr`: the last that begins at or before it.
+    #[inline]
+    fn find(&self, addr: u128) -> Option<usize> {
+        let block = (addr >> 112) as usize;
+        let (from, to) = (self.index[block] as usize, self.index[block + 1] as usize);
+        let skip = self.fences[from..to].partition_point(|fence| *fence <= addr);
+        (from + skip).checked_sub(1)
+    }
+
+    /// The addresses whose runs, if they have any, are in chunk `i`: up to the next chunk's fence,
+    /// and for the first chunk from `::` on.
+    fn territory(&self, i: usize) -> Range<u128> {
+        let first = if i == 0 { 0 } else { self.fences[i] };
+        let last = self.fences.get(i + 1).map_or(u128::MAX, |fence| fence - 1);
+        Range::new(first, last).unwrap_or(Range::ALL)
+    }
+
+    fn runs_of(&self, i: usize) -> &[Run<u128>] {
+        self.chunks.get(i).map(|chunk| &**chunk).unwrap_or_default()
+    }
+}
+
+impl Table6 {
+    /// The class of an address. Takes no lock and allocates nothing.
+    #[inline]
+    pub fn get(&self, addr: u128) -> Class {
+        let Some(chunk) = self.0.find(addr) else { return Class::CLEAR };
+        let chunk = &self.0.chunks[chunk];
+        let after = chunk.partition_point(|(range, _)| range.first() <= addr);
+        match after.checked_sub(1).and_then(|i| chunk.get(i)) {
+            Some((range, class)) if addr <= range.last() => *class,
+            _ => Class::CLEAR,
+        }
+    }
+
+    /// The classes of `addrs` in `out`, as far as the shorter reaches.
+    pub fn get_batch(&self, addrs: &[u128], out: &mut [Class]) {
+        for (addr, class) in addrs.iter().zip(out) {
+            *class = self.get(*addr);
+        }
+    }
+
+    /// The table in which each address of an edit's range has the class `f(edit, old class)`; the
+    /// others keep theirs, and this table stays as it is.
+    ///
+    /// The edits are sorted and disjoint. `f` may be called several times for one edit, once for
+    /// each stretch under it. Costs a copy of the index and of the chunks that the edits touch.
+    #[must_use]
+    pub fn next<E>(&self, edits: &[(Range<u128>, E)], mut f: impl FnMut(&E, Class) -> Class) -> Self {
+        debug_assert!(edits.is_sorted_by(|a, b| a.0.last() < b.0.first()));
+        let (old, mut next) = (&self.0, Rewrite::default());
+        let (mut edits, mut kept) = (edits, 0);
+        while let Some((range, _)) = edits.first() {
+            let touched = old.find(range.first()).unwrap_or(0).max(kept);
+            next.keep(old.chunks.get(kept..touched).unwrap_or_default());
+            kept = touched + 1;
+            let within = old.territory(touched);
+            let touching = edits.partition_point(|(range, _)| range.first() <= within.last());
+            overlay(old.runs_of(touched), &edits[..touching], within, &mut f, &mut next.pending);
+            // The last of them may reach into the next territory.
+            let done = edits[..touching].partition_point(|(range, _)| range.last() <= within.last());
+            edits = &edits[done..];
+        }
+        next.keep(old.chunks.get(kept..).unwrap_or_default());
+        Self(Arc::new(Chunks::new(next.finish())))
+    }
+}
+
+impl Table6 {
+    /// The maximal runs of one class, ascending, without the clear ones.
+    pub fn runs(&self) -> impl Iterator<Item = Run<u128>> {
+        self.runs_in(Range::ALL)
+    }
+
+    /// [`Table6::runs`] inside `range`, cut off at its ends.
+    pub fn runs_in(&self, range: Range<u128>) -> impl Iterator<Item = Run<u128>> {
+        Runs::new(range, |at, out| {
+            let i = self.0.find(at).unwrap_or(0);
+            self.0.runs_of(i).iter().for_each(|(range, class)| push(out, *range, *class));
+            self.0.fences.get(i + 1).copied()
+        })
+    }
+
+    /// About how many runs there are. Costs nothing.
+    pub fn stored(&self) -> usize {
+        self.0.runs
+    }
+
+    /// Bytes held, together with other generations of the same chain.
+    pub fn bytes(&self) -> usize {
+        let Chunks { chunks, fences, index, runs } = &*self.0;
+        size_of_val(&**chunks)
+            + size_of_val(&**fences)
+            + size_of_val(&**index)
+            + runs * size_of::<Run<u128>>()
+            + chunks.len() * 2 * size_of::<usize>()
+    }
+}
+
+/// The chunks of the next generation in the making.
+#[derive(Default)]
+struct Rewrite {
+    chunks: Vec<Chunk>,
+    /// Runs behind those chunks, to be cut into chunks.
+    pending: Vec<Run<u128>>,
+}
+
+impl Rewrite {
+    /// Takes over chunks that did not change, except a few to join what would become too small.
+    fn keep(&mut self, mut chunks: &[Chunk]) {
+        while (1..CHUNK_MIN).contains(&self.pending.len())
+            && let Some((chunk, rest)) = chunks.split_first()
+        {
+            chunk.iter().for_each(|(range, class)| push(&mut self.pending, *range, *class));
+            chunks = rest;
+        }
+        if !chunks.is_empty() {
+            self.cut();
+            self.chunks.extend_from_slice(chunks);
+        }
+    }
+
+    /// Cuts what is pending into chunks of equal length.
+    fn cut(&mut self) {
+        let pieces = self.pending.len().div_ceil(CHUNK_MAX).max(1);
+        let len = self.pending.len().div_ceil(pieces).max(1);
+        self.chunks.extend(self.pending.chunks(len).map(Chunk::from));
+        self.pending.clear();
+    }
+
+    fn finish(mut self) -> Vec<Chunk> {
+        self.cut();
+        self.chunks
+    }
+}
+
+impl fmt::Debug for Table6 {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Table6").field("stored", &self.stored()).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,47 @@
+//! Whether the engine can write, and what it answers when it cannot.
+
+use super::plan::Refusal;
+use crate::disk::DiskError;
+
+/// Whether writing works; look-ups and feeds always do.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Condition {
+    /// All is well.
+    Writable,
+    /// The last write failed with this; the next is tried.
+    Failing(String),
+    /// A store was found damaged at the start: the snapshot is served and nothing is written.
+    ReadOnly(String),
+}
+
+/// Why the engine did not do what it was asked.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum EngineError {
+    /// The wish makes no sense as things are.
+    #[error(transparent)]
+    Refused(Refusal),
+    /// The disk is full: free some room and ask again.
+    #[error("the disk is full ({0}); free some room, then ask again: nothing has to be restarted")]
+    Full(String),
+    /// A store is damaged; the cause names the cure.
+    #[error("the store is read-only: {0}")]
+    ReadOnly(String),
+    /// The disk failed in another way; asking again may help.
+    #[error("{0}")]
+    Disk(String),
+    /// Too many batches wait: ask again in a moment.
+    #[error("too many changes are waiting")]
+    Busy,
+    /// The engine is stopping.
+    #[error("the engine has stopped")]
+    Stopped,
+}
+
+impl From<DiskError> for EngineError {
+    fn from(error: DiskError) -> Self {
+        match error {
+            DiskError::Full(what) => Self::Full(what),
+            other => Self::Disk(other.to_string()),
+        }
+    }
+}

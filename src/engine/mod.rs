@@ -1,0 +1,309 @@
+//! The engine: one writer, an immutable snapshot that all read, and the policy of what is exempt.
+//!
+//! [`Engine`] is the handle that services hold. Reading takes the snapshot behind one atomic
+//! pointer; writing sends a batch to the writer's thread and waits for its receipt. Who asks, and
+//! whether they may, is not known here.
+
+mod archive;
+mod classes;
+mod condition;
+mod coverage;
+mod derive;
+mod expiry;
+mod guard;
+mod plan;
+mod recover;
+mod snapshot;
+mod writer;
+
+pub use classes::{Standing, Standings};
+pub use condition::{Condition, EngineError};
+pub use coverage::Coverage;
+pub use guard::Guard;
+pub use plan::{Plan, Refusal};
+pub use snapshot::Snapshot;
+
+use crate::disk::{DiskError, Medium};
+use crate::journal::Sealed;
+use crate::model::{Batch, Receipt, Time};
+use crate::store::{Projection, View};
+use arc_swap::ArcSwap;
+use derive::Derivation;
+use expiry::Expiry;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
+use tokio::sync::{oneshot, watch};
+use writer::{Command, Reply, Writer};
+
+/// Reads the wall clock; tests bring their own.
+pub type Clock = Arc<dyn Fn() -> Time + Send + Sync>;
+
+/// At most so many commands wait for the writer.
+const QUEUE: usize = 256;
+
+/// How an engine is opened.
+#[derive(Clone)]
+pub struct Options {
+    /// Where it lives.
+    pub medium: Medium,
+    /// The zone in whose days activity is counted.
+    pub zone: chrono_tz::Tz,
+    /// The wall clock.
+    pub clock: Clock,
+}
+
+impl Options {
+    /// The system's clock, and days of Seoul.
+    pub fn new(medium: Medium) -> Self {
+        let clock: Clock = Arc::new(|| chrono::Utc::now().into());
+        Self { medium, zone: chrono_tz::Asia::Seoul, clock }
+    }
+}
+
+/// A running engine; cheap to clone.
+#[derive(Clone)]
+pub struct Engine(Arc<Inner>);
+
+struct Inner {
+    published: Arc<Published>,
+    /// None when a store is damaged.
+    projection: Option<Arc<Projection>>,
+    commands: Option<SyncSender<Command>>,
+    thread: Mutex<Option<JoinHandle<()>>>,
+    options: Options,
+}
+
+/// What the writer shows to everyone.
+#[derive(Debug)]
+struct Published {
+    snapshot: ArcSwap<Snapshot>,
+    condition: ArcSwap<Condition>,
+    expiry_held: AtomicBool,
+    generations: watch::Sender<u64>,
+}
+
+impl Published {
+    fn new(snapshot: Snapshot, condition: Condition) -> Self {
+        let (generations, _) = watch::channel(snapshot.generation);
+        Self {
+            snapshot: ArcSwap::from_pointee(snapshot),
+            condition: ArcSwap::from_pointee(condition),
+            expiry_held: AtomicBool::new(false),
+            generations,
+        }
+    }
+
+    fn publish(&self, snapshot: Snapshot) {
+        let generation = snapshot.generation;
+        self.snapshot.store(Arc::new(snapshot));
+        self.generations.send_replace(generation);
+    }
+
+    fn generation(&self) -> u64 {
+        *self.generations.borrow()
+    }
+
+    fn set_condition(&self, condition: Condition) {
+        if **self.condition.load() != condition {
+            self.condition.store(Arc::new(condition));
+        }
+    }
+
+    fn set_expiry_held(&self, held: bool) {
+        self.expiry_held.store(held, Ordering::Relaxed);
+    }
+}
+
+impl Engine {
+    /// Opens the data folder and starts the writer.
+    ///
+    /// When a store is damaged, the engine opens read-only on the last snapshot, if that is whole;
+    /// [`Engine::condition`] tells.
+    ///
+    /// # Errors
+    /// [`DiskError::InUse`] when another process has the folder, [`DiskError::Damaged`] when not
+    /// even a snapshot can be read, else a fault of the disk.
+    pub fn open(options: Options) -> Result<Self, DiskError> {
+        match recover::recover(&options.medium, options.zone) {
+            Ok(recovered) => Ok(Self::start(options, recovered)),
+            Err((error, Some(derivation))) if error.is_damage() => {
+                Ok(Self::read_only(options, &error, derivation))
+            }
+            Err((error, _)) => Err(error),
+        }
+    }
+
+    fn start(options: Options, recovered: recover::Recovered) -> Self {
+        let recover::Recovered { journal, projection, derivation } = recovered;
+        let published = Arc::new(Published::new(derivation.snapshot.clone(), Condition::Writable));
+        let projection = Arc::new(projection);
+        let now = (options.clock)();
+        let writer = Writer {
+            journal,
+            projection: Arc::clone(&projection),
+            published: Arc::clone(&published),
+            archive: options.medium.path().join(archive::FILE),
+            zone: options.zone,
+            clock: Arc::clone(&options.clock),
+            expiry: Expiry::begin(now, derivation.snapshot.time),
+            derivation,
+            uncertain: false,
+            dirty: None,
+        };
+        let (commands, queue) = sync_channel(QUEUE);
+        let thread = std::thread::Builder::new().name("writer".into()).spawn(move || writer.run(&queue));
+        // Without its writer the engine serves, and says that it stopped to whoever would write.
+        let thread = thread.inspect_err(|error| tracing::error!(%error, "could not start the writer")).ok();
+        Self(Arc::new(Inner {
+            published,
+            projection: Some(projection),
+            commands: Some(commands),
+            thread: Mutex::new(thread),
+            options,
+        }))
+    }
+
+    fn read_only(options: Options, error: &DiskError, derivation: Derivation) -> Self {
+        let cure = format!("{error}; stop ironlist and run `ironlist doctor --rebuild`, or restore a backup");
+        tracing::error!(%error, "serving the last snapshot, read-only");
+        let published = Arc::new(Published::new(derivation.snapshot, Condition::ReadOnly(cure)));
+        Self(Arc::new(Inner {
+            published,
+            projection: None,
+            commands: None,
+            thread: Mutex::new(None),
+            options,
+        }))
+    }
+
+    /// The current generation. Lock-free; hold the guard no longer than a request.
+    #[inline]
+    pub fn snapshot(&self) -> arc_swap::Guard<Arc<Snapshot>> {
+        self.0.published.snapshot.load()
+    }
+
+    /// Announces each generation's number.
+    pub fn generations(&self) -> watch::Receiver<u64> {
+        self.0.published.generations.subscribe()
+    }
+
+    /// Whether writing works.
+    pub fn condition(&self) -> Condition {
+        Condition::clone(&self.0.published.condition.load())
+    }
+
+    /// Whether listings wait for a person's word because the wall clock has jumped.
+    pub fn expiry_is_held(&self) -> bool {
+        self.0.published.expiry_held.load(Ordering::Relaxed)
+    }
+
+    /// The wall clock in use.
+    pub fn now(&self) -> Time {
+        (self.0.options.clock)()
+    }
+
+    /// The zone of the days in which activity is counted.
+    pub fn zone(&self) -> chrono_tz::Tz {
+        self.0.options.zone
+    }
+
+    /// The data folder.
+    pub fn folder(&self) -> &std::path::Path {
+        self.0.options.medium.path()
+    }
+
+    /// Reads the projection: listings, policy, counts. Blocks on the disk.
+    ///
+    /// # Errors
+    /// [`EngineError::ReadOnly`] when the store is damaged, else a fault of the disk.
+    pub fn view<T>(&self, read: impl FnOnce(&View) -> Result<T, redb::Error>) -> Result<T, EngineError> {
+        match &self.0.projection {
+            Some(projection) => Ok(projection.view(read)?),
+            None => Err(self.unwritable()),
+        }
+    }
+
+    /// Carries out a batch; answers when its record is durable and visible.
+    ///
+    /// # Errors
+    /// [`EngineError`]; nothing has changed then.
+    pub async fn submit(&self, batch: Batch) -> Result<Receipt, EngineError> {
+        self.ask(|reply| Command::Submit(batch, reply)).await
+    }
+
+    /// Says what a batch would do.
+    ///
+    /// # Errors
+    /// As [`Engine::submit`].
+    pub async fn preview(&self, batch: Batch) -> Result<Plan, EngineError> {
+        self.ask(|reply| Command::Preview(batch, reply)).await
+    }
+
+    /// Ends what is due, on a person's word that the clock is right.
+    ///
+    /// # Errors
+    /// As [`Engine::submit`].
+    pub async fn expire(&self) -> Result<Receipt, EngineError> {
+        self.ask(Command::Expire).await
+    }
+
+    /// Takes in records sealed by the journal that this engine follows; answers the generation
+    /// reached.
+    ///
+    /// # Errors
+    /// As [`Engine::submit`].
+    pub async fn follow(&self, sealed: Vec<Sealed>) -> Result<u64, EngineError> {
+        self.ask(|reply| Command::Follow(sealed, reply)).await
+    }
+
+    /// Sealed records after generation `after`, about `limit` bytes of them, for a follower.
+    ///
+    /// # Errors
+    /// A fault of the disk.
+    pub async fn sealed(&self, after: u64, limit: usize) -> Result<Vec<Sealed>, EngineError> {
+        self.ask(|reply| Command::Sealed(after, limit, reply)).await
+    }
+
+    async fn ask<T>(&self, command: impl FnOnce(Reply<T>) -> Command) -> Result<T, EngineError> {
+        let commands = self.0.commands.as_ref().ok_or_else(|| self.unwritable())?;
+        let (reply, answer) = oneshot::channel();
+        commands.try_send(command(reply)).map_err(|error| match error {
+            TrySendError::Full(_) => EngineError::Busy,
+            TrySendError::Disconnected(_) => EngineError::Stopped,
+        })?;
+        answer.await.map_err(|_| EngineError::Stopped)?
+    }
+
+    fn unwritable(&self) -> EngineError {
+        match self.condition() {
+            Condition::ReadOnly(cause) | Condition::Failing(cause) => EngineError::ReadOnly(cause),
+            Condition::Writable => EngineError::Stopped,
+        }
+    }
+
+    /// Stops the writer after what waits, and writes everything down. Blocks.
+    pub fn stop(&self) {
+        let thread = self.0.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let (Some(thread), Some(commands)) = (thread, &self.0.commands) {
+            // Either the writer hears it, or it is gone already.
+            let _ = commands.send(Command::Stop);
+            let _ = thread.join();
+        }
+    }
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
+        drop(self.commands.take());
+        if let Some(thread) = thread {
+            // The writer ends when nobody can send any more.
+            let _ = thread.join();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,161 @@
+//! From what lies on the disk to a running engine.
+
+use super::archive;
+use super::derive::{Derivation, Within};
+use crate::addr::IpRange;
+use crate::disk::{Digest, DiskError, Medium};
+use crate::journal::Journal;
+use crate::model::{Difference, Op, Record, RowsBuilder, SourceId};
+use crate::store::{Projection, Tables, View};
+
+/// Takes into the projection the records it has not seen.
+pub(super) fn catch_up_projection(
+    journal: &Journal,
+    projection: &Projection,
+    zone: chrono_tz::Tz,
+) -> Result<(), DiskError> {
+    let seen = projection.generation()?;
+    if seen > journal.generation() {
+        let why = format!("it has seen generation {seen}, the journal ends at {}", journal.generation());
+        return Err(DiskError::damaged("the hot store", why));
+    }
+    if seen == journal.generation() {
+        return Ok(());
+    }
+    journal.replay(seen, |record| projection.update(|update| update.apply(&record, zone).map(Ok)))
+}
+
+/// Takes into the derivation the records it has not seen. The projection must be ahead already.
+pub(super) fn catch_up_derivation(
+    journal: &Journal,
+    projection: &Projection,
+    derivation: &mut Derivation,
+) -> Result<(), DiskError> {
+    let seen = derivation.snapshot.generation;
+    if seen == journal.generation() {
+        return Ok(());
+    }
+    journal.replay(seen, |record| projection.view(|view| derivation.advance(&record, view)))
+}
+
+/// The derivation at the journal's end: from the snapshot file where that fits, else from the
+/// projection. The projection must have caught up.
+pub(super) fn derivation(
+    journal: &Journal,
+    projection: &Projection,
+    loaded: Result<Option<(Derivation, Digest)>, DiskError>,
+) -> Result<Derivation, DiskError> {
+    match loaded {
+        Ok(Some((mut derivation, digest))) if fits(journal, &derivation, &digest)? => {
+            catch_up_derivation(journal, projection, &mut derivation)?;
+            return Ok(derivation);
+        }
+        Ok(Some(_)) => tracing::warn!("the snapshot file is of another journal; making it anew"),
+        Ok(None) => {}
+        Err(error) => tracing::warn!(%error, "the snapshot file is of no use; making it anew"),
+    }
+    from_projection(journal, projection)
+}
+
+fn fits(journal: &Journal, derivation: &Derivation, digest: &Digest) -> Result<bool, DiskError> {
+    let generation = derivation.snapshot.generation;
+    Ok(generation <= journal.generation() && journal.digest_at(generation)? == *digest)
+}
+
+/// Builds the derivation from the listings and policy in the projection, as one made-up record.
+fn from_projection(journal: &Journal, projection: &Projection) -> Result<Derivation, DiskError> {
+    let mut derivation = Derivation::empty();
+    let time = journal.last_time()?;
+    projection.view(|view| {
+        let mut ops: Vec<Op> = view.sources()?.into_iter().map(Op::Source).collect();
+        ops.push(Op::Suppressions { removed: Vec::new(), added: view.suppressions()? });
+        ops.push(Op::Allows { removed: Vec::new(), added: view.allows()? });
+        let record = Record { ops, ..whole(journal.generation(), time) };
+        derivation.advance(&record, &Nothing).unwrap_or_else(|never| match never {});
+        for source in view.sources()? {
+            let mut added = RowsBuilder::default();
+            view.each_listing(source.id, |range, detail| {
+                added.push(range, detail);
+                Ok(())
+            })?;
+            let difference = Difference { added: added.finish().0, ..Difference::default() };
+            let ops = vec![Op::Listings { source: source.id, difference }];
+            let record = Record { ops, ..whole(journal.generation(), time) };
+            derivation.advance(&record, &Nothing).unwrap_or_else(|never| match never {});
+        }
+        Ok(())
+    })?;
+    Ok(derivation)
+}
+
+fn whole(generation: u64, time: crate::model::Time) -> Record {
+    Record {
+        generation,
+        batch: uuid::Uuid::nil(),
+        time,
+        actor: String::new(),
+        reason: String::new(),
+        cause: crate::model::Cause::Run,
+        ops: Vec::new(),
+    }
+}
+
+/// Before any listing is taken in, no suppression can end one.
+struct Nothing;
+
+impl Within for Nothing {
+    type Error = std::convert::Infallible;
+    fn within(&self, _: SourceId, _: IpRange) -> Result<Vec<IpRange>, Self::Error> {
+        Ok(Vec::new())
+    }
+}
+
+impl<T: Tables> Within for View<'_, T> {
+    type Error = redb::Error;
+    fn within(&self, source: SourceId, range: IpRange) -> Result<Vec<IpRange>, redb::Error> {
+        Ok(match range {
+            IpRange::V4(range) => View::within(self, source, range)?.into_iter().map(IpRange::V4).collect(),
+            IpRange::V6(range) => View::within(self, source, range)?.into_iter().map(IpRange::V6).collect(),
+        })
+    }
+}
+
+/// The stores of a data folder, opened and brought to the journal's end.
+pub(super) struct Recovered {
+    pub(super) journal: Journal,
+    pub(super) projection: Projection,
+    pub(super) derivation: Derivation,
+}
+
+/// Opens the stores while the snapshot file is read on another core.
+///
+/// # Errors
+/// What failed, and what the snapshot file held all the same.
+#[allow(clippy::type_complexity, reason = "said once")]
+pub(super) fn recover(
+    medium: &Medium,
+    zone: chrono_tz::Tz,
+) -> Result<Recovered, (DiskError, Option<Derivation>)> {
+    let path = medium.path().join(archive::FILE);
+    let (stores, loaded) = std::thread::scope(|scope| {
+        let loading = scope.spawn(|| archive::load(&path));
+        let stores = open(medium, zone);
+        let loaded =
+            loading.join().unwrap_or_else(|_| Err(DiskError::damaged(archive::FILE, "reading it panicked")));
+        (stores, loaded)
+    });
+    match stores {
+        Ok((journal, projection)) => match derivation(&journal, &projection, loaded) {
+            Ok(derivation) => Ok(Recovered { journal, projection, derivation }),
+            Err(error) => Err((error, None)),
+        },
+        Err(error) => Err((error, loaded.ok().flatten().map(|(derivation, _)| derivation))),
+    }
+}
+
+fn open(medium: &Medium, zone: chrono_tz::Tz) -> Result<(Journal, Projection), DiskError> {
+    let journal = Journal::open(medium)?;
+    let projection = Projection::open(medium)?;
+    catch_up_projection(&journal, &projection, zone)?;
+    Ok((journal, projection))
+}

@@ -1,0 +1,312 @@
+//! The one writer: a thread that takes batches, makes records of them, and publishes snapshots.
+//!
+//! The order within a group of batches is the promise: their records are durable in the journal
+//! before anyone is told or any look-up sees them. Batches that wait together share one sync.
+
+use super::archive;
+use super::condition::{Condition, EngineError};
+use super::derive::Derivation;
+use super::expiry::Expiry;
+use super::plan::{Plan, Refusal, plan};
+use super::recover;
+use super::{Clock, Published};
+use crate::disk::DiskError;
+use crate::journal::{Journal, Sealed};
+use crate::model::{Batch, Receipt, Record};
+use crate::store::{Projection, Update};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, RecvTimeoutError};
+use std::time::{Duration, Instant};
+use tokio::sync::oneshot;
+use uuid::Uuid;
+
+/// At most so many batches share one sync; their records are held in memory until then.
+const GROUP: usize = 64;
+/// So long after the last change the projections are made durable and the snapshot is written.
+const QUIET: Duration = Duration::from_secs(1);
+
+pub(super) type Reply<T> = oneshot::Sender<Result<T, EngineError>>;
+
+/// What the thread is asked for.
+pub(super) enum Command {
+    /// Carry a batch out.
+    Submit(Batch, Reply<Receipt>),
+    /// Say what a batch would do.
+    Preview(Batch, Reply<Plan>),
+    /// Take in records of the journal that this one follows.
+    Follow(Vec<Sealed>, Reply<u64>),
+    /// Answer the sealed records after a generation, up to a number of bytes.
+    Sealed(u64, usize, Reply<Vec<Sealed>>),
+    /// Expire what is due, even though the clock is doubted.
+    Expire(Reply<Receipt>),
+    /// Write everything down and end.
+    Stop,
+}
+
+/// The writer's own state; nobody else changes any of it.
+pub(super) struct Writer {
+    pub(super) journal: Journal,
+    pub(super) projection: Arc<Projection>,
+    pub(super) derivation: Derivation,
+    pub(super) published: Arc<Published>,
+    pub(super) archive: PathBuf,
+    pub(super) zone: chrono_tz::Tz,
+    pub(super) clock: Clock,
+    pub(super) expiry: Expiry,
+    /// A write failed half-way: what is on the disk must be looked at before the next.
+    pub(super) uncertain: bool,
+    /// When the last change was made that is not yet in the snapshot file.
+    pub(super) dirty: Option<Instant>,
+}
+
+impl Writer {
+    /// Serves commands until [`Command::Stop`], or until nobody is left to send one.
+    pub(super) fn run(mut self, commands: &Receiver<Command>) {
+        loop {
+            match commands.recv_timeout(self.patience()) {
+                Ok(Command::Stop) | Err(RecvTimeoutError::Disconnected) => break,
+                Ok(command) => {
+                    if !self.serve(command, commands) {
+                        break;
+                    }
+                }
+                Err(RecvTimeoutError::Timeout) => {}
+            }
+            if self.dirty.is_some_and(|since| since.elapsed() >= QUIET) {
+                self.settle();
+            }
+            self.expire_when_due();
+        }
+        self.settle();
+    }
+
+    fn patience(&self) -> Duration {
+        let until_quiet = self.dirty.map_or(QUIET, |since| QUIET.saturating_sub(since.elapsed()));
+        until_quiet.max(Duration::from_millis(1))
+    }
+
+    /// Serves a command and the batches that wait behind it; false if one of those was to stop.
+    fn serve(&mut self, command: Command, commands: &Receiver<Command>) -> bool {
+        match command {
+            Command::Submit(batch, reply) => {
+                let mut group = vec![(batch, reply)];
+                let mut next = None;
+                while group.len() < GROUP && next.is_none() {
+                    match commands.try_recv() {
+                        Ok(Command::Submit(batch, reply)) => group.push((batch, reply)),
+                        Ok(other) => next = Some(other),
+                        Err(_) => break,
+                    }
+                }
+                self.submit(group);
+                return next.is_none_or(|next| self.serve(next, commands));
+            }
+            Command::Preview(batch, reply) => answer(reply, self.preview(batch)),
+            Command::Follow(sealed, reply) => answer(reply, self.follow(&sealed)),
+            Command::Sealed(after, limit, reply) => {
+                answer(reply, self.journal.sealed(after, limit).map_err(EngineError::from));
+            }
+            Command::Expire(reply) => {
+                self.expiry.trust((self.clock)());
+                let result = self.submit_own(Expiry::batch());
+                answer(reply, result);
+            }
+            Command::Stop => return false,
+        }
+        true
+    }
+
+    fn submit(&mut self, group: Vec<(Batch, Reply<Receipt>)>) {
+        let (batches, replies): (Vec<_>, Vec<_>) = group.into_iter().unzip();
+        match self.commit(batches) {
+            Ok(receipts) => {
+                for (reply, receipt) in replies.into_iter().zip(receipts) {
+                    answer(reply, receipt.map_err(EngineError::Refused));
+                }
+            }
+            Err(error) => replies.into_iter().for_each(|reply| answer(reply, Err(error.clone()))),
+        }
+    }
+
+    fn submit_own(&mut self, batch: Batch) -> Result<Receipt, EngineError> {
+        let receipt = self.commit(vec![batch])?.pop().ok_or(EngineError::Stopped)?;
+        receipt.map_err(EngineError::Refused)
+    }
+
+    /// Carries out batches in order, all of them durable together or none.
+    fn commit(&mut self, batches: Vec<Batch>) -> Result<Vec<Result<Receipt, Refusal>>, EngineError> {
+        self.certify()?;
+        let before = self.derivation.snapshot.clone();
+        let mut appended = false;
+        let projection = Arc::clone(&self.projection);
+        let outcome = projection.update(|update| {
+            let mut group = Group::default();
+            for batch in batches {
+                if let Err(error) = self.take(batch, update, &mut group)? {
+                    return Ok(Err(error));
+                }
+            }
+            if let Err(error) = self.append(&group) {
+                return Ok(Err(error));
+            }
+            appended = !group.records.is_empty();
+            Ok(Ok(group.results))
+        });
+        if appended {
+            self.publish();
+        } else {
+            self.derivation.snapshot = before;
+        }
+        if outcome.is_err() {
+            self.uncertain = true;
+        }
+        self.note(outcome.map_err(EngineError::from))
+    }
+
+    /// Plans one batch on top of those before it, and takes its record in.
+    fn take(
+        &mut self,
+        batch: Batch,
+        update: &Update,
+        group: &mut Group,
+    ) -> Result<Result<(), DiskError>, redb::Error> {
+        let known = match self.journal.receipt(batch.id) {
+            Ok(stored) => stored.or_else(|| group.receipt(batch.id)),
+            Err(error) => return Ok(Err(error)),
+        };
+        if let Some(receipt) = known {
+            group.results.push(Ok(receipt));
+            return Ok(Ok(()));
+        }
+        let now = (self.clock)();
+        let (id, cause) = (batch.id, batch.cause);
+        let (actor, reason) = (batch.actor.clone(), batch.reason.clone());
+        let plan = match plan(batch, &self.derivation.snapshot, &update.view(), now)? {
+            Ok(plan) => plan,
+            Err(refusal) => {
+                group.results.push(Err(refusal));
+                return Ok(Ok(()));
+            }
+        };
+        let mut receipt = Receipt { generation: self.derivation.snapshot.generation, ..plan.receipt };
+        if !plan.ops.is_empty() {
+            receipt.generation += 1;
+            let generation = receipt.generation;
+            let record = Record { generation, batch: id, time: now, actor, reason, cause, ops: plan.ops };
+            update.apply(&record, self.zone)?;
+            self.derivation.advance(&record, &update.view())?;
+            group.records.push(record);
+        }
+        group.receipts.push((id, receipt));
+        group.results.push(Ok(receipt));
+        Ok(Ok(()))
+    }
+
+    fn append(&mut self, group: &Group) -> Result<(), DiskError> {
+        if group.records.is_empty() && group.receipts.is_empty() {
+            return Ok(());
+        }
+        self.journal.append(&group.records, &group.receipts)
+    }
+
+    fn preview(&mut self, batch: Batch) -> Result<Plan, EngineError> {
+        self.certify()?;
+        let now = (self.clock)();
+        let planned: Result<Result<Plan, Refusal>, DiskError> =
+            self.projection.view(|view| plan(batch, &self.derivation.snapshot, view, now));
+        planned.map_err(EngineError::from)?.map_err(EngineError::Refused)
+    }
+
+    fn follow(&mut self, sealed: &[Sealed]) -> Result<u64, EngineError> {
+        self.certify()?;
+        let followed = self.journal.follow(sealed).map_err(EngineError::from).map(drop);
+        self.uncertain = true;
+        self.note(followed)?;
+        self.certify()?;
+        Ok(self.derivation.snapshot.generation)
+    }
+
+    /// Makes sure that projections and journal agree, after a failure between them.
+    fn certify(&mut self) -> Result<(), EngineError> {
+        if !self.uncertain {
+            return Ok(());
+        }
+        let result = self.journal.refresh().and_then(|()| {
+            recover::catch_up_projection(&self.journal, &self.projection, self.zone)?;
+            recover::catch_up_derivation(&self.journal, &self.projection, &mut self.derivation)
+        });
+        self.note(result.map_err(EngineError::from))?;
+        self.uncertain = false;
+        if self.published.generation() != self.derivation.snapshot.generation {
+            self.publish();
+        }
+        Ok(())
+    }
+
+    fn publish(&mut self) {
+        self.published.publish(self.derivation.snapshot.clone());
+        self.dirty = Some(Instant::now());
+    }
+
+    /// Tells the world whether writing works.
+    fn note<T>(&self, result: Result<T, EngineError>) -> Result<T, EngineError> {
+        let condition = match &result {
+            Ok(_) | Err(EngineError::Refused(_)) => Condition::Writable,
+            Err(error) => Condition::Failing(error.to_string()),
+        };
+        self.published.set_condition(condition);
+        result
+    }
+
+    /// Makes durable what may be made again, but would take long at a start.
+    fn settle(&mut self) {
+        if self.dirty.take().is_none() {
+            return;
+        }
+        let settled = self.projection.persist().and_then(|()| {
+            archive::save(&self.archive, &self.derivation.snapshot, self.journal.digest())?;
+            self.journal.seal()
+        });
+        if let Err(error) = settled {
+            // Nothing is lost by it: the journal has it all. The next change tries again.
+            tracing::warn!(%error, "could not settle the projections");
+        }
+    }
+
+    fn expire_when_due(&mut self) {
+        let now = (self.clock)();
+        let next = self.projection.view(|view| view.next_due());
+        let next = match next {
+            Ok(next) => next.into_iter().chain(self.derivation.snapshot.next_policy_expiry()).min(),
+            Err(error) => return tracing::warn!(%error, "could not look for what expires"),
+        };
+        if !self.expiry.may_run(next, now, &self.published) {
+            return;
+        }
+        match self.submit_own(Expiry::batch()) {
+            Ok(receipt) => tracing::info!(removed = receipt.removed, "expired"),
+            Err(error) => tracing::warn!(%error, "could not expire"),
+        }
+        self.expiry.ran();
+    }
+}
+
+/// What a group of batches comes to.
+#[derive(Default)]
+struct Group {
+    records: Vec<Record>,
+    receipts: Vec<(Uuid, Receipt)>,
+    results: Vec<Result<Receipt, Refusal>>,
+}
+
+impl Group {
+    fn receipt(&self, batch: Uuid) -> Option<Receipt> {
+        self.receipts.iter().find(|(id, _)| *id == batch).map(|(_, receipt)| *receipt)
+    }
+}
+
+fn answer<T>(reply: Reply<T>, result: Result<T, EngineError>) {
+    // Whoever asked may have gone away; what was done is done.
+    let _ = reply.send(result);
+}

@@ -1,0 +1,398 @@
+//! What a port serves: a role's fast paths, and its router behind them.
+//!
+//! An application does not know where a request came from: a connection, or another role of the same
+//! process, which simply calls [`App::answer`]. It must not know what its routes do.
+
+use super::auth::Guard;
+use super::body::{self, Request, Response};
+use super::edge;
+use super::log;
+use super::metrics::{HttpMetrics, Metrics, RouteMetrics};
+use super::problem::Problem;
+use super::request_id::{self, RequestIds, X_REQUEST_ID};
+use axum::Router;
+use axum::extract::MatchedPath;
+use axum::middleware::{self, Next};
+use futures_util::FutureExt;
+use http::{HeaderValue, Method, StatusCode};
+use std::borrow::Cow;
+use std::net::SocketAddr;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Instant;
+use tower::ServiceExt;
+
+/// What a process serves on one of its ports.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Role {
+    /// Fetches sources.
+    Collection,
+    /// Stores, looks up, publishes.
+    Blacklist,
+    /// Statistics and reports.
+    Analytics,
+    /// The door to the outside.
+    Gateway,
+}
+
+impl Role {
+    /// All of them, in the order of their ports.
+    pub const ALL: [Self; 4] = [Self::Collection, Self::Blacklist, Self::Analytics, Self::Gateway];
+
+    /// The name in configuration, logs and metrics.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Collection => "collection",
+            Self::Blacklist => "blacklist",
+            Self::Analytics => "analytics",
+            Self::Gateway => "gateway",
+        }
+    }
+
+    /// The port it listens on unless told otherwise.
+    pub fn default_port(self) -> u16 {
+        match self {
+            Self::Collection => 8000,
+            Self::Blacklist => 8001,
+            Self::Analytics => 8002,
+            Self::Gateway => 8080,
+        }
+    }
+}
+
+/// Who is at the other end of a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Peer {
+    /// A program on some network.
+    Tcp(SocketAddr),
+    /// A program that may open the socket in the data folder.
+    Local,
+}
+
+/// Who asks, for handlers: an extension of every routed request.
+#[derive(Clone, Copy, Debug)]
+pub struct Caller {
+    /// The other end of the connection.
+    pub peer: Peer,
+    /// Whether the caller proved to be the administrator.
+    pub admin: bool,
+}
+
+/// The route's template under which an answer is counted, where the router cannot know it: an
+/// extension of the answer.
+#[derive(Clone, Debug)]
+pub struct Route(pub Cow<'static, str>);
+
+/// Answers at once, or leaves the request to the router. It is given what follows its prefix.
+type FastPath = Box<dyn Fn(&Request, &str) -> Option<Response> + Send + Sync>;
+
+struct Fast {
+    prefix: &'static str,
+    answer: FastPath,
+    metrics: RouteMetrics,
+}
+
+/// Bodies are short unless a route says otherwise, in bytes.
+const BODY_LIMIT: u64 = 1 << 20;
+
+/// What a port serves.
+pub struct App {
+    fast: Vec<Fast>,
+    router: Router,
+    guard: Option<Guard>,
+    limits: Vec<(&'static str, u64)>,
+    ids: RequestIds,
+    /// The role's metrics.
+    pub(super) metrics: Arc<HttpMetrics>,
+    role: Role,
+}
+
+impl App {
+    /// An application of `role` that serves `router`; unknown paths and wrong methods become problems.
+    pub fn new(role: Role, router: Router, metrics: &Arc<Metrics>) -> Self {
+        Self {
+            fast: Vec::new(),
+            router: router
+                .method_not_allowed_fallback(wrong_method)
+                .fallback(unknown_path)
+                .layer(middleware::from_fn(note_route)),
+            guard: None,
+            limits: Vec::new(),
+            ids: RequestIds::new(),
+            metrics: Arc::new(HttpMetrics::new(Arc::clone(metrics), role)),
+            role,
+        }
+    }
+
+    /// Tries `answer` before the router on GET and HEAD of paths that begin as `template` does up to
+    /// its first `{`. It is for look-ups and feeds: no waiting, no disk.
+    #[must_use]
+    pub fn fast<F>(mut self, template: &'static str, answer: F) -> Self
+    where
+        F: Fn(&Request, &str) -> Option<Response> + Send + Sync + 'static,
+    {
+        let prefix = template.split('{').next().unwrap_or(template);
+        let metrics = self.metrics.route(template);
+        self.fast.push(Fast { prefix, answer: Box::new(answer), metrics });
+        self
+    }
+
+    /// Demands the administrator's key for changes.
+    #[must_use]
+    pub fn guard(mut self, guard: Guard) -> Self {
+        self.guard = Some(guard);
+        self
+    }
+
+    /// Takes bodies of up to `bytes` on paths that begin with `prefix`, instead of 1 MiB.
+    #[must_use]
+    pub fn body_limit(mut self, prefix: &'static str, bytes: u64) -> Self {
+        self.limits.push((prefix, bytes));
+        self
+    }
+
+    /// The role it plays.
+    pub fn role(&self) -> Role {
+        self.role
+    }
+
+    /// Answers a request; never fails. Fast answers are there at once, without a box.
+    pub fn answer(self: &Arc<Self>, mut request: Request, peer: Peer) -> Answer {
+        let visit = Visit { started: Instant::now(), id: self.ids.of(&request) };
+        let caller = match self.admit(&mut request, peer) {
+            Ok(caller) => caller,
+            Err(problem) => return Answer::Ready(Some(self.refuse(&request, problem, &visit))),
+        };
+        if let Some(mut response) = self.try_fast(&request) {
+            log::fast_access(self.role, &request, &response, &visit.id);
+            response.headers_mut().insert(X_REQUEST_ID, visit.id);
+            return Answer::Ready(Some(response));
+        }
+        Answer::Later(Box::pin(Arc::clone(self).route(request, caller, visit)))
+    }
+
+    /// Tries the fast paths alone, for a role that asks another in the same process.
+    pub fn try_fast(&self, request: &Request) -> Option<Response> {
+        if !matches!(*request.method(), Method::GET | Method::HEAD) {
+            return None;
+        }
+        let path = request.uri().path();
+        self.fast.iter().find_map(|fast| fast.answer(&self.metrics, request, path.strip_prefix(fast.prefix)?))
+    }
+
+    fn admit(&self, request: &mut Request, peer: Peer) -> Result<Caller, Problem> {
+        edge::admit(request)?;
+        let path = request.uri().path();
+        let admin = match &self.guard {
+            Some(guard) => guard.check(request.method(), path, request.headers(), peer == Peer::Local)?,
+            None => false,
+        };
+        let limit = self.limits.iter().find(|(prefix, _)| path.starts_with(prefix));
+        let limit = limit.map_or(BODY_LIMIT, |(_, bytes)| *bytes);
+        request.body_mut().limit_to(limit).map_err(|error| body::body_problem(&error))?;
+        Ok(Caller { peer, admin })
+    }
+
+    fn refuse(&self, request: &Request, problem: Problem, visit: &Visit) -> Response {
+        let seen = log::Seen::of(request);
+        self.finish(&seen, "(refused)", problem.render(request_id::as_text(&visit.id)), Some(&problem), visit)
+    }
+
+    async fn route(self: Arc<Self>, mut request: Request, caller: Caller, visit: Visit) -> Response {
+        let seen = log::Seen::of(&request);
+        request.headers_mut().insert(X_REQUEST_ID, visit.id.clone());
+        request.extensions_mut().insert(caller);
+        let routed = AssertUnwindSafe(self.router.clone().oneshot(request)).catch_unwind().await;
+        let mut response = match routed {
+            Ok(Ok(response)) => response.map(body::Body::from),
+            Err(panic) => self.metrics.panicked(&*panic).render(request_id::as_text(&visit.id)),
+        };
+        let route = response.extensions_mut().remove::<Route>();
+        let route = route.as_ref().map_or("(none)", |Route(template)| template);
+        let problem = response.extensions_mut().remove::<Problem>();
+        if let Some(problem) = &problem {
+            response = with_headers_of(response, problem.render(request_id::as_text(&visit.id)));
+        }
+        self.finish(&seen, route, response, problem.as_ref(), &visit)
+    }
+
+    fn finish(
+        &self,
+        seen: &log::Seen,
+        route: &str,
+        mut response: Response,
+        problem: Option<&Problem>,
+        visit: &Visit,
+    ) -> Response {
+        let elapsed = visit.started.elapsed();
+        self.metrics.count(route, &seen.method, response.status(), elapsed.as_secs_f64());
+        log::access(self.role, seen, route, &response, problem, elapsed, &visit.id);
+        response.headers_mut().insert(X_REQUEST_ID, visit.id.clone());
+        response
+    }
+}
+
+impl Fast {
+    /// A panic in here is no less a bug than elsewhere, and no more infectious.
+    fn answer(&self, http: &HttpMetrics, request: &Request, rest: &str) -> Option<Response> {
+        let started = Instant::now();
+        let response = match catch_unwind(AssertUnwindSafe(|| (self.answer)(request, rest))) {
+            Ok(response) => response?,
+            Err(panic) => http.panicked(&*panic).render(""),
+        };
+        self.metrics.count(request.method(), response.status(), started.elapsed().as_secs_f64());
+        Some(response)
+    }
+}
+
+/// What belongs to one request from its arrival to its answer.
+struct Visit {
+    started: Instant,
+    id: HeaderValue,
+}
+
+/// The answer to a request, now or later.
+pub enum Answer {
+    /// It was there at once; `None` once taken.
+    Ready(Option<Response>),
+    /// The router is at work.
+    Later(Pin<Box<dyn Future<Output = Response> + Send>>),
+}
+
+impl Future for Answer {
+    type Output = Response;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Response> {
+        match &mut *self {
+            Self::Ready(response) => response.take().map_or(Poll::Pending, Poll::Ready),
+            Self::Later(answer) => answer.as_mut().poll(cx),
+        }
+    }
+}
+
+/// The router adds headers to problems of its own (`Allow` on a 405): they stay.
+fn with_headers_of(routed: Response, mut rendered: Response) -> Response {
+    for (name, value) in routed.headers() {
+        if *name != http::header::CONTENT_LENGTH {
+            rendered.headers_mut().entry(name).or_insert_with(|| value.clone());
+        }
+    }
+    rendered
+}
+
+/// Copies the matched template to the answer: outside the router nobody can see it.
+async fn note_route(request: axum::extract::Request, next: Next) -> axum::response::Response {
+    let matched = request.extensions().get::<MatchedPath>().cloned();
+    let mut response = next.run(request).await;
+    if let Some(matched) = matched
+        && response.extensions().get::<Route>().is_none()
+    {
+        response.extensions_mut().insert(Route(Cow::Owned(matched.as_str().to_owned())));
+    }
+    response
+}
+
+async fn wrong_method() -> Problem {
+    Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed")
+        .detail("This path has other methods; see Allow.")
+}
+
+async fn unknown_path() -> Problem {
+    Problem::not_found("unknown_path", "There is nothing at this path.")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::web::{Body, Json};
+    use axum::routing::{get, post};
+    use http::header::{ALLOW, HOST};
+
+    fn app() -> (Arc<App>, Arc<Metrics>) {
+        let metrics = Arc::new(Metrics::new());
+        let router = Router::new()
+            .route("/slow/{name}", get(async || "routed"))
+            .route("/who", post(async |caller: axum::Extension<Caller>| Json(caller.admin)))
+            .route("/length", post(async |body: super::super::extract::Whole| body.0.len().to_string()))
+            .route("/panic", get(async || -> &str { panic!("a bug") }));
+        let app = App::new(Role::Blacklist, router, &metrics)
+            .fast("/fast/{ip}", |_, ip| match ip {
+                "panic" => panic!("a quick bug"),
+                "" => None,
+                ip => Some(Response::new(Body::full(ip.to_owned()))),
+            })
+            .guard(Guard::new("key", &["/length"]));
+        (Arc::new(app), metrics)
+    }
+
+    fn request(method: Method, path: &str) -> Request {
+        http::Request::builder().method(method).uri(path).header(HOST, "a").body(Body::empty()).unwrap()
+    }
+
+    async fn text(response: Response) -> String {
+        String::from_utf8(response.into_body().read().await.unwrap().to_vec()).unwrap()
+    }
+
+    #[tokio::test]
+    async fn a_fast_path_answers_before_the_router_and_is_named_and_counted() {
+        let (app, metrics) = app();
+        let mut asked = request(Method::GET, "/fast/192.0.2.1");
+        asked.headers_mut().insert(X_REQUEST_ID, HeaderValue::from_static("mine"));
+        let answer = app.answer(asked, Peer::Local);
+        assert!(matches!(answer, Answer::Ready(_)));
+        let response = answer.await;
+        assert_eq!(response.headers()[X_REQUEST_ID], "mine");
+        assert_eq!(text(response).await, "192.0.2.1");
+        let series = "{method=\"GET\",role=\"blacklist\",route=\"/fast/{ip}\",status=\"200\"} 1\n";
+        assert!(metrics.render().contains(series));
+    }
+
+    #[tokio::test]
+    async fn what_the_fast_path_leaves_goes_to_the_router() {
+        let (app, metrics) = app();
+        assert_eq!(app.answer(request(Method::GET, "/fast/"), Peer::Local).await.status(), 404);
+        let response = app.answer(request(Method::GET, "/slow/x"), Peer::Local).await;
+        assert!(response.headers().contains_key(X_REQUEST_ID));
+        assert_eq!(text(response).await, "routed");
+        assert!(metrics.render().contains("route=\"/slow/{name}\",status=\"200\"} 1\n"));
+    }
+
+    #[tokio::test]
+    async fn wrong_methods_and_unknown_paths_are_problems() {
+        let (app, _) = app();
+        let wrong = app.answer(request(Method::PUT, "/slow/x"), Peer::Local).await;
+        assert_eq!(
+            (wrong.status().as_u16(), &wrong.headers()[ALLOW]),
+            (405, &HeaderValue::from_static("GET,HEAD"))
+        );
+        let id = wrong.headers()[X_REQUEST_ID].clone();
+        assert!(text(wrong).await.contains(request_id::as_text(&id)));
+        let unknown = app.answer(request(Method::GET, "/nothing"), Peer::Local).await;
+        assert_eq!(unknown.status(), 404);
+        assert!(text(unknown).await.contains("unknown_path"));
+    }
+
+    #[tokio::test]
+    async fn panics_become_problems_and_are_counted() {
+        let (app, metrics) = app();
+        for path in ["/panic", "/fast/panic"] {
+            let response = app.answer(request(Method::GET, path), Peer::Local).await;
+            assert_eq!(response.status(), 500);
+            assert!(!text(response).await.contains("bug"));
+        }
+        assert!(metrics.render().contains("ironlist_http_panics_total{role=\"blacklist\"} 2\n"));
+    }
+
+    #[tokio::test]
+    async fn changes_need_the_key_or_the_local_socket() {
+        let (app, _) = app();
+        let far = Peer::Tcp(([192, 0, 2, 1], 9).into());
+        let refused = app.answer(request(Method::POST, "/who"), far).await;
+        assert_eq!(refused.status(), 401);
+        assert!(refused.headers().contains_key(http::header::WWW_AUTHENTICATE));
+        assert_eq!(text(app.answer(request(Method::POST, "/who"), Peer::Local).await).await, "true");
+        assert_eq!(app.answer(request(Method::POST, "/length"), far).await.status(), 200);
+    }
+}

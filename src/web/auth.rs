@@ -1,0 +1,124 @@
+//! Who may write: the administrator's key, until users and their keys come.
+//!
+//! The key itself is never kept, only its digest; it must not appear in any log or answer.
+
+use super::problem::Problem;
+use http::header::{AUTHORIZATION, HeaderName};
+use http::{HeaderMap, Method};
+use sha2::{Digest, Sha256};
+use subtle::ConstantTimeEq;
+
+/// The header for programs that cannot set `Authorization`.
+pub const X_API_KEY: HeaderName = HeaderName::from_static("x-api-key");
+
+/// Lets everybody read and only the administrator write.
+#[derive(Clone)]
+pub struct Guard {
+    key: [u8; 32],
+    safe_posts: &'static [&'static str],
+}
+
+impl Guard {
+    /// A guard with the administrator's key, and the paths of the POST requests that change nothing
+    /// (a question too long for a GET).
+    pub fn new(key: &str, safe_posts: &'static [&'static str]) -> Self {
+        Self { key: Sha256::digest(key.as_bytes()).into(), safe_posts }
+    }
+
+    /// Whether the caller is the administrator; `local` callers, through the socket of the data folder, are.
+    ///
+    /// # Errors
+    /// 401 when a key is given and wrong, whatever the request, or missing where one is needed.
+    pub fn check(
+        &self,
+        method: &Method,
+        path: &str,
+        headers: &HeaderMap,
+        local: bool,
+    ) -> Result<bool, Problem> {
+        match presented(headers) {
+            Some(key) if self.is_key(key) => Ok(true),
+            Some(_) => Err(refusal("key_wrong", "The key is wrong.")),
+            None if local => Ok(true),
+            None if self.is_safe(method, path) => Ok(false),
+            None => Err(refusal("key_missing", "Changes need the administrator's key.")),
+        }
+    }
+
+    /// Digests are compared, so that neither the time nor the length says anything about the key.
+    fn is_key(&self, presented: &[u8]) -> bool {
+        Sha256::digest(presented).as_slice().ct_eq(&self.key).into()
+    }
+
+    fn is_safe(&self, method: &Method, path: &str) -> bool {
+        match *method {
+            Method::GET | Method::HEAD | Method::OPTIONS => true,
+            Method::POST => self.safe_posts.contains(&path),
+            _ => false,
+        }
+    }
+}
+
+/// The key a request carries, as `Authorization: Bearer` or `X-API-Key`.
+fn presented(headers: &HeaderMap) -> Option<&[u8]> {
+    let bearer = headers.get(AUTHORIZATION).and_then(|value| {
+        let (scheme, key) = value.as_bytes().split_at_checked(7)?;
+        scheme.eq_ignore_ascii_case(b"bearer ").then_some(key)
+    });
+    bearer.or_else(|| headers.get(X_API_KEY).map(|value| value.as_bytes()))
+}
+
+fn refusal(code: &'static str, detail: &'static str) -> Problem {
+    Problem::unauthorized(code, r#"Bearer realm="ironlist""#).detail(detail)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(
+        method: Method,
+        path: &str,
+        header: Option<(&str, &str)>,
+        local: bool,
+    ) -> Result<bool, &'static str> {
+        let mut headers = HeaderMap::new();
+        if let Some((name, value)) = header {
+            headers.insert(HeaderName::try_from(name).unwrap(), value.parse().unwrap());
+        }
+        let guard = Guard::new("open sesame", &["/check"]);
+        guard.check(&method, path, &headers, local).map_err(|problem| problem.code())
+    }
+
+    #[test]
+    fn reading_needs_no_key_and_writing_does() {
+        assert_eq!(check(Method::GET, "/x", None, false), Ok(false));
+        assert_eq!(check(Method::POST, "/check", None, false), Ok(false));
+        assert_eq!(check(Method::POST, "/check/more", None, false), Err("key_missing"));
+        assert_eq!(check(Method::DELETE, "/check", None, false), Err("key_missing"));
+        assert_eq!(check(Method::from_bytes(b"BREW").unwrap(), "/x", None, false), Err("key_missing"));
+    }
+
+    #[test]
+    fn either_header_carries_the_key() {
+        for header in [
+            ("authorization", "Bearer open sesame"),
+            ("authorization", "bearer open sesame"),
+            ("x-api-key", "open sesame"),
+        ] {
+            assert_eq!(check(Method::PUT, "/x", Some(header), false), Ok(true));
+        }
+    }
+
+    #[test]
+    fn a_wrong_key_is_never_a_silent_anonymous() {
+        for header in [("authorization", "Bearer "), ("x-api-key", "open sesame ."), ("x-api-key", "")] {
+            assert_eq!(check(Method::GET, "/x", Some(header), true), Err("key_wrong"));
+        }
+    }
+
+    #[test]
+    fn the_socket_of_the_data_folder_is_the_administrators() {
+        assert_eq!(check(Method::DELETE, "/x", None, true), Ok(true));
+    }
+}

@@ -1,0 +1,263 @@
+//! The accept loop: hostile territory. It takes connections, bounds what each may cost, and drains them at the end.
+//!
+//! The socket and the stop are given from outside. It must not know what is served on them.
+
+use super::app::{Answer, App, Peer};
+use super::body::{Body, Pace, Request, Response};
+use super::stall::Guarded;
+use futures_util::future::{FutureExt, Map};
+use hyper::body::Incoming;
+use hyper::service::Service;
+use hyper_util::rt::{TokioExecutor, TokioTimer};
+use hyper_util::server::conn::auto::Builder;
+use hyper_util::server::graceful::GracefulShutdown;
+use std::convert::Infallible;
+use std::fs::Permissions;
+use std::io;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::task::{JoinError, JoinSet};
+
+/// What connections may cost.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// Connections at once; more wait in the kernel's backlog.
+    pub connections: usize,
+    /// The time for a request's head; a kept-alive connection may be idle as long.
+    pub head: Duration,
+    /// How slowly a body may come.
+    pub pace: Pace,
+    /// How long a reader may take nothing of its answer.
+    pub stalled_reader: Duration,
+    /// HTTP/2 requests at once on one connection.
+    pub streams: u32,
+    /// How long requests may take to end once the stop has come.
+    pub drain: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            connections: 4096,
+            head: Duration::from_secs(15),
+            pace: Pace::default(),
+            stalled_reader: Duration::from_secs(30),
+            streams: 128,
+            drain: Duration::from_secs(20),
+        }
+    }
+}
+
+/// A bound socket.
+#[derive(Debug)]
+pub enum Listener {
+    /// A port.
+    Tcp(TcpListener),
+    /// A path in the file system; who may open it is the administrator.
+    Unix(UnixListener),
+}
+
+impl Listener {
+    /// Binds a socket at `path` with the permissions `mode`, in place of one that a dead process left behind.
+    ///
+    /// # Errors
+    /// [`io::ErrorKind::AddrInUse`] when a live process listens there; else whatever the file system says.
+    pub async fn unix(path: &Path, mode: u32) -> io::Result<Self> {
+        if UnixStream::connect(path).await.is_ok() {
+            return Err(io::ErrorKind::AddrInUse.into());
+        }
+        // Under another name first: at its own, nobody ever sees it with wider permissions.
+        let fresh = path.with_extension(format!("{}.new", std::process::id()));
+        remove_if_there(&fresh)?;
+        let listener = UnixListener::bind(&fresh)?;
+        std::fs::set_permissions(&fresh, Permissions::from_mode(mode))?;
+        std::fs::rename(&fresh, path)?;
+        Ok(Self::Unix(listener))
+    }
+}
+
+fn remove_if_there(path: &Path) -> io::Result<()> {
+    match std::fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
+    }
+}
+
+/// Serves `app` on `listener` until `stop` is done; then takes no more connections, closes idle ones, and returns when
+/// the requests in flight have been answered or [`Limits::drain`] is over.
+pub async fn serve(listener: Listener, app: Arc<App>, limits: Limits, stop: impl Future<Output = ()>) {
+    let server = Server::new(app, limits);
+    match listener {
+        Listener::Tcp(listener) => server.run(listener, stop).await,
+        Listener::Unix(listener) => server.run(listener, stop).await,
+    }
+}
+
+/// What connections come from.
+trait Accept {
+    type Stream: AsyncRead + AsyncWrite + Send + Unpin + 'static;
+
+    /// The next connection; losing the future loses none.
+    fn next(&self) -> impl Future<Output = io::Result<(Self::Stream, Peer)>> + Send;
+}
+
+impl Accept for TcpListener {
+    type Stream = TcpStream;
+
+    async fn next(&self) -> io::Result<(TcpStream, Peer)> {
+        let (stream, address) = self.accept().await?;
+        // Without it an answer in two packets waits for the first one's acknowledgement: 40 ms.
+        stream.set_nodelay(true)?;
+        Ok((stream, Peer::Tcp(address)))
+    }
+}
+
+impl Accept for UnixListener {
+    type Stream = UnixStream;
+
+    async fn next(&self) -> io::Result<(UnixStream, Peer)> {
+        Ok((self.accept().await?.0, Peer::Local))
+    }
+}
+
+struct Server {
+    app: Arc<App>,
+    limits: Limits,
+    http: Builder<TokioExecutor>,
+    slots: Arc<Semaphore>,
+    draining: GracefulShutdown,
+    connections: JoinSet<()>,
+}
+
+impl Server {
+    fn new(app: Arc<App>, limits: Limits) -> Self {
+        Self {
+            http: builder(&limits),
+            slots: Arc::new(Semaphore::new(limits.connections)),
+            draining: GracefulShutdown::new(),
+            connections: JoinSet::new(),
+            app,
+            limits,
+        }
+    }
+
+    async fn run(mut self, listener: impl Accept, stop: impl Future<Output = ()>) {
+        let slots = Arc::clone(&self.slots);
+        let mut stop = std::pin::pin!(stop);
+        loop {
+            let next = async {
+                // Nobody closes the semaphore.
+                let slot = Arc::clone(&slots).acquire_owned().await.map_err(io::Error::other)?;
+                listener.next().await.map(|(stream, peer)| (stream, peer, slot))
+            };
+            tokio::select! {
+                biased;
+                () = &mut stop => break,
+                Some(ended) = self.connections.join_next() => self.ended(ended),
+                accepted = next => match accepted {
+                    Ok((stream, peer, slot)) => self.spawn(stream, peer, slot),
+                    Err(error) => self.accept_failed(&error).await,
+                }
+            }
+        }
+        // The port is free at once, for the next process.
+        drop(listener);
+        self.drain().await;
+    }
+
+    fn spawn<S>(&mut self, stream: S, peer: Peer, slot: OwnedSemaphorePermit)
+    where
+        S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+    {
+        let io = Guarded::new(stream, self.limits.head, self.limits.stalled_reader);
+        let visitor = Visitor { app: Arc::clone(&self.app), peer, pace: self.limits.pace };
+        let connection = self.http.serve_connection(io, visitor).into_owned();
+        let connection = self.draining.watch(connection);
+        let open = self.app.metrics.connections.clone();
+        open.inc();
+        self.connections.spawn(async move {
+            if let Err(error) = connection.await {
+                tracing::debug!(error, ?peer, "connection ended");
+            }
+            open.dec();
+            drop(slot);
+        });
+    }
+
+    fn ended(&self, connection: Result<(), JoinError>) {
+        if let Err(error) = connection
+            && let Ok(panic) = error.try_into_panic()
+        {
+            self.app.metrics.connections.dec();
+            self.app.metrics.panicked(&*panic);
+        }
+    }
+
+    /// Out of file descriptors, or memory: what ends is not the service, and what helps is not to try at once again.
+    async fn accept_failed(&self, error: &io::Error) {
+        use io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset};
+        if matches!(error.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset) {
+            return;
+        }
+        self.app.metrics.accept_errors.inc();
+        tracing::warn!(error = error as &dyn std::error::Error, "cannot accept a connection");
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+
+    async fn drain(mut self) {
+        let all = async {
+            self.draining.shutdown().await;
+            while self.connections.join_next().await.is_some() {}
+        };
+        if tokio::time::timeout(self.limits.drain, all).await.is_err() {
+            tracing::warn!(
+                seconds = self.limits.drain.as_secs(),
+                "requests were cut off: they did not end in time"
+            );
+        }
+    }
+}
+
+/// hyper with a timer (without one its timeouts do nothing) and explicit limits.
+fn builder(limits: &Limits) -> Builder<TokioExecutor> {
+    let mut http = Builder::new(TokioExecutor::new());
+    // The number of headers stays at hyper's 100: to set it costs an allocation a request.
+    http.http1()
+        .timer(TokioTimer::new())
+        .header_read_timeout(limits.head)
+        .max_buf_size(64 << 10)
+        .pipeline_flush(true);
+    http.http2()
+        .timer(TokioTimer::new())
+        .max_concurrent_streams(limits.streams)
+        .max_header_list_size(32 << 10)
+        .keep_alive_interval(limits.head)
+        .keep_alive_timeout(limits.head);
+    http
+}
+
+/// One connection's way to the application.
+struct Visitor {
+    app: Arc<App>,
+    peer: Peer,
+    pace: Pace,
+}
+
+impl Service<http::Request<Incoming>> for Visitor {
+    type Response = Response;
+    type Error = Infallible;
+    type Future = Map<Answer, fn(Response) -> Result<Response, Infallible>>;
+
+    fn call(&self, request: http::Request<Incoming>) -> Self::Future {
+        let request: Request = request.map(|body| Body::received(body, self.pace));
+        self.app.answer(request, self.peer).map(Ok)
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,139 @@
+//! The log: where it goes, and the one line about each request.
+//!
+//! It must never hold a secret: neither headers nor queries are logged, and tokens in paths are struck out.
+
+use super::app::Role;
+use super::body::{Request, Response};
+use super::problem::Problem;
+use super::request_id::as_text;
+use http::{HeaderValue, Method};
+use std::borrow::Cow;
+use std::io::IsTerminal;
+use std::time::Duration;
+use tracing_subscriber::EnvFilter;
+use tracing_subscriber::fmt::format::FmtSpan;
+
+/// How log lines look.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Format {
+    /// For people.
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+/// Why the log could not be set up.
+#[derive(Debug, thiserror::Error)]
+pub enum LogError {
+    /// The filter is not one, for instance `info,ironlist=debug`.
+    #[error("the log filter is wrong: {0}")]
+    Filter(#[from] tracing_subscriber::filter::ParseError),
+    /// There is a log already.
+    #[error("the log is set up already")]
+    Twice,
+}
+
+/// Sends events that pass `filter` (as `info,ironlist=debug`) to standard error; without a format, as text to
+/// a terminal and as JSON to anything else.
+///
+/// # Errors
+/// When the filter is wrong, or it is called twice.
+pub fn init(filter: &str, format: Option<Format>) -> Result<(), LogError> {
+    let terminal = std::io::stderr().is_terminal();
+    let format = format.unwrap_or(if terminal { Format::Text } else { Format::Json });
+    let lines = tracing_subscriber::fmt()
+        .with_env_filter(EnvFilter::try_new(filter)?)
+        .with_span_events(FmtSpan::NONE)
+        .with_writer(std::io::stderr);
+    let done = match format {
+        Format::Text => lines.with_ansi(terminal).try_init(),
+        Format::Json => lines.json().flatten_event(true).try_init(),
+    };
+    done.map_err(|_| LogError::Twice)
+}
+
+/// What the log keeps of a request that is given away to a handler.
+pub(super) struct Seen {
+    pub(super) method: Method,
+    path: String,
+}
+
+impl Seen {
+    pub(super) fn of(request: &Request) -> Self {
+        Self { method: request.method().clone(), path: without_token(request.uri().path()).into_owned() }
+    }
+}
+
+/// The line about a routed request: health and metrics are asked for all day long, and only for debugging worth a line.
+pub(super) fn access(
+    role: Role,
+    seen: &Seen,
+    route: &str,
+    response: &Response,
+    problem: Option<&Problem>,
+    elapsed: Duration,
+    id: &HeaderValue,
+) {
+    let status = response.status();
+    let (code, inner) = (problem.map(Problem::code), problem.and_then(Problem::for_log));
+    macro_rules! line {
+        ($level:ident) => {
+            tracing::$level!(
+                request_id = as_text(id),
+                role = role.name(),
+                method = seen.method.as_str(),
+                path = seen.path,
+                route,
+                status = status.as_u16(),
+                micros = elapsed.as_micros() as u64,
+                code,
+                inner,
+                "request"
+            )
+        };
+    }
+    if status.is_server_error() && inner.is_some() {
+        line!(warn);
+    } else if matches!(route, "/health" | "/ready" | "/metrics") {
+        line!(debug);
+    } else {
+        line!(info);
+    }
+}
+
+/// The line about a look-up or a feed, of which there are too many for more than debugging.
+pub(super) fn fast_access(role: Role, request: &Request, response: &Response, id: &HeaderValue) {
+    tracing::debug!(
+        request_id = as_text(id),
+        role = role.name(),
+        method = request.method().as_str(),
+        path = &*without_token(request.uri().path()),
+        status = response.status().as_u16(),
+        "request"
+    );
+}
+
+/// The path with the token of `/f/{token}/…` struck out.
+fn without_token(path: &str) -> Cow<'_, str> {
+    match path.strip_prefix("/f/") {
+        Some(rest) => Cow::Owned(format!("/f/***{}", rest.find('/').map_or("", |at| &rest[at..]))),
+        None => Cow::Borrowed(path),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tokens_in_paths_are_struck_out() {
+        assert_eq!(without_token("/f/s3cret/default.txt"), "/f/***/default.txt");
+        assert_eq!(without_token("/f/s3cret"), "/f/***");
+        assert_eq!(without_token("/feeds/default"), "/feeds/default");
+    }
+
+    #[test]
+    fn a_wrong_filter_is_refused() {
+        assert!(matches!(init("ironlist=loud", None), Err(LogError::Filter(_))));
+    }
+}

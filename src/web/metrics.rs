@@ -1,0 +1,378 @@
+//! What the program counts, and its text form for Prometheus. The only file that names that crate.
+//!
+//! Every metric stands in the table below; its handle is made once, with the [`Metrics`] that own the
+//! registry. There are no globals: tests and processes with several roles have their own.
+
+use super::app::Role;
+use super::body::{Body, Response};
+use super::problem::Problem;
+use axum::Router;
+use axum::response::IntoResponse;
+use axum::routing::get;
+use http::header::{CACHE_CONTROL, CONTENT_TYPE};
+use prometheus::proto::{LabelPair, Metric, MetricFamily};
+use prometheus::{HistogramOpts, HistogramVec, IntCounterVec, IntGaugeVec, Opts, Registry, TextEncoder};
+use std::any::Any;
+use std::sync::Arc;
+
+/// A number that only grows.
+pub type Counter = prometheus::IntCounter;
+/// A number that grows and shrinks.
+pub type Gauge = prometheus::IntGauge;
+/// Durations by size.
+pub type Histogram = prometheus::Histogram;
+
+/// A row of the table: the name ends in the unit, as Prometheus wants it.
+#[derive(Clone, Copy, Debug)]
+pub struct Row {
+    /// The full name.
+    pub name: &'static str,
+    /// What it says to a reader of dashboards.
+    pub help: &'static str,
+    /// Its labels, in the order in which values are given.
+    pub labels: &'static [&'static str],
+}
+
+macro_rules! table {
+    ($($constant:ident $name:literal [$($label:literal),*] $help:literal;)*) => {
+        $(#[doc = $help] pub const $constant: Row = Row { name: $name, help: $help, labels: &[$($label),*] };)*
+        /// Every metric that the program itself registers; process metrics come beside them.
+        pub const TABLE: &[Row] = &[$($constant),*];
+    };
+}
+
+table! {
+    HTTP_REQUESTS "ironlist_http_requests_total" ["role", "route", "method", "status"]
+        "Answers given, by route template.";
+    HTTP_SECONDS "ironlist_http_request_duration_seconds" ["role", "route"]
+        "Time from a request's head to the answer's head, in seconds.";
+    HTTP_CONNECTIONS "ironlist_http_connections" ["role"]
+        "Connections open now.";
+    HTTP_ACCEPT_ERRORS "ironlist_http_accept_errors_total" ["role"]
+        "Connections that could not be accepted, for instance for want of file descriptors.";
+    HTTP_PANICS "ironlist_http_panics_total" ["role"]
+        "Handlers that panicked; each is a bug.";
+    UP "blacklist_up" ["role"]
+        "1 while the role runs in this process.";
+    ENTRIES "blacklist_entries_total" ["source", "status"]
+        "Entries of the blacklist now.";
+    COLLECTIONS "blacklist_collections_total" ["source", "status"]
+        "Collection runs by outcome.";
+    COLLECTION_SECONDS "blacklist_collection_duration_seconds" ["source"]
+        "Time a collection run took, in seconds.";
+    FRESHNESS_SECONDS "blacklist_data_freshness_seconds" ["source"]
+        "Time since the source's last complete run, in seconds.";
+}
+
+/// Names of the earlier system that dashboards still ask for: each shows another metric, relabelled, when
+/// it is scraped, so that nothing is counted twice.
+const RENAMED: &[(Row, &str)] = &[
+    (HTTP_REQUESTS, "blacklist_http_requests_total"),
+    (HTTP_SECONDS, "blacklist_http_request_duration_seconds"),
+];
+const RENAMED_LABELS: &[(&str, &str)] = &[("route", "endpoint"), ("status", "status_code")];
+
+/// Upper bounds of the duration buckets, in seconds: look-ups take microseconds, imports minutes.
+const BUCKETS: [f64; 11] = [0.000_1, 0.000_5, 0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0, 10.0, 60.0];
+
+/// A reading that is taken only when somebody scrapes.
+type Reading = Box<dyn Fn(&Metrics) + Send + Sync>;
+
+/// All metrics of a process.
+pub struct Metrics {
+    registry: Registry,
+    requests: IntCounterVec,
+    seconds: HistogramVec,
+    connections: IntGaugeVec,
+    accept_errors: IntCounterVec,
+    panics: IntCounterVec,
+    up: IntGaugeVec,
+    entries: IntGaugeVec,
+    collections: IntCounterVec,
+    collection_seconds: HistogramVec,
+    freshness: IntGaugeVec,
+    readings: Vec<Reading>,
+}
+
+impl Metrics {
+    /// Registers every metric of the table, and those of the process.
+    pub fn new() -> Self {
+        let registry = Registry::new();
+        let metrics = Self {
+            requests: counters(&registry, HTTP_REQUESTS),
+            seconds: histograms(&registry, HTTP_SECONDS),
+            connections: gauges(&registry, HTTP_CONNECTIONS),
+            accept_errors: counters(&registry, HTTP_ACCEPT_ERRORS),
+            panics: counters(&registry, HTTP_PANICS),
+            up: gauges(&registry, UP),
+            entries: gauges(&registry, ENTRIES),
+            collections: counters(&registry, COLLECTIONS),
+            collection_seconds: histograms(&registry, COLLECTION_SECONDS),
+            freshness: gauges(&registry, FRESHNESS_SECONDS),
+            readings: Vec::new(),
+            registry,
+        };
+        register(&metrics.registry, prometheus::process_collector::ProcessCollector::for_self());
+        metrics
+    }
+
+    /// Adds a reading to be taken at every scrape, for gauges that would be dear to keep up to date.
+    #[must_use]
+    pub fn at_scrape(mut self, reading: impl Fn(&Self) + Send + Sync + 'static) -> Self {
+        self.readings.push(Box::new(reading));
+        self
+    }
+
+    /// The number of entries of a source, `status` being `active`, `expired`, `allowed`, `held`.
+    pub fn entries(&self, source: &str, status: &str) -> Gauge {
+        self.entries.with_label_values(&[source, status])
+    }
+
+    /// The runs of a source that ended so.
+    pub fn collections(&self, source: &str, status: &str) -> Counter {
+        self.collections.with_label_values(&[source, status])
+    }
+
+    /// How long the runs of a source took, in seconds.
+    pub fn collection_seconds(&self, source: &str) -> Histogram {
+        self.collection_seconds.with_label_values(&[source])
+    }
+
+    /// Seconds since the last complete run of a source.
+    pub fn freshness_seconds(&self, source: &str) -> Gauge {
+        self.freshness.with_label_values(&[source])
+    }
+
+    /// Everything in Prometheus' text format.
+    pub fn render(&self) -> String {
+        self.readings.iter().for_each(|reading| reading(self));
+        let mut families = self.registry.gather();
+        let renamed: Vec<_> = RENAMED.iter().filter_map(|row| rename(&families, row)).collect();
+        families.extend(renamed);
+        // Writing numbers and checked names into a string does not fail.
+        TextEncoder::new().encode_to_string(&families).unwrap_or_default()
+    }
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+fn options(row: Row) -> Opts {
+    Opts::new(row.name, row.help)
+}
+
+#[expect(clippy::expect_used, reason = "the table is constant, and a test makes all of it")]
+fn made<T>(result: prometheus::Result<T>) -> T {
+    result.expect("every row of the table is valid and there once")
+}
+
+fn register(registry: &Registry, collector: impl prometheus::core::Collector + 'static) {
+    made(registry.register(Box::new(collector)));
+}
+
+fn counters(registry: &Registry, row: Row) -> IntCounterVec {
+    let family = made(IntCounterVec::new(options(row), row.labels));
+    register(registry, family.clone());
+    family
+}
+
+fn gauges(registry: &Registry, row: Row) -> IntGaugeVec {
+    let family = made(IntGaugeVec::new(options(row), row.labels));
+    register(registry, family.clone());
+    family
+}
+
+fn histograms(registry: &Registry, row: Row) -> HistogramVec {
+    let family =
+        made(HistogramVec::new(HistogramOpts::from(options(row)).buckets(BUCKETS.into()), row.labels));
+    register(registry, family.clone());
+    family
+}
+
+fn rename(families: &[MetricFamily], (row, name): &(Row, &str)) -> Option<MetricFamily> {
+    let mut family = families.iter().find(|family| family.name() == row.name)?.clone();
+    family.set_name((*name).to_owned());
+    family.mut_metric().iter_mut().for_each(rename_labels);
+    Some(family)
+}
+
+fn rename_labels(metric: &mut Metric) {
+    let mut labels: Vec<LabelPair> = metric.take_label();
+    for label in &mut labels {
+        if let Some((_, new)) = RENAMED_LABELS.iter().find(|(old, _)| *old == label.name()) {
+            label.set_name((*new).to_owned());
+        }
+    }
+    metric.set_label(labels);
+}
+
+/// The metrics of one role's HTTP, its handles made.
+pub struct HttpMetrics {
+    all: Arc<Metrics>,
+    role: &'static str,
+    /// Connections open now.
+    pub connections: Gauge,
+    /// Connections that could not be accepted.
+    pub accept_errors: Counter,
+    /// Handlers that panicked.
+    pub panics: Counter,
+}
+
+impl HttpMetrics {
+    /// The handles for `role`, which is up from now on.
+    pub fn new(all: Arc<Metrics>, role: Role) -> Self {
+        let role = role.name();
+        all.up.with_label_values(&[role]).set(1);
+        Self {
+            connections: all.connections.with_label_values(&[role]),
+            accept_errors: all.accept_errors.with_label_values(&[role]),
+            panics: all.panics.with_label_values(&[role]),
+            all,
+            role,
+        }
+    }
+
+    /// Counts a panic, and makes a problem of it.
+    pub fn panicked(&self, panic: &(dyn Any + Send)) -> Problem {
+        self.panics.inc();
+        let text = panic.downcast_ref::<&str>().copied();
+        let text = text.or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("panic");
+        tracing::error!(role = self.role, panic = text, "a handler panicked");
+        Problem::internal(text)
+    }
+
+    /// Counts an answer of a routed request; costs two look-ups of labels.
+    pub fn count(&self, route: &str, method: &http::Method, status: http::StatusCode, seconds: f64) {
+        self.all.requests.with_label_values(&[self.role, route, method_label(method), status.as_str()]).inc();
+        self.all.seconds.with_label_values(&[self.role, route]).observe(seconds);
+    }
+
+    /// Handles for a route that is answered so often that looking labels up would be felt.
+    pub fn route(self: &Arc<Self>, route: &'static str) -> RouteMetrics {
+        let count = |status: u16| {
+            let status = status.to_string();
+            self.all.requests.with_label_values(&[self.role, route, "GET", status.as_str()])
+        };
+        RouteMetrics {
+            http: Arc::clone(self),
+            route,
+            seconds: self.all.seconds.with_label_values(&[self.role, route]),
+            counts: FREQUENT.map(|status| (status, count(status))),
+        }
+    }
+}
+
+/// Statuses of GET answers whose counters are made beforehand.
+const FREQUENT: [u16; 3] = [200, 304, 404];
+
+/// Handles for one route.
+pub struct RouteMetrics {
+    http: Arc<HttpMetrics>,
+    route: &'static str,
+    seconds: Histogram,
+    counts: [(u16, Counter); FREQUENT.len()],
+}
+
+impl RouteMetrics {
+    /// Counts an answer: a few relaxed additions in the frequent case.
+    pub fn count(&self, method: &http::Method, status: http::StatusCode, seconds: f64) {
+        let known = self.counts.iter().find(|(known, _)| *known == status.as_u16());
+        match known {
+            Some((_, counter)) if *method == http::Method::GET => {
+                counter.inc();
+                self.seconds.observe(seconds);
+            }
+            _ => self.http.count(self.route, method, status, seconds),
+        }
+    }
+}
+
+/// Methods are the caller's choice; a label may not have as many values as callers have ideas.
+fn method_label(method: &http::Method) -> &'static str {
+    match method.as_str() {
+        "GET" => "GET",
+        "HEAD" => "HEAD",
+        "POST" => "POST",
+        "PUT" => "PUT",
+        "DELETE" => "DELETE",
+        "OPTIONS" => "OPTIONS",
+        _ => "other",
+    }
+}
+
+/// `GET /metrics`.
+pub fn routes(metrics: Arc<Metrics>) -> Router {
+    Router::new().route("/metrics", get(async move || scrape(&metrics).into_response()))
+}
+
+fn scrape(metrics: &Metrics) -> Response {
+    let mut response = Response::new(Body::full(metrics.render()));
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, http::HeaderValue::from_static(prometheus::TEXT_FORMAT));
+    headers.insert(CACHE_CONTROL, http::HeaderValue::from_static("no-store"));
+    response
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use http::{Method, StatusCode};
+
+    fn blacklist(all: &Arc<Metrics>) -> Arc<HttpMetrics> {
+        Arc::new(HttpMetrics::new(Arc::clone(all), Role::Blacklist))
+    }
+
+    #[test]
+    fn names_are_unique_and_end_in_their_unit() {
+        let mut names: Vec<_> = TABLE.iter().map(|row| row.name).collect();
+        names.sort_unstable();
+        names.dedup();
+        assert_eq!(names.len(), TABLE.len());
+        assert!(names.iter().all(|name| name.starts_with("ironlist_") || name.starts_with("blacklist_")));
+    }
+
+    #[test]
+    fn both_ways_of_counting_lead_to_one_series() {
+        let all = Arc::new(Metrics::new());
+        let http = blacklist(&all);
+        let route = http.route("/check/{ip}");
+        route.count(&Method::GET, StatusCode::OK, 0.000_01);
+        http.count("/check/{ip}", &Method::GET, StatusCode::OK, 0.000_01);
+        route.count(&Method::HEAD, StatusCode::OK, 0.000_01);
+        let text = all.render();
+        let series = |name, method, count| {
+            format!(
+                "{name}{{method=\"{method}\",role=\"blacklist\",route=\"/check/{{ip}}\",status=\"200\"}} {count}\n"
+            )
+        };
+        assert!(text.contains(&series(HTTP_REQUESTS.name, "GET", 2)), "{text}");
+        assert!(text.contains(&series(HTTP_REQUESTS.name, "HEAD", 1)), "{text}");
+        assert!(text.contains(
+            "ironlist_http_request_duration_seconds_count{role=\"blacklist\",route=\"/check/{ip}\"} 3\n"
+        ));
+    }
+
+    #[test]
+    fn the_earlier_names_show_the_same_numbers() {
+        let all = Arc::new(Metrics::new());
+        blacklist(&all).count("/x", &Method::from_bytes(b"BREW").unwrap(), StatusCode::NOT_FOUND, 0.2);
+        let text = all.render();
+        assert!(text.contains("blacklist_up{role=\"blacklist\"} 1\n"));
+        assert!(text.contains("blacklist_http_requests_total{method=\"other\",role=\"blacklist\",endpoint=\"/x\",status_code=\"404\"} 1\n"));
+        assert!(text.contains(
+            "blacklist_http_request_duration_seconds_count{role=\"blacklist\",endpoint=\"/x\"} 1\n"
+        ));
+        assert!(text.contains("process_resident_memory_bytes"));
+    }
+
+    #[test]
+    fn readings_are_taken_at_the_scrape() {
+        let metrics = Metrics::new().at_scrape(|metrics| metrics.entries("regtech", "active").set(7));
+        assert!(
+            metrics.render().contains("blacklist_entries_total{source=\"regtech\",status=\"active\"} 7\n")
+        );
+    }
+}

@@ -1,0 +1,23 @@
+//! The pieces of HTTP that every role shares: the listener, the body, problems, request ids,
+//! metrics, health and the application that a port serves.
+//!
+//! Architecture invariant: nothing here knows what a blacklist is. A role gives its routes and its
+//! checks; what comes in from the network passes the same edge, whatever the role.
+
+pub mod app;
+pub mod auth;
+pub mod body;
+pub mod edge;
+pub mod extract;
+pub mod health;
+pub mod listener;
+pub mod log;
+pub mod metrics;
+pub mod problem;
+pub mod request_id;
+mod stall;
+
+pub use app::{App, Caller, Peer, Role};
+pub use body::{Body, Request, Response};
+pub use extract::{Json, Path, Query};
+pub use problem::Problem;
