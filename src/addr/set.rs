@@ -235,6 +235,10 @@ mod tests {
             laws::<u32>(&a, &b, high);
             laws::<u128>(&a, &b, high);
         }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(32))]
 
         #[test]
         fn long_lists_in_any_order_make_the_set_of_the_sorted_list(seed: u64, len in 4_000_usize..6_000, bits in 8_u32..=32) {
@@ -245,9 +249,7 @@ mod tests {
             sorted.sort();
             prop_assert_eq!(RangeSet::from_ranges(ranges), RangeSet::from_ranges(sorted));
         }
-    }
 
-    proptest! {
         #[test]
         fn gathering_in_buckets_makes_the_same_set(seed: u64, parts in 1_usize..4, bits in 1_u8..=32) {
             let mut random = fastrand::Rng::with_seed(seed);

@@ -1,7 +1,7 @@
 //! List files to sets, on all cores.
 
 use crate::addr::{Buckets, IpRange, RangeSet, Word};
-use crate::collect::formats::{Fields, Options, RowFault, Sink, read_in_parts};
+use crate::collect::formats::{Fields, Limits, Options, RowFault, Sink, read_in_parts};
 use anyhow::Context;
 use std::fs::File;
 use std::io::{self, Write};
@@ -72,7 +72,9 @@ impl Sink for Part {
 
 /// Reads a list file, or standard input for `-`.
 pub(super) fn file(name: &str) -> anyhow::Result<(Sets, Faults)> {
-    let options = Options { name: Some(name.to_owned()), ..Options::default() };
+    // Whoever gives a file here has it already; only what an archive makes of itself is bounded.
+    let limits = Limits { size: 1 << 40, ..Limits::default() };
+    let options = Options { name: Some(name.to_owned()), limits, ..Options::default() };
     let (_, parts) = match name {
         "-" => read_in_parts(io::stdin(), &options, Part::default),
         path => read_in_parts(File::open(path).context("cannot be opened")?, &options, Part::default),

@@ -155,7 +155,7 @@ pub fn read_in_parts<S: Sink + Send>(
     if head.len() as u64 == parts::BLOCK && is_plain(&head, options) {
         return parts::read(head.as_slice().chain(input), options.limits.size, new_sink);
     }
-    input.take((options.limits.size + 1).saturating_sub(parts::BLOCK)).read_to_end(&mut head)?;
+    input.take(options.limits.size.saturating_add(1).saturating_sub(parts::BLOCK)).read_to_end(&mut head)?;
     let mut sink = new_sink();
     read(&head, options, &mut sink).map(|summary| (summary, vec![sink]))
 }
