@@ -9,6 +9,7 @@ pub mod disk;
 pub mod engine;
 pub mod journal;
 pub mod model;
+pub mod publish;
 pub mod service;
 pub mod store;
 pub mod gateway;
