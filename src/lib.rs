@@ -10,6 +10,7 @@ pub mod engine;
 pub mod gateway;
 pub mod journal;
 pub mod model;
+pub mod publish;
 pub mod service;
 pub mod store;
 pub mod web;

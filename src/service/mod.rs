@@ -2,4 +2,5 @@
 //! insides.
 
 pub mod blacklist;
+pub mod feeds;
 mod reply;
