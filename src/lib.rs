@@ -2,6 +2,7 @@
 //! can be explained, and publishes it to firewalls and programs.
 
 pub mod addr;
+pub mod analyze;
 pub mod cli;
 pub mod codec;
 pub mod collect;
@@ -9,5 +10,6 @@ pub mod disk;
 pub mod engine;
 pub mod journal;
 pub mod model;
+pub mod service;
 pub mod store;
 pub mod web;

@@ -1,0 +1,6 @@
+//! The roles: what each answers on its port. One file or folder a role; none knows another's
+//! insides.
+
+pub mod analytics;
+pub mod collection;
+mod reply;
