@@ -12,4 +12,5 @@ pub mod journal;
 pub mod model;
 pub mod service;
 pub mod store;
+pub mod gateway;
 pub mod web;

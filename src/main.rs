@@ -14,7 +14,8 @@ enum Command {
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    if let Some((READ_SHEET, rest)) = arguments.split_first().map(|(command, rest)| (command.as_str(), rest)) {
+    if let Some((READ_SHEET, rest)) = arguments.split_first().map(|(command, rest)| (command.as_str(), rest))
+    {
         return read_sheet(rest).into();
     }
     match Command::parse() {

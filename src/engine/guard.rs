@@ -39,14 +39,14 @@ const V6: [&str; 8] = [
     "c000::/2",      // unique local, link-local, multicast, and unassigned
 ];
 const V6_REACHABLE: [&str; 8] = [
-    "64:ff9b::/96",     // translated IPv4, RFC 6052
-    "2001:1::1",        // port control anycast, RFC 7723
-    "2001:1::2",        // TURN anycast, RFC 8155
-    "2001:1::3",        // DNS-SD anycast, RFC 9665
-    "2001:3::/32",      // AMT, RFC 7450
-    "2001:4:112::/48",  // AS112, RFC 7535
-    "2001:20::/28",     // ORCHIDv2, RFC 7343
-    "2001:30::/28",     // drone remote identification, RFC 9374
+    "64:ff9b::/96",    // translated IPv4, RFC 6052
+    "2001:1::1",       // port control anycast, RFC 7723
+    "2001:1::2",       // TURN anycast, RFC 8155
+    "2001:1::3",       // DNS-SD anycast, RFC 9665
+    "2001:3::/32",     // AMT, RFC 7450
+    "2001:4:112::/48", // AS112, RFC 7535
+    "2001:20::/28",    // ORCHIDv2, RFC 7343
+    "2001:30::/28",    // drone remote identification, RFC 9374
 ];
 
 /// The guarded addresses of both families.
@@ -97,11 +97,15 @@ mod tests {
         let v6 = |text: &str| guard.v6.contains(text.parse::<std::net::Ipv6Addr>().unwrap().to_bits());
         assert!(["0.0.0.0", "10.9.8.7", "192.0.0.8", "239.1.1.1", "255.255.255.255"].into_iter().all(v4));
         assert!(!["1.1.1.1", "11.0.0.0", "192.0.0.9", "192.0.0.10", "223.255.255.255"].into_iter().any(v4));
-        assert!(["::1", "fe80::1", "fd00::1", "ff02::1", "2001:db8::1", "2001::1", "2002:7f00:1::", "5f00::1"]
-            .into_iter()
-            .all(v6));
-        assert!(!["2001:4860:4860::8888", "2a00::1", "64:ff9b::808:808", "2001:20::1", "2001:1::1"]
-            .into_iter()
-            .any(v6));
+        assert!(
+            ["::1", "fe80::1", "fd00::1", "ff02::1", "2001:db8::1", "2001::1", "2002:7f00:1::", "5f00::1"]
+                .into_iter()
+                .all(v6)
+        );
+        assert!(
+            !["2001:4860:4860::8888", "2a00::1", "64:ff9b::808:808", "2001:20::1", "2001:1::1"]
+                .into_iter()
+                .any(v6)
+        );
     }
 }

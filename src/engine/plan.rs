@@ -261,7 +261,11 @@ fn suppressions_of(range: IpRange, source: Option<&SourceName>, snapshot: &Snaps
 }
 
 fn replaced(old: usize) -> Receipt {
-    if old == 0 { Receipt { added: 1, ..Receipt::default() } } else { Receipt { changed: 1, ..Receipt::default() } }
+    if old == 0 {
+        Receipt { added: 1, ..Receipt::default() }
+    } else {
+        Receipt { changed: 1, ..Receipt::default() }
+    }
 }
 
 fn expire<T: Tables>(snapshot: &Snapshot, view: &View<'_, T>, now: Time) -> Result<Plan, redb::Error> {

@@ -140,7 +140,8 @@ pub(super) fn recover(
     let (stores, loaded) = std::thread::scope(|scope| {
         let loading = scope.spawn(|| archive::load(&path));
         let stores = open(medium, zone);
-        let loaded = loading.join().unwrap_or_else(|_| Err(DiskError::damaged(archive::FILE, "reading it panicked")));
+        let loaded =
+            loading.join().unwrap_or_else(|_| Err(DiskError::damaged(archive::FILE, "reading it panicked")));
         (stores, loaded)
     });
     match stores {

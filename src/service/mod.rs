@@ -2,5 +2,6 @@
 //! insides.
 
 pub mod analytics;
+pub mod blacklist;
 pub mod collection;
 mod reply;

@@ -3,7 +3,7 @@
 //! An application does not know where a request came from: a connection, or another role of the same
 //! process, which simply calls [`App::answer`]. It must not know what its routes do.
 
-use super::auth::Guard;
+use super::auth::{self, Guard};
 use super::body::{self, Request, Response};
 use super::edge;
 use super::log;
@@ -78,6 +78,16 @@ pub struct Caller {
     pub peer: Peer,
     /// Whether the caller proved to be the administrator.
     pub admin: bool,
+}
+
+impl Caller {
+    /// Passes administrators only.
+    ///
+    /// # Errors
+    /// 401 for everybody else.
+    pub fn demand_admin(self) -> Result<(), Problem> {
+        if self.admin { Ok(()) } else { Err(auth::key_missing()) }
+    }
 }
 
 /// The route's template under which an answer is counted, where the router cannot know it: an
