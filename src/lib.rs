@@ -2,6 +2,7 @@
 //! can be explained, and publishes it to firewalls and programs.
 
 pub mod addr;
+pub mod analyze;
 pub mod cli;
 pub mod codec;
 pub mod collect;
