@@ -5,4 +5,5 @@ pub mod analytics;
 pub mod blacklist;
 pub mod collection;
 pub mod feeds;
+pub mod journal;
 mod reply;
