@@ -46,12 +46,19 @@ async fn step(
         .context("the URL of the blacklist role")?;
     let answer = tokio::time::timeout(PATIENCE * 2, client.request(request)).await??;
     if !answer.status().is_success() {
-        bail!("the blacklist role answered {}: is {} the same file there and here?", answer.status(), super::folder::ADMIN_KEY);
+        bail!(
+            "the blacklist role answered {}: is {} the same file there and here?",
+            answer.status(),
+            super::folder::ADMIN_KEY
+        );
     }
     let body = Limited::new(answer.into_body(), MOST).collect().await.map_err(anyhow::Error::from_boxed)?;
     let sealed = records(body.to_bytes()).context("the answer was cut off")?;
     if !sealed.is_empty() {
-        engine.follow(sealed).await.context("if this folder once had a blacklist of its own, use an empty one")?;
+        engine
+            .follow(sealed)
+            .await
+            .context("if this folder once had a blacklist of its own, use an empty one")?;
     }
     Ok(())
 }

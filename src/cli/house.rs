@@ -23,13 +23,13 @@ use std::time::Duration;
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// The applications of a process, and what they share.
-pub struct House {
+pub(super) struct House {
     /// The blacklist; none in a process that is nothing but a gateway.
-    pub engine: Option<Engine>,
+    pub(super) engine: Option<Engine>,
     /// The feeds, where the blacklist role is played.
-    pub feeds: Arc<Feeds>,
+    pub(super) feeds: Arc<Feeds>,
     /// What each role answers.
-    pub apps: BTreeMap<Role, Arc<App>>,
+    pub(super) apps: BTreeMap<Role, Arc<App>>,
 }
 
 impl House {
@@ -37,7 +37,7 @@ impl House {
     ///
     /// # Errors
     /// A role's URL is none, or the feeds' folder cannot be made.
-    pub fn build(engine: Option<Engine>, key: &str, settings: &Settings) -> anyhow::Result<Self> {
+    pub(super) fn build(engine: Option<Engine>, key: &str, settings: &Settings) -> anyhow::Result<Self> {
         let metrics = Arc::new(measured(engine.clone()));
         let guard = || Guard::new(key, blacklist::QUESTIONS);
         let feeds = Arc::new(feeds(engine.as_ref(), settings)?);

@@ -1,10 +1,11 @@
 //! `ironlist serve`: the start-up order, and the way down.
 
+use super::args::ServeArgs;
 use super::exit::ExitCode;
 use super::folder::{self, ADMIN_KEY, SOCKET};
 use super::follow::follow;
 use super::house::House;
-use super::settings::Settings;
+use super::settings::{Inputs, Settings};
 use crate::collect::{self, Terms, formats};
 use crate::disk::{Medium, write_private};
 use crate::engine::{Engine, Options};
@@ -14,7 +15,7 @@ use crate::web::listener::{self, Limits, Listener};
 use crate::web::{App, Role};
 use anyhow::{Context, bail};
 use sd_notify::NotifyState;
-use std::io::IsTerminal as _;
+use std::io::{IsTerminal as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -27,12 +28,23 @@ use tokio::task::JoinSet;
 ///
 /// # Errors
 /// Whatever keeps it from starting, with what to do about it.
-pub fn run(settings: &Settings, imports: &[PathBuf], reload: impl Fn() + Send + 'static) -> anyhow::Result<ExitCode> {
+pub fn run(args: &ServeArgs, settings: &Settings, inputs: &Inputs) -> anyhow::Result<ExitCode> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    runtime.block_on(serve(settings, imports, reload))
+    runtime.block_on(serve(&args.import, settings, inputs))
 }
 
-async fn serve(settings: &Settings, imports: &[PathBuf], reload: impl Fn() + Send + 'static) -> anyhow::Result<ExitCode> {
+/// The application that commands ask when no service runs: all roles, over the store itself.
+///
+/// # Errors
+/// A role cannot be made.
+pub fn app(engine: &Engine, settings: &Settings) -> anyhow::Result<Arc<App>> {
+    let key = admin_key(&settings.data)?;
+    let house = House::build(Some(engine.clone()), &key, settings)?;
+    publish::refresh(&house.feeds, engine);
+    front(&house).cloned().context("roles.run names no role")
+}
+
+async fn serve(imports: &[PathBuf], settings: &Settings, inputs: &Inputs) -> anyhow::Result<ExitCode> {
     folder::make(&settings.data)?;
     let bound = bind(settings).await?;
     let key = admin_key(&settings.data)?;
@@ -57,7 +69,7 @@ async fn serve(settings: &Settings, imports: &[PathBuf], reload: impl Fn() + Sen
         tasks.spawn(listener::serve(socket, Arc::clone(app), limits, raised(stopped)));
     }
     announce(&[NotifyState::Ready]);
-    wait_for_the_end(reload).await?;
+    wait_for_the_end(settings, inputs).await?;
     announce(&[NotifyState::Stopping]);
     tracing::info!("stopping: requests in flight are answered first");
     stop.send_replace(true);
@@ -87,7 +99,11 @@ async fn bind(settings: &Settings) -> anyhow::Result<Vec<(Role, Listener)>> {
                 TcpListener::from_std(listener)?
             }
             None => TcpListener::bind(wanted).await.with_context(|| {
-                format!("the {} role cannot listen on {wanted}; set listen.{} or stop what is there", role.name(), role.name())
+                format!(
+                    "the {} role cannot listen on {wanted}; set listen.{} or stop what is there",
+                    role.name(),
+                    role.name()
+                )
             })?,
         };
         bound.push((*role, Listener::Tcp(listener)));
@@ -119,7 +135,8 @@ pub(super) fn admin_key(data: &Path) -> anyhow::Result<String> {
     write_private(&path, format!("{key}\n").as_bytes())?;
     tracing::info!(file = %path.display(), "made the administrator's key");
     if std::io::stderr().is_terminal() {
-        super::console::note(&format!("administrator's key: {key}"));
+        // Whoever watches the terminal may miss the line; the file is there in any case.
+        let _ = writeln!(std::io::stderr(), "administrator's key: {key}");
     }
     Ok(key)
 }
@@ -162,7 +179,10 @@ async fn import(engine: &Engine, files: &[PathBuf]) -> anyhow::Result<()> {
 }
 
 fn options(file: &Path) -> formats::Options {
-    formats::Options { name: file.file_name().map(|name| name.to_string_lossy().into_owned()), ..Default::default() }
+    formats::Options {
+        name: file.file_name().map(|name| name.to_string_lossy().into_owned()),
+        ..Default::default()
+    }
 }
 
 /// The file's name up to its first dot, in the letters that a source's name may have.
@@ -170,11 +190,21 @@ fn source_name(file: &Path) -> anyhow::Result<SourceName> {
     let name = file.file_name().map(|name| name.to_string_lossy().to_lowercase()).unwrap_or_default();
     let stem = name.split('.').next().unwrap_or_default();
     let plain = |c: char| if c.is_ascii_alphanumeric() || matches!(c, '_' | '-') { c } else { '-' };
-    stem.chars().map(plain).collect::<String>().parse().with_context(|| format!("{}: rename the file", file.display()))
+    stem.chars()
+        .map(plain)
+        .collect::<String>()
+        .parse()
+        .with_context(|| format!("{}: rename the file", file.display()))
 }
 
 /// Starts what runs beside the listeners.
-fn attend(house: &House, settings: &Settings, key: String, stopped: &watch::Receiver<bool>, tasks: &mut JoinSet<()>) {
+fn attend(
+    house: &House,
+    settings: &Settings,
+    key: String,
+    stopped: &watch::Receiver<bool>,
+    tasks: &mut JoinSet<()>,
+) {
     let Some(engine) = house.engine.clone() else { return };
     if settings.roles.contains(&Role::Blacklist) {
         tasks.spawn(publish::follow(Arc::clone(&house.feeds), engine, raised(stopped.clone())));
@@ -197,7 +227,7 @@ async fn raised(mut stopped: watch::Receiver<bool>) {
 }
 
 /// Waits for SIGTERM or SIGINT; tells systemd's watchdog meanwhile that this thread still turns.
-async fn wait_for_the_end(reload: impl Fn()) -> anyhow::Result<()> {
+async fn wait_for_the_end(settings: &Settings, inputs: &Inputs) -> anyhow::Result<()> {
     let (mut term, mut int) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
     let mut hup = signal(SignalKind::hangup())?;
     let watchdog = sd_notify::watchdog_enabled().map_or(Duration::from_secs(3600), |every| every / 3);
@@ -206,9 +236,19 @@ async fn wait_for_the_end(reload: impl Fn()) -> anyhow::Result<()> {
         tokio::select! {
             _ = term.recv() => return Ok(()),
             _ = int.recv() => return Ok(()),
-            _ = hup.recv() => reload(),
+            _ = hup.recv() => reload(settings, inputs),
             _ = tick.tick() => announce(&[NotifyState::Watchdog]),
         }
+    }
+}
+
+/// Reads the configuration again. What it says of listeners, roles and folders counts from the
+/// next start on; a wrong one changes nothing then either, because it is refused here.
+fn reload(settings: &Settings, inputs: &Inputs) {
+    match Settings::load(inputs) {
+        Ok(now) if now.show() == settings.show() => tracing::info!("the configuration is as it was"),
+        Ok(_) => tracing::warn!("the configuration is in order and has changed; restart to apply it"),
+        Err(error) => tracing::error!(%error, "the configuration is wrong; the one in use stays"),
     }
 }
 
