@@ -22,6 +22,10 @@ use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 use tokio::net::TcpListener;
 
+/// The program's allocator, for both servers.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// A request to a server, `pipelined` times in one packet.
 struct Case {
     name: &'static str,

@@ -1,3 +1,6 @@
-//! Collection: getting lists from where they are and making batches of them.
+//! Bringing lists in: reading them in every form, and making listings of what they say.
 
 pub mod formats;
+mod intake;
+
+pub use intake::{Intake, LineError, Terms, parse_day, parse_expiry, read};

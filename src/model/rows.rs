@@ -129,6 +129,16 @@ impl RowsBuilder {
         W::rows_mut(&mut self.rows).push(Row { range, detail });
     }
 
+    /// Adds all that another builder gathered, as if it were pushed here after what is here.
+    pub fn append(&mut self, other: Self) {
+        let numbers: Vec<u32> = other.rows.details.iter().map(|detail| self.number(detail)).collect();
+        fn moved<W>(rows: Vec<Row<W>>, numbers: &[u32]) -> impl Iterator<Item = Row<W>> {
+            rows.into_iter().map(|row| Row { detail: numbers[row.detail as usize], ..row })
+        }
+        self.rows.v4.extend(moved(other.rows.v4, &numbers));
+        self.rows.v6.extend(moved(other.rows.v6, &numbers));
+    }
+
     /// How many were added so far.
     pub fn len(&self) -> usize {
         self.rows.len()

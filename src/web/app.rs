@@ -3,7 +3,7 @@
 //! An application does not know where a request came from: a connection, or another role of the same
 //! process, which simply calls [`App::answer`]. It must not know what its routes do.
 
-use super::auth::Guard;
+use super::auth::{self, Guard};
 use super::body::{self, Request, Response};
 use super::edge;
 use super::log;
@@ -78,6 +78,16 @@ pub struct Caller {
     pub peer: Peer,
     /// Whether the caller proved to be the administrator.
     pub admin: bool,
+}
+
+impl Caller {
+    /// Passes administrators only.
+    ///
+    /// # Errors
+    /// 401 for everybody else.
+    pub fn demand_admin(self) -> Result<(), Problem> {
+        if self.admin { Ok(()) } else { Err(auth::key_missing()) }
+    }
 }
 
 /// The route's template under which an answer is counted, where the router cannot know it: an
@@ -165,7 +175,7 @@ impl App {
             Ok(caller) => caller,
             Err(problem) => return Answer::Ready(Some(self.refuse(&request, problem, &visit))),
         };
-        if let Some(mut response) = self.try_fast(&request) {
+        if let Some(mut response) = self.fast_since(visit.started, &request) {
             log::fast_access(self.role, &request, &response, &visit.id);
             response.headers_mut().insert(X_REQUEST_ID, visit.id);
             return Answer::Ready(Some(response));
@@ -175,11 +185,20 @@ impl App {
 
     /// Tries the fast paths alone, for a role that asks another in the same process.
     pub fn try_fast(&self, request: &Request) -> Option<Response> {
+        self.fast_since(Instant::now(), request)
+    }
+
+    fn fast_since(&self, started: Instant, request: &Request) -> Option<Response> {
         if !matches!(*request.method(), Method::GET | Method::HEAD) {
             return None;
         }
         let path = request.uri().path();
-        self.fast.iter().find_map(|fast| fast.answer(&self.metrics, request, path.strip_prefix(fast.prefix)?))
+        let (fast, response) = self.fast.iter().find_map(|fast| {
+            let rest = path.strip_prefix(fast.prefix)?;
+            Some((fast, fast.answer(&self.metrics, request, rest)?))
+        })?;
+        fast.metrics.count(request.method(), response.status(), started.elapsed().as_secs_f64());
+        Some(response)
     }
 
     fn admit(&self, request: &mut Request, peer: Peer) -> Result<Caller, Problem> {
@@ -237,13 +256,8 @@ impl App {
 impl Fast {
     /// A panic in here is no less a bug than elsewhere, and no more infectious.
     fn answer(&self, http: &HttpMetrics, request: &Request, rest: &str) -> Option<Response> {
-        let started = Instant::now();
-        let response = match catch_unwind(AssertUnwindSafe(|| (self.answer)(request, rest))) {
-            Ok(response) => response?,
-            Err(panic) => http.panicked(&*panic).render(""),
-        };
-        self.metrics.count(request.method(), response.status(), started.elapsed().as_secs_f64());
-        Some(response)
+        catch_unwind(AssertUnwindSafe(|| (self.answer)(request, rest)))
+            .unwrap_or_else(|panic| Some(http.panicked(&*panic).render("")))
     }
 }
 

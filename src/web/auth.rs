@@ -41,7 +41,7 @@ impl Guard {
             Some(_) => Err(refusal("key_wrong", "The key is wrong.")),
             None if local => Ok(true),
             None if self.is_safe(method, path) => Ok(false),
-            None => Err(refusal("key_missing", "Changes need the administrator's key.")),
+            None => Err(key_missing()),
         }
     }
 
@@ -66,6 +66,11 @@ fn presented(headers: &HeaderMap) -> Option<&[u8]> {
         scheme.eq_ignore_ascii_case(b"bearer ").then_some(key)
     });
     bearer.or_else(|| headers.get(X_API_KEY).map(|value| value.as_bytes()))
+}
+
+/// 401: this is the administrator's, and no key was given.
+pub(super) fn key_missing() -> Problem {
+    refusal("key_missing", "This needs the administrator's key.")
 }
 
 fn refusal(code: &'static str, detail: &'static str) -> Problem {

@@ -98,8 +98,8 @@ impl Body {
         Self(Kind::Stream(axum::body::Body::new(body)))
     }
 
-    /// The body of a request that a connection is receiving.
-    pub(super) fn received(incoming: Incoming, pace: Pace) -> Self {
+    /// A body that a connection is receiving.
+    pub(crate) fn received(incoming: Incoming, pace: Pace) -> Self {
         if incoming.is_end_stream() {
             return Self::empty();
         }

@@ -4,84 +4,65 @@
 //! written again only after every generation that could read them is gone. So a generation costs
 //! what it changes, and memory does not double while two of them live.
 //!
-//! Lines are atomics with relaxed order: plain loads on the machines we know, and safe code can
+//! Cells are atomics with relaxed order: plain loads on the machines we know, and safe code can
 //! share them. What orders a reader after the writer is how it got its generation (an `Arc`); what
 //! orders a second writing of a line after its last reader is the fence in [`Arena::reclaim`].
+//!
+//! Nothing here asks for huge pages, though they halve the cost of a miss: the program's allocator
+//! does that for all its memory, and puts blocks as large as a segment at the start of a page.
 
 use std::collections::VecDeque;
-use std::sync::atomic::{AtomicU64, Ordering, fence};
+use std::sync::atomic::{AtomicU32, Ordering, fence};
 use std::sync::{Arc, Weak};
 
-/// One cache line.
-#[derive(Default)]
-#[repr(align(64))]
-pub(super) struct Line([AtomicU64; 8]);
+/// Cells of four bytes in a cache line.
+pub(super) const LINE: usize = 16;
 
-impl Line {
-    /// The eight bytes at `i`, counted from 0 and modulo 8.
-    #[inline]
-    pub(super) fn u64(&self, i: usize) -> u64 {
-        self.0[i % 8].load(Ordering::Relaxed)
-    }
+/// Cells in a segment, which has 4 MiB. Tests have small ones, to cross from one to the next.
+const SEGMENT: usize = if cfg!(test) { 1 << 13 } else { 1 << 20 };
 
-    /// The four bytes at `i`, counted from 0 and modulo 16.
-    #[inline]
-    pub(super) fn u32(&self, i: usize) -> u32 {
-        (self.u64(i / 2) >> (32 * (i % 2))) as u32
-    }
+/// Memory that never moves.
+type Segment = Box<[AtomicU32; SEGMENT]>;
 
-    fn write(&self, words: &[u64]) {
-        for (cell, word) in self.0.iter().zip(words) {
-            cell.store(*word, Ordering::Relaxed);
-        }
-    }
-}
-
-/// Lines in a segment: 4 MiB, few enough huge pages to waste none, many enough to get them. Tests
-/// have small ones, to cross from one to the next.
-const SEGMENT: usize = if cfg!(test) { 1 << 9 } else { 1 << 16 };
-
-/// Memory of [`SEGMENT`] lines that never moves.
-type Segment = Box<[Line]>;
-
-/// Zeroed memory, in huge pages where the system has them: a dependent miss then costs half.
-fn segment() -> Segment {
-    let mut lines = Vec::with_capacity(SEGMENT);
-    prefer_huge_pages(lines.spare_capacity_mut());
-    lines.resize_with(SEGMENT, Line::default);
-    lines.into_boxed_slice()
-}
-
-#[cfg(target_os = "linux")]
-#[allow(unsafe_code, reason = "the one call for huge pages; safe code has no name for it")]
-fn prefer_huge_pages(memory: &mut [std::mem::MaybeUninit<Line>]) {
-    use rustix::mm::{Advice, madvise};
-    let page = rustix::param::page_size();
-    let start = memory.as_mut_ptr().cast::<u8>();
-    let skip = start.align_offset(page);
-    let len = size_of_val(memory).saturating_sub(skip) / page * page;
-    if len > 0 {
-        let start = start.wrapping_add(skip).cast();
-        // SAFETY: the range lies inside memory that is borrowed exclusively here, and this advice
-        // changes neither its bytes nor its protection, only the size of the pages behind it.
-        // Where it is refused, the table is slower and as right.
-        let _ = unsafe { madvise(start, len, Advice::LinuxHugepage) };
-    }
-}
-
-#[cfg(not(target_os = "linux"))]
-fn prefer_huge_pages(_: &mut [std::mem::MaybeUninit<Line>]) {}
-
-/// How a reader finds lines by their number; fixed for a generation, shared with the next ones.
+/// How a reader finds cells by their number; fixed for a generation, shared with the next ones.
 #[derive(Clone, Default)]
-pub(super) struct Lines(Arc<[Arc<Segment>]>);
+pub(super) struct Cells(Arc<[Arc<Segment>]>);
 
-impl Lines {
-    /// The line of that number, which must come from the arena of this generation.
+impl Cells {
+    /// The cell of that number, which must come from the arena of this generation.
     #[inline]
-    pub(super) fn line(&self, number: u32) -> &Line {
-        let number = number as usize;
-        &self.0[number / SEGMENT][number % SEGMENT]
+    pub(super) fn get(&self, cell: u32) -> u32 {
+        let cell = cell as usize;
+        self.0[cell / SEGMENT][cell % SEGMENT].load(Ordering::Relaxed)
+    }
+
+    /// The line of that number, likewise.
+    #[inline]
+    pub(super) fn line(&self, line: u32) -> Line<'_> {
+        let cell = line as usize * LINE;
+        Line { segment: &self.0[cell / SEGMENT], at: cell % SEGMENT }
+    }
+}
+
+/// One cache line.
+#[derive(Clone, Copy)]
+pub(super) struct Line<'a> {
+    segment: &'a [AtomicU32; SEGMENT],
+    at: usize,
+}
+
+impl Line<'_> {
+    /// The cell at `i`, counted from 0 and modulo [`LINE`].
+    #[inline]
+    pub(super) fn u32(self, i: usize) -> u32 {
+        // "Or" is "plus" here, and lets the compiler see that it stays inside.
+        self.segment[self.at | (i % LINE)].load(Ordering::Relaxed)
+    }
+
+    /// The two cells at `i` and after it, the first one low.
+    #[inline]
+    pub(super) fn u64(self, i: usize) -> u64 {
+        u64::from(self.u32(i)) | u64::from(self.u32(i + 1)) << 32
     }
 }
 
@@ -95,7 +76,7 @@ pub(super) struct Extent {
 /// The writer's side.
 #[derive(Default)]
 pub(super) struct Arena {
-    lines: Lines,
+    cells: Cells,
     /// The lowest number never given out.
     fresh: u32,
     /// Extents to be written again, by length; tables use four lengths.
@@ -107,29 +88,35 @@ pub(super) struct Arena {
 }
 
 impl Arena {
-    /// What a generation needs to read the lines written so far.
-    pub(super) fn lines(&self) -> &Lines {
-        &self.lines
+    /// What a generation needs to read what is written so far.
+    pub(super) fn cells(&self) -> &Cells {
+        &self.cells
     }
 
     /// Bytes taken from the system.
     pub(super) fn bytes(&self) -> usize {
-        self.lines.0.len() * SEGMENT * size_of::<Line>()
+        self.lines() * LINE * size_of::<AtomicU32>()
     }
 
     /// Whether more than half of a large arena lies idle, so that a new one is worth its cost.
     pub(super) fn is_wasteful(&self) -> bool {
-        let lines = self.lines.0.len() * SEGMENT;
-        lines > 8 * SEGMENT && lines > 2 * self.used
+        self.cells.0.len() > 8 && self.lines() > 2 * self.used
     }
 
-    /// Stores `words` in new lines, the rest of the last one unspecified, and returns the first.
-    pub(super) fn write(&mut self, words: &[u64]) -> u32 {
-        let first = self.take(words.len().div_ceil(8) as u32);
-        for (number, words) in (first..).zip(words.chunks(8)) {
-            self.lines.line(number).write(words);
+    /// Lines taken from the system.
+    fn lines(&self) -> usize {
+        self.cells.0.len() * SEGMENT / LINE
+    }
+
+    /// Stores `cells`, which are whole lines, in new ones, and returns the first.
+    pub(super) fn write(&mut self, cells: &[u32]) -> u32 {
+        let line = self.take((cells.len() / LINE) as u32);
+        let at = line as usize * LINE;
+        // An extent lies in one segment.
+        for (to, from) in self.cells.0[at / SEGMENT][at % SEGMENT..].iter().zip(cells) {
+            to.store(*from, Ordering::Relaxed);
         }
-        first
+        line
     }
 
     fn take(&mut self, len: u32) -> u32 {
@@ -137,15 +124,16 @@ impl Arena {
         if let Some(line) = self.free_list(len).pop() {
             return line;
         }
-        // An extent lies in one segment; lines left over at its end serve as single ones.
-        let room = SEGMENT as u32 - self.fresh % SEGMENT as u32;
+        // What is left at the end of a segment and too short serves as single lines.
+        let room = ((SEGMENT / LINE) as u32) - self.fresh % (SEGMENT / LINE) as u32;
         if room < len {
             let rest = self.fresh..self.fresh + room;
             self.free_list(1).extend(rest);
             self.fresh += room;
         }
-        if self.fresh as usize == self.lines.0.len() * SEGMENT {
-            self.lines.0 = self.lines.0.iter().cloned().chain([Arc::new(segment())]).collect();
+        if self.fresh as usize == self.lines() {
+            let segment: Segment = bytemuck::allocation::zeroed_box();
+            self.cells.0 = self.cells.0.iter().cloned().chain([Arc::new(segment)]).collect();
         }
         self.fresh += len;
         self.fresh - len

@@ -1,19 +1,19 @@
 //! How the 256 addresses of one /24 are written: a word, and behind it as many lines as it takes.
 //!
-//! The two low bits of a word say what the others are.
+//! The three low bits of a word, its tag, say what the others are.
 //!
 //! | tag | the other bits | lines |
 //! | --- | --- | --- |
-//! | uniform | the class of all 256 | 0 |
-//! | runs | up to 8 runs: their last bytes, their first bytes, their classes | 1 |
-//! | palette | up to 16 classes, then 256 half bytes that choose among them | 3 |
-//! | flat | 256 classes | 16 |
+//! | 0 | the class of all 256 | 0 |
+//! | 5, 4, 3, 2 | lines of stretches for the whole, for halves, quarters and eighths | 1, 2, 4, 8 |
+//! | 1 | lines of 16 classes for sixteenths | 16 |
 //!
-//! Real lists have two or three entries in a /24 they touch, so nearly all are uniform or runs, and
-//! a look-up costs two cache misses. Nine runs pay for the palette's 192 bytes. The flat form is
-//! for hostile data and never larger than what a plain array would be.
+//! A line of stretches holds where up to eight of them end, and the classes of these and of what
+//! follows. Real lists have two or three entries in a /24 they touch, so one line nearly always
+//! suffices and a look-up costs two cache misses; and whatever the tag, the same few instructions
+//! find the line: how many look-ups a processor has under way depends on how few they are.
 
-use super::arena::{Arena, Extent, Line, Lines};
+use super::arena::{Arena, Cells, Extent, LINE, Line};
 use super::{Class, Run, overlay::push};
 use crate::addr::Range;
 
@@ -22,13 +22,16 @@ use crate::addr::Range;
 pub(super) struct Word(pub(super) u32);
 
 const UNIFORM: u32 = 0;
-const RUNS: u32 = 1;
-const PALETTE: u32 = 2;
-const FLAT: u32 = 3;
+const FLAT: u32 = 1;
+/// The tag of one line of stretches; a smaller one stands for twice the lines.
+const WHOLE: u32 = 5;
 
-/// Runs in a line, and classes in a palette.
-const RUNS_MAX: usize = 8;
-const PALETTE_MAX: usize = 16;
+/// What the number of low address bits that a line stands for exceeds its tag by.
+const BITS_ABOVE_TAG: u32 = 3;
+const TAG: u32 = 7;
+
+/// Ends in a line of stretches; they fill two cells, and one more class than ends follows.
+const ENDS: usize = 8;
 
 /// The high bit of each byte.
 const HIGH: u64 = 0x8080_8080_8080_8080;
@@ -36,158 +39,155 @@ const HIGH: u64 = 0x8080_8080_8080_8080;
 impl Word {
     /// All 256 addresses have this class.
     pub(super) fn uniform(class: Class) -> Self {
-        Self(class.0 << 2 | UNIFORM)
+        Self(class.0 << 3 | UNIFORM)
     }
 
     /// The class, if it is one for all 256 addresses.
+    #[inline]
     pub(super) fn as_uniform(self) -> Option<Class> {
-        (self.0 & 3 == UNIFORM).then_some(Class(self.0 >> 2))
+        (self.tag() == UNIFORM).then_some(Class(self.0 >> 3))
+    }
+
+    #[inline]
+    fn tag(self) -> u32 {
+        self.0 & TAG
     }
 
     /// The lines behind it.
     pub(super) fn extent(self) -> Option<Extent> {
-        let len = match self.0 & 3 {
-            UNIFORM => return None,
-            RUNS => 1,
-            PALETTE => 3,
-            _ => 16,
-        };
-        Some(Extent { line: self.0 >> 2, len })
+        let len = 1_u32 << WHOLE.checked_sub(self.tag()).filter(|_| self.tag() != UNIFORM)?;
+        Some(Extent { line: self.0 >> 3, len })
     }
 
     /// The class of the address whose last byte is `low`.
     #[inline]
-    pub(super) fn get(self, low: u8, lines: &Lines) -> Class {
+    pub(super) fn get(self, low: u8, cells: &Cells) -> Class {
         match self.as_uniform() {
             Some(class) => class,
-            None => self.finish(low, self.touch(low, lines), lines),
+            None => self.finish(low, cells.line(self.line(low)).u64(0), cells),
         }
+    }
+
+    /// The line of a word that is not uniform in which `low` is found.
+    #[inline]
+    fn line(self, low: u8) -> u32 {
+        (self.0 >> 3) + (u32::from(low) >> (self.tag() + BITS_ABOVE_TAG))
     }
 
     /// The first load of [`Word::get`], on its own so that many can be under way together. Without
     /// a branch: a uniform word loads line 0, which is always there and near.
     #[inline]
-    pub(super) fn touch(self, low: u8, lines: &Lines) -> u64 {
-        let low = usize::from(low);
-        // By tag: the line after the word's own, and the eight bytes in it.
-        let ahead = [0, 0, 1 + low / 128, low / 16][(self.0 & 3) as usize];
-        let at = [0, 0, low / 16, low / 2][(self.0 & 3) as usize];
-        let line = if self.as_uniform().is_some() { 0 } else { (self.0 >> 2) + ahead as u32 };
-        lines.line(line).u64(at)
+    pub(super) fn touch(self, low: u8, cells: &Cells) -> u64 {
+        let line = if self.as_uniform().is_some() { 0 } else { self.line(low) };
+        cells.line(line).u64(0)
     }
 
     /// The rest of [`Word::get`], given what [`Word::touch`] loaded.
     #[inline]
-    pub(super) fn finish(self, low: u8, touched: u64, lines: &Lines) -> Class {
-        let number = self.0 >> 2;
-        match self.0 & 3 {
-            UNIFORM => Class(number),
-            RUNS => search(touched, lines.line(number), low),
-            PALETTE => Class(lines.line(number).u32((touched >> (low % 16 * 4)) as usize % 16)),
-            _ => Class((touched >> (low % 2 * 32)) as u32),
+    pub(super) fn finish(self, low: u8, touched: u64, cells: &Cells) -> Class {
+        match self.tag() {
+            UNIFORM => Class(self.0 >> 3),
+            FLAT => self.get_flat(low, cells),
+            _ => Class(cells.line(self.line(low)).u32(2 + ends_below(touched, low))),
         }
+    }
+
+    #[inline(never)]
+    fn get_flat(self, low: u8, cells: &Cells) -> Class {
+        Class(cells.line(self.line(low)).u32(low.into()))
     }
 
     /// Appends the runs of the /24 that begins at `base`.
-    pub(super) fn decode(self, base: u32, lines: &Lines, out: &mut Vec<Run<u32>>) {
-        let number = self.0 >> 2;
-        match self.0 & 3 {
-            UNIFORM => push(out, Range::prefix(base, 24), Class(number)),
-            RUNS => {
-                let line = lines.line(number);
-                let (lasts, firsts) = (line.u64(0).to_le_bytes(), line.u64(1).to_le_bytes());
-                for (i, (last, first)) in lasts.into_iter().zip(firsts).enumerate() {
-                    if let Some(range) = Range::new(base + u32::from(first), base + u32::from(last)) {
-                        push(out, range, Class(line.u32(4 + i)));
-                    }
-                }
+    pub(super) fn decode(self, base: u32, cells: &Cells, out: &mut Vec<Run<u32>>) {
+        let Some(Extent { line, len }) = self.extent() else {
+            return push(out, Range::prefix(base, 24), Class(self.0 >> 3));
+        };
+        if self.tag() == FLAT {
+            for low in 0..=u8::MAX {
+                push(out, Range::single(base | u32::from(low)), self.get_flat(low, cells));
             }
-            _ => {
-                for low in 0..=255 {
-                    push(out, Range::single(base + u32::from(low)), self.get(low, lines));
-                }
-            }
+            return;
+        }
+        for (number, part) in (line..).zip(parts(base, len)) {
+            decode_line(cells.line(number), part, out);
         }
     }
 }
 
-/// The class of `low` in a line of runs.
+/// The /24 that begins at `base`, cut into `n` parts, a power of two.
+fn parts(base: u32, n: u32) -> impl Iterator<Item = Range<u32>> {
+    let len = 24 + n.ilog2() as u8;
+    (0..n).map(move |i| Range::prefix(base + i * (256 / n), len))
+}
+
+/// How many of the eight ascending bytes are below `low`.
 ///
-/// The last bytes ascend, so the first that is not below `low` belongs to the only run that may
-/// hold it. All eight are compared at once, in plain arithmetic: no instruction that the oldest
-/// machines lack, and no branch that data could mislead. Unused places hold 255 twice and the
-/// class 0; the ninth class is 0 too and stands for "none".
+/// All are compared at once, in plain arithmetic: no instruction that the oldest machines lack, and
+/// no branch that data could mislead.
 #[inline]
-fn search(lasts: u64, line: &Line, low: u8) -> Class {
-    let firsts = line.u64(1);
-    let wanted = u64::from(low) * (HIGH >> 7);
-    let low_bits = (lasts | HIGH) - (wanted & !HIGH);
-    let not_below = ((lasts & !wanted) | (!(lasts ^ wanted) & low_bits)) & HIGH;
-    let bit = not_below.trailing_zeros();
-    let first = (firsts >> (bit & 0x38)) as u8;
-    let place = if first <= low { bit / 8 } else { RUNS_MAX as u32 };
-    Class(line.u32(4 + place as usize))
+fn ends_below(ends: u64, low: u8) -> usize {
+    let low = u64::from(low) * (HIGH >> 7);
+    let low_bits = (ends | HIGH) - (low & !HIGH);
+    let not_below = ((ends & !low) | (!(ends ^ low) & low_bits)) & HIGH;
+    (not_below.trailing_zeros() / 8) as usize
 }
 
-/// Writes the runs of one /24, which are maximal, in the smallest form that holds them.
-pub(super) fn encode(runs: &[Run<u32>], arena: &mut Arena) -> Word {
+fn decode_line(line: Line<'_>, part: Range<u32>, out: &mut Vec<Run<u32>>) {
+    let mut first = part.first();
+    for (i, end) in line.u64(0).to_le_bytes().into_iter().chain([u8::MAX]).enumerate() {
+        let last = part.last().min(part.first() & !0xff | u32::from(end));
+        if let Some(range) = Range::new(first, last) {
+            push(out, range, Class(line.u32(2 + i)));
+        }
+        first = last.saturating_add(1);
+    }
+}
+
+/// Writes the runs of the /24 that begins at `base`, which are maximal, in the smallest form.
+pub(super) fn encode(base: u32, runs: &[Run<u32>], arena: &mut Arena) -> Word {
     match runs {
-        [] => Word::uniform(Class::CLEAR),
-        [(range, class)] if range.size() == 256 => Word::uniform(*class),
-        _ if runs.len() <= RUNS_MAX => Word(arena.write(&run_line(runs)) << 2 | RUNS),
-        _ => match palette(runs) {
-            Some(lines) => Word(arena.write(&lines) << 2 | PALETTE),
-            None => Word(arena.write(&flat(runs)) << 2 | FLAT),
-        },
+        [] => return Word::uniform(Class::CLEAR),
+        [(range, class)] if range.size() == 256 => return Word::uniform(*class),
+        _ => {}
     }
+    let mut lines = [[0; LINE]; 8];
+    for tag in (FLAT + 1..=WHOLE).rev() {
+        let lines = &mut lines[..1 << (WHOLE - tag)];
+        let parts = parts(base, lines.len() as u32);
+        if lines.iter_mut().zip(parts).all(|(line, part)| write_line(runs, part, line)) {
+            return Word(arena.write(lines.as_flattened()) << 3 | tag);
+        }
+    }
+    Word(arena.write(&flat(runs)) << 3 | FLAT)
 }
 
-fn run_line(runs: &[Run<u32>]) -> [u64; 8] {
-    let (mut lasts, mut firsts, mut line) = ([u8::MAX; RUNS_MAX], [u8::MAX; RUNS_MAX], [0; 8]);
-    for (i, (range, class)) in runs.iter().enumerate() {
-        lasts[i] = range.last() as u8;
-        firsts[i] = range.first() as u8;
-        set_u32(&mut line, 4 + i, *class);
-    }
-    line[0] = u64::from_le_bytes(lasts);
-    line[1] = u64::from_le_bytes(firsts);
-    line
-}
-
-/// `None` if there are too many classes.
-fn palette(runs: &[Run<u32>]) -> Option<[u64; 24]> {
-    let (mut lines, mut classes) = ([0; 24], vec![Class::CLEAR]);
+/// Writes what `runs` say of one part; false if a line cannot hold it.
+fn write_line(runs: &[Run<u32>], part: Range<u32>, line: &mut [u32; LINE]) -> bool {
+    let (mut ends, mut used, mut at) = ([u8::MAX; ENDS], 0, Some(part.first()));
+    *line = [0; LINE];
     for (range, class) in runs {
-        let place = classes.iter().position(|c| c == class).unwrap_or(classes.len());
-        if place == PALETTE_MAX {
-            return None;
+        let Some(range) = range.intersect(part) else { continue };
+        let gap = range.first().checked_sub(1).filter(|_| at != Some(range.first()));
+        for (last, class) in gap.map(|last| (last, Class::CLEAR)).into_iter().chain([(range.last(), *class)])
+        {
+            if used == ENDS && last != part.last() || used > ENDS {
+                return false;
+            }
+            line[2 + used] = class.0;
+            ends.get_mut(used).into_iter().for_each(|end| *end = last as u8);
+            used += 1;
         }
-        if place == classes.len() {
-            classes.push(*class);
-            set_u32(&mut lines, place, *class);
-        }
-        for low in low_bytes(*range) {
-            lines[8 + low / 16] |= (place as u64) << (low % 16 * 4);
-        }
+        at = range.last().checked_add(1);
     }
-    Some(lines)
+    let ends = u64::from_le_bytes(ends);
+    line[..2].copy_from_slice(&[ends as u32, (ends >> 32) as u32]);
+    true
 }
 
-fn flat(runs: &[Run<u32>]) -> [u64; 128] {
-    let mut lines = [0; 128];
+fn flat(runs: &[Run<u32>]) -> [u32; 256] {
+    let mut lines = [0; 256];
     for (range, class) in runs {
-        for low in low_bytes(*range) {
-            set_u32(&mut lines, low, *class);
-        }
+        lines[usize::from(range.first() as u8)..=usize::from(range.last() as u8)].fill(class.0);
     }
     lines
-}
-
-/// Sets the four zero bytes at `i` as [`Line::u32`] reads them.
-fn set_u32(words: &mut [u64], i: usize, class: Class) {
-    words[i / 2] |= u64::from(class.0) << (32 * (i % 2));
-}
-
-fn low_bytes(range: Range<u32>) -> impl Iterator<Item = usize> {
-    usize::from(range.first() as u8)..=usize::from(range.last() as u8)
 }

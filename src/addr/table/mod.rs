@@ -33,8 +33,8 @@ impl Class {
     /// Nothing is known about the address. Every table begins with this everywhere.
     pub const CLEAR: Self = Self(0);
 
-    /// The highest class: two bits of a word are the tables' own.
-    pub const MAX: Self = Self((1 << 30) - 1);
+    /// The highest class: three bits of a word are the tables' own.
+    pub const MAX: Self = Self((1 << 29) - 1);
 
     /// The class of that number; `None` above [`Class::MAX`].
     #[inline]

@@ -1,0 +1,209 @@
+//! From a file's rows to listings: dates in the source's zone, words in our terms, limits.
+//!
+//! Knows formats and the model; not where the bytes come from, nor what becomes of the listings.
+
+use super::formats::{self, Fields, Options, ReadError, RowFault, Sink};
+use crate::addr::IpRange;
+use crate::model::{Country, Day, Detail, Rows, RowsBuilder, Time};
+use chrono_tz::Tz;
+use serde::Serialize;
+
+/// Line errors kept to be told; all are counted.
+const ERRORS: usize = 1_000;
+const VALUE_CHARS: usize = 80;
+
+/// What holds for every listing of a file that does not say otherwise itself.
+#[derive(Clone, Debug)]
+pub struct Terms {
+    /// Reason, country, expiry and the rest by default.
+    pub detail: Detail,
+    /// The zone of the file's calendar days.
+    pub zone: Tz,
+}
+
+/// A line that gave no listing.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+pub struct LineError {
+    /// Counted from 1; a record or a sheet's row likewise.
+    pub line: u64,
+    /// The beginning of what stood there.
+    pub value: String,
+    /// The stable code.
+    pub code: &'static str,
+    /// The same for a person.
+    pub detail: String,
+}
+
+/// What a file came to.
+#[derive(Debug, Default)]
+pub struct Intake {
+    /// The listings.
+    pub rows: Rows,
+    /// Rows read, those given twice included.
+    pub read: u64,
+    /// Lines that gave none.
+    pub rejected: u64,
+    /// Ranges given more than once; the last statement counts.
+    pub duplicates: u64,
+    /// The first of the errors.
+    pub errors: Vec<LineError>,
+}
+
+/// Reads a file into listings. Blocks; large plain lists are read on all cores.
+///
+/// # Errors
+/// The file as a whole cannot be used.
+pub fn read(input: &[u8], options: &Options, terms: &Terms) -> Result<Intake, ReadError> {
+    let (_, parts) = formats::read_in_parts(input, options, || Part::new(terms))?;
+    let mut parts = parts.into_iter();
+    let mut all = parts.next().unwrap_or_else(|| Part::new(terms));
+    for part in parts {
+        all.rows.append(part.rows);
+        all.rejected += part.rejected;
+        all.errors.extend(part.errors);
+    }
+    all.errors.truncate(ERRORS);
+    let read = all.rows.len() as u64;
+    let (rows, duplicates) = all.rows.finish();
+    Ok(Intake { rows, read, rejected: all.rejected, duplicates: duplicates as u64, errors: all.errors })
+}
+
+struct Part<'t> {
+    terms: &'t Terms,
+    rows: RowsBuilder,
+    rejected: u64,
+    errors: Vec<LineError>,
+}
+
+impl<'t> Part<'t> {
+    fn new(terms: &'t Terms) -> Self {
+        Self { terms, rows: RowsBuilder::default(), rejected: 0, errors: Vec::new() }
+    }
+
+    fn error(&mut self, line: u64, value: &str, code: &'static str, detail: String) {
+        self.rejected += 1;
+        if self.errors.len() < ERRORS {
+            let value = value.chars().take(VALUE_CHARS).collect();
+            self.errors.push(LineError { line, value, code, detail });
+        }
+    }
+}
+
+impl Sink for Part<'_> {
+    fn row(&mut self, line: u64, range: IpRange, fields: &Fields<'_>) {
+        if is_too_broad(range) {
+            let detail = "it is wider than /8, or /19 for IPv6; list its parts if you mean it".to_owned();
+            return self.error(line, &range.to_string(), "too_broad", detail);
+        }
+        if *fields == Fields::NONE {
+            return self.rows.push(range, &self.terms.detail);
+        }
+        match detail(fields, self.terms) {
+            Ok(detail) => self.rows.push(range, &detail),
+            Err((value, code, why)) => self.error(line, value, code, why.to_owned()),
+        }
+    }
+
+    fn reject(&mut self, line: u64, value: &str, fault: RowFault) {
+        self.error(line, value, fault.code(), fault.to_string());
+    }
+}
+
+/// Wider than any feed has reason to be: a slip of the keyboard, or somebody's revenge.
+fn is_too_broad(range: IpRange) -> bool {
+    match range {
+        IpRange::V4(range) => range.size() > 1 << 24,
+        IpRange::V6(range) => range.size() > 1 << 109,
+    }
+}
+
+type Wrong<'a> = (&'a str, &'static str, &'static str);
+
+fn detail<'a>(fields: &Fields<'a>, terms: &Terms) -> Result<Detail, Wrong<'a>> {
+    let base = &terms.detail;
+    let text = |given: Option<&str>, base: &Option<Box<str>>| {
+        given.map(str::trim).filter(|t| !t.is_empty()).map(Box::from).or_else(|| base.clone())
+    };
+    let day = |given: Option<&'a str>| match given.map(str::trim).filter(|t| !matches!(*t, "" | "-")) {
+        None => Ok(None),
+        Some(text) => parse_day(text).map(Some).ok_or((text, "bad_date", "this is no date")),
+    };
+    let expires = match fields.expires.map(str::trim).filter(|t| !matches!(*t, "" | "-")) {
+        None => base.expires,
+        Some(text) => Some(parse_expiry(text, terms.zone).ok_or((text, "bad_date", "this is no date"))?),
+    };
+    Ok(Detail {
+        reason: text(fields.reason, &base.reason),
+        threat: text(fields.threat_type, &base.threat),
+        // Words that are none of ours say nothing about the listing, and do not cost it.
+        severity: fields.severity.and_then(|s| s.trim().parse().ok()).or(base.severity),
+        country: fields.country.and_then(|c| Country::new(c.trim())).or(base.country),
+        confidence: fields.confidence.or(base.confidence),
+        detected: day(fields.detected)?.or(base.detected),
+        listed: day(fields.listed)?.or(base.listed),
+        expires,
+        first_seen: base.first_seen,
+        upstream_id: text(fields.upstream_id, &base.upstream_id),
+    })
+}
+
+/// A calendar day from the beginning of a text: `2026-11-22`, `2026/11/22`, `2026.11.22` or
+/// `20261122`, whatever time of day follows.
+pub fn parse_day(text: &str) -> Option<Day> {
+    let digits = |text: &str| text.bytes().all(|b| b.is_ascii_digit());
+    let (year, month, day) = match text.get(4..5)? {
+        mark @ ("-" | "/" | ".") if text.get(7..8) == Some(mark) => {
+            (text.get(..4)?, text.get(5..7)?, text.get(8..10)?)
+        }
+        _ => (text.get(..4)?, text.get(4..6)?, text.get(6..8)?),
+    };
+    if !(digits(year) && digits(month) && digits(day)) {
+        return None;
+    }
+    let date = chrono::NaiveDate::from_ymd_opt(year.parse().ok()?, month.parse().ok()?, day.parse().ok()?)?;
+    Some(Day::from_date(date))
+}
+
+/// The moment at which a listing ends: RFC 3339 as it says, a day with its last second in `zone`.
+pub fn parse_expiry(text: &str, zone: Tz) -> Option<Time> {
+    text.parse().ok().or_else(|| parse_day(text).map(|day| day.end_in(zone)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn terms() -> Terms {
+        let detail = Detail { reason: Some("default".into()), ..Detail::default() };
+        Terms { detail, zone: chrono_tz::Asia::Seoul }
+    }
+
+    #[test]
+    fn good_lines_are_kept_and_bad_ones_named() {
+        let text = b"20.0.0.1\n20.0.0.01\n0.0.0.0/1\n20.0.0.1\n2a00::/32\n";
+        let intake = read(text, &Options::default(), &terms()).unwrap();
+        let codes: Vec<_> = intake.errors.iter().map(|e| (e.line, e.code)).collect();
+        assert_eq!(codes, [(2, "leading_zero"), (3, "too_broad")]);
+        assert_eq!((intake.read, intake.duplicates, intake.rejected, intake.rows.len()), (3, 1, 2, 2));
+    }
+
+    #[test]
+    fn a_csv_says_what_the_defaults_do_not() {
+        let text = "IP,국가,등록사유,등록일,해제일\n20.0.0.1,kr,스캔,2026-06-01,2026-09-01\n20.0.0.2,,,,\n";
+        let intake = read(text.as_bytes(), &Options::default(), &terms()).unwrap();
+        let details: Vec<_> = intake.rows.iter().map(|(_, detail)| detail.clone()).collect();
+        assert_eq!(details[0].country, Country::new("KR"));
+        assert_eq!(details[0].expires.unwrap().to_string(), "2026-09-01T15:00:00Z");
+        assert_eq!(details[1].reason.as_deref(), Some("default"));
+    }
+
+    #[test]
+    fn days_are_read_in_every_usual_form() {
+        for text in ["2026-11-22", "2026/11/22", "2026.11.22", "20261122", "2026-11-22T08:00:00Z"] {
+            assert_eq!(parse_day(text).unwrap().to_string(), "2026-11-22", "{text}");
+        }
+        for text in ["", "-", "2026-13-01", "22.11.2026", "soon", "2026-1", "２０２６-11-22"] {
+            assert_eq!(parse_day(text), None, "{text}");
+        }
+    }
+}

@@ -1,0 +1,91 @@
+//! The only door to the outside: it finds the role that answers a request and passes it on.
+//!
+//! Architecture invariant: it knows the roles' names and paths, and nothing of what they answer. A role in
+//! this process is a call away, a role elsewhere an HTTP request; nobody behind the door sees which.
+
+mod routes;
+mod survey;
+mod upstream;
+
+#[cfg(test)]
+mod tests;
+
+pub use upstream::{Remote, Upstream, UpstreamError};
+
+use crate::web::app::Route;
+use crate::web::metrics::{self, Metrics};
+use crate::web::{App, Body, Caller, Problem, Request, Response, Role, auth::Guard};
+use axum::Router;
+use axum::extract::State;
+use axum::response::IntoResponse;
+use axum::routing::{any, get};
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use survey::Survey;
+
+/// Where each role is.
+pub type Upstreams = BTreeMap<Role, Upstream>;
+
+/// The application of the gateway's port. Changes need what `guard` demands; look-ups and feeds of roles in
+/// this process are answered without the router.
+pub fn app(upstreams: Upstreams, guard: Option<Guard>, all: &Arc<Metrics>) -> Arc<App> {
+    let upstreams = Arc::new(upstreams);
+    let survey = Arc::new(Survey::new(Arc::clone(&upstreams)));
+    let router = Router::new()
+        .route("/", any(pass_on))
+        .route("/{*path}", any(pass_on))
+        .with_state(Arc::clone(&upstreams))
+        .merge(survey_routes(survey))
+        .merge(metrics::routes(Arc::clone(all)));
+    // How long a body may be is for its role to say.
+    let app = App::new(Role::Gateway, router, all)
+        .body_limit("/", u64::MAX)
+        .fast("/{*path}", move |request, _| answer_at_once(&upstreams, request));
+    Arc::new(match guard {
+        Some(guard) => app.guard(guard),
+        None => app,
+    })
+}
+
+fn answer_at_once(upstreams: &Upstreams, request: &Request) -> Option<Response> {
+    let (_, role) = routes::find(request.uri().path())?;
+    match upstreams.get(&role)? {
+        Upstream::Local(app) => app.try_fast(request),
+        Upstream::Remote(_) => None,
+    }
+}
+
+async fn pass_on(
+    State(upstreams): State<Arc<Upstreams>>,
+    axum::Extension(caller): axum::Extension<Caller>,
+    request: axum::extract::Request,
+) -> Result<Response, Problem> {
+    let mut request: Request = request.map(Body::from);
+    routes::rewrite(&mut request);
+    let path = request.uri().path();
+    let (prefix, role) = routes::find(path)
+        .ok_or_else(|| Problem::not_found("unknown_path", "There is nothing at this path."))?;
+    let upstream = upstreams.get(&role).ok_or_else(|| {
+        Problem::unavailable("role_missing", 30).detail(format!("The {} role is not set up.", role.name()))
+    })?;
+    let mut response = upstream.call(request, caller.peer).await?;
+    response.extensions_mut().insert(Route(Cow::Borrowed(prefix)));
+    Ok(response)
+}
+
+fn survey_routes(survey: Arc<Survey>) -> Router {
+    Router::new()
+        .route("/health", get(async |State(survey): State<Arc<Survey>>| survey.health().await))
+        .route("/ready", get(async |State(survey): State<Arc<Survey>>| survey.readiness().await))
+        .route("/admin/services", get(services))
+        .with_state(survey)
+}
+
+async fn services(
+    State(survey): State<Arc<Survey>>,
+    axum::Extension(caller): axum::Extension<Caller>,
+) -> Result<impl IntoResponse, Problem> {
+    caller.demand_admin()?;
+    Ok(survey.services().await)
+}

@@ -1,0 +1,89 @@
+//! Which role answers which path, and what the earlier system called it.
+//!
+//! Plain tables; they must not know where the roles are.
+
+use crate::web::{Request, Role};
+use http::uri::PathAndQuery;
+use http::{Method, Uri};
+
+/// Prefixes of whole path segments; none is a prefix of another.
+const ROUTES: &[(&str, Role)] = &[
+    ("/api/v1/blacklist", Role::Blacklist),
+    ("/api/v1/feeds", Role::Blacklist),
+    ("/feeds", Role::Blacklist),
+    ("/f", Role::Blacklist),
+    ("/api/v1/devices", Role::Blacklist),
+    ("/api/v1/webhooks", Role::Blacklist),
+    ("/api/v1/generations", Role::Blacklist),
+    ("/api/v1/changes", Role::Blacklist),
+    ("/api/v1/holds", Role::Blacklist),
+    ("/api/v1/audit", Role::Blacklist),
+    ("/v1/decisions", Role::Blacklist),
+    ("/taxii2", Role::Blacklist),
+    ("/api/v1/collection", Role::Collection),
+    ("/api/v1/analytics", Role::Analytics),
+];
+
+/// Paths of the earlier system's door that begin unlike today's, with what they ask for.
+const EARLIER: &[(&str, &str)] = &[
+    ("/api/fortigate", "/api/v1/blacklist/fortigate"),
+    ("/api/blacklist/active", "/api/v1/blacklist/active?format=text"),
+];
+
+/// The role that answers `path`, and the prefix that says so.
+pub(super) fn find(path: &str) -> Option<(&'static str, Role)> {
+    let leads =
+        |prefix: &str| path.strip_prefix(prefix).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
+    ROUTES.iter().find(|(prefix, _)| leads(prefix)).copied()
+}
+
+/// Turns a path of the earlier system into today's; its query is kept.
+pub(super) fn rewrite(request: &mut Request) {
+    if !matches!(*request.method(), Method::GET | Method::HEAD) {
+        return;
+    }
+    let uri = request.uri();
+    let Some((_, today)) = EARLIER.iter().find(|(earlier, _)| *earlier == uri.path()) else { return };
+    let joint = if today.contains('?') { '&' } else { '?' };
+    let target = uri.query().map_or_else(|| (*today).to_owned(), |query| format!("{today}{joint}{query}"));
+    // Both halves come from valid targets.
+    if let Ok(target) = PathAndQuery::try_from(target) {
+        *request.uri_mut() = Uri::from(target);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::web::Body;
+
+    #[test]
+    fn a_prefix_ends_at_a_segment() {
+        assert_eq!(find("/api/v1/blacklist/check/192.0.2.1").unwrap().1, Role::Blacklist);
+        assert_eq!(find("/api/v1/collection"), Some(("/api/v1/collection", Role::Collection)));
+        assert_eq!(find("/f/token/list.txt").unwrap().0, "/f");
+        assert_eq!(find("/feedsx"), None);
+        assert_eq!(find("/"), None);
+    }
+
+    #[test]
+    fn no_prefix_hides_another() {
+        for (prefix, _) in ROUTES {
+            assert_eq!(find(prefix).unwrap().0, *prefix);
+        }
+    }
+
+    #[test]
+    fn earlier_paths_lead_to_todays_with_their_query() {
+        for (earlier, today) in [
+            ("/api/fortigate", "/api/v1/blacklist/fortigate"),
+            ("/api/fortigate?a=1", "/api/v1/blacklist/fortigate?a=1"),
+            ("/api/blacklist/active?limit=5", "/api/v1/blacklist/active?format=text&limit=5"),
+            ("/api/v1/blacklist/active", "/api/v1/blacklist/active"),
+        ] {
+            let mut request = http::Request::builder().uri(earlier).body(Body::empty()).unwrap();
+            rewrite(&mut request);
+            assert_eq!(request.uri(), today);
+        }
+    }
+}

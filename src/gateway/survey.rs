@@ -1,0 +1,161 @@
+//! How the roles behind the gateway are: asked as anybody could ask them, at most once a second.
+//!
+//! It must not judge what a role says of itself, only whether it says it.
+
+use super::Upstreams;
+use super::upstream::Upstream;
+use crate::web::health::{self, Check, Report, Status};
+use crate::web::{Body, Json, Peer, Request, Role};
+use axum::response::Response;
+use futures_util::future::join_all;
+use http::header::HOST;
+use serde::Serialize;
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::Mutex;
+use tokio::time::{Instant, timeout};
+
+const PATIENCE: Duration = Duration::from_secs(2);
+const KEPT: Duration = Duration::from_secs(1);
+
+/// What the gateway knows of its roles.
+pub(super) struct Survey {
+    upstreams: Arc<Upstreams>,
+    last: Mutex<Option<(Instant, Arc<Vec<Finding>>)>>,
+}
+
+/// What one role said.
+struct Finding {
+    role: Role,
+    health: Check,
+    ready: bool,
+    at: String,
+}
+
+/// `/health` of the gateway: its own report, and the earlier system's `services` beside it.
+#[derive(Serialize)]
+struct Document {
+    #[serde(flatten)]
+    report: Report,
+    services: BTreeMap<&'static str, Service>,
+}
+
+#[derive(Serialize)]
+struct Service {
+    healthy: bool,
+    last_check: String,
+}
+
+/// A row of `/admin/services`.
+#[derive(Serialize)]
+struct Place {
+    url: String,
+    healthy: bool,
+    last_check: String,
+    /// Seconds; none in this process, where calls have no timeout.
+    timeout: Option<u64>,
+}
+
+impl Survey {
+    pub(super) fn new(upstreams: Arc<Upstreams>) -> Self {
+        Self { upstreams, last: Mutex::new(None) }
+    }
+
+    /// `/health`: every role with its cause.
+    pub(super) async fn health(&self) -> Response {
+        let findings = self.findings().await;
+        let report = report(findings.iter().map(|finding| (finding.role, finding.health.clone())));
+        let services = findings.iter().map(|finding| {
+            let healthy = finding.health.status != Status::Unhealthy;
+            (finding.role.name(), Service { healthy, last_check: finding.at.clone() })
+        });
+        health::document(report.status, &Document { services: services.collect(), report })
+    }
+
+    /// `/ready`: whether there is anything to serve behind the door.
+    pub(super) async fn readiness(&self) -> Report {
+        let state = |ready| match ready {
+            true => Check::healthy(""),
+            false => Check::unhealthy("not ready", "see the role's own /ready"),
+        };
+        report(self.findings().await.iter().map(|finding| (finding.role, state(finding.ready))))
+    }
+
+    /// `/admin/services`: where the roles are.
+    pub(super) async fn services(&self) -> Json<impl Serialize + use<>> {
+        let findings = self.findings().await;
+        let places = findings.iter().filter_map(|finding| {
+            let upstream = self.upstreams.get(&finding.role)?;
+            let place = Place {
+                url: upstream.url(),
+                healthy: finding.health.status != Status::Unhealthy,
+                last_check: finding.at.clone(),
+                timeout: match upstream {
+                    Upstream::Remote(remote) => Some(remote.patience().as_secs()),
+                    Upstream::Local(_) => None,
+                },
+            };
+            Some((finding.role.name(), place))
+        });
+        Json(BTreeMap::from([("services", places.collect::<BTreeMap<_, _>>())]))
+    }
+
+    /// The lock is held while asking: those who come meanwhile share the answer.
+    async fn findings(&self) -> Arc<Vec<Finding>> {
+        let mut last = self.last.lock().await;
+        if let Some((at, findings)) = &*last
+            && at.elapsed() < KEPT
+        {
+            return Arc::clone(findings);
+        }
+        let findings = join_all(self.upstreams.iter().map(|(role, upstream)| ask(*role, upstream))).await;
+        let findings = Arc::new(findings);
+        *last = Some((Instant::now(), Arc::clone(&findings)));
+        findings
+    }
+}
+
+/// The worst of the roles, where only the blacklist's absence is fatal: look-ups and feeds go on without the others.
+fn report(checks: impl Iterator<Item = (Role, Check)>) -> Report {
+    let checks: BTreeMap<_, _> = checks.map(|(role, check)| (Cow::Borrowed(role.name()), check)).collect();
+    let vital = checks.get(Role::Blacklist.name()).map_or(Status::Unhealthy, |check| check.status);
+    let mut report = Report::new(Role::Gateway.name(), checks);
+    report.status = vital.max(report.status.min(Status::Degraded));
+    report
+}
+
+async fn ask(role: Role, upstream: &Upstream) -> Finding {
+    let (health, ready) = tokio::join!(said(upstream, "/health"), said(upstream, "/ready"));
+    let health = health.map_or_else(unreachable, |report| summary(&report));
+    let ready = ready.is_ok_and(|report| report.status != Status::Unhealthy);
+    Finding { role, health, ready, at: health::now() }
+}
+
+/// Asks as the local caller would: a role's health is nobody's secret in this house.
+async fn said(upstream: &Upstream, path: &'static str) -> Result<Report, String> {
+    let mut request = Request::new(Body::empty());
+    *request.uri_mut() = http::Uri::from_static(path);
+    request.headers_mut().insert(HOST, http::HeaderValue::from_static("localhost"));
+    let answer = async {
+        let response =
+            upstream.call(request, Peer::Local).await.map_err(|problem| problem.code().to_owned())?;
+        let bytes = response.into_body().read().await.map_err(|problem| problem.code().to_owned())?;
+        serde_json::from_slice(&bytes)
+            .map_err(|error| format!("its {path} is not a health document: {error}"))
+    };
+    timeout(PATIENCE, answer).await.unwrap_or_else(|_| Err("no answer within two seconds".to_owned()))
+}
+
+fn unreachable(cause: String) -> Check {
+    Check::unhealthy(cause, "start the role, or correct its URL")
+}
+
+/// A role's report in one check: the causes and cures of what is not healthy.
+fn summary(report: &Report) -> Check {
+    let bad = || report.checks.iter().filter(|(_, check)| check.status != Status::Healthy);
+    let details: Vec<_> = bad().map(|(name, check)| format!("{name}: {}", check.detail)).collect();
+    let cures: Vec<_> = bad().map(|(_, check)| &*check.cure).filter(|cure| !cure.is_empty()).collect();
+    Check { status: report.status, detail: details.join("; ").into(), cure: cures.join("; ").into() }
+}

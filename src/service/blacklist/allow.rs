@@ -1,0 +1,101 @@
+//! The allowlist: what is never published, whoever lists it.
+
+use super::super::reply::range;
+use super::Blacklist;
+use crate::addr::IpRange;
+use crate::engine::Snapshot;
+use crate::model::{Allow, Cause, Change, Time};
+use crate::web::{Caller, Json, Path, Problem};
+use axum::Extension;
+use axum::extract::State;
+use serde::{Deserialize, Serialize};
+use std::sync::Arc;
+
+#[derive(Serialize)]
+pub(super) struct Allowlist {
+    data: Vec<Allow>,
+    total: usize,
+    generation: u64,
+}
+
+pub(super) async fn list(State(role): State<Blacklist>) -> Json<Allowlist> {
+    let snapshot = role.engine.snapshot();
+    Json(Allowlist {
+        data: snapshot.allows.to_vec(),
+        total: snapshot.allows.len(),
+        generation: snapshot.generation,
+    })
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct New {
+    /// An address, prefix or range.
+    range: String,
+    reason: String,
+    owner: Option<String>,
+    expires: Option<Time>,
+}
+
+/// What an allow changes.
+#[derive(Serialize)]
+pub(super) struct Allowed {
+    range: IpRange,
+    generation: u64,
+    /// Addresses that were blocked and are so no more.
+    frees: u64,
+}
+
+pub(super) async fn add(
+    State(role): State<Blacklist>,
+    Extension(caller): Extension<Caller>,
+    Json(new): Json<New>,
+) -> Result<Json<Allowed>, Problem> {
+    let range = range(&new.range)?;
+    if new.reason.trim().is_empty() {
+        return Err(Problem::unprocessable("reason_missing", "Say why, for whoever asks in a year."));
+    }
+    let before = Arc::clone(&role.engine.snapshot());
+    let allow = Allow {
+        range,
+        reason: new.reason.clone(),
+        owner: new.owner.unwrap_or_else(|| super::actor(caller)),
+        expires: new.expires,
+        since: role.engine.now(),
+    };
+    let receipt = role.submit(caller, &new.reason, Cause::Manual, Change::Allow(allow)).await?;
+    Ok(Json(Allowed { range, generation: receipt.generation, frees: blocked(&before, range) }))
+}
+
+/// How many addresses of a range are blocked, at most `u64::MAX`.
+fn blocked(snapshot: &Snapshot, range: IpRange) -> u64 {
+    let sum: u128 = match range {
+        IpRange::V4(range) => {
+            let listed =
+                snapshot.table.v4.runs_in(range).filter(|(_, class)| snapshot.standing(*class).is_listed());
+            listed.map(|(run, _)| run.size()).sum()
+        }
+        IpRange::V6(range) => {
+            let listed =
+                snapshot.table.v6.runs_in(range).filter(|(_, class)| snapshot.standing(*class).is_listed());
+            listed.map(|(run, _)| run.size()).fold(0, u128::saturating_add)
+        }
+    };
+    sum.try_into().unwrap_or(u64::MAX)
+}
+
+#[derive(Serialize)]
+pub(super) struct Removed {
+    range: IpRange,
+    generation: u64,
+}
+
+pub(super) async fn remove(
+    State(role): State<Blacklist>,
+    Extension(caller): Extension<Caller>,
+    Path(text): Path<String>,
+) -> Result<Json<Removed>, Problem> {
+    let range = range(&text)?;
+    let receipt = role.submit(caller, "", Cause::Manual, Change::Disallow(range)).await?;
+    Ok(Json(Removed { range, generation: receipt.generation }))
+}

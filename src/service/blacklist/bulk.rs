@@ -1,0 +1,270 @@
+//! `POST …/check`: many addresses at once, as JSON or as lines that are answered while they come.
+
+use super::Blacklist;
+use super::check::put_standing;
+use crate::addr::{Class, parse_address, parse_v4};
+use crate::engine::{Snapshot, Standing};
+use crate::web::{Body, Problem, Query, Request, Response};
+use axum::extract::State;
+use bytes::Bytes;
+use futures_util::{StreamExt as _, stream};
+use http::header::CONTENT_TYPE;
+use http::{HeaderValue, StatusCode};
+use http_body_util::{BodyStream, StreamBody};
+use hyper::body::Frame;
+use serde::Deserialize;
+use std::borrow::Cow;
+use std::sync::Arc;
+
+/// Addresses that are looked up together, so that their cache misses overlap.
+const GROUP: usize = 64;
+/// A line that is longer holds no address.
+const LONGEST_LINE: usize = 4096;
+/// At most so many addresses in one JSON body; text has no such limit, because it streams.
+const MOST: usize = 1_000_000;
+
+#[derive(Deserialize, Default)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Parameters {
+    #[serde(default)]
+    all: bool,
+}
+
+pub(super) async fn many(
+    State(role): State<Blacklist>,
+    Query(parameters): Query<Parameters>,
+    request: axum::extract::Request,
+) -> Result<Response, Problem> {
+    let request: Request = request.map(Body::from);
+    let kind = request.headers().get(CONTENT_TYPE).and_then(|v| v.to_str().ok()).unwrap_or_default();
+    let snapshot = Arc::clone(&role.engine.snapshot());
+    match kind.split(';').next().unwrap_or_default().trim() {
+        "application/json" => json(&snapshot, &request.into_body().read().await?),
+        "text/plain" => Ok(text(snapshot, parameters.all, request.into_body())),
+        _ => Err(Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "media_type")
+            .detail("Send {\"ips\":[…]} as application/json, or one address a line as text/plain.")),
+    }
+}
+
+/// A JSON text that is borrowed where it has no escapes.
+#[derive(Deserialize)]
+struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Question<'a> {
+    #[serde(borrow)]
+    ips: Vec<Text<'a>>,
+}
+
+fn json(snapshot: &Snapshot, body: &[u8]) -> Result<Response, Problem> {
+    let question: Question = serde_json::from_slice(body)
+        .map_err(|error| Problem::unprocessable("body_shape", format!("Send {{\"ips\":[…]}}: {error}.")))?;
+    if question.ips.len() > MOST {
+        return Err(Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "too_many")
+            .detail("At most 1,000,000 addresses at once; text/plain has no limit."));
+    }
+    let mut results = Vec::with_capacity(question.ips.len() * 72);
+    let mut listed = 0_u64;
+    for group in question.ips.chunks(GROUP) {
+        let mut lines: Vec<&[u8]> = Vec::with_capacity(GROUP);
+        lines.extend(group.iter().map(|text| text.0.as_bytes()));
+        look_up(snapshot, &lines, |line, found| {
+            listed += u64::from(found.as_ref().is_ok_and(|standing| standing.is_listed()));
+            put_result(&mut results, line, found);
+        });
+    }
+    // The last result's comma.
+    results.pop();
+    let head = format!(
+        "{{\"generation\":{},\"checked\":{},\"listed\":{listed},\"results\":[",
+        snapshot.generation,
+        question.ips.len(),
+    );
+    let mut answer = Vec::with_capacity(head.len() + results.len() + 2);
+    answer.extend_from_slice(head.as_bytes());
+    answer.extend_from_slice(&results);
+    answer.extend_from_slice(b"]}");
+    Ok(of_type(Body::full(answer), "application/json"))
+}
+
+fn put_result(json: &mut Vec<u8>, ip: &[u8], found: Result<&Standing, &'static str>) {
+    json.extend_from_slice(b"{\"ip\":");
+    match found {
+        Ok(standing) => {
+            // What parsed as an address has nothing to escape.
+            json.push(b'"');
+            json.extend_from_slice(ip);
+            json.extend_from_slice(b"\",");
+            put_standing(json, standing);
+        }
+        Err(code) => {
+            let shown: String = String::from_utf8_lossy(ip).chars().take(80).collect();
+            // A string serializes always.
+            json.extend_from_slice(&serde_json::to_vec(&shown).unwrap_or_default());
+            json.extend_from_slice(b",\"error\":\"");
+            json.extend_from_slice(code.as_bytes());
+            json.push(b'"');
+        }
+    }
+    json.extend_from_slice(b"},");
+}
+
+/// Looks up each line, IPv4 in one batch, and tells what was found in the order of the lines.
+fn look_up<'l>(
+    snapshot: &Snapshot,
+    lines: &[&'l [u8]],
+    mut tell: impl FnMut(&'l [u8], Result<&Standing, &'static str>),
+) {
+    let mut addresses = [0_u32; GROUP];
+    let mut classes = [Class::CLEAR; GROUP];
+    let mut plain = [false; GROUP];
+    for (at, line) in lines.iter().enumerate() {
+        if let Some(address) = parse_v4(line) {
+            addresses[at] = address;
+            plain[at] = true;
+        }
+    }
+    snapshot.table.v4.get_batch(&addresses[..lines.len()], &mut classes[..lines.len()]);
+    for (at, line) in lines.iter().enumerate() {
+        if plain[at] {
+            tell(line, Ok(snapshot.standing(classes[at])));
+        } else {
+            let found = parse_address(line).map(|address| snapshot.check(address));
+            tell(line, found.map_err(|fault| fault.code()));
+        }
+    }
+}
+
+fn text(snapshot: Arc<Snapshot>, all: bool, body: Body) -> Response {
+    let answers = Answers { snapshot, all, carry: Vec::new(), checked: 0, listed: 0, invalid: 0 };
+    let frames = BodyStream::new(body);
+    let stream = stream::unfold(Some((frames, answers)), |state| async move {
+        let (mut frames, mut answers) = state?;
+        loop {
+            match frames.next().await {
+                None => return Some((Ok(Frame::data(answers.finish())), None)),
+                // The answer breaks off where the question did: nobody takes it for the whole.
+                Some(Err(error)) => return Some((Err(error), None)),
+                Some(Ok(frame)) => {
+                    let out = frame.into_data().map(|data| answers.chunk(&data)).unwrap_or_default();
+                    if !out.is_empty() {
+                        return Some((Ok(Frame::data(out)), Some((frames, answers))));
+                    }
+                }
+            }
+        }
+    });
+    of_type(Body::stream(StreamBody::new(stream)), "text/plain; charset=utf-8")
+}
+
+/// Answers lines as they come, however they are cut into chunks.
+struct Answers {
+    snapshot: Arc<Snapshot>,
+    all: bool,
+    /// The beginning of a line whose end has not come.
+    carry: Vec<u8>,
+    checked: u64,
+    listed: u64,
+    invalid: u64,
+}
+
+impl Answers {
+    fn chunk(&mut self, data: &[u8]) -> Bytes {
+        let mut out = Vec::with_capacity(if self.all { data.len() * 2 } else { data.len() / 4 });
+        let Some(end) = memchr::memrchr(b'\n', data) else {
+            self.carry(data);
+            return Bytes::new();
+        };
+        let (mut whole, rest) = data.split_at(end + 1);
+        if !self.carry.is_empty()
+            && let Some(cut) = memchr::memchr(b'\n', whole)
+        {
+            self.carry(&whole[..=cut]);
+            let line = std::mem::take(&mut self.carry);
+            self.lines(&line, &mut out);
+            whole = &whole[cut + 1..];
+        }
+        self.lines(whole, &mut out);
+        self.carry(rest);
+        out.into()
+    }
+
+    fn carry(&mut self, data: &[u8]) {
+        // The rest of a line that is too long is not kept: it is invalid already.
+        let room = (LONGEST_LINE + 1).saturating_sub(self.carry.len());
+        self.carry.extend_from_slice(&data[..data.len().min(room)]);
+    }
+
+    fn lines(&mut self, text: &[u8], out: &mut Vec<u8>) {
+        let mut group: [&[u8]; GROUP] = [b""; GROUP];
+        let mut count = 0;
+        let mut rest = text;
+        while !rest.is_empty() {
+            let end = memchr::memchr(b'\n', rest).unwrap_or(rest.len());
+            let line = rest[..end].trim_ascii();
+            rest = rest.get(end + 1..).unwrap_or_default();
+            if line.is_empty() || line[0] == b'#' {
+                continue;
+            }
+            group[count] = line;
+            count += 1;
+            if count == GROUP {
+                self.group(&group, out);
+                count = 0;
+            }
+        }
+        self.group(&group[..count], out);
+    }
+
+    fn group(&mut self, lines: &[&[u8]], out: &mut Vec<u8>) {
+        let Self { snapshot, all, listed, invalid, checked, .. } = self;
+        *checked += lines.len() as u64;
+        look_up(snapshot, lines, |line, found| {
+            let state: &[u8] = match found {
+                Err(_) => b"invalid",
+                Ok(standing) if standing.is_listed() => b"listed",
+                Ok(standing) if standing.exempt().is_some() => b"exempt",
+                Ok(_) => b"clear",
+            };
+            let is_listed = found.is_ok_and(Standing::is_listed);
+            *listed += u64::from(is_listed);
+            *invalid += u64::from(found.is_err());
+            if *all {
+                put_line(out, line, state, found.ok());
+            } else if is_listed {
+                out.extend_from_slice(line);
+                out.push(b'\n');
+            }
+        });
+    }
+
+    fn finish(mut self) -> Bytes {
+        let mut out = Vec::new();
+        let line = std::mem::take(&mut self.carry);
+        self.lines(&line, &mut out);
+        let Self { checked, listed, invalid, .. } = self;
+        out.extend_from_slice(format!("# checked {checked} listed {listed} invalid {invalid}\n").as_bytes());
+        out.into()
+    }
+}
+
+fn put_line(out: &mut Vec<u8>, line: &[u8], state: &[u8], standing: Option<&Standing>) {
+    out.extend_from_slice(line);
+    out.push(b'\t');
+    out.extend_from_slice(state);
+    out.push(b'\t');
+    for (at, source) in standing.into_iter().flat_map(|standing| &standing.sources).enumerate() {
+        if at > 0 {
+            out.push(b',');
+        }
+        out.extend_from_slice(source.as_str().as_bytes());
+    }
+    out.push(b'\n');
+}
+
+fn of_type(body: Body, kind: &'static str) -> Response {
+    let mut response = Response::new(body);
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(kind));
+    response
+}

@@ -1,0 +1,230 @@
+//! Whole lists: files from the command line, and bulk bodies from programs.
+
+use super::super::reply::blocking;
+use super::manual::MANUAL;
+use super::{Blacklist, batch};
+use crate::collect::formats::{Format, Options, ReadError};
+use crate::collect::{self, Intake, LineError, Terms, parse_expiry};
+use crate::engine::Plan;
+use crate::model::{Cause, Change, Country, Detail, Op, Receipt, Rows, Scope, SourceName, Time};
+use crate::web::extract::Whole;
+use crate::web::{Caller, Json, Problem, Query};
+use axum::Extension;
+use axum::extract::State;
+use bytes::Bytes;
+use http::header::CONTENT_TYPE;
+use http::{HeaderMap, StatusCode};
+use serde::{Deserialize, Serialize};
+
+/// The path under which the command line sends files.
+pub const IMPORT_PATH: &str = "/api/v1/blacklist/import";
+
+/// Ranges shown of each side of a difference.
+const EXAMPLES: usize = 10;
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Parameters {
+    source: SourceName,
+    /// The file's name, a hint for its format.
+    name: Option<String>,
+    format: Option<Format>,
+    /// Where a JSON document has its values.
+    path: Option<String>,
+    /// The source's listings become exactly this file's.
+    #[serde(default)]
+    replace: bool,
+    /// `90d`, `12h`, a day, or a moment.
+    expires: Option<String>,
+    reason: Option<String>,
+    country: Option<Country>,
+    /// Only say what would change.
+    #[serde(default)]
+    dry_run: bool,
+}
+
+/// What an import came to.
+#[derive(Serialize)]
+pub(super) struct Imported {
+    generation: u64,
+    source: SourceName,
+    dry_run: bool,
+    read: u64,
+    accepted: u64,
+    rejected: u64,
+    duplicates: u64,
+    added: u64,
+    changed: u64,
+    removed: u64,
+    unchanged: u64,
+    errors: Vec<LineError>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    examples: Option<Examples>,
+}
+
+/// Some of what a dry run found.
+#[derive(Serialize)]
+struct Examples {
+    added: Vec<String>,
+    removed: Vec<String>,
+}
+
+pub(super) async fn import(
+    State(role): State<Blacklist>,
+    Extension(caller): Extension<Caller>,
+    Query(parameters): Query<Parameters>,
+    Whole(body): Whole,
+) -> Result<Json<Imported>, Problem> {
+    let options = Options {
+        format: parameters.format.unwrap_or_default(),
+        name: parameters.name.clone(),
+        path: parameters.path.clone(),
+        ..options(&role)
+    };
+    let terms = terms(&parameters, role.engine.now())?;
+    let mut intake = take_in(body, options, terms).await?;
+    let rows = std::mem::take(&mut intake.rows);
+    let accepted = rows.len() as u64;
+    let scope = if parameters.replace { Scope::Whole } else { Scope::Part };
+    let reason = parameters.reason.or(parameters.name).unwrap_or_default();
+    let change = Change::List { source: parameters.source.clone(), rows, scope };
+    let (receipt, examples) = if parameters.dry_run {
+        let plan = role.engine.preview(batch(caller, &reason, Cause::Import, change)).await?;
+        let receipt = Receipt { generation: role.engine.snapshot().generation, ..plan.receipt };
+        (receipt, Some(examples(&plan)))
+    } else {
+        (role.submit(caller, &reason, Cause::Import, change).await?, None)
+    };
+    Ok(Json(Imported {
+        generation: receipt.generation,
+        source: parameters.source,
+        dry_run: examples.is_some(),
+        read: intake.read + intake.rejected,
+        accepted,
+        rejected: intake.rejected,
+        duplicates: intake.duplicates,
+        added: receipt.added,
+        changed: receipt.changed,
+        removed: receipt.removed,
+        unchanged: receipt.unchanged,
+        errors: intake.errors,
+        examples,
+    }))
+}
+
+fn options(role: &Blacklist) -> Options {
+    Options { limits: role.limits.clone(), sheet_reader: role.sheets.clone(), ..Options::default() }
+}
+
+fn terms(parameters: &Parameters, now: Time) -> Result<Terms, Problem> {
+    let zone = chrono_tz::Asia::Seoul;
+    let expires = match parameters.expires.as_deref() {
+        None => None,
+        Some(text) => Some(
+            lifetime(text).map(|s| now.plus(s)).or_else(|| parse_expiry(text, zone)).ok_or_else(|| {
+                let detail = format!("expires={text:?}: write 90d, 12h, 2026-11-22 or 2026-11-22T00:00:00Z.");
+                Problem::bad_request("bad_expires", detail)
+            })?,
+        ),
+    };
+    let reason = parameters.reason.as_deref().map(Box::from);
+    Ok(Terms { detail: Detail { reason, country: parameters.country, expires, ..Detail::default() }, zone })
+}
+
+/// `90d` or `12h` in seconds.
+fn lifetime(text: &str) -> Option<i64> {
+    let (number, unit) = text.split_at_checked(text.len().checked_sub(1)?)?;
+    let seconds = match unit {
+        "d" => 86_400,
+        "h" => 3_600,
+        _ => return None,
+    };
+    number.parse::<u32>().ok().map(|n| i64::from(n) * seconds)
+}
+
+async fn take_in(body: Bytes, options: Options, terms: Terms) -> Result<Intake, Problem> {
+    blocking(move || collect::read(&body, &options, &terms).map_err(|error| unreadable(&error))).await
+}
+
+fn unreadable(error: &ReadError) -> Problem {
+    Problem::new(StatusCode::UNPROCESSABLE_ENTITY, error.code()).detail(format!("{error}."))
+}
+
+/// The first ranges that a plan adds and takes away; those that only change are neither.
+fn examples(plan: &Plan) -> Examples {
+    let mut examples = Examples { added: Vec::new(), removed: Vec::new() };
+    for op in &plan.ops {
+        if let Op::Listings { difference, .. } = op {
+            examples.added.extend(but(&difference.added, &difference.removed));
+            examples.removed.extend(but(&difference.removed, &difference.added));
+        }
+    }
+    examples
+}
+
+fn but(rows: &Rows, others: &Rows) -> Vec<String> {
+    let others: std::collections::HashSet<_> = others.iter().map(|(range, _)| range).collect();
+    let only = rows.iter().filter(|(range, _)| !others.contains(range));
+    only.take(EXAMPLES).map(|(range, _)| range.to_string()).collect()
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct BulkParameters {
+    source: Option<SourceName>,
+}
+
+/// The answer to a bulk body.
+#[derive(Serialize)]
+pub(super) struct Bulk {
+    pub(super) accepted: u64,
+    pub(super) rejected: u64,
+    pub(super) errors: Vec<LineError>,
+    pub(super) generation: u64,
+}
+
+pub(super) async fn bulk(
+    State(role): State<Blacklist>,
+    Extension(caller): Extension<Caller>,
+    Query(parameters): Query<BulkParameters>,
+    headers: HeaderMap,
+    Whole(body): Whole,
+) -> Result<Json<Bulk>, Problem> {
+    let source = match parameters.source {
+        Some(source) => source,
+        None => MANUAL.parse().map_err(Problem::internal)?,
+    };
+    let options = Options { format: format_of(&headers)?, ..options(&role) };
+    add_all(&role, caller, source, body, options).await.map(Json)
+}
+
+/// Adds what a body lists to a source.
+pub(super) async fn add_all(
+    role: &Blacklist,
+    caller: Caller,
+    source: SourceName,
+    body: Bytes,
+    options: Options,
+) -> Result<Bulk, Problem> {
+    let terms = Terms { detail: Detail::default(), zone: chrono_tz::Asia::Seoul };
+    let Intake { rows, rejected, errors, .. } = take_in(body, options, terms).await?;
+    let accepted = rows.len() as u64;
+    let change = Change::List { source, rows, scope: Scope::Part };
+    let receipt = role.submit(caller, "bulk", Cause::Import, change).await?;
+    Ok(Bulk { accepted, rejected, errors, generation: receipt.generation })
+}
+
+/// The format that the body's type names.
+fn format_of(headers: &HeaderMap) -> Result<Format, Problem> {
+    let kind = headers.get(CONTENT_TYPE).and_then(|v| v.to_str().ok()).unwrap_or_default();
+    match kind.split(';').next().unwrap_or_default().trim() {
+        "application/json" => Ok(Format::Json),
+        "application/x-ndjson" | "application/ndjson" => Ok(Format::Ndjson),
+        "text/csv" => Ok(Format::Csv),
+        "text/tab-separated-values" => Ok(Format::Tsv),
+        "text/plain" => Ok(Format::Plain),
+        _ => Err(Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "media_type").detail(
+            "Send application/json, application/x-ndjson, text/csv, text/tab-separated-values or text/plain.",
+        )),
+    }
+}

@@ -1,0 +1,46 @@
+//! A listing as answers show it.
+
+use crate::model::{Country, Day, Detail, Severity, Source, Time};
+use serde::Serialize;
+
+/// One source's statement about one range.
+#[derive(Serialize)]
+pub(super) struct Listing {
+    source: String,
+    range: String,
+    reason: Option<Box<str>>,
+    threat_type: Option<Box<str>>,
+    severity: Option<Severity>,
+    country: Option<Country>,
+    confidence: Option<u8>,
+    detected: Option<Day>,
+    listed: Option<Day>,
+    expires: Option<Time>,
+    first_seen: Time,
+    /// The source's last complete run, which still had it.
+    last_seen: Option<Time>,
+    upstream_id: Option<Box<str>>,
+    /// Whether a person ended it.
+    suppressed: bool,
+}
+
+impl Listing {
+    pub(super) fn new(source: &Source, range: String, detail: Detail, suppressed: bool) -> Self {
+        Self {
+            source: source.name.to_string(),
+            range,
+            reason: detail.reason,
+            threat_type: detail.threat,
+            severity: detail.severity,
+            country: detail.country,
+            confidence: detail.confidence,
+            detected: detail.detected,
+            listed: detail.listed,
+            expires: detail.expires,
+            first_seen: detail.first_seen,
+            last_seen: source.last_seen,
+            upstream_id: detail.upstream_id,
+            suppressed,
+        }
+    }
+}

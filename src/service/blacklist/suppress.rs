@@ -1,0 +1,87 @@
+//! Suppressions: a person ends a source's listings, whatever the source repeats.
+
+use super::super::reply::range;
+use super::Blacklist;
+use crate::addr::IpRange;
+use crate::model::{Cause, Change, SourceName, Suppression, Time};
+use crate::web::{Caller, Json, Path, Problem, Query};
+use axum::Extension;
+use axum::extract::State;
+use serde::{Deserialize, Serialize};
+
+#[derive(Serialize)]
+pub(super) struct Suppressions {
+    data: Vec<Suppression>,
+    total: usize,
+    generation: u64,
+}
+
+pub(super) async fn list(State(role): State<Blacklist>) -> Json<Suppressions> {
+    let snapshot = role.engine.snapshot();
+    Json(Suppressions {
+        data: snapshot.suppressions.to_vec(),
+        total: snapshot.suppressions.len(),
+        generation: snapshot.generation,
+    })
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct New {
+    /// Listings whose range lies inside this one are meant.
+    range: String,
+    /// Of which source; absent: of all.
+    source: Option<SourceName>,
+    reason: String,
+    expires: Option<Time>,
+}
+
+#[derive(Serialize)]
+pub(super) struct Done {
+    range: IpRange,
+    generation: u64,
+}
+
+pub(super) async fn add(
+    State(role): State<Blacklist>,
+    Extension(caller): Extension<Caller>,
+    Json(new): Json<New>,
+) -> Result<Json<Done>, Problem> {
+    let range = range(&new.range)?;
+    if new.reason.trim().is_empty() {
+        return Err(Problem::unprocessable("reason_missing", "Say why, for whoever asks in a year."));
+    }
+    if let Some(source) = &new.source
+        && role.engine.snapshot().source(source.as_str()).is_none()
+    {
+        return Err(Problem::not_found("unknown_source", format!("There is no source {source}.")));
+    }
+    let suppression = Suppression {
+        range,
+        source: new.source,
+        reason: new.reason.clone(),
+        owner: super::actor(caller),
+        expires: new.expires,
+        since: role.engine.now(),
+    };
+    let receipt = role.submit(caller, &new.reason, Cause::Manual, Change::Suppress(suppression)).await?;
+    Ok(Json(Done { range, generation: receipt.generation }))
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Which {
+    source: Option<SourceName>,
+}
+
+pub(super) async fn remove(
+    State(role): State<Blacklist>,
+    Extension(caller): Extension<Caller>,
+    Path(text): Path<String>,
+    Query(which): Query<Which>,
+) -> Result<Json<Done>, Problem> {
+    let range = range(&text)?;
+    let change = Change::Unsuppress { range, source: which.source };
+    let receipt = role.submit(caller, "", Cause::Manual, change).await?;
+    Ok(Json(Done { range, generation: receipt.generation }))
+}
