@@ -15,6 +15,7 @@ use axum::extract::MatchedPath;
 use axum::middleware::{self, Next};
 use futures_util::FutureExt;
 use http::{HeaderValue, Method, StatusCode};
+use hyper::body::Body as _;
 use std::borrow::Cow;
 use std::net::SocketAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -208,9 +209,11 @@ impl App {
             Some(guard) => guard.check(request.method(), path, request.headers(), peer == Peer::Local)?,
             None => false,
         };
-        let limit = self.limits.iter().find(|(prefix, _)| path.starts_with(prefix));
-        let limit = limit.map_or(BODY_LIMIT, |(_, bytes)| *bytes);
-        request.body_mut().limit_to(limit).map_err(|error| body::body_problem(&error))?;
+        if !request.body().is_end_stream() {
+            let limit = self.limits.iter().find(|(prefix, _)| path.starts_with(prefix));
+            let limit = limit.map_or(BODY_LIMIT, |(_, bytes)| *bytes);
+            request.body_mut().limit_to(limit).map_err(|error| body::body_problem(&error))?;
+        }
         Ok(Caller { peer, admin })
     }
 
