@@ -11,7 +11,7 @@ run *args:
 test:
     sh tests/run
 
-# One benchmark: engine, http, set, tables, …
+# One benchmark: engine, feed, http, lists, set, tables
 bench name *args:
     cargo bench --bench {{ name }} -- {{ args }}
 
