@@ -133,7 +133,8 @@ impl Feed {
         let rendered = render(snapshot, &self.profile, room).map_err(|error| error.to_string())?;
         let empty = rendered.entries == 0;
         let same = before.is_some_and(|released| released.text.bytes == rendered.text);
-        if empty && !(self.profile.allow_empty && !snapshot.sources.is_empty()) {
+        let meant = self.profile.allow_empty && !snapshot.sources.is_empty();
+        if empty && !meant {
             self.offer.store(Arc::new(Offer::Empty));
         } else if !same {
             let modified = self.next_modified(snapshot.time);
