@@ -4,4 +4,6 @@
 pub mod analytics;
 pub mod blacklist;
 pub mod collection;
+pub mod feeds;
+pub mod journal;
 mod reply;
