@@ -86,7 +86,7 @@ fn blacklist_app(
     let desk = Desk::new(feeds);
     let large = settings.limits.import_body;
     let limits = Limits { size: large, ..Limits::default() };
-    let role = Blacklist { limits, ..Blacklist::new(engine.clone()) };
+    let role = Blacklist { feeds: Arc::clone(feeds), limits, ..Blacklist::new(engine.clone()) };
     let router = router.merge(role.router()).merge(desk.routes()).merge(journal::routes(engine.clone()));
     let app = App::new(Role::Blacklist, router, metrics)
         .fast(blacklist::CHECK, move |request, ip| blacklist::answer_check(&engine, request, ip))

@@ -18,9 +18,11 @@ pub use import::IMPORT_PATH;
 use crate::collect::formats::{Limits, SheetReader};
 use crate::engine::Engine;
 use crate::model::{Batch, Cause, Change, Receipt};
+use crate::publish::Feeds;
 use crate::web::{Caller, Peer, Problem, Request, Response};
 use axum::Router;
 use axum::routing::{delete, get, post, put};
+use std::sync::Arc;
 use uuid::Uuid;
 
 /// The POST requests of this role that only ask.
@@ -34,6 +36,8 @@ pub const CHECK: &str = "/api/v1/blacklist/check/{ip}";
 pub struct Blacklist {
     /// The blacklist itself.
     pub engine: Engine,
+    /// The feeds, which a story names; empty where none are made.
+    pub feeds: Arc<Feeds>,
     /// How large an imported file may be, unpacked.
     pub limits: Limits,
     /// How spreadsheets are read.
@@ -43,7 +47,7 @@ pub struct Blacklist {
 impl Blacklist {
     /// A role over `engine`, with the usual limits.
     pub fn new(engine: Engine) -> Self {
-        Self { engine, limits: Limits::default(), sheets: SheetReader::default() }
+        Self { engine, feeds: Arc::default(), limits: Limits::default(), sheets: SheetReader::default() }
     }
 
     /// The role's routes, those of the earlier system included.

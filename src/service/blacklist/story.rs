@@ -6,6 +6,7 @@ use super::listing::Listing;
 use crate::addr::parse_address;
 use crate::engine::Snapshot;
 use crate::model::{Allow, Exemption};
+use crate::publish::{Feed, Feeds, Offer};
 use crate::web::{Json, Path, Problem};
 use axum::extract::State;
 use serde::Serialize;
@@ -22,8 +23,8 @@ pub(super) struct Story {
     generation: u64,
     listings: Vec<Listing>,
     allowed_by: Vec<Allow>,
-    /// The feeds whose released list blocks it now.
-    feeds: Vec<&'static str>,
+    /// The feeds whose list of this generation blocks it.
+    feeds: Vec<String>,
 }
 
 pub(super) async fn tell(
@@ -42,8 +43,20 @@ pub(super) async fn tell(
         generation: snapshot.generation,
         listings,
         allowed_by: snapshot.allows.iter().filter(|allow| allow.range.contains(address)).cloned().collect(),
-        feeds: Vec::new(),
+        feeds: feeds(&role.feeds, &snapshot, address),
     }))
+}
+
+/// The feeds that have reached the snapshot and therefore hold what it lists; one that has not, or
+/// that is held back by a fault, is not named.
+fn feeds(feeds: &Feeds, snapshot: &Snapshot, address: IpAddr) -> Vec<String> {
+    let holds = |feed: &&Feed| {
+        snapshot.check(address).is_listed()
+            && feed.profile().families.hold(address)
+            && feed.status().generation == Some(snapshot.generation)
+            && matches!(&**feed.offer(), Offer::List(_))
+    };
+    feeds.iter().filter(holds).map(|feed| feed.profile().name.clone()).collect()
 }
 
 async fn listings(
