@@ -135,6 +135,11 @@ proptest! {
                 Lines::Addresses => bits.iter().filter(|bit| **bit).count(),
             }).sum();
             prop_assert_eq!(listed.len(), least);
+            let released = Released::new(rendered, 1, NOON);
+            for at in 0..256 {
+                prop_assert_eq!(released.holds((low4 + at).ip()), golden[0][at as usize]);
+                prop_assert_eq!(released.holds((low6 + u128::from(at)).ip()), golden[1][at as usize]);
+            }
         }
     }
 }
