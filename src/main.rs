@@ -1,24 +1,18 @@
-//! The program: nothing but the door to `ironlist::cli`.
+//! The program: what must come before everything else, and then the command line.
 
-use clap::Parser;
-use ironlist::cli::set::{self, SetArgs};
+use ironlist::cli;
 use ironlist::collect::formats::{READ_SHEET, read_sheet};
 use std::process::ExitCode;
 
-#[derive(Parser)]
-#[command(version, about)]
-enum Command {
-    /// Set algebra on list files
-    Set(SetArgs),
-}
+/// Less memory and time than the system's under many small allocations on several threads.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
-    let arguments: Vec<String> = std::env::args().skip(1).collect();
-    if let Some((READ_SHEET, rest)) = arguments.split_first().map(|(command, rest)| (command.as_str(), rest))
-    {
-        return read_sheet(rest).into();
-    }
-    match Command::parse() {
-        Command::Set(args) => set::run(&args).into(),
+    // The child that reads a spreadsheet limits itself before it does anything else.
+    let arguments: Vec<String> = std::env::args_os().skip(1).filter_map(|a| a.into_string().ok()).collect();
+    match arguments.split_first() {
+        Some((command, rest)) if command == READ_SHEET => read_sheet(rest).into(),
+        _ => cli::run().into(),
     }
 }

@@ -167,7 +167,7 @@ impl Feed {
 }
 
 /// The feeds of a data folder.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Feeds(Vec<Feed>);
 
 impl Feeds {

@@ -22,7 +22,7 @@ pub use feed::{Fault, Feed, Feeds, Offer, Status};
 pub use profile::{Families, Lines, Profile};
 pub use release::{Released, Representation};
 pub use render::{MOST_ADDRESSES, Rendered, TooLong, render};
-pub use worker::follow;
+pub use worker::{follow, refresh};
 
 #[cfg(test)]
 mod tests;

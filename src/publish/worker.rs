@@ -19,7 +19,7 @@ pub async fn follow(feeds: Arc<Feeds>, engine: Engine, stop: impl Future<Output 
     loop {
         generations.borrow_and_update();
         let began = Instant::now();
-        refresh(&feeds, &engine).await;
+        refresh_aside(&feeds, &engine).await;
         let pause =
             if feeds.iter().any(|feed| feed.status().fault.is_some()) { RETRY } else { Duration::MAX };
         let news = async {
@@ -36,14 +36,17 @@ pub async fn follow(feeds: Arc<Feeds>, engine: Engine, stop: impl Future<Output 
     }
 }
 
+/// Takes every feed to the newest generation. Blocks on the disk.
+pub fn refresh(feeds: &Feeds, engine: &Engine) {
+    let snapshot = Arc::clone(&engine.snapshot());
+    let whole = !matches!(engine.condition(), Condition::ReadOnly(_));
+    feeds.iter().for_each(|feed| feed.refresh(&snapshot, whole, engine.now()));
+}
+
 /// Rendering computes and waits for the disk, so it gets a thread; a panic in it is one feed's trouble.
-async fn refresh(feeds: &Arc<Feeds>, engine: &Engine) {
+async fn refresh_aside(feeds: &Arc<Feeds>, engine: &Engine) {
     let (inner, reader) = (Arc::clone(feeds), engine.clone());
-    let done = tokio::task::spawn_blocking(move || {
-        let snapshot = Arc::clone(&reader.snapshot());
-        let whole = !matches!(reader.condition(), Condition::ReadOnly(_));
-        inner.iter().for_each(|feed| feed.refresh(&snapshot, whole, reader.now()));
-    });
+    let done = tokio::task::spawn_blocking(move || refresh(&inner, &reader));
     if let Err(error) = done.await {
         feeds.iter().for_each(|feed| feed.fail(format!("rendering ended: {error}"), engine.now()));
     }

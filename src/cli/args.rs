@@ -1,0 +1,265 @@
+//! The command line as people type it.
+
+use super::set::SetArgs;
+use super::settings::{CONFIG_VARIABLE, Inputs};
+use crate::collect::formats::Format;
+use clap::{Args, Parser, Subcommand};
+use std::path::PathBuf;
+
+/// IP threat intelligence in, firewall blacklists out.
+#[derive(Parser, Debug)]
+#[command(name = "ironlist", version, propagate_version = true, after_help = EXIT_CODES)]
+pub struct Cli {
+    #[command(flatten)]
+    pub(super) place: Place,
+    #[command(subcommand)]
+    pub(super) command: Command,
+}
+
+const EXIT_CODES: &str =
+    "Exit codes: 0 done, 1 a negative answer, 2 an error, 64 wrong usage, 78 a wrong configuration.";
+
+/// Which installation is meant.
+#[derive(Args, Clone, Debug)]
+pub(super) struct Place {
+    /// The configuration file [default: /etc/ironlist/ironlist.toml, when it is there]
+    #[arg(long, global = true, value_name = "FILE", env = CONFIG_VARIABLE)]
+    config: Option<PathBuf>,
+    /// The data folder [default: ./ironlist-data] [env: IRONLIST_DATA]
+    #[arg(long, global = true, value_name = "DIR")]
+    data: Option<String>,
+}
+
+#[derive(Subcommand, Debug)]
+pub(super) enum Command {
+    /// Run the service
+    Serve(ServeArgs),
+    #[command(flatten)]
+    Api(ApiCommand),
+    /// Set algebra on list files
+    Set(SetArgs),
+    /// The health of the running service
+    Status,
+    /// The configuration
+    #[command(subcommand)]
+    Config(ConfigCommand),
+}
+
+/// What is done through the HTTP API.
+#[derive(Subcommand, Debug)]
+pub(super) enum ApiCommand {
+    /// Take in list files
+    Import(ImportArgs),
+    /// Look addresses up: exit code 0 none listed, 1 some listed, 2 error
+    Check(CheckArgs),
+    /// Print a feed
+    Feed(FeedArgs),
+    /// The sources of listings
+    #[command(subcommand)]
+    Source(SourceCommand),
+    /// What is never published, whoever lists it
+    #[command(subcommand)]
+    Allow(AllowCommand),
+    /// Listings that a person has ended, whatever their source repeats
+    #[command(subcommand)]
+    Suppression(SuppressionCommand),
+    /// The changes to the blacklist
+    #[command(subcommand)]
+    Generation(GenerationCommand),
+}
+
+/// How `ironlist serve` is called.
+#[derive(Args, Clone, Debug)]
+pub struct ServeArgs {
+    /// The roles to play, with commas between: collection, blacklist, analytics, gateway [default: all]
+    #[arg(long, value_name = "LIST")]
+    pub roles: Option<String>,
+    /// Take in this list file at the start
+    #[arg(long, value_name = "FILE")]
+    pub import: Vec<PathBuf>,
+    /// Listen on other addresses than loopback although nothing encrypts
+    #[arg(long)]
+    pub insecure_listen: bool,
+}
+
+#[derive(Args, Clone, Debug)]
+pub(super) struct ImportArgs {
+    /// List files of any form, also in gzip or zip; `-` is standard input
+    #[arg(required = true, value_name = "FILE")]
+    pub(super) files: Vec<PathBuf>,
+    /// The source in whose name the addresses are listed
+    #[arg(long, value_name = "NAME")]
+    pub(super) source: String,
+    /// What the files are written in: auto, plain, csv, tsv, json, ndjson, xlsx, xls
+    #[arg(long, default_value_t)]
+    pub(super) format: Format,
+    /// The source's listings become exactly this file's
+    #[arg(long)]
+    pub(super) replace: bool,
+    /// When the listings end: 90d, 12h, 2026-11-22 or 2026-11-22T00:00:00Z
+    #[arg(long, value_name = "WHEN")]
+    pub(super) expires: Option<String>,
+    /// Why they are listed, where the file does not say
+    #[arg(long, value_name = "TEXT")]
+    pub(super) reason: Option<String>,
+    /// Their country, where the file does not say
+    #[arg(long, value_name = "CC")]
+    pub(super) country: Option<String>,
+    /// Change nothing; say what would change
+    #[arg(long)]
+    pub(super) dry_run: bool,
+}
+
+#[derive(Args, Clone, Debug)]
+pub(super) struct CheckArgs {
+    /// Addresses to look up
+    #[arg(value_name = "ADDRESS", required_unless_present = "file")]
+    pub(super) addresses: Vec<String>,
+    /// A file with an address a line; `-` is standard input
+    #[arg(long, value_name = "FILE")]
+    pub(super) file: Option<PathBuf>,
+    /// Tell every listing that covers them, and what exempts them
+    #[arg(long)]
+    pub(super) explain: bool,
+    /// Answer in JSON
+    #[arg(long)]
+    pub(super) json: bool,
+}
+
+#[derive(Args, Clone, Debug)]
+pub(super) struct FeedArgs {
+    /// The feed's name
+    pub(super) name: String,
+    /// Write it to this file, in one step, instead of standard output
+    #[arg(long, value_name = "FILE")]
+    pub(super) output: Option<PathBuf>,
+}
+
+#[derive(Subcommand, Clone, Debug)]
+pub(super) enum SourceCommand {
+    /// All of them
+    List,
+    /// One of them
+    Show {
+        /// Its name
+        name: String,
+    },
+}
+
+#[derive(Subcommand, Clone, Debug)]
+pub(super) enum AllowCommand {
+    /// All of them
+    List,
+    /// Never publish a range
+    Add {
+        /// An address, prefix or range
+        range: String,
+        /// Why
+        #[arg(long, value_name = "TEXT")]
+        reason: String,
+        /// Who answers for it
+        #[arg(long, value_name = "NAME")]
+        owner: Option<String>,
+        /// When it ends: 90d, 12h, 2026-11-22 or 2026-11-22T00:00:00Z
+        #[arg(long, value_name = "WHEN")]
+        expires: Option<String>,
+    },
+    /// Publish it again where it is listed
+    Remove {
+        /// The range, as it was added
+        range: String,
+    },
+}
+
+#[derive(Subcommand, Clone, Debug)]
+pub(super) enum SuppressionCommand {
+    /// All of them
+    List,
+    /// End the listings inside a range
+    Add {
+        /// An address, prefix or range
+        range: String,
+        /// Those of this source only
+        #[arg(long, value_name = "NAME")]
+        source: Option<String>,
+        /// Why
+        #[arg(long, value_name = "TEXT")]
+        reason: String,
+        /// When it ends: 90d, 12h, 2026-11-22 or 2026-11-22T00:00:00Z
+        #[arg(long, value_name = "WHEN")]
+        expires: Option<String>,
+    },
+    /// Believe the sources again
+    Remove {
+        /// The range, as it was added
+        range: String,
+        /// The source, as it was added
+        #[arg(long, value_name = "NAME")]
+        source: Option<String>,
+    },
+}
+
+#[derive(Subcommand, Clone, Debug)]
+pub(super) enum GenerationCommand {
+    /// The latest
+    List,
+    /// One of them
+    Show {
+        /// Its number
+        number: u64,
+    },
+}
+
+#[derive(Subcommand, Clone, Copy, Debug)]
+pub(super) enum ConfigCommand {
+    /// Read it, and say what is wrong
+    Check,
+    /// Print what is in effect, and where each value was said
+    Show,
+    /// Print a file with every setting and its default
+    Example,
+}
+
+impl Cli {
+    /// What the configuration is made from: the process's environment, and the flags.
+    pub(super) fn inputs(&self) -> Inputs {
+        let mut inputs = Inputs::of_process(self.place.config.clone());
+        let mut flag = |key, flag, text: Option<&str>| {
+            inputs.flags.extend(text.map(|text| (key, flag, text.to_owned())));
+        };
+        flag("data.dir", "--data", self.place.data.as_deref());
+        if let Command::Serve(serve) = &self.command {
+            flag("roles.run", "--roles", serve.roles.as_deref());
+            flag("listen.insecure", "--insecure-listen", serve.insecure_listen.then_some("true"));
+        }
+        inputs
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn flags_of_any_place_become_settings() {
+        let line =
+            "ironlist serve --roles blacklist --insecure-listen --data /x --import a.txt --import b.txt";
+        let cli = Cli::try_parse_from(line.split(' ')).unwrap();
+        let keys: Vec<_> = cli.inputs().flags.into_iter().map(|(key, _, text)| (key, text)).collect();
+        let expected = [("data.dir", "/x"), ("roles.run", "blacklist"), ("listen.insecure", "true")];
+        assert_eq!(keys, expected.map(|(key, text)| (key, text.to_owned())));
+    }
+
+    #[test]
+    fn nothing_to_look_up_is_wrong_usage() {
+        assert!(Cli::try_parse_from(["ironlist", "check"]).is_err());
+        assert!(Cli::try_parse_from(["ironlist", "check", "--file", "-"]).is_ok());
+        assert!(Cli::try_parse_from(["ironlist", "--data", "/x", "check", "192.0.2.1"]).is_ok());
+    }
+}

@@ -1,0 +1,114 @@
+//! What people keep: `ironlist source`, `allow`, `suppression` and `generation`.
+
+use super::ExitCode;
+use super::args::{AllowCommand, GenerationCommand, SourceCommand, SuppressionCommand};
+use super::console::{Console, outline, table};
+use super::door::{Door, encode, with_query};
+use super::moment;
+use anyhow::Context;
+use serde_json::{Value, json};
+use std::io::Write;
+
+const SOURCES: &str = "/api/v1/collection/sources";
+const ALLOWLIST: &str = "/api/v1/blacklist/allowlist";
+const SUPPRESSIONS: &str = "/api/v1/blacklist/suppressions";
+const GENERATIONS: &str = "/api/v1/generations";
+
+pub(super) async fn source(
+    command: &SourceCommand,
+    door: &Door,
+    console: Console<'_>,
+) -> anyhow::Result<ExitCode> {
+    match command {
+        SourceCommand::List => {
+            list(SOURCES, &["name", "mode", "enabled", "listings", "last_seen", "zone"], door, console.out)
+                .await
+        }
+        SourceCommand::Show { name } => show(&format!("{SOURCES}/{}", encode(name)), door, console.out).await,
+    }
+}
+
+pub(super) async fn allow(
+    command: &AllowCommand,
+    door: &Door,
+    console: Console<'_>,
+) -> anyhow::Result<ExitCode> {
+    let answer = match command {
+        AllowCommand::List => {
+            let columns = ["range", "reason", "owner", "expires", "since"];
+            return list(ALLOWLIST, &columns, door, console.out).await;
+        }
+        AllowCommand::Add { range, reason, owner, expires } => {
+            let expires = moment::optional(expires.as_deref())?;
+            let new = json!({"range": range, "reason": reason, "owner": owner, "expires": expires});
+            door.post(ALLOWLIST, &new).await?
+        }
+        AllowCommand::Remove { range } => door.delete(&format!("{ALLOWLIST}/{}", encode(range))).await?,
+    };
+    outline(&answer, 0, console.out)?;
+    Ok(ExitCode::Done)
+}
+
+pub(super) async fn suppression(
+    command: &SuppressionCommand,
+    door: &Door,
+    console: Console<'_>,
+) -> anyhow::Result<ExitCode> {
+    let answer = match command {
+        SuppressionCommand::List => {
+            let columns = ["range", "source", "reason", "owner", "expires", "since"];
+            return list(SUPPRESSIONS, &columns, door, console.out).await;
+        }
+        SuppressionCommand::Add { range, source, reason, expires } => {
+            let expires = moment::optional(expires.as_deref())?;
+            let new = json!({"range": range, "source": source, "reason": reason, "expires": expires});
+            door.post(SUPPRESSIONS, &new).await?
+        }
+        SuppressionCommand::Remove { range, source } => {
+            let path = format!("{SUPPRESSIONS}/{}", encode(range));
+            door.delete(&with_query(&path, &[("source", source.as_deref())])).await?
+        }
+    };
+    outline(&answer, 0, console.out)?;
+    Ok(ExitCode::Done)
+}
+
+pub(super) async fn generation(
+    command: &GenerationCommand,
+    door: &Door,
+    console: Console<'_>,
+) -> anyhow::Result<ExitCode> {
+    match command {
+        GenerationCommand::List => {
+            let columns = ["generation", "time", "cause", "actor", "reason", "added", "changed", "removed"];
+            list(GENERATIONS, &columns, door, console.out).await
+        }
+        GenerationCommand::Show { number } => {
+            show(&format!("{GENERATIONS}/{number}"), door, console.out).await
+        }
+    }
+}
+
+/// Prints all pages of a list as one table.
+async fn list(path: &str, columns: &[&str], door: &Door, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
+    let mut rows = Vec::new();
+    let mut cursor: Option<String> = None;
+    loop {
+        let mut page = door.get(&with_query(path, &[("cursor", cursor.as_deref())])).await?;
+        match page["data"].take() {
+            Value::Array(data) => rows.extend(data),
+            _ => anyhow::bail!("the answer is no list"),
+        }
+        match page["cursor"].as_str() {
+            Some(next) => cursor = Some(next.to_owned()),
+            None => break,
+        }
+    }
+    table(&rows, columns, out).context("the table cannot be written")?;
+    Ok(ExitCode::Done)
+}
+
+async fn show(path: &str, door: &Door, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
+    outline(&door.get(path).await?, 0, out)?;
+    Ok(ExitCode::Done)
+}

@@ -1,0 +1,192 @@
+//! What can be configured: defaults, a file, `conf.d`, the environment and flags, in this order.
+//!
+//! A key that nobody knows is an error, because it is a wish that nobody fulfils; every value knows
+//! where it was said. What the values are used for is not known here.
+
+mod layers;
+mod show;
+mod table;
+mod value;
+
+#[cfg(test)]
+mod tests;
+
+pub(super) use layers::CONFIG_VARIABLE;
+pub use layers::{Inputs, Origin};
+pub(super) use show::example;
+
+use crate::web::Role;
+use crate::web::log::Format;
+use chrono_tz::Tz;
+use layers::Layers;
+use std::io;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use value::{Filter, Size, Url};
+
+/// Why a configuration is none.
+#[derive(Debug, thiserror::Error)]
+pub enum SettingsError {
+    /// A file is missing, or may not be read.
+    #[error("{}: {error}", file.display())]
+    Unreadable {
+        /// Which file.
+        file: PathBuf,
+        /// What the system said.
+        error: io::Error,
+    },
+    /// A file is not TOML.
+    #[error("{}: {error}", file.display())]
+    Syntax {
+        /// Which file.
+        file: PathBuf,
+        /// What is wrong, and in which line.
+        error: Box<toml::de::Error>,
+    },
+    /// There is no such setting.
+    #[error("{place}: there is no setting {key}{}", hint(closest.unwrap_or_default()))]
+    UnknownKey {
+        /// What was said.
+        key: String,
+        /// In which file.
+        place: String,
+        /// What was probably meant.
+        closest: Option<&'static str>,
+    },
+    /// There is no such setting in the environment.
+    #[error("environment: there is no setting {name}{}", hint(closest.as_deref().unwrap_or_default()))]
+    UnknownVariable {
+        /// What was said.
+        name: String,
+        /// What was probably meant.
+        closest: Option<String>,
+    },
+    /// The value is not of the setting's kind.
+    #[error("{origin}: {key} = {value}: {why}")]
+    WrongValue {
+        /// Which setting.
+        key: &'static str,
+        /// What was said.
+        value: String,
+        /// Where.
+        origin: Origin,
+        /// What is meant instead.
+        why: String,
+    },
+    /// A listener would be open to a network without protection.
+    #[error(
+        "{origin}: listen.{role} = \"{address}\" is not on loopback, and nothing there would be encrypted: put a \
+         proxy with TLS before it, or give --insecure-listen where the network itself is protected"
+    )]
+    OpenListener {
+        /// Which role's.
+        role: &'static str,
+        /// Where it would listen.
+        address: SocketAddr,
+        /// Where that was said.
+        origin: Origin,
+    },
+}
+
+fn hint(closest: &str) -> String {
+    if closest.is_empty() { String::new() } else { format!("; was {closest} meant?") }
+}
+
+/// The effective configuration.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// The data folder.
+    pub data: PathBuf,
+    /// Where each role listens, in the order of [`Role::ALL`].
+    listen: [SocketAddr; 4],
+    /// Whether listeners may be on other addresses than loopback.
+    pub insecure: bool,
+    /// The roles that this process plays, sorted.
+    pub roles: Vec<Role>,
+    /// Where roles run that are not played here: collection, blacklist, analytics.
+    upstream: [Option<String>; 3],
+    /// What is logged, and how.
+    pub log: Log,
+    /// How large things may be.
+    pub limits: Limits,
+    /// The zone in whose days statistics are counted.
+    pub zone: Tz,
+    layers: Layers,
+}
+
+/// What is logged, and how.
+#[derive(Clone, Debug)]
+pub struct Log {
+    /// A filter such as `info,ironlist::engine=debug`.
+    pub level: String,
+    /// Text, JSON, or what suits.
+    pub format: Option<Format>,
+}
+
+/// How large things may be.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// Connections at once on each port.
+    pub connections: usize,
+    /// The longest request body, in bytes.
+    pub body: u64,
+    /// The longest list that is taken in, in bytes, as sent and unpacked.
+    pub import_body: u64,
+}
+
+impl Settings {
+    /// Reads and checks everything.
+    ///
+    /// # Errors
+    /// The first thing that is wrong, with the place where it was said.
+    pub fn load(inputs: &Inputs) -> Result<Self, SettingsError> {
+        let layers = Layers::read(inputs)?;
+        let settings = Self {
+            data: layers.get("data.dir")?,
+            listen: [
+                layers.get("listen.collection")?,
+                layers.get("listen.blacklist")?,
+                layers.get("listen.analytics")?,
+                layers.get("listen.gateway")?,
+            ],
+            insecure: layers.get("listen.insecure")?,
+            roles: layers.get("roles.run")?,
+            upstream: [
+                layers.get::<Url>("upstream.collection")?.0,
+                layers.get::<Url>("upstream.blacklist")?.0,
+                layers.get::<Url>("upstream.analytics")?.0,
+            ],
+            log: Log { level: layers.get::<Filter>("log.level")?.0, format: layers.get("log.format")? },
+            limits: Limits {
+                connections: layers.get("limits.connections")?,
+                body: layers.get::<Size>("limits.body")?.0,
+                import_body: layers.get::<Size>("limits.import_body")?.0,
+            },
+            zone: layers.get("time.display_zone")?,
+            layers,
+        };
+        settings.refuse_open_listeners()?;
+        Ok(settings)
+    }
+
+    /// Where a role listens.
+    pub fn listen(&self, role: Role) -> SocketAddr {
+        self.listen[role as usize]
+    }
+
+    /// Where a role runs that is not played here, as `http://host:port`.
+    pub fn upstream(&self, role: Role) -> Option<&str> {
+        self.upstream.get(role as usize)?.as_deref()
+    }
+
+    fn refuse_open_listeners(&self) -> Result<(), SettingsError> {
+        let open = |role: &&Role| !self.listen(**role).ip().is_loopback() && !self.insecure;
+        let Some(role) = self.roles.iter().find(open) else { return Ok(()) };
+        let said = self.layers.entry(&format!("listen.{}", role.name()));
+        Err(SettingsError::OpenListener {
+            role: role.name(),
+            address: self.listen(*role),
+            origin: said.map_or(Origin::Default, |(_, origin)| origin.clone()),
+        })
+    }
+}

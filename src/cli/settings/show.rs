@@ -1,0 +1,46 @@
+//! The configuration as a file: the commented example, and what is in effect.
+
+use super::Settings;
+use super::table::{Setting, TABLE};
+
+/// A file with every setting and its default, all of it commented out.
+pub(in crate::cli) fn example() -> String {
+    let head = "# Ironlist's settings with their defaults. Remove the # before a setting to change it.\n\
+                # More files beside this one, conf.d/*.toml, are read after it in the order of their names;\n\
+                # the environment overrides both, and flags override all.\n";
+    sections(head, |setting| {
+        let (_, name) = setting.parts();
+        let doc = setting.doc.replace('\n', "\n# ");
+        let mut names = vec![setting.variable()];
+        names.extend(setting.aliases.iter().map(|&alias| alias.to_owned()));
+        format!("# {doc}\n# Environment: {}\n#{name} = {}\n", names.join(", "), setting.default)
+    })
+}
+
+impl Settings {
+    /// The effective values as a file that means the same, each with its origin.
+    pub(in crate::cli) fn show(&self) -> String {
+        sections("", |setting| {
+            let (_, name) = setting.parts();
+            match self.layers.entry(setting.key) {
+                Some((value, origin)) => format!("{name} = {value}  # {origin}\n"),
+                None => String::new(),
+            }
+        })
+    }
+}
+
+fn sections(head: &str, show: impl Fn(&Setting) -> String) -> String {
+    let mut text = head.to_owned();
+    let mut section = "";
+    for setting in TABLE {
+        let (own, _) = setting.parts();
+        if own != section {
+            let space = if text.is_empty() { "" } else { "\n" };
+            text += &format!("{space}[{own}]\n");
+            section = own;
+        }
+        text += &show(setting);
+    }
+    text
+}

@@ -1,0 +1,106 @@
+//! Every setting there is: its key, its default and what it means. The example file, the names in
+//! the environment and the check for unknown keys are all made from this table.
+
+use toml::Value;
+
+/// One setting.
+pub(super) struct Setting {
+    /// `section.name`.
+    pub(super) key: &'static str,
+    /// The default, as TOML; it also says of which type the value is.
+    pub(super) default: &'static str,
+    /// For the example file.
+    pub(super) doc: &'static str,
+    /// Other names in the environment, of earlier deployments or for short.
+    pub(super) aliases: &'static [&'static str],
+}
+
+const fn setting(key: &'static str, default: &'static str, doc: &'static str) -> Setting {
+    Setting { key, default, doc, aliases: &[] }
+}
+
+impl Setting {
+    const fn also(self, aliases: &'static [&'static str]) -> Self {
+        Self { aliases, ..self }
+    }
+
+    /// The name in the environment: `IRONLIST_SECTION_KEY`.
+    pub(super) fn variable(&self) -> String {
+        format!("{PREFIX}{}", self.key.to_uppercase().replace('.', "_"))
+    }
+
+    /// The default as a value.
+    pub(super) fn default_value(&self) -> Value {
+        // A test reads every default; an unreadable one would be refused by its type.
+        self.default.parse().unwrap_or(Value::Boolean(false))
+    }
+
+    /// The section and the name in it.
+    pub(super) fn parts(&self) -> (&'static str, &'static str) {
+        self.key.split_once('.').unwrap_or(("", self.key))
+    }
+}
+
+/// How names in the environment begin.
+pub(super) const PREFIX: &str = "IRONLIST_";
+
+pub(super) const TABLE: &[Setting] = &[
+    setting("data.dir", r#""./ironlist-data""#, "The folder in which everything is kept.")
+        .also(&["IRONLIST_DATA"]),
+    setting(
+        "listen.collection",
+        r#""127.0.0.1:8000""#,
+        "Where the collection role listens; port 0 takes any free one.",
+    ),
+    setting("listen.blacklist", r#""127.0.0.1:8001""#, "Where the blacklist role listens."),
+    setting("listen.analytics", r#""127.0.0.1:8002""#, "Where the analytics role listens."),
+    setting(
+        "listen.gateway",
+        r#""127.0.0.1:8080""#,
+        "Where the gateway listens: the door for everybody else.",
+    ),
+    setting(
+        "listen.insecure",
+        "false",
+        "Listen on other addresses than loopback although nothing encrypts: only where the network itself is\nprotected, as that of a container is.",
+    ),
+    setting(
+        "roles.run",
+        r#"["collection", "blacklist", "analytics", "gateway"]"#,
+        "The roles that this process plays; the others are found under [upstream].",
+    ),
+    setting(
+        "upstream.collection",
+        r#""""#,
+        "Where the collection role runs (http://host:port) when it is not played here.",
+    )
+    .also(&["COLLECTION_SERVICE_URL"]),
+    setting("upstream.blacklist", r#""""#, "Where the blacklist role runs.").also(&["BLACKLIST_SERVICE_URL"]),
+    setting("upstream.analytics", r#""""#, "Where the analytics role runs.").also(&["ANALYTICS_SERVICE_URL"]),
+    setting(
+        "log.level",
+        r#""info""#,
+        "error, warn, info, debug or trace; for parts too: \"info,ironlist::engine=debug\".",
+    )
+    .also(&["LOG_LEVEL"]),
+    setting("log.format", r#""auto""#, "text, json, or auto: text on a terminal and JSON elsewhere."),
+    setting("limits.connections", "4096", "Connections at once on each port; more wait."),
+    setting("limits.body", r#""1 MiB""#, "The longest request body."),
+    setting("limits.import_body", r#""1 GiB""#, "The longest list that is taken in, as sent and unpacked."),
+    setting("time.display_zone", r#""Asia/Seoul""#, "The zone in whose days statistics are counted."),
+];
+
+/// The setting of that key.
+pub(super) fn find(key: &str) -> Option<&'static Setting> {
+    TABLE.iter().find(|setting| setting.key == key)
+}
+
+/// The known key that `key` was probably meant to be.
+pub(super) fn closest(key: &str) -> Option<&'static str> {
+    let score = |known: &str| {
+        let name = known.rsplit('.').next().unwrap_or(known);
+        strsim::jaro_winkler(key, known).max(strsim::jaro_winkler(key, name))
+    };
+    let scored = TABLE.iter().map(|setting| (score(setting.key), setting.key));
+    scored.filter(|(score, _)| *score > 0.7).max_by(|a, b| a.0.total_cmp(&b.0)).map(|(_, key)| key)
+}

@@ -1,0 +1,171 @@
+use super::table::TABLE;
+use super::*;
+use std::fs;
+use tempfile::TempDir;
+
+/// Loads settings from the text of a file, a text in `conf.d`, an environment and flags.
+fn load(
+    file: &str,
+    more: &str,
+    environment: &[(&str, &str)],
+    flags: &[(&'static str, &'static str, &str)],
+) -> Result<Settings, SettingsError> {
+    let folder = TempDir::new().unwrap();
+    let path = folder.path().join("ironlist.toml");
+    fs::write(&path, file).unwrap();
+    fs::create_dir(folder.path().join("conf.d")).unwrap();
+    fs::write(folder.path().join("conf.d/50-more.toml"), more).unwrap();
+    fs::write(folder.path().join("conf.d/ignored.bak"), "no settings").unwrap();
+    Settings::load(&Inputs {
+        config: Some(path),
+        environment: environment.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect(),
+        flags: flags.iter().map(|(key, flag, text)| (*key, *flag, (*text).to_owned())).collect(),
+    })
+}
+
+fn refusal(file: &str) -> String {
+    load(file, "", &[], &[]).unwrap_err().to_string()
+}
+
+/// The effective values without their origins.
+fn values(settings: &Settings) -> Vec<String> {
+    TABLE.iter().map(|setting| settings.layers.entry(setting.key).unwrap().0.to_string()).collect()
+}
+
+#[test]
+fn nothing_configured_is_four_roles_on_loopback() {
+    let settings = load("", "", &[], &[]).unwrap();
+    assert_eq!(settings.roles, Role::ALL);
+    assert_eq!(settings.data, PathBuf::from("./ironlist-data"));
+    for role in Role::ALL {
+        assert_eq!(settings.listen(role), ([127, 0, 0, 1], role.default_port()).into());
+        assert_eq!(settings.upstream(role), None);
+    }
+    assert_eq!((settings.limits.body, settings.limits.import_body), (1 << 20, 1 << 30));
+    assert_eq!(settings.zone, chrono_tz::Asia::Seoul);
+}
+
+#[test]
+fn each_layer_overrides_the_one_below_and_values_know_their_origin() {
+    let file =
+        "[data]\ndir = \"/file\"\n[limits]\nconnections = 1\nbody = \"2 KiB\"\n[log]\nlevel = \"warn\"\n";
+    let more = "[limits]\nconnections = 2\nbody = 3000\n[log]\nlevel = \"error\"\n";
+    let environment =
+        [("IRONLIST_LIMITS_CONNECTIONS", "3"), ("IRONLIST_DATA", "/environment"), ("PATH", "/bin")];
+    let flags = [("data.dir", "--data", "/flag"), ("roles.run", "--roles", "gateway, blacklist")];
+    let settings = load(file, more, &environment, &flags).unwrap();
+    assert_eq!(settings.data, PathBuf::from("/flag"));
+    assert_eq!(settings.roles, [Role::Blacklist, Role::Gateway]);
+    assert_eq!((settings.limits.connections, settings.limits.body), (3, 3000));
+    assert_eq!(settings.log.level, "error");
+    let shown = settings.show();
+    for line in [
+        "dir = \"/flag\"  # flag --data",
+        "connections = 3  # environment IRONLIST_LIMITS_CONNECTIONS",
+        "insecure = false  # default",
+        "conf.d/50-more.toml",
+    ] {
+        assert!(shown.contains(line), "{line:?} is not in\n{shown}");
+    }
+}
+
+#[test]
+fn names_of_earlier_deployments_are_understood_below_the_own_ones() {
+    let url =
+        [("BLACKLIST_SERVICE_URL", "http://old:1"), ("LOG_LEVEL", "DEBUG"), ("IRONLIST_LOG_FORMAT", "")];
+    let settings = load("", "", &url, &[]).unwrap();
+    assert_eq!(settings.upstream(Role::Blacklist), Some("http://old:1"));
+    assert_eq!(settings.log.level, "debug");
+    let both = [url[0], ("IRONLIST_UPSTREAM_BLACKLIST", "http://new:2")];
+    assert_eq!(load("", "", &both, &[]).unwrap().upstream(Role::Blacklist), Some("http://new:2"));
+}
+
+#[test]
+fn a_stray_key_is_refused_in_every_table_of_the_example() {
+    let example = example();
+    assert!(refusal("stray = 1").contains("there is no setting stray"));
+    let sections: Vec<&str> = example.lines().filter(|line| line.starts_with('[')).collect();
+    assert_eq!(sections.len(), 7);
+    for section in sections {
+        let file = example.replace(&format!("\n{section}\n"), &format!("\n{section}\nstray = 1\n"));
+        let refusal = refusal(&file);
+        assert!(refusal.contains("ironlist.toml: there is no setting"), "{refusal}");
+        assert!(refusal.contains(".stray"), "{refusal}");
+    }
+    assert!(refusal("[strays]").contains("there is no setting strays"));
+    assert!(load("", "[log]\nstray = 1", &[], &[]).unwrap_err().to_string().contains("50-more.toml"));
+}
+
+#[test]
+fn a_misspelt_key_is_answered_with_the_right_one() {
+    assert!(refusal("[listen]\ngatway = \"127.0.0.1:1\"").ends_with("was listen.gateway meant?"));
+    assert!(
+        refusal("[lisen]\ngateway = \"127.0.0.1:1\"").ends_with("lisen.gateway; was listen.gateway meant?")
+    );
+    let misspelt = load("", "", &[("IRONLIST_LISTEN_GATWAY", "127.0.0.1:1")], &[]).unwrap_err().to_string();
+    assert!(misspelt.ends_with("was IRONLIST_LISTEN_GATEWAY meant?"), "{misspelt}");
+}
+
+#[test]
+fn what_kubernetes_says_about_a_service_of_this_name_is_no_setting() {
+    let names = [
+        ("IRONLIST_SERVICE_HOST", "10.0.0.1"),
+        ("IRONLIST_GATEWAY_SERVICE_PORT_HTTP", "8080"),
+        ("IRONLIST_PORT", "tcp://10.0.0.1:8080"),
+        ("IRONLIST_PORT_8080_TCP_ADDR", "10.0.0.1"),
+    ];
+    assert!(load("", "", &names, &[]).is_ok());
+}
+
+#[test]
+fn the_example_means_the_defaults_with_and_without_its_comment_signs() {
+    let defaults = load("", "", &[], &[]).unwrap();
+    let example = example();
+    let uncommented: Vec<&str> = example
+        .lines()
+        .map(|line| line.strip_prefix('#').filter(|rest| !rest.starts_with(' ')).unwrap_or(line))
+        .collect();
+    let uncommented = load(&uncommented.join("\n"), "", &[], &[]).unwrap();
+    assert_eq!(values(&load(&example, "", &[], &[]).unwrap()), values(&defaults));
+    assert_eq!(values(&uncommented), values(&defaults));
+    let from_file =
+        |setting: &table::Setting| uncommented.layers.entry(setting.key).unwrap().1 != Origin::Default;
+    assert!(TABLE.iter().all(from_file));
+}
+
+#[test]
+fn what_is_shown_reads_again_as_the_same() {
+    let environment = [("IRONLIST_ROLES_RUN", "blacklist"), ("IRONLIST_LOG_LEVEL", "info,ironlist=debug")];
+    let settings = load("[time]\ndisplay_zone = \"UTC\"", "", &environment, &[]).unwrap();
+    let again = load(&settings.show(), "", &[], &[]).unwrap();
+    assert_eq!(values(&again), values(&settings));
+}
+
+#[test]
+fn every_setting_refuses_a_value_of_another_kind_and_says_where_it_was() {
+    for setting in TABLE {
+        let (section, name) = setting.parts();
+        let refusal = refusal(&format!("[{section}]\n{name} = 1.5"));
+        assert!(refusal.contains(&format!("{} = 1.5", setting.key)), "{refusal}");
+        assert!(refusal.contains("ironlist.toml") && refusal.contains("meant"), "{refusal}");
+    }
+    assert!(refusal("[roles]\nrun = [\"colection\"]").contains("none of collection"));
+    assert!(refusal("[roles]\nrun = []").contains("at least one"));
+    assert!(refusal("[log\n").contains("ironlist.toml"));
+}
+
+#[test]
+fn a_listener_for_the_network_wants_to_be_declared() {
+    let open = "[listen]\ngateway = \"0.0.0.0:8080\"\n";
+    assert!(refusal(open).contains("--insecure-listen"));
+    let flag = [("listen.insecure", "--insecure-listen", "true")];
+    assert!(load(open, "", &[], &flag).unwrap().insecure);
+    let elsewhere = [("roles.run", "--roles", "blacklist")];
+    assert!(load(open, "", &[], &elsewhere).is_ok());
+}
+
+#[test]
+fn a_file_that_was_named_must_be_there() {
+    let inputs = Inputs { config: Some("/nonexistent/ironlist.toml".into()), ..Inputs::default() };
+    assert!(Settings::load(&inputs).unwrap_err().to_string().starts_with("/nonexistent/ironlist.toml: "));
+}

@@ -1,0 +1,180 @@
+//! Single values: from text to TOML, and from TOML to what the program works with.
+
+use crate::web::Role;
+use crate::web::log::Format;
+use chrono_tz::Tz;
+use http::Uri;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use toml::Value;
+use tracing_subscriber::EnvFilter;
+
+/// Gives a text of the environment or the command line the type that `like` has.
+pub(super) fn typed(text: &str, like: &Value) -> Result<Value, String> {
+    match like {
+        Value::Boolean(_) => match text.trim().to_ascii_lowercase().as_str() {
+            "true" | "yes" | "on" | "1" => Ok(Value::Boolean(true)),
+            "false" | "no" | "off" | "0" => Ok(Value::Boolean(false)),
+            _ => Err("true or false is meant".to_owned()),
+        },
+        Value::Integer(_) => {
+            text.trim().parse().map(Value::Integer).map_err(|_| "a whole number is meant".to_owned())
+        }
+        Value::Array(_) => {
+            let items = text.split(',').map(str::trim).filter(|item| !item.is_empty());
+            Ok(Value::Array(items.map(|item| Value::String(item.to_owned())).collect()))
+        }
+        _ => Ok(Value::String(text.to_owned())),
+    }
+}
+
+/// What can be read from a TOML value; the error says what is meant instead.
+pub(super) trait FromValue: Sized {
+    fn from_value(value: &Value) -> Result<Self, String>;
+}
+
+fn text(value: &Value) -> Result<&str, String> {
+    value.as_str().ok_or_else(|| "a text in quotes is meant".to_owned())
+}
+
+impl FromValue for bool {
+    fn from_value(value: &Value) -> Result<Self, String> {
+        value.as_bool().ok_or_else(|| "true or false is meant".to_owned())
+    }
+}
+
+impl FromValue for usize {
+    fn from_value(value: &Value) -> Result<Self, String> {
+        let number = value.as_integer().and_then(|number| Self::try_from(number).ok());
+        number.filter(|number| *number > 0).ok_or_else(|| "a whole number above 0 is meant".to_owned())
+    }
+}
+
+impl FromValue for PathBuf {
+    fn from_value(value: &Value) -> Result<Self, String> {
+        match text(value)? {
+            "" => Err("a path is meant".to_owned()),
+            path => Ok(path.into()),
+        }
+    }
+}
+
+impl FromValue for SocketAddr {
+    fn from_value(value: &Value) -> Result<Self, String> {
+        let address = text(value)?.replacen("localhost:", "127.0.0.1:", 1);
+        address.parse().map_err(|_| "an address and a port are meant, as in \"127.0.0.1:8080\"".to_owned())
+    }
+}
+
+impl FromValue for Tz {
+    fn from_value(value: &Value) -> Result<Self, String> {
+        text(value)?.parse().map_err(|_| "a time zone is meant, as in \"Asia/Seoul\"".to_owned())
+    }
+}
+
+impl FromValue for Option<Format> {
+    fn from_value(value: &Value) -> Result<Self, String> {
+        match text(value)? {
+            "auto" => Ok(None),
+            "text" => Ok(Some(Format::Text)),
+            "json" => Ok(Some(Format::Json)),
+            _ => Err("\"auto\", \"text\" or \"json\" is meant".to_owned()),
+        }
+    }
+}
+
+impl FromValue for Vec<Role> {
+    fn from_value(value: &Value) -> Result<Self, String> {
+        let names = value.as_array().ok_or("a list in brackets is meant")?;
+        let mut roles = names.iter().map(role).collect::<Result<Self, String>>()?;
+        roles.sort_unstable();
+        roles.dedup();
+        if roles.is_empty() { Err("at least one role is needed".to_owned()) } else { Ok(roles) }
+    }
+}
+
+fn role(name: &Value) -> Result<Role, String> {
+    let name = text(name)?;
+    let known = Role::ALL.into_iter().find(|role| role.name() == name);
+    known.ok_or_else(|| format!("{name:?} is none of {}", Role::ALL.map(Role::name).join(", ")))
+}
+
+/// A filter for the log.
+#[derive(Clone, Debug)]
+pub(super) struct Filter(pub(super) String);
+
+impl FromValue for Filter {
+    fn from_value(value: &Value) -> Result<Self, String> {
+        let filter = text(value)?.to_ascii_lowercase();
+        let wrong = |_| "a level is meant: error, warn, info, debug or trace".to_owned();
+        EnvFilter::try_new(&filter).map_err(wrong)?;
+        Ok(Self(filter))
+    }
+}
+
+/// The URL of a role elsewhere, or none.
+#[derive(Clone, Debug)]
+pub(super) struct Url(pub(super) Option<String>);
+
+impl FromValue for Url {
+    fn from_value(value: &Value) -> Result<Self, String> {
+        let url = text(value)?.trim_end_matches('/');
+        if url.is_empty() {
+            return Ok(Self(None));
+        }
+        let uri: Option<Uri> = url.parse().ok();
+        let plain = uri.is_some_and(|uri| uri.scheme_str() == Some("http") && matches!(uri.path(), "" | "/"));
+        if plain { Ok(Self(Some(url.to_owned()))) } else { Err("http://host:port is meant".to_owned()) }
+    }
+}
+
+/// A number of bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Size(pub(super) u64);
+
+impl FromValue for Size {
+    fn from_value(value: &Value) -> Result<Self, String> {
+        let wrong = || "a size is meant, as in \"64 MiB\"".to_owned();
+        if let Some(bytes) = value.as_integer() {
+            return u64::try_from(bytes).map(Self).map_err(|_| wrong());
+        }
+        let text = text(value)?.trim();
+        let digits = text.bytes().take_while(u8::is_ascii_digit).count();
+        let number: u64 = text[..digits].parse().map_err(|_| wrong())?;
+        let shift = match text[digits..].trim().to_ascii_lowercase().as_str() {
+            "" | "b" => 0,
+            "k" | "kb" | "kib" => 10,
+            "m" | "mb" | "mib" => 20,
+            "g" | "gb" | "gib" => 30,
+            _ => return Err(wrong()),
+        };
+        number.checked_mul(1 << shift).map(Self).ok_or_else(wrong)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes_are_read_with_their_units() {
+        let size = |text: &str| Size::from_value(&Value::String(text.to_owned()));
+        assert_eq!(size("64 MiB"), Ok(Size(64 << 20)));
+        assert_eq!(size("1g"), Ok(Size(1 << 30)));
+        assert_eq!(size("512"), Ok(Size(512)));
+        assert_eq!(Size::from_value(&Value::Integer(7)), Ok(Size(7)));
+        for wrong in ["", "MiB", "-1", "1 TB", "99999999999 GiB"] {
+            assert!(size(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn urls_are_plain_or_none() {
+        let url = |text: &str| Url::from_value(&Value::String(text.to_owned())).map(|url| url.0);
+        assert_eq!(url("http://blacklist:8001/"), Ok(Some("http://blacklist:8001".to_owned())));
+        assert_eq!(url(""), Ok(None));
+        for wrong in ["blacklist:8001", "https://a", "http://a/path", "ftp://a"] {
+            assert!(url(wrong).is_err(), "{wrong}");
+        }
+    }
+}
