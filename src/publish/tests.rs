@@ -97,6 +97,7 @@ fn stretches() -> impl Strategy<Value = Vec<u8>> {
 }
 
 proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
     #[test]
     fn a_feed_is_what_is_listed_and_not_exempt_in_the_fewest_lines(
         four in stretches(), six in stretches(), high: bool,
