@@ -292,6 +292,15 @@ impl Journal {
     }
 }
 
+/// Reads a sealed record by itself; whether it continues a journal is not looked at.
+///
+/// # Errors
+/// [`DiskError::Damaged`].
+pub fn read(sealed: &[u8]) -> Result<Record, DiskError> {
+    let digest = segment::digest_of(FILE, sealed)?;
+    record::decode(&sealed[digest.len()..]).map_err(|e| DiskError::damaged(FILE, e))
+}
+
 /// Checks that `sealed` follows `head`, moves `head` on, and reads the record.
 fn open(file: &str, head: &mut (u64, Digest), sealed: &[u8]) -> Result<Record, DiskError> {
     let told = segment::digest_of(file, sealed)?;

@@ -1,7 +1,6 @@
 //! What a feed is: plain data, so that it can come from a configuration as well.
 
 use serde::{Deserialize, Serialize};
-use std::net::IpAddr;
 
 /// How a feed writes what it lists, one a line, each form exact and sorted.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -26,17 +25,6 @@ pub enum Families {
     V4,
     /// IPv6 only.
     V6,
-}
-
-impl Families {
-    /// Whether an address is of a family that is carried.
-    pub fn hold(self, address: IpAddr) -> bool {
-        match self {
-            Self::Both => true,
-            Self::V4 => address.is_ipv4(),
-            Self::V6 => address.is_ipv6(),
-        }
-    }
 }
 
 /// A named output. Two feeds with equal profiles have equal bytes in each generation.

@@ -97,6 +97,7 @@ fn stretches() -> impl Strategy<Value = Vec<u8>> {
 }
 
 proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
     #[test]
     fn a_feed_is_what_is_listed_and_not_exempt_in_the_fewest_lines(
         four in stretches(), six in stretches(), high: bool,
@@ -135,6 +136,11 @@ proptest! {
                 Lines::Addresses => bits.iter().filter(|bit| **bit).count(),
             }).sum();
             prop_assert_eq!(listed.len(), least);
+            let released = Released::new(rendered, 1, NOON);
+            for at in 0..256 {
+                prop_assert_eq!(released.holds((low4 + at).ip()), golden[0][at as usize]);
+                prop_assert_eq!(released.holds((low6 + u128::from(at)).ip()), golden[1][at as usize]);
+            }
         }
     }
 }

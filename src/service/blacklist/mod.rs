@@ -5,6 +5,7 @@ mod allow;
 mod bulk;
 mod check;
 mod earlier;
+mod generations;
 mod import;
 mod listing;
 mod manual;
@@ -66,6 +67,8 @@ impl Blacklist {
             .route("/api/v1/blacklist/allowlist/{range}", delete(allow::remove))
             .route("/api/v1/blacklist/suppressions", get(suppress::list).post(suppress::add))
             .route("/api/v1/blacklist/suppressions/{range}", delete(suppress::remove))
+            .route("/api/v1/generations", get(generations::list))
+            .route("/api/v1/generations/{number}", get(generations::one))
             .route("/api/v1/blacklist/expire", put(statistics::expire))
             .merge(earlier::routes())
             .with_state(self)

@@ -23,7 +23,7 @@ pub(super) struct Story {
     generation: u64,
     listings: Vec<Listing>,
     allowed_by: Vec<Allow>,
-    /// The feeds whose list of this generation blocks it.
+    /// The feeds whose list, as firewalls get it now, blocks it.
     feeds: Vec<String>,
 }
 
@@ -43,19 +43,13 @@ pub(super) async fn tell(
         generation: snapshot.generation,
         listings,
         allowed_by: snapshot.allows.iter().filter(|allow| allow.range.contains(address)).cloned().collect(),
-        feeds: feeds(&role.feeds, &snapshot, address),
+        feeds: feeds(&role.feeds, address),
     }))
 }
 
-/// The feeds that have reached the snapshot and therefore hold what it lists; one that has not, or
-/// that is held back by a fault, is not named.
-fn feeds(feeds: &Feeds, snapshot: &Snapshot, address: IpAddr) -> Vec<String> {
-    let holds = |feed: &&Feed| {
-        snapshot.check(address).is_listed()
-            && feed.profile().families.hold(address)
-            && feed.status().generation == Some(snapshot.generation)
-            && matches!(&**feed.offer(), Offer::List(_))
-    };
+/// The feeds whose list, as it is handed out at this moment, holds the address.
+fn feeds(feeds: &Feeds, address: IpAddr) -> Vec<String> {
+    let holds = |feed: &&Feed| matches!(&**feed.offer(), Offer::List(released) if released.holds(address));
     feeds.iter().filter(holds).map(|feed| feed.profile().name.clone()).collect()
 }
 

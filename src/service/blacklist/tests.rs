@@ -213,6 +213,19 @@ async fn the_earlier_systems_paths_keep_their_shapes() {
 }
 
 #[tokio::test]
+async fn every_change_is_told_with_who_and_why() {
+    let house = House::new();
+    house.import("source=feed&reason=first", "20.0.0.1\n").await;
+    house.import("source=feed&reason=second", "20.0.0.2\n20.0.0.3\n").await;
+    let (_, told) = house.get("/api/v1/generations").await;
+    assert_eq!((&told["data"][0]["reason"], &told["data"][1]["reason"]), (&json!("second"), &json!("first")));
+    let (_, one) = house.get("/api/v1/generations/2").await;
+    assert_eq!(one["changes"], json!([{"what":"listings","source":"feed","removed":0,"added":2}]));
+    assert_eq!(house.get("/api/v1/generations/3").await.0, 404);
+    assert_eq!(house.get("/api/v1/generations?before=2").await.1["data"].as_array().unwrap().len(), 1);
+}
+
+#[tokio::test]
 async fn a_bulk_body_keeps_its_good_lines() {
     let house = House::new();
     let path = "/api/v1/blacklist/ips/bulk?source=feed";
