@@ -2,14 +2,16 @@
 //! can be explained, and publishes it to firewalls and programs.
 
 pub mod addr;
+pub mod analyze;
 pub mod cli;
 pub mod codec;
 pub mod collect;
 pub mod disk;
 pub mod engine;
+pub mod gateway;
 pub mod journal;
 pub mod model;
+pub mod publish;
 pub mod service;
 pub mod store;
-pub mod gateway;
 pub mod web;

@@ -6,6 +6,7 @@
 //! Architecture invariant: an address is made canonical here, at the parser, and nowhere else. An
 //! IPv4-mapped IPv6 address is IPv4 from then on, host bits are cleared, and nothing asks again.
 
+mod buckets;
 mod cover;
 mod fault;
 mod format;
@@ -16,6 +17,7 @@ mod sort;
 mod table;
 mod word;
 
+pub use buckets::Buckets;
 pub use cover::Prefixes;
 pub use fault::Fault;
 pub use format::{write_address, write_ip_range, write_prefix, write_range, write_span};

@@ -66,59 +66,53 @@ pub fn parse_v4(text: &[u8]) -> Option<u32> {
 #[inline]
 pub fn leading_v4(text: &[u8]) -> Option<(u32, usize)> {
     match text.first_chunk::<16>() {
-        Some(chunk) => dotted(u128::from_le_bytes(*chunk)),
-        None => dotted(load_short(text)?),
+        Some(chunk) => dotted(chunk),
+        None => dotted(&pad(text)),
     }
 }
 
-/// The 7 to 15 bytes of `text` as the low bytes of a word, by two loads that overlap: copying a
-/// slice of unknown length costs more than all the rest.
+/// Fewer than 16 bytes, and zeros behind them.
 #[inline]
-fn load_short(text: &[u8]) -> Option<u128> {
-    let shift = |width: usize| u32::try_from(8 * (text.len() - width)).ok();
-    if let (Some(low), Some(high)) = (text.first_chunk::<8>(), text.last_chunk::<8>()) {
-        let high = u128::from(u64::from_le_bytes(*high)) << shift(8)?;
-        return Some(u128::from(u64::from_le_bytes(*low)) | high);
-    }
-    let (low, high) = (text.first_chunk::<4>()?, text.last_chunk::<4>()?);
-    let high = u128::from(u32::from_le_bytes(*high)) << shift(4)?;
-    Some(u128::from(u32::from_le_bytes(*low)) | high)
+fn pad(text: &[u8]) -> [u8; 16] {
+    let mut padded = [0; 16];
+    padded[..text.len()].copy_from_slice(text);
+    padded
 }
 
-/// The dotted address in the low bytes of `text` and its length, all octets at once.
+/// The dotted address at the beginning of `text` and its length, all octets at once.
 ///
 /// Without branches that depend on the digits: how many digits an octet has cannot be predicted,
 /// and a wrong guess costs as much as parsing the octet.
 #[inline]
-fn dotted(text: u128) -> Option<(u32, usize)> {
-    let digits = text ^ u128::from_ne_bytes([b'0'; 16]);
-    let mut ends = not_digits(digits);
+fn dotted(text: &[u8; 16]) -> Option<(u32, usize)> {
+    let mut ends = not_digits(text);
     let mut address = 0;
     let mut start = 0;
     let mut good = true;
     for octet in 0..4 {
-        let end = ends.trailing_zeros();
+        let end = ends.trailing_zeros() as usize;
         ends &= ends.wrapping_sub(1);
         let count = end.wrapping_sub(start);
-        // Three digits at most, so that the shift below is within the word even for nonsense.
         good &= count.wrapping_sub(1) < 3;
-        let field = (digits >> (8 * (start & 15))) as u32;
+        // Beyond 12 no octet begins that ends within the text.
+        let field = u32::from_le_bytes(*text.get(start..)?.first_chunk()?) ^ 0x3030_3030;
         // Most significant digit first, so that octets compare as numbers do.
-        let padded = field.swap_bytes() >> (8 * (4_u32.wrapping_sub(count) & 3));
+        let padded = field.swap_bytes() >> (8 * (4_usize.wrapping_sub(count) & 3));
         good &= padded <= 0x02_05_05;
-        good &= count == 1 || field & 0xff != 0;
+        good &= (count == 1) | (field & 0xff != 0);
         let value = (padded >> 16) * 100 + (padded >> 8 & 0xff) * 10 + (padded & 0xff);
         address = address << 8 | (value & 0xff);
-        good &= octet == 3 || digits >> (8 * (end & 15)) & 0xff == u128::from(b'.' ^ b'0');
+        good &= (octet == 3) | (text[end & 15] == b'.');
         start = end + 1;
     }
-    good.then_some((address, start as usize - 1))
+    good.then_some((address, start - 1))
 }
 
-/// One bit for each byte of `digits` (bytes of text, exclusive-or `'0'`) that is above 9; bit 16
-/// and on are set, so that there always is an end.
+/// One bit for each byte of `text` that is no digit; the bits from 16 on are set, so that there
+/// always is an end.
 #[inline]
-fn not_digits(digits: u128) -> u32 {
+fn not_digits(text: &[u8; 16]) -> u32 {
+    let digits = u128::from_le_bytes(*text) ^ u128::from_ne_bytes([b'0'; 16]);
     let gather = |half: u64| -> u32 {
         let above = (half & 0x7f7f_7f7f_7f7f_7f7f).wrapping_add(0x7676_7676_7676_7676) | half;
         let flags = (above & 0x8080_8080_8080_8080) >> 7;

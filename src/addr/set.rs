@@ -22,6 +22,21 @@ impl<W: Word> RangeSet<W> {
         Self { ranges }
     }
 
+    /// One set of several that follow each other: no range of one begins below those of the sets
+    /// before it, though the last of one may overlap or touch the first of the next.
+    pub fn joined(parts: &[Self]) -> Self {
+        let mut merged = Merged { ranges: Vec::with_capacity(parts.iter().map(|p| p.ranges.len()).sum()) };
+        for part in parts {
+            let reach = merged.ranges.last().map(|last| last.last());
+            let apart = part.ranges.partition_point(|r| reach.is_some_and(|reach| r.first() <= reach));
+            // Behind the first range that stands apart, nothing can touch what came before.
+            let (near, far) = part.ranges.split_at((apart + 1).min(part.ranges.len()));
+            merged.extend(near.iter().copied());
+            merged.ranges.extend_from_slice(far);
+        }
+        Self { ranges: merged.ranges }
+    }
+
     /// The ranges, lowest first.
     #[inline]
     pub fn ranges(&self) -> &[Range<W>] {
@@ -150,6 +165,7 @@ impl<W: Word> FromIterator<Range<W>> for RangeSet<W> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::addr::Buckets;
     use proptest::prelude::*;
     use std::collections::BTreeSet;
     use std::ops::RangeInclusive;
@@ -219,6 +235,10 @@ mod tests {
             laws::<u32>(&a, &b, high);
             laws::<u128>(&a, &b, high);
         }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(32))]
 
         #[test]
         fn long_lists_in_any_order_make_the_set_of_the_sorted_list(seed: u64, len in 4_000_usize..6_000, bits in 8_u32..=32) {
@@ -228,6 +248,20 @@ mod tests {
             let mut sorted = ranges.clone();
             sorted.sort();
             prop_assert_eq!(RangeSet::from_ranges(ranges), RangeSet::from_ranges(sorted));
+        }
+
+        #[test]
+        fn gathering_in_buckets_makes_the_same_set(seed: u64, parts in 1_usize..4, bits in 1_u8..=32) {
+            let mut random = fastrand::Rng::with_seed(seed);
+            let mut all = Vec::new();
+            let mut buckets = vec![Buckets::default(); parts];
+            for at in 0..600 {
+                let range = Range::prefix(random.u32(..), random.u8(bits..=32));
+                all.push(range);
+                buckets[at % parts].push(range);
+            }
+            let sets: Vec<_> = Buckets::regroup(buckets).map(|ranges| RangeSet::from_ranges(ranges.concat())).collect();
+            prop_assert_eq!(RangeSet::joined(&sets), RangeSet::from_ranges(all));
         }
     }
 

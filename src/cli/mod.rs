@@ -11,6 +11,8 @@ mod door;
 mod exit;
 mod feed;
 pub mod folder;
+mod follow;
+mod house;
 mod import;
 mod lists;
 mod moment;
@@ -70,7 +72,7 @@ fn dispatch(cli: Cli, console: Console<'_>) -> anyhow::Result<ExitCode> {
         Command::Serve(args) => {
             let settings = settings()?;
             log::init(&settings.log.level, settings.log.format)?;
-            serve::run(args, settings)
+            serve::run(&args, &settings, &inputs)
         }
         Command::Api(command) => {
             let settings = settings()?;

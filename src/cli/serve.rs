@@ -1,28 +1,259 @@
-//! `ironlist serve`: the service itself.
+//! `ironlist serve`: the start-up order, and the way down.
 
-use super::ExitCode;
 use super::args::ServeArgs;
-use super::settings::Settings;
-use crate::engine::Engine;
-use crate::web::App;
+use super::exit::ExitCode;
+use super::folder::{self, ADMIN_KEY, SOCKET};
+use super::follow::follow;
+use super::house::House;
+use super::settings::{Inputs, Settings};
+use crate::collect::{self, Terms, formats};
+use crate::disk::{Medium, write_private};
+use crate::engine::{Engine, Options};
+use crate::model::{Batch, Cause, Change, Detail, Scope, SourceName};
+use crate::publish;
+use crate::web::listener::{self, Limits, Listener};
+use crate::web::{App, Role};
+use anyhow::{Context, bail};
+use sd_notify::NotifyState;
+use std::io::{IsTerminal as _, Write as _};
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
+use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::watch;
+use tokio::task::JoinSet;
 
-/// Runs the roles until the process is told to stop.
+/// Runs the service until it is told to stop.
 ///
 /// # Errors
-/// When the store cannot be opened or a port not be bound.
-pub fn run(_: ServeArgs, settings: Settings) -> anyhow::Result<ExitCode> {
-    anyhow::bail!("the roles {:?} cannot be played yet", settings.roles)
+/// Whatever keeps it from starting, with what to do about it.
+pub fn run(args: &ServeArgs, settings: &Settings, inputs: &Inputs) -> anyhow::Result<ExitCode> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    runtime.block_on(serve(&args.import, settings, inputs))
 }
 
-/// The application that commands ask when no service runs.
+/// The application that commands ask when no service runs: all roles, over the store itself.
 ///
 /// # Errors
-/// When a role cannot be made.
-pub fn app(engine: &Engine, _: &Settings) -> anyhow::Result<Arc<App>> {
-    use crate::service::blacklist::Blacklist;
-    use crate::web::Role;
-    use crate::web::metrics::Metrics;
-    let router = Blacklist::new(engine.clone()).router();
-    Ok(Arc::new(App::new(Role::Blacklist, router, &Arc::new(Metrics::new()))))
+/// A role cannot be made.
+pub fn app(engine: &Engine, settings: &Settings) -> anyhow::Result<Arc<App>> {
+    let key = admin_key(&settings.data)?;
+    let house = House::build(Some(engine.clone()), &key, settings)?;
+    publish::refresh(&house.feeds, engine);
+    front(&house).cloned().context("roles.run names no role")
+}
+
+async fn serve(imports: &[PathBuf], settings: &Settings, inputs: &Inputs) -> anyhow::Result<ExitCode> {
+    folder::make(&settings.data)?;
+    let bound = bind(settings).await?;
+    let key = admin_key(&settings.data)?;
+    let engine = open(settings).await?;
+    if let Some(engine) = &engine {
+        import(engine, imports).await?;
+    }
+    let house = House::build(engine.clone(), &key, settings)?;
+    let (stop, stopped) = watch::channel(false);
+    let mut tasks = JoinSet::new();
+    attend(&house, settings, key, &stopped, &mut tasks);
+    let limits = Limits { connections: settings.limits.connections, ..Limits::default() };
+    for (role, listener) in bound {
+        tracing::info!(role = role.name(), address = %address(&listener), "listening");
+        if let Some(app) = house.apps.get(&role) {
+            tasks.spawn(listener::serve(listener, Arc::clone(app), limits, raised(stopped.clone())));
+        }
+    }
+    if let Some(app) = front(&house) {
+        let socket = Listener::unix(&settings.data.join(SOCKET), 0o600).await;
+        let socket = socket.with_context(|| format!("the socket {SOCKET} in {}", settings.data.display()))?;
+        tasks.spawn(listener::serve(socket, Arc::clone(app), limits, raised(stopped)));
+    }
+    announce(&[NotifyState::Ready]);
+    wait_for_the_end(settings, inputs).await?;
+    announce(&[NotifyState::Stopping]);
+    tracing::info!("stopping: requests in flight are answered first");
+    stop.send_replace(true);
+    while tasks.join_next().await.is_some() {}
+    if let Some(engine) = engine {
+        tokio::task::spawn_blocking(move || engine.stop()).await?;
+    }
+    tracing::info!("stopped");
+    Ok(ExitCode::Done)
+}
+
+/// What the command line's socket serves: the gateway, which knows all roles, or the only role.
+fn front(house: &House) -> Option<&Arc<App>> {
+    house.apps.get(&Role::Gateway).or_else(|| house.apps.values().next())
+}
+
+/// Ports are bound before anything is opened, so that a second service fails at once, and so that
+/// connections wait in the kernel while the store opens. systemd may hand sockets over.
+async fn bind(settings: &Settings) -> anyhow::Result<Vec<(Role, Listener)>> {
+    let mut handed = listenfd::ListenFd::from_env();
+    let mut bound = Vec::new();
+    for (at, role) in settings.roles.iter().enumerate() {
+        let wanted = settings.listen(*role);
+        let listener = match handed.take_tcp_listener(at)? {
+            Some(listener) => {
+                listener.set_nonblocking(true)?;
+                TcpListener::from_std(listener)?
+            }
+            None => TcpListener::bind(wanted).await.with_context(|| {
+                format!(
+                    "the {} role cannot listen on {wanted}; set listen.{} or stop what is there",
+                    role.name(),
+                    role.name()
+                )
+            })?,
+        };
+        bound.push((*role, Listener::Tcp(listener)));
+    }
+    Ok(bound)
+}
+
+fn address(listener: &Listener) -> String {
+    match listener {
+        Listener::Tcp(listener) => listener.local_addr().map_or_else(|e| e.to_string(), |a| a.to_string()),
+        Listener::Unix(_) => SOCKET.to_owned(),
+    }
+}
+
+/// Reads the administrator's key, or makes it at the first start.
+///
+/// # Errors
+/// A fault of the file system.
+pub(super) fn admin_key(data: &Path) -> anyhow::Result<String> {
+    let path = data.join(ADMIN_KEY);
+    match std::fs::read_to_string(&path) {
+        Ok(key) if key.trim().len() >= 32 => return Ok(key.trim().to_owned()),
+        Ok(_) => bail!("{} is too short for a key; remove it, and a new one is made", path.display()),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+        Err(error) => return Err(error).with_context(|| path.display().to_string()),
+    }
+    // Two random UUIDs are 244 bits from the system's generator.
+    let key = format!("{}{}", uuid::Uuid::new_v4().simple(), uuid::Uuid::new_v4().simple());
+    write_private(&path, format!("{key}\n").as_bytes())?;
+    tracing::info!(file = %path.display(), "made the administrator's key");
+    if std::io::stderr().is_terminal() {
+        // Whoever watches the terminal may miss the line; the file is there in any case.
+        let _ = writeln!(std::io::stderr(), "administrator's key: {key}");
+    }
+    Ok(key)
+}
+
+/// Opens the store, which every role but the gateway needs.
+async fn open(settings: &Settings) -> anyhow::Result<Option<Engine>> {
+    if settings.roles.iter().all(|role| *role == Role::Gateway) {
+        return Ok(None);
+    }
+    let options = Options { zone: settings.zone, ..Options::new(Medium::folder(&settings.data)) };
+    Ok(Some(tokio::task::spawn_blocking(move || Engine::open(options)).await??))
+}
+
+/// Takes the files of `--import` in: each is the whole of a source of the file's name.
+async fn import(engine: &Engine, files: &[PathBuf]) -> anyhow::Result<()> {
+    for file in files {
+        let source = source_name(file)?;
+        let (path, options) = (file.clone(), options(file));
+        let intake = tokio::task::spawn_blocking(move || {
+            let bytes = std::fs::read(&path)?;
+            let terms = Terms { detail: Detail::default(), zone: chrono_tz::Asia::Seoul };
+            Ok::<_, anyhow::Error>(collect::read(&bytes, &options, &terms)?)
+        });
+        let intake = intake.await?.with_context(|| file.display().to_string())?;
+        for error in &intake.errors {
+            tracing::warn!(file = %file.display(), line = error.line, code = error.code, value = error.value, "{}", error.detail);
+        }
+        let change = Change::List { source: source.clone(), rows: intake.rows, scope: Scope::Whole };
+        let batch = Batch {
+            id: uuid::Uuid::now_v7(),
+            actor: "serve --import".to_owned(),
+            reason: file.display().to_string(),
+            cause: Cause::Import,
+            change,
+        };
+        let receipt = engine.submit(batch).await?;
+        tracing::info!(%source, added = receipt.added, removed = receipt.removed, unchanged = receipt.unchanged, rejected = intake.rejected, "imported");
+    }
+    Ok(())
+}
+
+fn options(file: &Path) -> formats::Options {
+    formats::Options {
+        name: file.file_name().map(|name| name.to_string_lossy().into_owned()),
+        ..Default::default()
+    }
+}
+
+/// The file's name up to its first dot, in the letters that a source's name may have.
+fn source_name(file: &Path) -> anyhow::Result<SourceName> {
+    let name = file.file_name().map(|name| name.to_string_lossy().to_lowercase()).unwrap_or_default();
+    let stem = name.split('.').next().unwrap_or_default();
+    let plain = |c: char| if c.is_ascii_alphanumeric() || matches!(c, '_' | '-') { c } else { '-' };
+    stem.chars()
+        .map(plain)
+        .collect::<String>()
+        .parse()
+        .with_context(|| format!("{}: rename the file", file.display()))
+}
+
+/// Starts what runs beside the listeners.
+fn attend(
+    house: &House,
+    settings: &Settings,
+    key: String,
+    stopped: &watch::Receiver<bool>,
+    tasks: &mut JoinSet<()>,
+) {
+    let Some(engine) = house.engine.clone() else { return };
+    if settings.roles.contains(&Role::Blacklist) {
+        tasks.spawn(publish::follow(Arc::clone(&house.feeds), engine, raised(stopped.clone())));
+    } else if let Some(url) = settings.upstream(Role::Blacklist).map(str::to_owned) {
+        let stop = raised(stopped.clone());
+        tasks.spawn(async move {
+            tokio::select! {
+                () = follow(engine, url, key) => {}
+                () = stop => {}
+            }
+        });
+    } else {
+        tracing::warn!("no blacklist role here and no upstream.blacklist: nothing will ever be listed");
+    }
+}
+
+async fn raised(mut stopped: watch::Receiver<bool>) {
+    // The sender outlives every task; were it gone, stopping is right as well.
+    let _ = stopped.wait_for(|stopped| *stopped).await;
+}
+
+/// Waits for SIGTERM or SIGINT; tells systemd's watchdog meanwhile that this thread still turns.
+async fn wait_for_the_end(settings: &Settings, inputs: &Inputs) -> anyhow::Result<()> {
+    let (mut term, mut int) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    let mut hup = signal(SignalKind::hangup())?;
+    let watchdog = sd_notify::watchdog_enabled().map_or(Duration::from_secs(3600), |every| every / 3);
+    let mut tick = tokio::time::interval(watchdog);
+    loop {
+        tokio::select! {
+            _ = term.recv() => return Ok(()),
+            _ = int.recv() => return Ok(()),
+            _ = hup.recv() => reload(settings, inputs),
+            _ = tick.tick() => announce(&[NotifyState::Watchdog]),
+        }
+    }
+}
+
+/// Reads the configuration again. What it says of listeners, roles and folders counts from the
+/// next start on; a wrong one changes nothing then either, because it is refused here.
+fn reload(settings: &Settings, inputs: &Inputs) {
+    match Settings::load(inputs) {
+        Ok(now) if now.show() == settings.show() => tracing::info!("the configuration is as it was"),
+        Ok(_) => tracing::warn!("the configuration is in order and has changed; restart to apply it"),
+        Err(error) => tracing::error!(%error, "the configuration is wrong; the one in use stays"),
+    }
+}
+
+fn announce(states: &[NotifyState]) {
+    if let Err(error) = sd_notify::notify(states) {
+        tracing::warn!(%error, "could not tell systemd");
+    }
 }

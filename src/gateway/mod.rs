@@ -62,6 +62,8 @@ async fn pass_on(
     request: axum::extract::Request,
 ) -> Result<Response, Problem> {
     let mut request: Request = request.map(Body::from);
+    // What this router found in the path is none of the next one's business: axum keeps it here.
+    request.extensions_mut().clear();
     routes::rewrite(&mut request);
     let path = request.uri().path();
     let (prefix, role) = routes::find(path)

@@ -1,5 +1,9 @@
 //! The roles: what each answers on its port. One file or folder a role; none knows another's
 //! insides.
 
+pub mod analytics;
 pub mod blacklist;
+pub mod collection;
+pub mod feeds;
+pub mod journal;
 mod reply;

@@ -11,9 +11,9 @@ impl From<EngineError> for Problem {
     fn from(error: EngineError) -> Self {
         match error {
             EngineError::Refused(refusal) => refused(&refusal),
-            EngineError::Full(_) => {
-                Self::new(StatusCode::INSUFFICIENT_STORAGE, "disk_full").detail(error.to_string()).retry_after(30)
-            }
+            EngineError::Full(_) => Self::new(StatusCode::INSUFFICIENT_STORAGE, "disk_full")
+                .detail(error.to_string())
+                .retry_after(30),
             EngineError::ReadOnly(_) => Self::unavailable("store_read_only", 3600).detail(error.to_string()),
             EngineError::Disk(_) => {
                 Self::unavailable("disk", 30).detail("The store failed; the log says how.").inner(error)

@@ -15,6 +15,7 @@ use axum::extract::MatchedPath;
 use axum::middleware::{self, Next};
 use futures_util::FutureExt;
 use http::{HeaderValue, Method, StatusCode};
+use hyper::body::Body as _;
 use std::borrow::Cow;
 use std::net::SocketAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -175,7 +176,7 @@ impl App {
             Ok(caller) => caller,
             Err(problem) => return Answer::Ready(Some(self.refuse(&request, problem, &visit))),
         };
-        if let Some(mut response) = self.try_fast(&request) {
+        if let Some(mut response) = self.fast_since(visit.started, &request) {
             log::fast_access(self.role, &request, &response, &visit.id);
             response.headers_mut().insert(X_REQUEST_ID, visit.id);
             return Answer::Ready(Some(response));
@@ -185,11 +186,20 @@ impl App {
 
     /// Tries the fast paths alone, for a role that asks another in the same process.
     pub fn try_fast(&self, request: &Request) -> Option<Response> {
+        self.fast_since(Instant::now(), request)
+    }
+
+    fn fast_since(&self, started: Instant, request: &Request) -> Option<Response> {
         if !matches!(*request.method(), Method::GET | Method::HEAD) {
             return None;
         }
         let path = request.uri().path();
-        self.fast.iter().find_map(|fast| fast.answer(&self.metrics, request, path.strip_prefix(fast.prefix)?))
+        let (fast, response) = self.fast.iter().find_map(|fast| {
+            let rest = path.strip_prefix(fast.prefix)?;
+            Some((fast, fast.answer(&self.metrics, request, rest)?))
+        })?;
+        fast.metrics.count(request.method(), response.status(), started.elapsed().as_secs_f64());
+        Some(response)
     }
 
     fn admit(&self, request: &mut Request, peer: Peer) -> Result<Caller, Problem> {
@@ -199,9 +209,11 @@ impl App {
             Some(guard) => guard.check(request.method(), path, request.headers(), peer == Peer::Local)?,
             None => false,
         };
-        let limit = self.limits.iter().find(|(prefix, _)| path.starts_with(prefix));
-        let limit = limit.map_or(BODY_LIMIT, |(_, bytes)| *bytes);
-        request.body_mut().limit_to(limit).map_err(|error| body::body_problem(&error))?;
+        if !request.body().is_end_stream() {
+            let limit = self.limits.iter().find(|(prefix, _)| path.starts_with(prefix));
+            let limit = limit.map_or(BODY_LIMIT, |(_, bytes)| *bytes);
+            request.body_mut().limit_to(limit).map_err(|error| body::body_problem(&error))?;
+        }
         Ok(Caller { peer, admin })
     }
 
@@ -247,13 +259,8 @@ impl App {
 impl Fast {
     /// A panic in here is no less a bug than elsewhere, and no more infectious.
     fn answer(&self, http: &HttpMetrics, request: &Request, rest: &str) -> Option<Response> {
-        let started = Instant::now();
-        let response = match catch_unwind(AssertUnwindSafe(|| (self.answer)(request, rest))) {
-            Ok(response) => response?,
-            Err(panic) => http.panicked(&*panic).render(""),
-        };
-        self.metrics.count(request.method(), response.status(), started.elapsed().as_secs_f64());
-        Some(response)
+        catch_unwind(AssertUnwindSafe(|| (self.answer)(request, rest)))
+            .unwrap_or_else(|panic| Some(http.panicked(&*panic).render("")))
     }
 }
 

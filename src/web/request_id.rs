@@ -3,6 +3,7 @@
 //! It must not be taken for a secret: it is short, and one can guess the next.
 
 use super::body::Request;
+use bytes::Bytes;
 use http::{HeaderName, HeaderValue};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -40,11 +41,11 @@ impl RequestIds {
     fn make(&self) -> HeaderValue {
         let count = self.next.fetch_add(1, Ordering::Relaxed);
         let digits = (16 - count.leading_zeros() as usize / 4).max(6);
-        let mut text = [0; 25];
+        let mut text = vec![0; 9 + digits];
         text[..9].copy_from_slice(&self.prefix);
-        write_hex(count, &mut text[9..9 + digits]);
+        write_hex(count, &mut text[9..]);
         // Hexadecimal digits and a hyphen are always a valid value.
-        HeaderValue::from_bytes(&text[..9 + digits]).unwrap_or_else(|_| HeaderValue::from_static("-"))
+        HeaderValue::from_maybe_shared(Bytes::from(text)).unwrap_or_else(|_| HeaderValue::from_static("-"))
     }
 }
 

@@ -56,7 +56,7 @@ impl Line<'_> {
     #[inline]
     pub(super) fn u32(self, i: usize) -> u32 {
         // "Or" is "plus" here, and lets the compiler see that it stays inside.
-        self.segment[self.at | i % LINE].load(Ordering::Relaxed)
+        self.segment[self.at | (i % LINE)].load(Ordering::Relaxed)
     }
 
     /// The two cells at `i` and after it, the first one low.

@@ -1,10 +1,11 @@
 //! List files to sets, on all cores.
 
-use crate::addr::{IpRange, Range, RangeSet, Word};
-use crate::collect::formats::{Fields, Options, RowFault, Sink, read_in_parts};
+use crate::addr::{Buckets, IpRange, RangeSet, Word};
+use crate::collect::formats::{Fields, Limits, Options, RowFault, Sink, read_in_parts};
 use anyhow::Context;
-use std::fs;
-use std::io::{self, Read, Write};
+use std::fs::File;
+use std::io::{self, Write};
+use std::sync::{Mutex, PoisonError};
 use std::thread;
 
 /// Lines reported for each file; what is wrong with a thousand more is the same.
@@ -28,6 +29,7 @@ impl Faults {
     fn add(&mut self, next: Self) {
         self.count += next.count;
         self.first.extend(next.first);
+        self.first.sort_by_key(|(line, ..)| *line);
         self.first.truncate(REPORTED);
     }
 
@@ -46,8 +48,8 @@ impl Faults {
 /// What a part of a list held, as it came.
 #[derive(Default)]
 struct Part {
-    v4: Vec<Range<u32>>,
-    v6: Vec<Range<u128>>,
+    v4: Buckets<u32>,
+    v6: Buckets<u128>,
     faults: Faults,
 }
 
@@ -70,11 +72,13 @@ impl Sink for Part {
 
 /// Reads a list file, or standard input for `-`.
 pub(super) fn file(name: &str) -> anyhow::Result<(Sets, Faults)> {
-    let input = if name == "-" { standard_input() } else { fs::read(name) }.context("cannot be read")?;
-    let options = Options { name: Some(name.to_owned()), ..Options::default() };
-    let (_, parts) = read_in_parts(&input, &options, Part::default)?;
-    // The text may be as large as all that follows.
-    drop(input);
+    // Whoever gives a file here has it already; only what an archive makes of itself is bounded.
+    let limits = Limits { size: 1 << 40, ..Limits::default() };
+    let options = Options { name: Some(name.to_owned()), limits, ..Options::default() };
+    let (_, parts) = match name {
+        "-" => read_in_parts(io::stdin(), &options, Part::default),
+        path => read_in_parts(File::open(path).context("cannot be opened")?, &options, Part::default),
+    }?;
     let mut faults = Faults::default();
     let (mut v4, mut v6) = (Vec::new(), Vec::new());
     for part in parts {
@@ -82,24 +86,24 @@ pub(super) fn file(name: &str) -> anyhow::Result<(Sets, Faults)> {
         v4.push(part.v4);
         v6.push(part.v6);
     }
-    Ok((Sets { v4: union(v4), v6: union(v6) }, faults))
+    Ok((Sets { v4: set(v4), v6: set(v6) }, faults))
 }
 
-fn standard_input() -> io::Result<Vec<u8>> {
-    let mut input = Vec::new();
-    io::stdin().lock().read_to_end(&mut input)?;
-    Ok(input)
-}
-
-/// The set of all ranges, each part sorted by a thread of its own.
-fn union<W: Word>(parts: Vec<Vec<Range<W>>>) -> RangeSet<W> {
+/// The set of all ranges; every core takes one bucket after the other.
+fn set<W: Word>(parts: Vec<Buckets<W>>) -> RangeSet<W> {
+    let cores = parts.len();
+    let lists: Vec<_> = Buckets::regroup(parts).collect();
+    let mut sets = vec![RangeSet::default(); lists.len()];
+    let work = Mutex::new(lists.into_iter().zip(&mut sets));
+    let next = || work.lock().unwrap_or_else(PoisonError::into_inner).next();
     thread::scope(|scope| {
-        let sorting: Vec<_> =
-            parts.into_iter().map(|ranges| scope.spawn(|| RangeSet::from_ranges(ranges))).collect();
-        let sorted = sorting.into_iter().map(|part| match part.join() {
-            Ok(set) => set,
-            Err(panic) => std::panic::resume_unwind(panic),
-        });
-        sorted.reduce(|a, b| a.union(&b)).unwrap_or_default()
-    })
+        for _ in 0..cores {
+            scope.spawn(|| {
+                while let Some((ranges, set)) = next() {
+                    *set = RangeSet::from_ranges(ranges.concat());
+                }
+            });
+        }
+    });
+    RangeSet::joined(&sets)
 }

@@ -20,7 +20,7 @@ pub(super) fn read<S: Sink>(text: &str, format: Format, rows: &mut Tally<'_, S>)
     let mut untold = 0;
     for record in (Records { rest: text, line: 1 }) {
         let trimmed = record.text.trim();
-        if trimmed.is_empty() || is_comment(trimmed) {
+        if trimmed.is_empty() || table.is_comment(trimmed) {
             table.comment(trimmed);
         } else if record.text.len() > LONGEST_LINE {
             rows.reject(record.line, trimmed, RowFault::LineTooLong);
@@ -45,6 +45,13 @@ struct Table {
 }
 
 impl Table {
+    /// Whether the line is one; between semicolons, a line that begins with one has a first cell
+    /// without text.
+    fn is_comment(&self, line: &str) -> bool {
+        let empty_cell = matches!(self.known, Some((';', _))) && line.starts_with(';');
+        is_comment(line) && !empty_cell
+    }
+
     /// Looks for a header in a comment: one name alone would be chance.
     fn comment(&mut self, line: &str) {
         let names = line.trim_start_matches(['#', ';', '/', ' ']);

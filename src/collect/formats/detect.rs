@@ -3,14 +3,14 @@
 use super::delimited::{header, split};
 use super::json::is_record;
 use super::line::is_comment;
-use super::{Format, Options, ReadError};
+use super::{Format, Options};
 use crate::addr::parse_range;
 
 /// The format to read `text` in.
-pub(super) fn settle(text: &str, options: &Options) -> Result<Format, ReadError> {
+pub(super) fn settle(text: &str, options: &Options) -> Format {
     match options.format {
-        Format::Auto => Ok(detect(text, options.name.as_deref().unwrap_or_default())),
-        wanted => Ok(wanted),
+        Format::Auto => detect(text, options.name.as_deref().unwrap_or_default()),
+        wanted => wanted,
     }
 }
 

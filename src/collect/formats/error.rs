@@ -7,6 +7,9 @@ use thiserror::Error;
 /// A file that gives no rows at all. The caller keeps what it had before and tells a person.
 #[derive(Debug, Error)]
 pub enum ReadError {
+    /// The input could not be read.
+    #[error("the file cannot be read: {0}")]
+    Input(#[from] std::io::Error),
     /// No bytes, or nothing but blanks.
     #[error("the file is empty")]
     Empty,
@@ -71,6 +74,7 @@ impl ReadError {
     /// The stable code.
     pub fn code(&self) -> &'static str {
         match self {
+            Self::Input(_) => "unreadable",
             Self::Empty => "empty_file",
             Self::Html => "html_page",
             Self::Binary => "binary_file",

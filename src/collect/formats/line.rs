@@ -142,7 +142,8 @@ fn columns(value: &str) -> Option<Result<Statement<'_>, Fault>> {
     let (first, rest) = value.split_once(|c: char| c.is_ascii_whitespace())?;
     let (second, third) =
         rest.trim_start().split_once(|c: char| c.is_ascii_whitespace()).unwrap_or((rest, ""));
-    if second.starts_with(|c: char| c.is_ascii_digit()) && second.contains('.') {
+    // Three dots and not two: dates are written with those.
+    if second.starts_with(|c: char| c.is_ascii_digit()) && second.matches('.').count() == 3 {
         let bits = third.split_ascii_whitespace().next().and_then(|bits| bits.parse::<u8>().ok());
         let range = bits.map(|_| parse_between(first.as_bytes(), second.as_bytes()))?;
         return Some(range.map(|range| Some((range, Fields::NONE))));

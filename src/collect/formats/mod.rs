@@ -31,7 +31,9 @@ pub use unpack::Limits;
 pub use workbook::{COMMAND as READ_SHEET, run as read_sheet};
 
 use rows::Tally;
+use std::borrow::Cow;
 use std::fmt;
+use std::io::Read;
 use std::str::FromStr;
 use unpack::Content;
 
@@ -129,7 +131,7 @@ pub fn read(input: &[u8], options: &Options, sink: &mut impl Sink) -> Result<Sum
         }
         Content::Text(bytes) => {
             let text = text::decode(&bytes)?;
-            let format = detect::settle(&text, options)?;
+            let format = detect::settle(&text, options);
             read_text(&text, format, options, &mut rows)?;
             format
         }
@@ -137,25 +139,34 @@ pub fn read(input: &[u8], options: &Options, sink: &mut impl Sink) -> Result<Sum
     rows.count().finish(format)
 }
 
-/// As [`read`], but a large plain list is read on all cores, each part into a sink of its own.
+/// As [`read`], but a large plain list is read on all cores and never held in memory whole.
 ///
-/// The sinks come in the file's order, and their line numbers are the file's.
+/// Gives a sink for each core: each line is in one of them under the file's line number, in no
+/// order between the sinks.
 ///
 /// # Errors
-/// As [`read`].
+/// As [`read`], and when the input cannot be read.
 pub fn read_in_parts<S: Sink + Send>(
-    input: &[u8],
+    mut input: impl Read + Send,
     options: &Options,
     new_sink: impl Fn() -> S,
 ) -> Result<(Summary, Vec<S>), ReadError> {
-    if let Content::Text(bytes) = unpack::open(input, &options.limits)? {
-        let text = text::decode(&bytes)?;
-        if detect::settle(&text, options)? == Format::Plain {
-            return parts::read(&text, new_sink);
-        }
+    let mut head = Vec::new();
+    input.by_ref().take(parts::BLOCK).read_to_end(&mut head)?;
+    if head.len() as u64 == parts::BLOCK && is_plain(&head, options) {
+        return parts::read(head.as_slice().chain(input), options.limits.size, new_sink);
     }
+    input.take(options.limits.size.saturating_add(1).saturating_sub(parts::BLOCK)).read_to_end(&mut head)?;
     let mut sink = new_sink();
-    read(input, options, &mut sink).map(|summary| (summary, vec![sink]))
+    read(&head, options, &mut sink).map(|summary| (summary, vec![sink]))
+}
+
+/// Whether a file that begins so is a plain list, and UTF-8 or near it.
+fn is_plain(head: &[u8], options: &Options) -> bool {
+    let Ok(Content::Text(head)) = unpack::open(head, &options.limits) else { return false };
+    let whole_lines = memchr::memrchr(b'\n', &head).map_or(0, |end| end + 1);
+    let text = text::decode(&head[..whole_lines]);
+    matches!(text, Ok(Cow::Borrowed(text)) if detect::settle(text, options) == Format::Plain)
 }
 
 fn read_text<S: Sink>(

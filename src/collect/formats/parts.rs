@@ -1,57 +1,78 @@
-//! Large plain lists on all cores.
+//! Large plain lists on all cores, block by block.
 
 use super::rows::{Count, Sink, Tally};
-use super::{Format, ReadError, Summary, plain};
-use memchr::{memchr, memchr_iter};
+use super::{Format, ReadError, Summary, plain, text};
+use memchr::{memchr_iter, memrchr};
+use std::io::Read;
+use std::sync::{Mutex, PoisonError};
 use std::thread;
 
-/// Below this a thread costs more than it brings.
-const SMALLEST: usize = 1 << 20;
+/// What a thread takes at a time: enough to outweigh the lock, small enough to stay in the cache.
+pub(super) const BLOCK: u64 = 1 << 20;
 
-/// Reads `text` cut into as many parts as there are cores.
+/// Reads the lines of `input`, at most `size` bytes, with a thread and a sink for each core.
 pub(super) fn read<S: Sink + Send>(
-    text: &str,
+    input: impl Read + Send,
+    size: u64,
     new_sink: impl Fn() -> S,
 ) -> Result<(Summary, Vec<S>), ReadError> {
     let cores = thread::available_parallelism().map_or(1, usize::from);
-    let parts = cut(text, cores.min(text.len() / SMALLEST).max(1));
-    let mut sinks: Vec<S> = parts.iter().map(|_| new_sink()).collect();
+    let mut sinks: Vec<S> = (0..cores).map(|_| new_sink()).collect();
+    let blocks = Mutex::new(Blocks { input, left: size, size, line: 1, carry: Vec::new() });
     let mut total = Count::default();
     thread::scope(|scope| {
-        let mut line = 1;
-        let mut running = Vec::new();
-        for (part, sink) in parts.iter().zip(&mut sinks) {
-            let first = line;
-            running.push(scope.spawn(move || {
-                let mut rows = Tally::new(sink);
-                plain::read(part, first, &mut rows);
-                rows.count()
-            }));
-            line += memchr_iter(b'\n', part.as_bytes()).count() as u64;
-        }
+        let running: Vec<_> =
+            sinks.iter_mut().map(|sink| scope.spawn(|| read_blocks(&blocks, sink))).collect();
         for part in running {
-            match part.join() {
-                Ok(count) => total.add(count),
-                Err(panic) => std::panic::resume_unwind(panic),
-            }
+            total.add(part.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))?);
         }
-    });
+        Ok::<_, ReadError>(())
+    })?;
     Ok((total.finish(Format::Plain)?, sinks))
 }
 
-/// About equal parts of whole lines.
-fn cut(text: &str, parts: usize) -> Vec<&str> {
-    let mut cut = Vec::with_capacity(parts);
-    let mut rest = text;
-    for left in (1..=parts).rev() {
-        let bytes = rest.as_bytes();
-        let about = bytes.len() / left;
-        let end = if left == 1 { None } else { memchr(b'\n', &bytes[about..]) };
-        let (part, after) = rest.split_at(end.map_or(bytes.len(), |at| about + at + 1));
-        cut.push(part);
-        rest = after;
+fn read_blocks<S: Sink>(blocks: &Mutex<Blocks<impl Read>>, sink: &mut S) -> Result<Count, ReadError> {
+    let mut rows = Tally::new(sink);
+    let mut block = Vec::new();
+    loop {
+        // Poisoned by a panic of another thread, which ends the reading anyway.
+        let next = blocks.lock().unwrap_or_else(PoisonError::into_inner).next(&mut block)?;
+        let Some(line) = next else { return Ok(rows.count()) };
+        plain::read(&text::without_mark(&block), line, &mut rows);
     }
-    cut
+}
+
+/// The input cut into whole lines.
+struct Blocks<R> {
+    input: R,
+    size: u64,
+    left: u64,
+    line: u64,
+    carry: Vec<u8>,
+}
+
+impl<R: Read> Blocks<R> {
+    /// Fills `block` and gives the number of its first line; `None` at the end.
+    fn next(&mut self, block: &mut Vec<u8>) -> Result<Option<u64>, ReadError> {
+        block.clear();
+        block.append(&mut self.carry);
+        loop {
+            let read = self.input.by_ref().take(BLOCK).read_to_end(block)? as u64;
+            self.left = self.left.checked_sub(read).ok_or(ReadError::TooLarge { limit: self.size })?;
+            if let Some(end) = memrchr(b'\n', block).filter(|_| read > 0) {
+                self.carry.extend_from_slice(&block[end + 1..]);
+                block.truncate(end + 1);
+            } else if read > 0 {
+                continue;
+            }
+            let first = self.line;
+            if first == 1 && block.starts_with("\u{feff}".as_bytes()) {
+                block.drain(..3);
+            }
+            self.line += memchr_iter(b'\n', block).count() as u64;
+            return Ok((!block.is_empty()).then_some(first));
+        }
+    }
 }
 
 #[cfg(test)]
@@ -73,23 +94,25 @@ mod tests {
     }
 
     #[test]
-    fn parts_hold_every_line_once_under_its_number() {
-        for text in ["", "\n", "a\nb", "a\n\nb\nc\n", "one line that is long"] {
-            for parts in 1..6 {
-                let cut = cut(text, parts);
-                assert_eq!((cut.len(), cut.concat().as_str()), (parts, text));
-                let whole = |part: &&str| part.is_empty() || part.ends_with('\n') || text.ends_with(part);
-                assert!(cut.iter().all(whole));
-            }
-        }
-        let line = |n: u32| {
-            if n % 1000 == 7 { format!("bad{n}") } else { format!("10.{}.{}.1", n >> 8 & 255, n & 255) }
+    fn blocks_hold_every_line_once_under_its_number() {
+        let line = |n: u32| match n % 1000 {
+            7 => format!("bad{n}"),
+            8 => "#".repeat(n as usize % 5000),
+            _ => format!("10.{}.{}.1", n >> 8 & 255, n & 255),
         };
-        let lines: Vec<_> = (0..u32::from(u16::MAX)).chain(0..200_000).map(line).collect();
-        let (summary, sinks) = read(&lines.join("\n"), Lines::default).unwrap();
-        let read: Vec<_> = sinks.into_iter().flat_map(|sink| sink.0).collect();
-        let expected: Vec<_> = (1..).zip(lines).collect();
+        let lines: Vec<_> = (0..200_000).map(line).collect();
+        let (summary, sinks) = read(lines.join("\n").as_bytes(), u64::MAX, Lines::default).unwrap();
+        let mut read: Vec<_> = sinks.into_iter().flat_map(|sink| sink.0).collect();
+        read.sort();
+        let expected: Vec<_> =
+            (1..).zip(lines).filter(|(_, line)| !line.starts_with('#') && !line.is_empty()).collect();
         assert_eq!(summary.rows + summary.rejected, read.len() as u64);
         assert!(read == expected);
+    }
+
+    #[test]
+    fn an_endless_line_stops_at_the_size_limit() {
+        let endless = std::io::repeat(b'1');
+        assert!(matches!(read(endless, 5 << 20, Lines::default), Err(ReadError::TooLarge { .. })));
     }
 }

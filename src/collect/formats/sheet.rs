@@ -8,7 +8,7 @@ use super::table::Columns;
 use super::workbook::{COMMAND, ExitReason};
 use super::{Format, LONGEST_LINE, Options, ReadError, RowFault, SheetError};
 use std::io::{self, Read, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
@@ -44,7 +44,7 @@ pub(super) fn read<S: Sink>(
 }
 
 fn start(format: Format, options: &Options) -> io::Result<Child> {
-    let program = options.sheet_reader.program.clone().map_or_else(std::env::current_exe, Ok)?;
+    let program = options.sheet_reader.program.clone().map_or_else(own_program, Ok)?;
     Command::new(program)
         .args([COMMAND, format.as_str()])
         .args(&options.sheet)
@@ -53,6 +53,13 @@ fn start(format: Format, options: &Options) -> io::Result<Child> {
         .stdout(Stdio::piped())
         .stderr(Stdio::null())
         .spawn()
+}
+
+/// The program that is running, by a path that leads to it even after an upgrade has replaced the
+/// file it came from.
+fn own_program() -> io::Result<PathBuf> {
+    let running = Path::new("/proc/self/exe");
+    if running.exists() { Ok(running.to_owned()) } else { std::env::current_exe() }
 }
 
 /// Gives the child the workbook and takes what it writes, until it is done or has had enough.

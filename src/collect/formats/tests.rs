@@ -103,7 +103,7 @@ fn plain_lines_of_every_form() {
 #[test]
 fn remarks_behind_a_value_are_its_reason() {
     reads(
-        "192.0.2.1 # scanner\n192.0.2.2 // again\n192.0.2.3#seen\n192.0.2.0/24 ; SBL123456\n192.0.2.4 brute force\n",
+        "192.0.2.1 # scanner\n192.0.2.2 // again\n192.0.2.3#seen\n192.0.2.0/24 ; SBL123456\n192.0.2.4 brute force\n192.0.2.5 2025.06.24 scan\n",
         Format::Plain,
         &[
             "1: 192.0.2.1 reason=scanner",
@@ -111,6 +111,7 @@ fn remarks_behind_a_value_are_its_reason() {
             "3: 192.0.2.3 reason=seen",
             "4: 192.0.2.0/24 id=SBL123456",
             "5: 192.0.2.4 reason=brute force",
+            "6: 192.0.2.5 reason=2025.06.24 scan",
         ],
     );
 }
@@ -190,6 +191,7 @@ fn tables_are_read_by_their_header() {
         Format::Csv,
         &["2: 192.0.2.1 reason=said \"no\" threat=scan confidence=75 detected=2025-01-01"],
     );
+    reads("id;ip\n;192.0.2.1\n; 192.0.2.2\n", Format::Csv, &["2: 192.0.2.1", "3: 192.0.2.2"]);
     reads("network,mask\n192.0.2.0,255.255.255.128\n", Format::Csv, &["2: 192.0.2.0/25"]);
 }
 

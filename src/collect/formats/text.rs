@@ -24,7 +24,8 @@ pub(super) fn decode(bytes: &[u8]) -> Result<Cow<'_, str>, ReadError> {
     }
 }
 
-fn without_mark(bytes: &[u8]) -> Cow<'_, str> {
+/// The text of some whole lines of a file that is known to be text.
+pub(super) fn without_mark(bytes: &[u8]) -> Cow<'_, str> {
     if let Ok(text) = std::str::from_utf8(bytes) {
         return Cow::Borrowed(text);
     }

@@ -138,7 +138,10 @@ fn blocked(snapshot: &Snapshot, entry: &Entry, parameters: &Parameters) -> Vec<I
         standing.is_listed() && parameters.source.as_ref().is_none_or(by)
     };
     let named = |name: &SourceName| {
-        entry.listings.iter().any(|(id, _)| snapshot.sources.get(id).is_some_and(|source| source.name == *name))
+        entry
+            .listings
+            .iter()
+            .any(|(id, _)| snapshot.sources.get(id).is_some_and(|source| source.name == *name))
     };
     if parameters.source.as_ref().is_some_and(|name| !named(name)) {
         return Vec::new();
@@ -177,7 +180,8 @@ fn text(engine: Engine, parameters: Parameters) -> Response {
             let _ = sender.blocking_send(Err(error.to_string()));
         }
     });
-    let frames = stream::unfold(receiver, |mut receiver| async move { Some((receiver.recv().await?, receiver)) });
+    let frames =
+        stream::unfold(receiver, |mut receiver| async move { Some((receiver.recv().await?, receiver)) });
     let mut response = Response::new(Body::stream(StreamBody::new(frames)));
     let kind = HeaderValue::from_static("text/plain; charset=utf-8");
     response.headers_mut().insert(CONTENT_TYPE, kind);

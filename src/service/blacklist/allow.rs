@@ -71,11 +71,13 @@ pub(super) async fn add(
 fn blocked(snapshot: &Snapshot, range: IpRange) -> u64 {
     let sum: u128 = match range {
         IpRange::V4(range) => {
-            let listed = snapshot.table.v4.runs_in(range).filter(|(_, class)| snapshot.standing(*class).is_listed());
+            let listed =
+                snapshot.table.v4.runs_in(range).filter(|(_, class)| snapshot.standing(*class).is_listed());
             listed.map(|(run, _)| run.size()).sum()
         }
         IpRange::V6(range) => {
-            let listed = snapshot.table.v6.runs_in(range).filter(|(_, class)| snapshot.standing(*class).is_listed());
+            let listed =
+                snapshot.table.v6.runs_in(range).filter(|(_, class)| snapshot.standing(*class).is_listed());
             listed.map(|(run, _)| run.size()).fold(0, u128::saturating_add)
         }
     };

@@ -16,10 +16,7 @@ pub(super) fn fast(engine: &Engine, ip: &str) -> Option<Response> {
     Some(answer(&engine.snapshot(), address))
 }
 
-pub(super) async fn one(
-    State(role): State<Blacklist>,
-    Path(ip): Path<String>,
-) -> Result<Response, Problem> {
+pub(super) async fn one(State(role): State<Blacklist>, Path(ip): Path<String>) -> Result<Response, Problem> {
     let address = parse_address(ip.as_bytes()).map_err(|fault| bad_address(&ip, fault))?;
     Ok(answer(&role.engine.snapshot(), address))
 }

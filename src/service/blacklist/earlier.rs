@@ -71,7 +71,8 @@ async fn add(
         crate::addr::IpRange::V6(range) => IpAddr::from(std::net::Ipv6Addr::from_bits(range.first())),
     };
     let entries = entries(&role, address).await?;
-    let made = entries.into_iter().find(|e| e.source == stated.source.as_str() && e.ip == stated.range.to_string());
+    let made =
+        entries.into_iter().find(|e| e.source == stated.source.as_str() && e.ip == stated.range.to_string());
     made.map(Json).ok_or_else(|| Problem::conflict("gone", "The entry was removed meanwhile."))
 }
 

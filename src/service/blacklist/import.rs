@@ -120,12 +120,12 @@ fn terms(parameters: &Parameters, now: Time) -> Result<Terms, Problem> {
     let zone = chrono_tz::Asia::Seoul;
     let expires = match parameters.expires.as_deref() {
         None => None,
-        Some(text) => Some(lifetime(text).map(|s| now.plus(s)).or_else(|| parse_expiry(text, zone)).ok_or_else(
-            || {
+        Some(text) => Some(
+            lifetime(text).map(|s| now.plus(s)).or_else(|| parse_expiry(text, zone)).ok_or_else(|| {
                 let detail = format!("expires={text:?}: write 90d, 12h, 2026-11-22 or 2026-11-22T00:00:00Z.");
                 Problem::bad_request("bad_expires", detail)
-            },
-        )?),
+            })?,
+        ),
     };
     let reason = parameters.reason.as_deref().map(Box::from);
     Ok(Terms { detail: Detail { reason, country: parameters.country, expires, ..Detail::default() }, zone })

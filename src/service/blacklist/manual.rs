@@ -83,7 +83,10 @@ fn detail(statement: Statement) -> Result<Detail, Problem> {
     let detected = match statement.detection_date.as_deref() {
         None => None,
         Some(text) => Some(parse_day(text).ok_or_else(|| {
-            Problem::unprocessable("bad_date", format!("detection_date {text:?} is no date; write 2026-11-22."))
+            Problem::unprocessable(
+                "bad_date",
+                format!("detection_date {text:?} is no date; write 2026-11-22."),
+            )
         })?),
     };
     if statement.confidence.is_some_and(|confidence| confidence > 100) {

@@ -24,11 +24,7 @@ use axum::routing::{delete, get, post, put};
 use uuid::Uuid;
 
 /// The POST requests of this role that only ask.
-pub const QUESTIONS: &[&str] = &[
-    "/api/v1/blacklist/check",
-    "/api/v1/blacklist/search",
-    "/api/v1/search",
-];
+pub const QUESTIONS: &[&str] = &["/api/v1/blacklist/check", "/api/v1/blacklist/search", "/api/v1/search"];
 
 /// The template of the single look-up, which [`answer_check`] serves before the router.
 pub const CHECK: &str = "/api/v1/blacklist/check/{ip}";
@@ -58,10 +54,7 @@ impl Blacklist {
             .route("/api/v1/blacklist/ips", post(manual::add))
             .route("/api/v1/blacklist/ips/bulk", post(import::bulk))
             .route(IMPORT_PATH, post(import::import))
-            .route(
-                "/api/v1/blacklist/ips/{ip}",
-                get(story::tell).put(manual::put).delete(manual::remove),
-            )
+            .route("/api/v1/blacklist/ips/{ip}", get(story::tell).put(manual::put).delete(manual::remove))
             .route("/api/v1/blacklist/active", get(active::active))
             .route("/api/v1/blacklist/search", post(search::search))
             .route("/api/v1/blacklist/statistics", get(statistics::statistics))

@@ -1,0 +1,175 @@
+//! The roles of one process, put together: what the service listens with, and what the command
+//! line calls when no service runs.
+
+use super::settings::Settings;
+use crate::collect::formats::Limits;
+use crate::engine::{Condition, Engine};
+use crate::gateway::{self, Remote, Upstream, Upstreams};
+use crate::publish::{Feeds, Profile};
+use crate::service::analytics::Analytics;
+use crate::service::blacklist::{self, Blacklist, IMPORT_PATH};
+use crate::service::collection::Collection;
+use crate::service::feeds::Desk;
+use crate::service::journal;
+use crate::web::auth::Guard;
+use crate::web::health::{self, Check, Health, Latch};
+use crate::web::metrics::{self, Metrics};
+use crate::web::{App, Role};
+use anyhow::Context;
+use axum::Router;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// How long the gateway waits for the head of another process's answer.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// The applications of a process, and what they share.
+pub(super) struct House {
+    /// The blacklist; none in a process that is nothing but a gateway.
+    pub(super) engine: Option<Engine>,
+    /// The feeds, where the blacklist role is played.
+    pub(super) feeds: Arc<Feeds>,
+    /// What each role answers.
+    pub(super) apps: BTreeMap<Role, Arc<App>>,
+}
+
+impl House {
+    /// Puts the roles that `settings` name together; `key` is the administrator's.
+    ///
+    /// # Errors
+    /// A role's URL is none, or the feeds' folder cannot be made.
+    pub(super) fn build(engine: Option<Engine>, key: &str, settings: &Settings) -> anyhow::Result<Self> {
+        let metrics = Arc::new(measured(engine.clone()));
+        let guard = || Guard::new(key, blacklist::QUESTIONS);
+        let feeds = Arc::new(feeds(engine.as_ref(), settings)?);
+        let mut apps = BTreeMap::new();
+        for role in settings.roles.iter().filter(|role| **role != Role::Gateway) {
+            let engine = engine.clone().context("a role without its store")?;
+            let health = health(*role, &engine, &feeds);
+            let router = health::routes(Arc::new(health)).merge(metrics::routes(Arc::clone(&metrics)));
+            let app = match role {
+                Role::Blacklist => blacklist_app(engine, router, &feeds, &metrics, settings),
+                Role::Analytics => {
+                    let router = router.merge(Analytics { engine, metrics: Arc::clone(&metrics) }.router());
+                    App::new(*role, router, &metrics)
+                }
+                _ => App::new(*role, router.merge(Collection { engine }.router()), &metrics),
+            };
+            apps.insert(*role, Arc::new(app.guard(guard()).body_limit("/", settings.limits.body)));
+        }
+        if settings.roles.contains(&Role::Gateway) {
+            let upstreams = upstreams(&apps, settings)?;
+            apps.insert(Role::Gateway, gateway::app(upstreams, Some(guard()), &metrics));
+        }
+        Ok(Self { engine, feeds, apps })
+    }
+}
+
+fn feeds(engine: Option<&Engine>, settings: &Settings) -> anyhow::Result<Feeds> {
+    match engine {
+        Some(engine) if settings.roles.contains(&Role::Blacklist) => {
+            let folder = engine.folder();
+            Ok(Feeds::open(folder, vec![Profile::fortigate()], engine.now())?)
+        }
+        _ => Ok(Feeds::default()),
+    }
+}
+
+fn blacklist_app(
+    engine: Engine,
+    router: Router,
+    feeds: &Arc<Feeds>,
+    metrics: &Arc<Metrics>,
+    settings: &Settings,
+) -> App {
+    let desk = Desk::new(feeds);
+    let large = settings.limits.import_body;
+    let limits = Limits { size: large, ..Limits::default() };
+    let role = Blacklist { limits, ..Blacklist::new(engine.clone()) };
+    let router = router.merge(role.router()).merge(desk.routes()).merge(journal::routes(engine.clone()));
+    let app = App::new(Role::Blacklist, router, metrics)
+        .fast(blacklist::CHECK, move |request, ip| blacklist::answer_check(&engine, request, ip))
+        .body_limit(IMPORT_PATH, large)
+        .body_limit("/api/v1/blacklist/ips/bulk", large)
+        .body_limit("/api/v1/bulk-insert", large)
+        .body_limit("/api/v1/blacklist/check", large);
+    desk.fast(app)
+}
+
+/// Where the gateway finds each role: in this process, or where the settings say.
+fn upstreams(apps: &BTreeMap<Role, Arc<App>>, settings: &Settings) -> anyhow::Result<Upstreams> {
+    let mut upstreams = Upstreams::new();
+    for role in Role::ALL {
+        if let Some(app) = apps.get(&role) {
+            upstreams.insert(role, Upstream::Local(Arc::clone(app)));
+        } else if let Some(url) = settings.upstream(role) {
+            upstreams.insert(role, Upstream::Remote(Box::new(Remote::new(url, PATIENCE)?)));
+        }
+    }
+    Ok(upstreams)
+}
+
+fn health(role: Role, engine: &Engine, feeds: &Arc<Feeds>) -> Health {
+    let snapshot = Latch::default();
+    // An engine that opened has its snapshot.
+    snapshot.open();
+    let (store, clock) = (engine.clone(), engine.clone());
+    let health = Health::new(role.name())
+        .latch("snapshot", &snapshot)
+        .check("store", move || condition(&store))
+        .check("expiry", move || expiry(&clock));
+    if role == Role::Blacklist {
+        let feeds = Arc::clone(feeds);
+        return health.check("feeds", move || released(&feeds));
+    }
+    health
+}
+
+fn condition(engine: &Engine) -> Check {
+    match engine.condition() {
+        Condition::Writable => Check::healthy(format!("generation {}", engine.snapshot().generation)),
+        Condition::Failing(why) => Check::degraded(why, "it is tried again at the next change; see the log"),
+        Condition::ReadOnly(why) => {
+            let cure = "stop ironlist, run `ironlist doctor --rebuild`, start it again; or restore a backup";
+            Check::degraded(why, cure)
+        }
+    }
+}
+
+fn expiry(engine: &Engine) -> Check {
+    if engine.expiry_is_held() {
+        let cure = "set the clock right, or let it run: PUT /api/v1/blacklist/expire";
+        return Check::degraded("the wall clock jumped; what is due waits", cure);
+    }
+    Check::healthy("")
+}
+
+fn released(feeds: &Feeds) -> Check {
+    let faults = feeds.iter().filter_map(|feed| {
+        let fault = feed.status().fault?;
+        Some(format!("{}: {} (since {})", feed.profile().name, fault.what, fault.since))
+    });
+    let faults: Vec<String> = faults.collect();
+    if faults.is_empty() {
+        return Check::healthy("");
+    }
+    Check::degraded(faults.join("; "), "the last good list is served; it is tried again by itself")
+}
+
+/// The metrics of the process, with what is read from the blacklist at each scrape.
+fn measured(engine: Option<Engine>) -> Metrics {
+    let Some(engine) = engine else { return Metrics::new() };
+    Metrics::new().at_scrape(move |metrics| {
+        let snapshot = engine.snapshot();
+        let now = engine.now();
+        for (id, source) in snapshot.sources.iter() {
+            let listed = snapshot.coverage.get(id).map_or(0, |coverage| coverage.len());
+            let name = source.name.as_str();
+            metrics.entries(name, "active").set(i64::try_from(listed).unwrap_or(i64::MAX));
+            if let Some(seen) = source.last_seen {
+                metrics.freshness_seconds(name).set(now.unix() - seen.unix());
+            }
+        }
+    })
+}

@@ -1,0 +1,25 @@
+//! Feeds: what firewalls read, made ahead of their asking and never wrong by accident.
+//!
+//! A feed is a pure function of a snapshot and a profile ([`render`]). A worker renders each
+//! generation off the request path ([`follow`]) and lays the result where readers find it behind one
+//! pointer ([`Feed::offer`]); a file keeps it, so that after a bad night the last good list is there
+//! before anything else is. Nothing here knows HTTP, or who reads.
+//!
+//! **The empty list.** FortiGate keeps its last list when a feed fails, and opens the network when a
+//! feed comes back empty. So an empty rendering is never offered as a list unless the profile says
+//! `allow_empty`, and even then only once some source has been imported. It is not replaced by
+//! the last good list either: what that one lists has ended or been allowed since, and ageing out is no
+//! accident. The feed then offers [`Offer::Empty`], its readers keep what they have, and
+//! health says so.
+
+mod feed;
+mod profile;
+mod release;
+mod render;
+mod worker;
+
+pub use feed::{Fault, Feed, Feeds, Offer, Status};
+pub use profile::{Families, Lines, Profile};
+pub use release::{Released, Representation};
+pub use render::{MOST_ADDRESSES, Rendered, TooLong, render};
+pub use worker::{follow, refresh};

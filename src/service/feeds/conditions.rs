@@ -1,0 +1,132 @@
+//! What a request says about what its reader has and takes (RFC 9110, 12.5.3 and 13.1): pure functions of its
+//! headers.
+
+use http::header::{ACCEPT_ENCODING, IF_MODIFIED_SINCE, IF_NONE_MATCH};
+use http::{HeaderMap, HeaderValue};
+use std::time::SystemTime;
+
+/// Whether the reader has the representation with this tag and time already. A tag that it names counts more
+/// than a time.
+pub(super) fn is_unmodified(headers: &HeaderMap, etag: &str, modified: SystemTime) -> bool {
+    let mut tags = headers.get_all(IF_NONE_MATCH).iter().peekable();
+    if tags.peek().is_some() {
+        return tags.any(|list| names_tag(list, etag));
+    }
+    let since = headers.get(IF_MODIFIED_SINCE).and_then(|since| since.to_str().ok());
+    since.and_then(|since| httpdate::parse_http_date(since).ok()).is_some_and(|since| modified <= since)
+}
+
+/// Weak comparison. A comma within another's tag cuts that one in pieces, of which none can be `etag`: that
+/// begins and ends with a quote, and holds neither comma nor quote.
+fn names_tag(list: &HeaderValue, etag: &str) -> bool {
+    list.to_str()
+        .unwrap_or("")
+        .split(',')
+        .map(str::trim)
+        .any(|tag| tag == "*" || tag.strip_prefix("W/").unwrap_or(tag) == etag)
+}
+
+/// Whether the reader takes gzip, and would not rather have plain text.
+pub(super) fn accepts_gzip(headers: &HeaderMap) -> bool {
+    let (mut gzip, mut any, mut plain) = (None, None, None);
+    for list in headers.get_all(ACCEPT_ENCODING) {
+        for coding in list.to_str().unwrap_or("").split(',') {
+            let (name, weight) = coding.split_once(';').unwrap_or((coding, ""));
+            match name.trim() {
+                name if name.eq_ignore_ascii_case("gzip") || name.eq_ignore_ascii_case("x-gzip") => {
+                    gzip = Some(thousandths(weight));
+                }
+                name if name.eq_ignore_ascii_case("identity") => plain = Some(thousandths(weight)),
+                "*" => any = Some(thousandths(weight)),
+                _ => {}
+            }
+        }
+    }
+    let gzip = gzip.or(any).unwrap_or(0);
+    gzip > 0 && gzip >= plain.unwrap_or(0)
+}
+
+/// The weight in `q=0.5`, in thousandths; none is the whole, and what does not read is nothing.
+fn thousandths(parameter: &str) -> u32 {
+    let parameter = parameter.trim();
+    if parameter.is_empty() {
+        return 1000;
+    }
+    let weight = parameter.split_once('=').filter(|(name, _)| name.trim().eq_ignore_ascii_case("q"));
+    let weight = weight.and_then(|(_, value)| value.trim().parse::<f32>().ok()).unwrap_or(0.0);
+    (weight.clamp(0.0, 1.0) * 1000.0) as u32
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::{Duration, UNIX_EPOCH};
+
+    fn takes_gzip(value: &'static str) -> bool {
+        accepts_gzip(&HeaderMap::from_iter([(ACCEPT_ENCODING, HeaderValue::from_static(value))]))
+    }
+
+    #[test]
+    fn gzip_goes_only_to_those_who_take_it() {
+        for value in [
+            "gzip",
+            "deflate, GZIP;q=0.5",
+            "x-gzip",
+            "*",
+            "br, *;q=0.1",
+            "identity;q=0.5, gzip",
+            "gzip ; q = 1.0",
+        ] {
+            assert!(takes_gzip(value), "{value}");
+        }
+        for value in [
+            "",
+            "gzip;q=0",
+            "gzip;q=0.000, *",
+            "deflate",
+            "identity",
+            "*;q=0",
+            "gzip;q=0.5, identity",
+            "gzip;level=9",
+            "gzipped",
+        ] {
+            assert!(!takes_gzip(value), "{value}");
+        }
+        assert!(!accepts_gzip(&HeaderMap::new()));
+    }
+
+    fn unmodified(pairs: &[(http::HeaderName, &'static str)]) -> bool {
+        let headers =
+            pairs.iter().map(|(name, value)| (name.clone(), HeaderValue::from_static(value))).collect();
+        is_unmodified(&headers, "\"abc\"", UNIX_EPOCH + Duration::from_secs(784_111_777))
+    }
+
+    #[test]
+    fn tags_are_compared_weakly_and_in_lists() {
+        for value in ["\"abc\"", "W/\"abc\"", "*", "\"x\", \"abc\"", "\"x,y\" ,W/\"abc\""] {
+            assert!(unmodified(&[(IF_NONE_MATCH, value)]), "{value}");
+        }
+        for value in ["\"abcd\"", "abc", "", "\"x\"", "w/\"abc\""] {
+            assert!(!unmodified(&[(IF_NONE_MATCH, value)]), "{value}");
+        }
+        assert!(unmodified(&[(IF_NONE_MATCH, "\"x\""), (IF_NONE_MATCH, "\"abc\"")]));
+    }
+
+    #[test]
+    fn a_time_counts_only_without_a_tag_and_in_any_form_of_date() {
+        for value in [
+            "Sun, 06 Nov 1994 08:49:37 GMT",
+            "Sunday, 06-Nov-94 08:49:37 GMT",
+            "Sun Nov  6 08:49:37 1994",
+            "Mon, 07 Nov 1994 08:49:37 GMT",
+        ] {
+            assert!(unmodified(&[(IF_MODIFIED_SINCE, value)]), "{value}");
+        }
+        for value in ["Sun, 06 Nov 1994 08:49:36 GMT", "yesterday", ""] {
+            assert!(!unmodified(&[(IF_MODIFIED_SINCE, value)]), "{value}");
+        }
+        let later = (IF_MODIFIED_SINCE, "Mon, 07 Nov 1994 08:49:37 GMT");
+        assert!(!unmodified(&[(IF_NONE_MATCH, "\"x\""), later]));
+        assert!(!unmodified(&[]));
+    }
+}
