@@ -97,7 +97,7 @@ async fn import(
     let body = input.into_body(Vec::new(), bar.clone());
     let answer = door.ask(Method::POST, &path, "application/octet-stream", body).await;
     bar.finish_and_clear();
-    let imported = json(answer.with_context(|| name.clone())?).await?;
+    let imported = json(answer.with_context(|| file.display().to_string())?).await?;
     Ok((name, imported))
 }
 

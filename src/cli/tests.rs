@@ -188,10 +188,7 @@ async fn a_dry_run_shows_the_difference_and_changes_nothing() {
     house.run("import @/old --source test").await;
     let (code, out, _) = house.run("import @/new --source test --replace --dry-run").await;
     assert_eq!(code, ExitCode::Done);
-    assert!(
-        out.ends_with(": 1 added, 0 changed, 1 removed, 1 unchanged\n+ 1.2.3.3\n- 1.2.3.1\n"),
-        "{out}"
-    );
+    assert!(out.ends_with(": 1 added, 0 changed, 1 removed, 1 unchanged\n+ 1.2.3.3\n- 1.2.3.1\n"), "{out}");
     assert_eq!(house.run("check 1.2.3.3").await.0, ExitCode::Done);
 }
 
