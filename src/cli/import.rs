@@ -97,7 +97,7 @@ async fn import(
     let body = input.into_body(Vec::new(), bar.clone());
     let answer = door.ask(Method::POST, &path, "application/octet-stream", body).await;
     bar.finish_and_clear();
-    let imported = async { json(answer?).await }.await.with_context(|| file.display().to_string())?;
+    let imported = json(answer.with_context(|| file.display().to_string())?).await?;
     Ok((name, imported))
 }
 

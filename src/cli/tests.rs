@@ -38,36 +38,44 @@ fn build(engine: &Engine, _: &Settings) -> anyhow::Result<Arc<App>> {
     Ok(Arc::new(app.guard(Guard::new("key", &["/api/v1/blacklist/check"])).body_limit("/", 1 << 30)))
 }
 
-struct House {
+pub(super) struct House {
     folder: TempDir,
-    settings: Settings,
+    pub(super) settings: Settings,
 }
 
 /// A service behind its socket.
-struct Service {
+pub(super) struct Service {
     stop: oneshot::Sender<()>,
     running: JoinHandle<()>,
 }
 
 impl House {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
+        Self::with(&[])
+    }
+
+    /// A house of which something is configured: key, flag, text.
+    pub(super) fn with(more: &[(&'static str, &'static str, &str)]) -> Self {
         let folder = TempDir::new().unwrap();
         let data = folder.path().join("data").to_str().unwrap().to_owned();
         // A configuration of the machine must not reach the test.
         let config = folder.path().join("ironlist.toml");
         fs::write(&config, "").unwrap();
-        let flags = vec![("data.dir", "--data", data)];
+        let ports = ["listen.collection", "listen.blacklist", "listen.analytics", "listen.gateway"];
+        let mut flags = vec![("data.dir", "--data", data)];
+        flags.extend(ports.map(|key| (key, "any", "127.0.0.1:0".to_owned())));
+        flags.extend(more.iter().map(|(key, flag, text)| (*key, *flag, (*text).to_owned())));
         let settings = Settings::load(&Inputs { config: Some(config), flags, ..Inputs::default() }).unwrap();
         Self { folder, settings }
     }
 
-    fn file(&self, name: &str, content: &str) -> PathBuf {
+    pub(super) fn file(&self, name: &str, content: &str) -> PathBuf {
         let path = self.folder.path().join(name);
         fs::write(&path, content).unwrap();
         path
     }
 
-    async fn serve(&self) -> Service {
+    pub(super) async fn serve(&self) -> Service {
         super::folder::make(&self.settings.data).unwrap();
         let engine =
             Engine::open(crate::engine::Options::new(crate::disk::Medium::folder(&self.settings.data)));
@@ -79,7 +87,7 @@ impl House {
     }
 
     /// Runs a command line; `@` stands for the folder of the test.
-    async fn run(&self, line: &str) -> (ExitCode, String, String) {
+    pub(super) async fn run(&self, line: &str) -> (ExitCode, String, String) {
         let here = self.folder.path().to_str().unwrap();
         let words = line.split(' ').map(|word| word.replace('@', here));
         let cli = Cli::try_parse_from(["ironlist".to_owned()].into_iter().chain(words)).unwrap();
@@ -95,7 +103,7 @@ impl House {
 }
 
 impl Service {
-    async fn end(self) {
+    pub(super) async fn end(self) {
         self.stop.send(()).unwrap();
         self.running.await.unwrap();
     }

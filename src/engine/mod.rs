@@ -16,6 +16,7 @@ mod recover;
 mod snapshot;
 mod writer;
 
+pub use archive::FILE as SNAPSHOT_FILE;
 pub use classes::{Standing, Standings};
 pub use condition::{Condition, EngineError};
 pub use coverage::Coverage;

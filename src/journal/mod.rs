@@ -23,7 +23,8 @@ const BATCHES: TableDefinition<u128, &[u8]> = TableDefinition::new("batches");
 /// Under key 0: how far segments reach and the digest of the last record in them.
 const SEALED: TableDefinition<u8, &[u8]> = TableDefinition::new("sealed");
 
-const FILE: &str = "journal.redb";
+/// The redb file in the data folder.
+pub const FILE: &str = "journal.redb";
 const CACHE: usize = 4 << 20;
 /// Records of more bytes than this move to a segment at the next quiet moment.
 const SEAL_ABOVE: u64 = 4 << 20;
