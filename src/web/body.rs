@@ -106,19 +106,23 @@ impl Body {
         Self(Kind::Received(Box::new(Received::new(incoming, pace))))
     }
 
-    /// Lets at most `limit` bytes through from now on; no effect on a body that did not come from the network.
+    /// Lets at most `limit` bytes through from now on, also of what another role passes on.
     ///
     /// # Errors
     /// [`BodyError::TooLarge`] at once when the announced length is longer already.
     pub fn limit_to(&mut self, limit: u64) -> Result<(), BodyError> {
-        let Kind::Received(received) = &mut self.0 else { return Ok(()) };
-        received.limit = limit;
-        let announced = received.incoming.size_hint().lower();
-        if announced > limit.saturating_sub(received.count) {
-            Err(BodyError::TooLarge { limit })
-        } else {
-            Ok(())
+        if self.size_hint().lower() > limit {
+            return Err(BodyError::TooLarge { limit });
         }
+        match &mut self.0 {
+            Kind::Empty | Kind::Full(_) => {}
+            Kind::Received(received) => received.limit = limit,
+            Kind::Stream(stream) => {
+                let body = std::mem::take(stream);
+                *stream = axum::body::Body::new(Bounded { body, limit, count: 0 });
+            }
+        }
+        Ok(())
     }
 
     /// The whole body in memory.
@@ -221,6 +225,36 @@ impl From<Body> for axum::body::Body {
     }
 }
 
+/// A stream of which only so many bytes are let through.
+struct Bounded {
+    body: axum::body::Body,
+    limit: u64,
+    count: u64,
+}
+
+impl HttpBody for Bounded {
+    type Data = Bytes;
+    type Error = BoxError;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+        let Some(frame) = ready!(Pin::new(&mut self.body).poll_frame(cx)) else {
+            return Poll::Ready(None);
+        };
+        let frame = frame?;
+        self.count += frame.data_ref().map_or(0, Bytes::len) as u64;
+        let within = self.count <= self.limit;
+        let limit = self.limit;
+        Poll::Ready(Some(if within { Ok(frame) } else { Err(BodyError::TooLarge { limit }.into()) }))
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
+
 /// A body on its way in, with what it may still cost.
 #[derive(Debug)]
 struct Received {
@@ -284,6 +318,18 @@ mod tests {
         let bad = stream::iter([Err::<Frame<Bytes>, _>(BodyError::TooSlow)]);
         let problem = Body::stream(StreamBody::new(bad)).read().await.unwrap_err();
         assert_eq!(problem.code(), "body_too_slow");
+    }
+
+    #[tokio::test]
+    async fn a_streamed_body_is_cut_off_at_its_limit() {
+        let parts =
+            || stream::iter(["ab", "cd"].map(|part| Ok::<_, BodyError>(Frame::data(Bytes::from(part)))));
+        let mut body = Body::stream(StreamBody::new(parts()));
+        body.limit_to(4).unwrap();
+        assert_eq!(&body.read().await.unwrap()[..], b"abcd");
+        let mut body = Body::stream(StreamBody::new(parts()));
+        body.limit_to(3).unwrap();
+        assert_eq!(body.read().await.unwrap_err().code(), "body_too_large");
     }
 
     #[test]

@@ -93,7 +93,8 @@ async fn read(
     blocking(move || {
         let wanted = usize::try_from(before.saturating_sub(after + 1)).unwrap_or(usize::MAX);
         let told = sealed.iter().take(wanted).map(|bytes| {
-            let record = journal::read(bytes).map_err(|error| Problem::unavailable("disk", 30).inner(error))?;
+            let record =
+                journal::read(bytes).map_err(|error| Problem::unavailable("disk", 30).inner(error))?;
             Ok(Generation::new(record, &bytes[..32.min(bytes.len())], &snapshot))
         });
         told.collect()
