@@ -1,13 +1,11 @@
 //! One body type for requests and answers, whether they come from a socket, from a handler or from
 //! another role in the same process.
 //!
-//! It must not know what the bytes mean, nor which routes take how many of them.
+//! It must not know what the bytes mean, which routes take how many of them, nor how a fault is told.
 
-use super::problem::Problem;
 use axum::BoxError;
 use bytes::{Bytes, BytesMut};
 use futures_util::future::poll_fn;
-use http::StatusCode;
 use hyper::body::{Body as HttpBody, Frame, Incoming, SizeHint};
 use std::error::Error;
 use std::pin::Pin;
@@ -51,6 +49,11 @@ pub enum BodyError {
     #[error("the body broke off: {0}")]
     Broken(#[from] hyper::Error),
 }
+
+/// Why a body was not read to its end; what lies behind it may be a [`BodyError`].
+#[derive(Debug, thiserror::Error)]
+#[error("the body could not be read")]
+pub struct ReadError(#[source] BoxError);
 
 /// How slowly a body may come: the time spent waiting for it may not exceed `grace` plus what its
 /// length takes at `bytes_per_second`.
@@ -128,32 +131,18 @@ impl Body {
     /// The whole body in memory.
     ///
     /// # Errors
-    /// A problem of the caller's (too large, too slow, broken off) or of whoever streams it.
-    pub async fn read(mut self) -> Result<Bytes, Problem> {
+    /// A fault of the caller's (too large, too slow, broken off) or of whoever streams it.
+    pub async fn read(mut self) -> Result<Bytes, ReadError> {
         if let Kind::Full(bytes) = self.0 {
             return Ok(bytes);
         }
         let mut whole = BytesMut::new();
         while let Some(frame) = poll_fn(|cx| Pin::new(&mut self).poll_frame(cx)).await {
-            if let Ok(data) = frame.map_err(|error| body_problem(&*error))?.into_data() {
+            if let Ok(data) = frame.map_err(ReadError)?.into_data() {
                 whole.extend_from_slice(&data);
             }
         }
         Ok(whole.freeze())
-    }
-}
-
-/// The problem to answer with when a request's body could not be read because of `error`, or of what caused it.
-pub fn body_problem(error: &(dyn Error + 'static)) -> Problem {
-    match cause::<BodyError>(error) {
-        Some(BodyError::TooLarge { limit }) => Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "body_too_large")
-            .detail(format!("This request takes at most {limit} bytes.")),
-        Some(BodyError::TooSlow) => {
-            Problem::new(StatusCode::REQUEST_TIMEOUT, "body_too_slow").detail("The body came too slowly.")
-        }
-        Some(BodyError::Broken(_)) | None => Problem::new(StatusCode::BAD_REQUEST, "body_broken")
-            .detail("The body could not be read to its end.")
-            .inner(error),
     }
 }
 
@@ -316,8 +305,8 @@ mod tests {
         let good = stream::iter(["a", "b"].map(|part| Ok::<_, BodyError>(Frame::data(Bytes::from(part)))));
         assert_eq!(&Body::stream(StreamBody::new(good)).read().await.unwrap()[..], b"ab");
         let bad = stream::iter([Err::<Frame<Bytes>, _>(BodyError::TooSlow)]);
-        let problem = Body::stream(StreamBody::new(bad)).read().await.unwrap_err();
-        assert_eq!(problem.code(), "body_too_slow");
+        let error = Body::stream(StreamBody::new(bad)).read().await.unwrap_err();
+        assert!(matches!(cause(&error), Some(BodyError::TooSlow)));
     }
 
     #[tokio::test]
@@ -329,7 +318,8 @@ mod tests {
         assert_eq!(&body.read().await.unwrap()[..], b"abcd");
         let mut body = Body::stream(StreamBody::new(parts()));
         body.limit_to(3).unwrap();
-        assert_eq!(body.read().await.unwrap_err().code(), "body_too_large");
+        let error = body.read().await.unwrap_err();
+        assert!(matches!(cause(&error), Some(BodyError::TooLarge { limit: 3 })));
     }
 
     #[test]

@@ -5,6 +5,7 @@ mod allow;
 mod bulk;
 mod check;
 mod earlier;
+mod entry;
 mod generations;
 mod import;
 mod listing;
