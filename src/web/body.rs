@@ -32,7 +32,7 @@ enum Kind {
     Empty,
     Full(Bytes),
     Received(Box<Received>),
-    Stream(axum::body::Body),
+    Stream(axum::body::Body, Meter),
 }
 
 /// Why the body of a request could not be read to its end.
@@ -95,7 +95,7 @@ impl Body {
         B: HttpBody<Data = Bytes> + Send + 'static,
         B::Error: Into<BoxError>,
     {
-        Self(Kind::Stream(axum::body::Body::new(body)))
+        Self(Kind::Stream(axum::body::Body::new(body), Meter::OPEN))
     }
 
     /// A body that a connection is receiving.
@@ -106,15 +106,20 @@ impl Body {
         Self(Kind::Received(Box::new(Received::new(incoming, pace))))
     }
 
-    /// Lets at most `limit` bytes through from now on; no effect on a body that did not come from the network.
+    /// Lets at most `limit` bytes through, those that have passed included; no effect on a body that is in
+    /// memory already. What another application of this process passes on is a stream, and is limited too.
     ///
     /// # Errors
     /// [`BodyError::TooLarge`] at once when the announced length is longer already.
     pub fn limit_to(&mut self, limit: u64) -> Result<(), BodyError> {
-        let Kind::Received(received) = &mut self.0 else { return Ok(()) };
-        received.limit = limit;
-        let announced = received.incoming.size_hint().lower();
-        if announced > limit.saturating_sub(received.count) {
+        let announced = self.size_hint().lower();
+        let meter = match &mut self.0 {
+            Kind::Received(received) => &mut received.meter,
+            Kind::Stream(_, meter) => meter,
+            Kind::Empty | Kind::Full(_) => return Ok(()),
+        };
+        meter.limit = limit;
+        if announced > limit.saturating_sub(meter.count) {
             Err(BodyError::TooLarge { limit })
         } else {
             Ok(())
@@ -181,8 +186,9 @@ impl HttpBody for Body {
                 Poll::Ready(Some(Ok(Frame::data(bytes))))
             }
             Kind::Received(received) => received.poll(cx).map(|frame| frame.map(|f| f.map_err(Into::into))),
-            Kind::Stream(stream) => {
-                Pin::new(stream).poll_frame(cx).map(|frame| frame.map(|f| f.map_err(Into::into)))
+            Kind::Stream(stream, meter) => {
+                let frame = ready!(Pin::new(stream).poll_frame(cx));
+                Poll::Ready(frame.map(|frame| Ok(meter.pass(frame?)?)))
             }
         }
     }
@@ -192,7 +198,7 @@ impl HttpBody for Body {
             Kind::Empty => true,
             Kind::Full(_) => false,
             Kind::Received(received) => received.incoming.is_end_stream(),
-            Kind::Stream(stream) => stream.is_end_stream(),
+            Kind::Stream(stream, _) => stream.is_end_stream(),
         }
     }
 
@@ -201,23 +207,39 @@ impl HttpBody for Body {
             Kind::Empty => SizeHint::with_exact(0),
             Kind::Full(bytes) => SizeHint::with_exact(bytes.len() as u64),
             Kind::Received(received) => received.incoming.size_hint(),
-            Kind::Stream(stream) => stream.size_hint(),
+            Kind::Stream(stream, _) => stream.size_hint(),
         }
     }
 }
 
 impl From<axum::body::Body> for Body {
     fn from(body: axum::body::Body) -> Self {
-        if body.is_end_stream() { Self::empty() } else { Self(Kind::Stream(body)) }
+        if body.is_end_stream() { Self::empty() } else { Self(Kind::Stream(body, Meter::OPEN)) }
     }
 }
 
 impl From<Body> for axum::body::Body {
     fn from(body: Body) -> Self {
         match body.0 {
-            Kind::Stream(stream) => stream,
+            Kind::Stream(stream, Meter { limit: u64::MAX, .. }) => stream,
             other => Self::new(Body(other)),
         }
+    }
+}
+
+/// How many bytes of a body may pass, and how many have.
+#[derive(Debug)]
+struct Meter {
+    limit: u64,
+    count: u64,
+}
+
+impl Meter {
+    const OPEN: Self = Self { limit: u64::MAX, count: 0 };
+
+    fn pass(&mut self, frame: Frame<Bytes>) -> Result<Frame<Bytes>, BodyError> {
+        self.count += frame.data_ref().map_or(0, Bytes::len) as u64;
+        if self.count > self.limit { Err(BodyError::TooLarge { limit: self.limit }) } else { Ok(frame) }
     }
 }
 
@@ -225,8 +247,7 @@ impl From<Body> for axum::body::Body {
 #[derive(Debug)]
 struct Received {
     incoming: Incoming,
-    limit: u64,
-    count: u64,
+    meter: Meter,
     pace: Pace,
     waited: Duration,
     wait: Option<(Instant, Pin<Box<Sleep>>)>,
@@ -234,7 +255,7 @@ struct Received {
 
 impl Received {
     fn new(incoming: Incoming, pace: Pace) -> Self {
-        Self { incoming, limit: u64::MAX, count: 0, pace, waited: Duration::ZERO, wait: None }
+        Self { incoming, meter: Meter::OPEN, pace, waited: Duration::ZERO, wait: None }
     }
 
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
@@ -244,17 +265,12 @@ impl Received {
         if let Some((since, _)) = self.wait.take() {
             self.waited += since.elapsed();
         }
-        Poll::Ready(frame.map(|frame| self.count(frame?)))
-    }
-
-    fn count(&mut self, frame: Frame<Bytes>) -> Result<Frame<Bytes>, BodyError> {
-        self.count += frame.data_ref().map_or(0, Bytes::len) as u64;
-        if self.count > self.limit { Err(BodyError::TooLarge { limit: self.limit }) } else { Ok(frame) }
+        Poll::Ready(frame.map(|frame| self.meter.pass(frame?)))
     }
 
     /// Only the time spent waiting counts: a handler that takes long between two reads is no fault of the sender.
     fn poll_wait(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
-        let left = self.pace.allows(self.count).saturating_sub(self.waited);
+        let left = self.pace.allows(self.meter.count).saturating_sub(self.waited);
         let (_, sleep) =
             self.wait.get_or_insert_with(|| (Instant::now(), Box::pin(tokio::time::sleep(left))));
         ready!(sleep.as_mut().poll(cx));
@@ -284,6 +300,19 @@ mod tests {
         let bad = stream::iter([Err::<Frame<Bytes>, _>(BodyError::TooSlow)]);
         let problem = Body::stream(StreamBody::new(bad)).read().await.unwrap_err();
         assert_eq!(problem.code(), "body_too_slow");
+    }
+
+    #[tokio::test]
+    async fn a_limit_holds_for_a_stream_also_once_a_router_has_wrapped_it() {
+        let parts =
+            || stream::iter([3, 3].map(|n| Ok::<_, BodyError>(Frame::data(Bytes::from(vec![b'a'; n])))));
+        for (limit, answer) in [(6, Ok(6)), (5, Err("body_too_large"))] {
+            let mut body = Body::stream(StreamBody::new(parts()));
+            body.limit_to(limit).unwrap();
+            let routed = Body::from(axum::body::Body::from(body));
+            let read = routed.read().await;
+            assert_eq!(read.map(|bytes| bytes.len()).map_err(|problem| problem.code()), answer);
+        }
     }
 
     #[test]

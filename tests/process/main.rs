@@ -4,6 +4,8 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "in a test a panic is the report")]
 #![allow(clippy::print_stderr, reason = "a test that cannot run here says so")]
 
+mod bad_input;
+mod command_line;
 mod crashes;
 mod end_to_end;
 mod full_disk;
@@ -11,3 +13,5 @@ mod house;
 mod http;
 mod keys;
 mod lists;
+mod several;
+mod signals;
