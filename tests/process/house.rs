@@ -1,0 +1,250 @@
+//! Starts the program, finds its ports, talks to it, and ends it, whatever becomes of the test.
+
+use super::http::{self, Answer};
+use rustix::process::{Pid, Signal, kill_process};
+use serde_json::Value;
+use std::collections::BTreeMap;
+use std::ffi::OsStr;
+use std::io::{self, BufRead, BufReader};
+use std::net::SocketAddr;
+use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStderr, Command, ExitStatus, Output, Stdio};
+use std::sync::{Arc, Mutex};
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+/// Long enough for a busy machine; nothing waits so long unless something is wrong.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+const ROLES: [&str; 4] = ["collection", "blacklist", "analytics", "gateway"];
+
+/// Asks again and again until there is something, or fails.
+pub(crate) fn until<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
+    let started = Instant::now();
+    while started.elapsed() < PATIENCE {
+        if let Some(found) = look() {
+            return found;
+        }
+        sleep(Duration::from_millis(20));
+    }
+    panic!("in vain: {what}");
+}
+
+/// The program with an environment of its own, over the data folder.
+pub(crate) fn ironlist(data: &Path) -> Command {
+    clean(Command::new(env!("CARGO_BIN_EXE_ironlist")), data)
+}
+
+fn clean(mut command: Command, data: &Path) -> Command {
+    command.env_clear().env("PATH", std::env::var_os("PATH").unwrap_or_default());
+    command.env("IRONLIST_DATA", data).env("IRONLIST_LOG_FORMAT", "json").stdin(Stdio::null());
+    for role in ROLES {
+        command.env(format!("IRONLIST_LISTEN_{}", role.to_uppercase()), "127.0.0.1:0");
+    }
+    command
+}
+
+/// Runs a command of the program to its end.
+pub(crate) fn run<I: AsRef<OsStr>>(data: &Path, arguments: impl IntoIterator<Item = I>) -> Output {
+    ironlist(data).args(arguments).output().unwrap()
+}
+
+/// The exit code and both streams of a command.
+pub(crate) fn told(output: &Output) -> (i32, String, String) {
+    let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
+    (output.status.code().unwrap(), text(&output.stdout), text(&output.stderr))
+}
+
+/// How the service is started.
+pub(crate) struct Plan {
+    command: Command,
+    data: PathBuf,
+    roles: Vec<String>,
+}
+
+impl Plan {
+    /// All roles over the data folder.
+    pub(crate) fn new(data: &Path) -> Self {
+        let mut command = ironlist(data);
+        command.arg("serve");
+        Self { command, data: data.to_owned(), roles: ROLES.map(str::to_owned).to_vec() }
+    }
+
+    /// The same in namespaces of its own, after `script` has been run in a shell there.
+    pub(crate) fn behind(data: &Path, script: &str) -> Self {
+        let mut command = clean(Command::new("unshare"), data);
+        let program = env!("CARGO_BIN_EXE_ironlist");
+        command.args(["--map-root-user", "--mount", "sh", "-c"]);
+        command.arg(format!("{script} && exec \"$0\" serve")).arg(program);
+        Self { command, ..Self::new(data) }
+    }
+
+    /// These roles only, with commas between.
+    pub(crate) fn roles(mut self, roles: &str) -> Self {
+        self.command.args(["--roles", roles]);
+        self.roles = roles.split(',').map(str::to_owned).collect();
+        self
+    }
+
+    /// A setting of the environment.
+    pub(crate) fn set(mut self, name: &str, value: &str) -> Self {
+        self.command.env(name, value);
+        self
+    }
+
+    /// One more argument.
+    pub(crate) fn argument(mut self, argument: impl AsRef<OsStr>) -> Self {
+        self.command.arg(argument);
+        self
+    }
+
+    /// Starts it, and waits until every role is ready and the socket is there.
+    pub(crate) fn start(mut self) -> House {
+        let mut child = self.command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+        let log = Log::default();
+        let stderr = child.stderr.take().unwrap();
+        let reader = log.clone();
+        std::thread::spawn(move || reader.follow(stderr));
+        let mut house = House { child, data: self.data, addresses: BTreeMap::new(), log };
+        until("every role listens", || {
+            house.expect_running();
+            house.addresses = house.log.addresses();
+            self.roles.iter().all(|role| house.addresses.contains_key(role)).then_some(())
+        });
+        for role in &self.roles {
+            until("every role is ready", || (house.get(role, "/ready").status == 200).then_some(()));
+        }
+        until("commands are taken", || UnixStream::connect(house.data().join("ironlist.sock")).ok());
+        house
+    }
+}
+
+/// The log of the service, as far as it has come.
+#[derive(Clone, Default)]
+struct Log(Arc<Mutex<Vec<String>>>);
+
+impl Log {
+    fn follow(&self, stderr: ChildStderr) {
+        for line in BufReader::new(stderr).lines().map_while(Result::ok) {
+            self.0.lock().unwrap().push(line);
+        }
+    }
+
+    fn has(&self, text: &str) -> bool {
+        self.0.lock().unwrap().iter().any(|line| line.contains(text))
+    }
+
+    /// The ports, from the lines that say so.
+    fn addresses(&self) -> BTreeMap<String, SocketAddr> {
+        let lines = self.0.lock().unwrap();
+        let events = lines.iter().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+        let listening = events.filter(|event| event["message"] == "listening");
+        let address = |event: Value| {
+            let role = event["role"].as_str()?.to_owned();
+            Some((role, event["address"].as_str()?.parse().ok()?))
+        };
+        listening.filter_map(address).collect()
+    }
+}
+
+/// A running service. It is killed when it goes out of scope.
+pub(crate) struct House {
+    child: Child,
+    data: PathBuf,
+    addresses: BTreeMap<String, SocketAddr>,
+    log: Log,
+}
+
+impl House {
+    /// Where a role listens.
+    pub(crate) fn address(&self, role: &str) -> SocketAddr {
+        self.addresses[role]
+    }
+
+    /// The data folder, as the running process sees it: it may have mounted something there.
+    pub(crate) fn data(&self) -> PathBuf {
+        let root = PathBuf::from(format!("/proc/{}/root", self.child.id()));
+        root.join(self.data.strip_prefix("/").unwrap())
+    }
+
+    /// The administrator's key.
+    pub(crate) fn key(&self) -> String {
+        std::fs::read_to_string(self.data().join("admin.key")).unwrap().trim().to_owned()
+    }
+
+    /// Asks without a key.
+    pub(crate) fn get(&self, role: &str, path: &str) -> Answer {
+        self.ask(role, "GET", path, &[], b"").unwrap()
+    }
+
+    /// Sends a body of type `kind` with the administrator's key.
+    pub(crate) fn post(&self, role: &str, path: &str, kind: &str, body: impl AsRef<[u8]>) -> Answer {
+        let key = self.key();
+        self.ask(role, "POST", path, &[("x-api-key", &key), ("content-type", kind)], body.as_ref()).unwrap()
+    }
+
+    /// Sends any request to a role's port.
+    pub(crate) fn ask(
+        &self,
+        role: &str,
+        method: &str,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: &[u8],
+    ) -> io::Result<Answer> {
+        http::ask(self.address(role), method, path, headers, body)
+    }
+
+    /// The blacklist's generation.
+    pub(crate) fn generation(&self) -> u64 {
+        let answer = self.get("blacklist", "/api/v1/blacklist/check/192.0.2.1").ok();
+        answer.json()["generation"].as_u64().unwrap()
+    }
+
+    /// Runs a command over the same data folder.
+    pub(crate) fn run<I: AsRef<OsStr>>(&self, arguments: impl IntoIterator<Item = I>) -> Output {
+        run(&self.data, arguments)
+    }
+
+    /// Waits until the log says so.
+    pub(crate) fn logged(&self, text: &str) {
+        until(text, || self.log.has(text).then_some(()));
+    }
+
+    /// Sends a signal.
+    pub(crate) fn signal(&self, signal: Signal) {
+        kill_process(Pid::from_child(&self.child), signal).unwrap();
+    }
+
+    /// Ends it as a service manager does, and waits.
+    pub(crate) fn stop(mut self) -> ExitStatus {
+        self.signal(Signal::TERM);
+        self.wait()
+    }
+
+    /// Waits for its end.
+    fn wait(&mut self) -> ExitStatus {
+        until("it ends", || self.child.try_wait().unwrap())
+    }
+
+    /// Ends it as a power cut does: with no last word.
+    pub(crate) fn kill(mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+
+    fn expect_running(&mut self) {
+        if let Some(status) = self.child.try_wait().unwrap() {
+            panic!("it ended with {status}: {:#?}", self.log.0.lock().unwrap());
+        }
+    }
+}
+
+impl Drop for House {
+    fn drop(&mut self) {
+        // It may have ended already, which is as good.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}

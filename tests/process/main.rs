@@ -1,0 +1,17 @@
+//! The real program in processes of its own: what it must do from start to stop, and what it must
+//! survive. One binary, so that it is linked once.
+
+#![allow(clippy::unwrap_used, clippy::panic, reason = "in a test a panic is the report")]
+#![allow(clippy::print_stderr, reason = "a test that cannot run here says so")]
+
+mod bad_input;
+mod command_line;
+mod crashes;
+mod end_to_end;
+mod full_disk;
+mod house;
+mod http;
+mod keys;
+mod lists;
+mod several;
+mod signals;

@@ -1,0 +1,78 @@
+//! The roles in processes of their own, as on several machines.
+
+use super::house::{House, Plan, until};
+use std::path::Path;
+
+/// Starts roles in a data folder of their own, with the key of `first`.
+fn beside(first: &House, data: &Path, roles: &str, upstreams: &[(&str, &House)]) -> House {
+    std::fs::create_dir(data).unwrap();
+    std::fs::copy(first.data().join("admin.key"), data.join("admin.key")).unwrap();
+    let plan = upstreams.iter().fold(Plan::new(data).roles(roles), |plan, (role, house)| {
+        let url = format!("http://{}", house.address(role));
+        plan.set(&format!("IRONLIST_UPSTREAM_{}", role.to_uppercase()), &url)
+    });
+    plan.start()
+}
+
+fn list(gateway: &House, ip: &str) {
+    let body = format!("{{\"ip\":\"{ip}\",\"reason\":\"brute force\"}}");
+    gateway.post("gateway", "/api/v1/blacklist/ips", "application/json", body).ok();
+}
+
+fn is_listed(house: &House, role: &str, ip: &str) -> bool {
+    house.get(role, &format!("/api/v1/blacklist/check/{ip}")).ok().json()["listed"] == true
+}
+
+/// Waits until the gateway's analytics have counted so many entries.
+fn counted(gateway: &House, entries: u64) {
+    until("analytics follow", || {
+        let answer = gateway.get("gateway", "/api/v1/analytics/summary");
+        (answer.status == 200 && answer.json()["data"]["entries"] == entries).then_some(())
+    });
+}
+
+#[test]
+fn roles_in_three_processes_work_as_one_and_each_goes_on_without_the_others() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name);
+    let blacklist = Plan::new(&at("blacklist")).roles("blacklist").start();
+    let analytics = beside(&blacklist, &at("analytics"), "analytics", &[("blacklist", &blacklist)]);
+    let others = [("blacklist", &blacklist), ("analytics", &analytics)];
+    let gateway = beside(&blacklist, &at("gateway"), "gateway", &others);
+
+    list(&gateway, "45.1.2.3");
+    assert!(is_listed(&gateway, "gateway", "45.1.2.3") && is_listed(&blacklist, "blacklist", "45.1.2.3"));
+    counted(&gateway, 1);
+    let health = gateway.get("gateway", "/health").ok().json();
+    assert_eq!(health["services"]["analytics"]["healthy"], true, "{health}");
+
+    analytics.kill();
+    let health = until("the role that is down is named", || {
+        let health = gateway.get("gateway", "/health").ok().json();
+        (health["checks"]["analytics"]["status"] == "unhealthy").then_some(health)
+    });
+    assert_eq!(
+        (&health["status"], &health["checks"]["blacklist"]["status"]),
+        (&"degraded".into(), &"healthy".into())
+    );
+    assert!(health["checks"]["analytics"]["cure"].is_string());
+    let (status, _) = gateway.get("gateway", "/api/v1/analytics/summary").problem();
+    assert!((502..=504).contains(&status));
+    list(&gateway, "45.1.2.5");
+    assert!(is_listed(&gateway, "gateway", "45.1.2.5"));
+
+    let data = at("analytics");
+    let analytics = Plan::new(&data)
+        .roles("analytics")
+        .set("IRONLIST_UPSTREAM_BLACKLIST", &format!("http://{}", blacklist.address("blacklist")));
+    let analytics = analytics.start();
+    until("what was missed is caught up with", || {
+        let answer = analytics.get("analytics", "/api/v1/analytics/summary").ok().json();
+        (answer["data"]["entries"] == 2).then_some(())
+    });
+    blacklist.kill();
+    assert_eq!(analytics.get("analytics", "/api/v1/analytics/summary").ok().json()["data"]["entries"], 2);
+    until("without a blacklist the door is not healthy", || {
+        (gateway.get("gateway", "/health").status == 503).then_some(())
+    });
+}
