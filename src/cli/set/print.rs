@@ -4,10 +4,15 @@ use super::Form;
 use super::load::Sets;
 use crate::addr::{Range, RangeSet, Word, write_address, write_prefix, write_span};
 use std::io::{self, Write};
+use std::sync::mpsc;
 use std::thread;
 
 /// Ranges that one thread renders at a time.
-const PIECE: usize = 1 << 16;
+const PIECE: usize = 1 << 15;
+/// Bytes gathered before they are written, where one thread does both.
+const BUFFER: usize = 1 << 16;
+/// Pieces that each thread has ready.
+const AHEAD: usize = 4;
 /// More single addresses than all of IPv4 has are a mistake, not a wish.
 const MOST_ADDRESSES: u128 = 1 << 32;
 
@@ -26,34 +31,37 @@ fn set<W: Word>(set: &RangeSet<W>, form: Form, out: &mut impl Write) -> io::Resu
         return addresses(set, out);
     }
     let cores = thread::available_parallelism().map_or(1, usize::from);
-    let mut texts = vec![Vec::new(); cores];
-    for pieces in set.ranges().chunks(PIECE * cores) {
-        let pieces = || pieces.chunks(PIECE);
-        thread::scope(|scope| {
-            for (piece, text) in pieces().zip(&mut texts) {
-                scope.spawn(move || render(piece, form, text));
-            }
-        });
-        for (_, text) in pieces().zip(&texts) {
-            out.write_all(text)?;
-        }
-    }
-    Ok(())
+    let pieces = || set.ranges().chunks(PIECE);
+    thread::scope(|scope| {
+        // Every core renders one of so many pieces, a little ahead of what is written; waiting for
+        // all of them after each piece would cost more than the rendering on a busy machine.
+        let rendered: Vec<_> = (0..cores)
+            .map(|core| {
+                let (done, next) = mpsc::sync_channel(AHEAD);
+                let mut pieces = pieces().skip(core).step_by(cores);
+                scope.spawn(move || pieces.try_for_each(|piece| done.send(render(piece, form))));
+                next
+            })
+            .collect();
+        let in_turns = rendered.iter().cycle().map_while(|next| next.recv().ok());
+        in_turns.take(pieces().len()).try_for_each(|text| out.write_all(&text))
+    })
 }
 
-fn render<W: Word>(ranges: &[Range<W>], form: Form, text: &mut Vec<u8>) {
-    text.clear();
+fn render<W: Word>(ranges: &[Range<W>], form: Form) -> Vec<u8> {
+    let mut text = Vec::with_capacity(ranges.len() * 16);
     for range in ranges {
         if form == Form::Ranges {
-            write_span(text, *range);
+            write_span(&mut text, *range);
             text.push(b'\n');
             continue;
         }
         for (address, len) in range.prefixes() {
-            write_prefix(text, address, len);
+            write_prefix(&mut text, address, len);
             text.push(b'\n');
         }
     }
+    text
 }
 
 /// A range may hold any number of addresses, so these are not rendered by the range.
@@ -64,7 +72,7 @@ fn addresses<W: Word>(set: &RangeSet<W>, out: &mut impl Write) -> io::Result<()>
         while let Some(address) = next {
             write_address(&mut text, address);
             text.push(b'\n');
-            if text.len() >= PIECE {
+            if text.len() >= BUFFER {
                 out.write_all(&text)?;
                 text.clear();
             }
