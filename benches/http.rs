@@ -11,6 +11,13 @@
 use bytes::Bytes;
 use http_body_util::Full;
 use hyper_util::rt::TokioIo;
+use ironlist::addr::{IpRange, Range};
+use ironlist::disk::Medium;
+use ironlist::engine::{Engine, Options};
+use ironlist::model::{Batch, Cause, Change, Detail, RowsBuilder, Scope};
+use ironlist::publish::{Feeds, Profile};
+use ironlist::service::blacklist::{Blacklist, CHECK, answer_check};
+use ironlist::service::feeds::Desk;
 use ironlist::web::listener::{Limits, Listener, serve};
 use ironlist::web::metrics::Metrics;
 use ironlist::web::{App, Body, Response, Role};
@@ -26,25 +33,46 @@ use tokio::net::TcpListener;
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
+/// What is asked.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Ask {
+    Get,
+    /// With the ETag that the server gave before: answered 304.
+    Again,
+    /// 10,000 addresses, a fifth of them listed, as lines.
+    Lines,
+    /// The same as JSON.
+    Json,
+}
+
 /// A request to a server, `pipelined` times in one packet.
 struct Case {
     name: &'static str,
     server: &'static str,
     path: &'static str,
+    ask: Ask,
     pipelined: usize,
     requests: usize,
 }
 
 const fn case(name: &'static str, server: &'static str, path: &'static str) -> Case {
-    Case { name, server, path, pipelined: 1, requests: 40_000 }
+    Case { name, server, path, ask: Ask::Get, pipelined: 1, requests: 40_000 }
 }
 
 const fn pipelined(name: &'static str, server: &'static str) -> Case {
-    Case { name, server, path: "/fixed", pipelined: 16, requests: 160_000 }
+    Case { pipelined: 16, requests: 160_000, ..case(name, server, "/fixed") }
 }
 
 const fn feed(name: &'static str, server: &'static str) -> Case {
-    Case { name, server, path: "/feed", pipelined: 1, requests: 192 }
+    Case { requests: 192, ..case(name, server, "/feed") }
+}
+
+const fn again(name: &'static str, server: &'static str, path: &'static str) -> Case {
+    Case { ask: Ask::Again, ..case(name, server, path) }
+}
+
+const fn bulk(name: &'static str, ask: Ask) -> Case {
+    Case { ask, requests: 512, ..case(name, "ironlist", "/api/v1/blacklist/check") }
 }
 
 /// The first case is what all others are compared with.
@@ -53,6 +81,11 @@ const CASES: &[Case] = &[
     case("ironlist, fixed", "ironlist", "/fixed"),
     case("ironlist, routed", "ironlist", "/routed"),
     case("nginx, return 200", "nginx", "/fixed"),
+    case("ironlist, look-up", "ironlist", "/api/v1/blacklist/check/203.0.114.7"),
+    again("ironlist, feed unchanged (304)", "ironlist", "/api/v1/blacklist/fortigate"),
+    again("nginx, file unchanged (304)", "nginx", "/feed"),
+    bulk("ironlist, 10,000 as text", Ask::Lines),
+    bulk("ironlist, 10,000 as JSON", Ask::Json),
     pipelined("bare hyper, fixed, 16 pipelined", "bare"),
     pipelined("ironlist, fixed, 16 pipelined", "ironlist"),
     feed("bare hyper, 10 MB", "bare"),
@@ -97,12 +130,13 @@ fn report(micros: &mut [Vec<f64>]) {
 
 /// CPU time of the server for one answer, in microseconds.
 fn measure(server: &Server, case: &Case, requests: usize) -> f64 {
-    let request = format!("GET {} HTTP/1.1\r\nHost: localhost\r\n\r\n", case.path).repeat(case.pipelined);
+    let request = request(server, case).repeat(case.pipelined);
     let mut streams: Vec<TcpStream> =
         (0..CONNECTIONS).map(|_| TcpStream::connect(("127.0.0.1", server.port)).unwrap()).collect();
     let mut buffer = vec![0; 1 << 18];
     streams[0].write_all(request.as_bytes()).unwrap();
-    let length = answer_length(&mut streams[0], case.pipelined, &mut buffer);
+    let status = if case.ask == Ask::Again { 304 } else { 200 };
+    let length = answer_length(&mut streams[0], case.pipelined, status, &mut buffer);
     let before = server.cpu();
     let turns = requests / CONNECTIONS / case.pipelined;
     for _ in 0..turns.max(1) {
@@ -117,8 +151,48 @@ fn measure(server: &Server, case: &Case, requests: usize) -> f64 {
     (server.cpu() - before).as_secs_f64() * 1e6 / answers as f64
 }
 
+fn request(server: &Server, case: &Case) -> String {
+    let (method, kind, body) = match case.ask {
+        Ask::Get => ("GET", String::new(), ""),
+        Ask::Again => ("GET", format!("If-None-Match: {}\r\n", etag(server, case.path)), ""),
+        Ask::Lines => ("POST", "Content-Type: text/plain\r\n".to_owned(), LINES.as_str()),
+        Ask::Json => ("POST", "Content-Type: application/json\r\n".to_owned(), JSON.as_str()),
+    };
+    let length = if body.is_empty() { String::new() } else { format!("Content-Length: {}\r\n", body.len()) };
+    format!("{method} {} HTTP/1.1\r\nHost: localhost\r\n{kind}{length}\r\n{body}", case.path)
+}
+
+/// What the server says now of a path.
+fn etag(server: &Server, path: &str) -> String {
+    let mut stream = TcpStream::connect(("127.0.0.1", server.port)).unwrap();
+    write!(stream, "HEAD {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n").unwrap();
+    let mut head = String::new();
+    stream.read_to_string(&mut head).unwrap();
+    let line = head.lines().find(|line| line.to_lowercase().starts_with("etag:")).unwrap();
+    line["etag:".len()..].trim().to_owned()
+}
+
+/// Listed addresses of the real look-ups.
+fn listed() -> impl Iterator<Item = std::net::Ipv4Addr> {
+    (0..1_000_000_u32).map(|at| std::net::Ipv4Addr::from_bits(0xcb00_7200_u32.wrapping_add(at * 7)))
+}
+
+static LINES: LazyLock<String> = LazyLock::new(|| {
+    let mut rng = fastrand::Rng::with_seed(1);
+    let address = |_| match rng.u32(..5) {
+        0 => std::net::Ipv4Addr::from_bits(0xcb00_7200 + rng.u32(..1_000_000) * 7),
+        _ => std::net::Ipv4Addr::from_bits(rng.u32(..)),
+    };
+    (0..10_000).map(address).map(|address| format!("{address}\n")).collect()
+});
+
+static JSON: LazyLock<String> = LazyLock::new(|| {
+    let quoted: Vec<String> = LINES.lines().map(|line| format!("\"{line}\"")).collect();
+    format!("{{\"ips\":[{}]}}", quoted.join(","))
+});
+
 /// Reads the first answers whole; those that follow are as long.
-fn answer_length(stream: &mut TcpStream, pipelined: usize, buffer: &mut [u8]) -> usize {
+fn answer_length(stream: &mut TcpStream, pipelined: usize, status: u16, buffer: &mut [u8]) -> usize {
     let mut head = stream.read(buffer).unwrap();
     let end = loop {
         match buffer[..head].windows(4).position(|window| window == b"\r\n\r\n") {
@@ -127,9 +201,11 @@ fn answer_length(stream: &mut TcpStream, pipelined: usize, buffer: &mut [u8]) ->
         }
     };
     let text = String::from_utf8_lossy(&buffer[..end]).to_lowercase();
-    assert!(text.starts_with("http/1.1 200"), "{text}");
-    let length = text.split("content-length: ").nth(1).unwrap().split('\r').next().unwrap();
-    let whole = (end + length.parse::<usize>().unwrap()) * pipelined;
+    assert!(text.starts_with(&format!("http/1.1 {status}")), "{text}");
+    // A 304 has no body, whatever length it tells of.
+    let told = text.split("content-length: ").nth(1).filter(|_| status == 200);
+    let length = told.map_or(0, |told| told.split('\r').next().unwrap().parse::<usize>().unwrap());
+    let whole = (end + length) * pipelined;
     read_exactly(stream, whole - head, buffer);
     whole
 }
@@ -148,7 +224,7 @@ struct Server {
     name: &'static str,
     port: u16,
     child: Child,
-    _folder: Option<tempfile::TempDir>,
+    _folder: tempfile::TempDir,
 }
 
 impl Server {
@@ -158,15 +234,17 @@ impl Server {
 
     fn own(name: &'static str) -> Self {
         let program = std::env::current_exe().unwrap();
+        let folder = tempfile::tempdir().unwrap();
         let mut child = pinned(program.to_str().unwrap())
             .args(["--server", name])
+            .env("IRONLIST_BENCH_FOLDER", folder.path())
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()
             .unwrap();
         let mut line = String::new();
         BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
-        Self { name, port: line.trim().parse().unwrap(), child, _folder: None }
+        Self { name, port: line.trim().parse().unwrap(), child, _folder: folder }
     }
 
     fn nginx() -> Option<Self> {
@@ -187,7 +265,7 @@ impl Server {
         while TcpStream::connect(("127.0.0.1", port)).is_err() {
             std::thread::sleep(Duration::from_millis(20));
         }
-        Some(Self { name: "nginx", port, child, _folder: Some(folder) })
+        Some(Self { name: "nginx", port, child, _folder: folder })
     }
 
     /// CPU time of all its threads so far.
@@ -244,7 +322,7 @@ fn run_server(name: &str) {
             "bare" => tokio::spawn(bare(listener)),
             _ => tokio::spawn(serve(
                 Listener::Tcp(listener),
-                application(),
+                application().await,
                 Limits::default(),
                 std::future::pending(),
             )),
@@ -269,11 +347,32 @@ async fn bare(listener: TcpListener) {
 }
 
 /// The same answers through everything that every request passes.
-fn application() -> Arc<App> {
+async fn application() -> Arc<App> {
     let metrics = Arc::new(Metrics::new());
+    let engine = blacklist().await;
+    // The folder of the feed's file goes away with the process that started this one.
+    let feeds = Arc::new(Feeds::open(engine.folder(), vec![Profile::fortigate()], engine.now()).unwrap());
+    ironlist::publish::refresh(&feeds, &engine);
+    let desk = Desk::new(&feeds);
     let routed = axum::routing::get(async || Response::new(Body::full(Bytes::from_static(FIXED))));
-    let app = App::new(Role::Blacklist, axum::Router::new().route("/routed", routed), &metrics)
+    let router = Blacklist::new(engine.clone()).router().route("/routed", routed);
+    let app = App::new(Role::Blacklist, router, &metrics)
+        .fast(CHECK, move |request, ip| answer_check(&engine, request, ip))
         .fast("/fixed", |_, _| Some(Response::new(Body::full(Bytes::from_static(FIXED)))))
         .fast("/feed", |_, _| Some(Response::new(Body::full(FEED.clone()))));
-    Arc::new(app)
+    Arc::new(desk.fast(app))
+}
+
+/// A million listed addresses.
+async fn blacklist() -> Engine {
+    let folder = std::env::var_os("IRONLIST_BENCH_FOLDER").unwrap();
+    let engine = Engine::open(Options::new(Medium::folder(folder))).unwrap();
+    let mut rows = RowsBuilder::default();
+    let detail = Detail::default();
+    listed().for_each(|address| rows.push(IpRange::V4(Range::single(address.to_bits())), &detail));
+    let change =
+        Change::List { source: "bench".parse().unwrap(), rows: rows.finish().0, scope: Scope::Whole };
+    let (actor, reason, cause) = ("bench".to_owned(), String::new(), Cause::Import);
+    engine.submit(Batch { id: uuid::Uuid::now_v7(), actor, reason, cause, change }).await.unwrap();
+    engine
 }

@@ -35,7 +35,8 @@ impl Ledger {
     }
 
     /// Reads all flows since the beginning of `span`, those of a time yet to come included: a
-    /// clock that was put back leaves some. Costs what lies in the span, some 0.3 µs a cell.
+    /// clock that was put back leaves some. Costs what lies in the span: 3 ms for
+    /// a year of hours.
     ///
     /// # Errors
     /// A fault of the disk.

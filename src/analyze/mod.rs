@@ -6,12 +6,16 @@
 
 mod calendar;
 mod census;
+#[cfg(test)]
+pub(crate) mod fixture;
 mod ledger;
 mod performance;
 mod present;
 mod report;
 mod shares;
 mod sources;
+#[cfg(test)]
+mod tests;
 mod trends;
 
 pub use calendar::{Bucket, Granularity, Period, Span};

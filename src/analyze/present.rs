@@ -71,7 +71,7 @@ pub struct Realtime {
 }
 
 impl Look<'_> {
-    /// The blacklist in a few numbers; linear in the listings, some 25 ms a million.
+    /// The blacklist in a few numbers; linear in the listings, about 0.1 s a million.
     ///
     /// # Errors
     /// A fault of the disk.

@@ -55,7 +55,7 @@ pub struct Sources {
 }
 
 impl Look<'_> {
-    /// All sources; linear in the runs of the table, some 20 ms a million.
+    /// All sources; linear in the runs of the table, about 0.1 s a million.
     ///
     /// # Errors
     /// A fault of the disk.

@@ -40,6 +40,8 @@ pub(super) enum Command {
     Set(SetArgs),
     /// The health of the running service
     Status,
+    /// Checks of the installation, each with its cure
+    Doctor(DoctorArgs),
     /// The configuration
     #[command(subcommand)]
     Config(ConfigCommand),
@@ -208,6 +210,13 @@ pub(super) enum GenerationCommand {
         /// Its number
         number: u64,
     },
+}
+
+#[derive(Args, Clone, Debug)]
+pub(super) struct DoctorArgs {
+    /// Put a damaged store aside and make it anew from the journal; the service must not run
+    #[arg(long)]
+    pub(super) rebuild: bool,
 }
 
 #[derive(Subcommand, Clone, Copy, Debug)]

@@ -6,9 +6,11 @@ use crate::collect::formats::Limits;
 use crate::engine::{Condition, Engine};
 use crate::gateway::{self, Remote, Upstream, Upstreams};
 use crate::publish::{Feeds, Profile};
+use crate::service::analytics::Analytics;
 use crate::service::blacklist::{self, Blacklist, IMPORT_PATH};
+use crate::service::collection::Collection;
 use crate::service::feeds::Desk;
-use crate::service::{analytics, collection, journal};
+use crate::service::journal;
 use crate::web::auth::Guard;
 use crate::web::health::{self, Check, Health, Latch};
 use crate::web::metrics::{self, Metrics};
@@ -49,10 +51,10 @@ impl House {
             let app = match role {
                 Role::Blacklist => blacklist_app(engine, router, &feeds, &metrics, settings),
                 Role::Analytics => {
-                    let router = router.merge(analytics::app(engine, Arc::clone(&metrics)));
+                    let router = router.merge(Analytics { engine, metrics: Arc::clone(&metrics) }.router());
                     App::new(*role, router, &metrics)
                 }
-                _ => App::new(*role, router.merge(collection::app(engine)), &metrics),
+                _ => App::new(*role, router.merge(Collection { engine }.router()), &metrics),
             };
             apps.insert(*role, Arc::new(app.guard(guard()).body_limit("/", settings.limits.body)));
         }
@@ -84,7 +86,7 @@ fn blacklist_app(
     let desk = Desk::new(feeds);
     let large = settings.limits.import_body;
     let limits = Limits { size: large, ..Limits::default() };
-    let role = Blacklist { limits, ..Blacklist::new(engine.clone()) };
+    let role = Blacklist { feeds: Arc::clone(feeds), limits, ..Blacklist::new(engine.clone()) };
     let router = router.merge(role.router()).merge(desk.routes()).merge(journal::routes(engine.clone()));
     let app = App::new(Role::Blacklist, router, metrics)
         .fast(blacklist::CHECK, move |request, ip| blacklist::answer_check(&engine, request, ip))

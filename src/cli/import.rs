@@ -5,6 +5,7 @@ use super::args::ImportArgs;
 use super::console::Console;
 use super::door::{Door, json, with_query};
 use super::upload::Input;
+use anyhow::Context;
 use http::Method;
 use serde::Deserialize;
 use std::io::{self, Write};
@@ -62,7 +63,7 @@ pub(super) async fn run(args: &ImportArgs, door: &Door, console: Console<'_>) ->
                 }
             }
             Err(error) => {
-                writeln!(log, "ironlist: {}: {error:#}", file.display())?;
+                writeln!(log, "ironlist: {error:#}")?;
                 code = ExitCode::Failed;
             }
         }
@@ -96,7 +97,8 @@ async fn import(
     let body = input.into_body(Vec::new(), bar.clone());
     let answer = door.ask(Method::POST, &path, "application/octet-stream", body).await;
     bar.finish_and_clear();
-    Ok((name, json(answer?).await?))
+    let imported = json(answer.with_context(|| file.display().to_string())?).await?;
+    Ok((name, imported))
 }
 
 impl Imported {

@@ -7,6 +7,7 @@
 mod args;
 mod check;
 mod console;
+mod doctor;
 mod door;
 mod exit;
 mod feed;
@@ -82,6 +83,7 @@ fn dispatch(cli: Cli, console: Console<'_>) -> anyhow::Result<ExitCode> {
         }
         Command::Set(args) => Ok(if set::run(&args) == 0 { ExitCode::Done } else { ExitCode::Failed }),
         Command::Status => wait(status::run(&settings()?.data, console)),
+        Command::Doctor(args) => wait(doctor::run(&args, &settings()?, console)),
         Command::Config(ConfigCommand::Check) => {
             settings()?;
             print("the configuration is in order\n", console)

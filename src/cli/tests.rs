@@ -24,7 +24,7 @@ use tempfile::TempDir;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
-const FEED: &str = "192.0.2.0/25\n198.51.100.1\n";
+const FEED: &str = "1.2.3.0/25\n5.6.7.1\n";
 
 /// The blacklist role, and what other roles add behind the socket, as far as commands need it.
 fn build(engine: &Engine, _: &Settings) -> anyhow::Result<Arc<App>> {
@@ -38,36 +38,44 @@ fn build(engine: &Engine, _: &Settings) -> anyhow::Result<Arc<App>> {
     Ok(Arc::new(app.guard(Guard::new("key", &["/api/v1/blacklist/check"])).body_limit("/", 1 << 30)))
 }
 
-struct House {
+pub(super) struct House {
     folder: TempDir,
-    settings: Settings,
+    pub(super) settings: Settings,
 }
 
 /// A service behind its socket.
-struct Service {
+pub(super) struct Service {
     stop: oneshot::Sender<()>,
     running: JoinHandle<()>,
 }
 
 impl House {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
+        Self::with(&[])
+    }
+
+    /// A house of which something is configured: key, flag, text.
+    pub(super) fn with(more: &[(&'static str, &'static str, &str)]) -> Self {
         let folder = TempDir::new().unwrap();
         let data = folder.path().join("data").to_str().unwrap().to_owned();
         // A configuration of the machine must not reach the test.
         let config = folder.path().join("ironlist.toml");
         fs::write(&config, "").unwrap();
-        let flags = vec![("data.dir", "--data", data)];
+        let ports = ["listen.collection", "listen.blacklist", "listen.analytics", "listen.gateway"];
+        let mut flags = vec![("data.dir", "--data", data)];
+        flags.extend(ports.map(|key| (key, "any", "127.0.0.1:0".to_owned())));
+        flags.extend(more.iter().map(|(key, flag, text)| (*key, *flag, (*text).to_owned())));
         let settings = Settings::load(&Inputs { config: Some(config), flags, ..Inputs::default() }).unwrap();
         Self { folder, settings }
     }
 
-    fn file(&self, name: &str, content: &str) -> PathBuf {
+    pub(super) fn file(&self, name: &str, content: &str) -> PathBuf {
         let path = self.folder.path().join(name);
         fs::write(&path, content).unwrap();
         path
     }
 
-    async fn serve(&self) -> Service {
+    pub(super) async fn serve(&self) -> Service {
         super::folder::make(&self.settings.data).unwrap();
         let engine =
             Engine::open(crate::engine::Options::new(crate::disk::Medium::folder(&self.settings.data)));
@@ -79,7 +87,7 @@ impl House {
     }
 
     /// Runs a command line; `@` stands for the folder of the test.
-    async fn run(&self, line: &str) -> (ExitCode, String, String) {
+    pub(super) async fn run(&self, line: &str) -> (ExitCode, String, String) {
         let here = self.folder.path().to_str().unwrap();
         let words = line.split(' ').map(|word| word.replace('@', here));
         let cli = Cli::try_parse_from(["ironlist".to_owned()].into_iter().chain(words)).unwrap();
@@ -95,13 +103,13 @@ impl House {
 }
 
 impl Service {
-    async fn end(self) {
+    pub(super) async fn end(self) {
         self.stop.send(()).unwrap();
         self.running.await.unwrap();
     }
 }
 
-const LIST: &str = "# a list\n192.0.2.0/24\n198.51.100.7\n010.0.0.1\n198.51.100.7\n";
+const LIST: &str = "# a list\n1.2.3.0/24\n5.6.7.7\n010.0.0.1\n5.6.7.7\n";
 
 /// The main job, whichever way the door leads.
 async fn walk(house: &House) {
@@ -111,15 +119,15 @@ async fn walk(house: &House) {
     assert!(out.contains("generation 1: 2 added, 0 changed, 0 removed, 0 unchanged\n"), "{out}");
     assert!(log.contains("list.txt:4: leading_zero: "), "{log}");
 
-    let (code, out, _) = house.run("check 192.0.2.9 203.0.113.1").await;
-    assert_eq!((code, out.as_str()), (ExitCode::Negative, "192.0.2.9\tlisted\ttest\n203.0.113.1\tclear\t\n"));
-    assert_eq!(house.run("check 203.0.113.1").await.0, ExitCode::Done);
-    assert_eq!(house.run("check 203.0.113.1 nonsense").await.0, ExitCode::Failed);
+    let (code, out, _) = house.run("check 1.2.3.9 9.9.9.1").await;
+    assert_eq!((code, out.as_str()), (ExitCode::Negative, "1.2.3.9\tlisted\ttest\n9.9.9.1\tclear\t\n"));
+    assert_eq!(house.run("check 9.9.9.1").await.0, ExitCode::Done);
+    assert_eq!(house.run("check 9.9.9.1 nonsense").await.0, ExitCode::Failed);
 
-    house.file("questions", "# some\n192.0.2.1\n\n203.0.113.9\n");
+    house.file("questions", "# some\n1.2.3.1\n\n9.9.9.9\n");
     let (code, out, log) = house.run("check --file @/questions 10.0.0.1").await;
     assert_eq!(code, ExitCode::Negative);
-    assert_eq!(out, "10.0.0.1\texempt\t\n192.0.2.1\tlisted\ttest\n203.0.113.9\tclear\t\n");
+    assert_eq!(out, "10.0.0.1\texempt\t\n1.2.3.1\tlisted\ttest\n9.9.9.9\tclear\t\n");
     assert_eq!(log, "3 checked, 1 listed, 0 invalid\n");
 
     let (code, out, _) = house.run("check --json --file @/questions").await;
@@ -127,22 +135,22 @@ async fn walk(house: &House) {
     let document: serde_json::Value = serde_json::from_str(&out).unwrap();
     assert_eq!(document["results"][0]["sources"][0], "test");
 
-    let (code, out, _) = house.run("check --explain 192.0.2.1").await;
+    let (code, out, _) = house.run("check --explain 1.2.3.1").await;
     assert_eq!(code, ExitCode::Negative);
-    assert!(out.starts_with("192.0.2.1 is listed (generation 1)\n"), "{out}");
+    assert!(out.starts_with("1.2.3.1 is listed (generation 1)\n"), "{out}");
     assert!(out.contains("reason: scan"), "{out}");
 
-    let (code, _, log) = house.run("allow add 192.0.2.0/25 --reason office --expires 90d").await;
+    let (code, _, log) = house.run("allow add 1.2.3.0/25 --reason office --expires 90d").await;
     assert_eq!(code, ExitCode::Done, "{log}");
-    assert_eq!(house.run("check 192.0.2.1").await.0, ExitCode::Done);
-    assert!(house.run("allow list").await.1.contains("192.0.2.0/25  office"));
-    assert_eq!(house.run("allow remove 192.0.2.0/25").await.0, ExitCode::Done);
-    assert_eq!(house.run("check 192.0.2.1").await.0, ExitCode::Negative);
+    assert_eq!(house.run("check 1.2.3.1").await.0, ExitCode::Done);
+    assert!(house.run("allow list").await.1.contains("1.2.3.0/25  office"));
+    assert_eq!(house.run("allow remove 1.2.3.0/25").await.0, ExitCode::Done);
+    assert_eq!(house.run("check 1.2.3.1").await.0, ExitCode::Negative);
 
-    let (code, _, log) = house.run("suppression add 192.0.2.0/24 --source test --reason wrong").await;
+    let (code, _, log) = house.run("suppression add 1.2.3.0/24 --source test --reason wrong").await;
     assert_eq!(code, ExitCode::Done, "{log}");
-    assert_eq!(house.run("check 192.0.2.1").await.0, ExitCode::Done);
-    let (code, _, log) = house.run("suppression remove 192.0.2.0/24 --source other").await;
+    assert_eq!(house.run("check 1.2.3.1").await.0, ExitCode::Done);
+    let (code, _, log) = house.run("suppression remove 1.2.3.0/24 --source other").await;
     assert_eq!(code, ExitCode::Failed, "{log}");
     assert!(log.contains("not_suppressed"), "{log}");
 }
@@ -162,7 +170,7 @@ async fn a_running_service_is_asked_through_its_socket() {
     walk(&house).await;
     service.end().await;
     // What the service was told is there without it.
-    assert_eq!(house.run("check 198.51.100.7").await.0, ExitCode::Negative);
+    assert_eq!(house.run("check 5.6.7.7").await.0, ExitCode::Negative);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -183,27 +191,24 @@ async fn both_ways_ask_as_the_administrator() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_dry_run_shows_the_difference_and_changes_nothing() {
     let house = House::new();
-    house.file("old", "192.0.2.1\n192.0.2.2\n");
-    house.file("new", "192.0.2.2\n192.0.2.3\n");
+    house.file("old", "1.2.3.1\n1.2.3.2\n");
+    house.file("new", "1.2.3.2\n1.2.3.3\n");
     house.run("import @/old --source test").await;
     let (code, out, _) = house.run("import @/new --source test --replace --dry-run").await;
     assert_eq!(code, ExitCode::Done);
-    assert!(
-        out.ends_with(": 1 added, 0 changed, 1 removed, 1 unchanged\n+ 192.0.2.3\n- 192.0.2.1\n"),
-        "{out}"
-    );
-    assert_eq!(house.run("check 192.0.2.3").await.0, ExitCode::Done);
+    assert!(out.ends_with(": 1 added, 0 changed, 1 removed, 1 unchanged\n+ 1.2.3.3\n- 1.2.3.1\n"), "{out}");
+    assert_eq!(house.run("check 1.2.3.3").await.0, ExitCode::Done);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_file_that_fails_is_named_and_does_not_keep_the_others_out() {
     let house = House::new();
     house.file("page", "<html>\n");
-    house.file("good", "192.0.2.1\n");
+    house.file("good", "1.2.3.1\n");
     let (code, _, log) = house.run("import @/missing @/page @/good --source test").await;
     assert_eq!(code, ExitCode::Failed);
-    assert!(log.contains("missing: ") && log.contains("page: ") && log.contains("web_page"), "{log}");
-    assert_eq!(house.run("check 192.0.2.1").await.0, ExitCode::Negative);
+    assert!(log.contains("missing: ") && log.contains("page: ") && log.contains("html_page"), "{log}");
+    assert_eq!(house.run("check 1.2.3.1").await.0, ExitCode::Negative);
     let (code, _, _) = house.run("import @/good @/page --source test --replace").await;
     assert_eq!(code, ExitCode::WrongUsage);
 }
@@ -225,13 +230,13 @@ async fn a_feed_is_printed_or_replaces_a_file_whole_or_not_at_all() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_folder_that_is_not_there_or_held_is_one_clear_line() {
     let house = House::new();
-    let (code, _, log) = house.run("check 192.0.2.1").await;
+    let (code, _, log) = house.run("check 1.2.3.1").await;
     assert_eq!(code, ExitCode::Failed);
     assert!(log.starts_with("there is no data folder") && log.contains("--data"), "{log}");
     super::folder::make(&house.settings.data).unwrap();
     let medium = crate::disk::Medium::folder(&house.settings.data);
     let held = Engine::open(crate::engine::Options::new(medium)).unwrap();
-    let (code, _, log) = house.run("check 192.0.2.1").await;
+    let (code, _, log) = house.run("check 1.2.3.1").await;
     assert_eq!(code, ExitCode::Failed);
     assert!(log.contains("in use by another ironlist process"), "{log}");
     held.stop();

@@ -14,6 +14,8 @@ use std::path::Path;
 
 /// Bytes that are read at once.
 const PIECE: usize = 256 << 10;
+/// Bytes whose sending a person would notice.
+const LONG: u64 = 16 << 20;
 
 /// An opened file, or standard input.
 pub(super) struct Input {
@@ -63,10 +65,12 @@ impl Input {
         Body::stream(StreamBody::new(Box::pin(pieces)))
     }
 
-    /// A progress bar on a terminal, and a line to `log` elsewhere.
+    /// A progress bar on a terminal; elsewhere a line to `log`, if it may take long.
     pub(super) fn progress(&self, log: &mut dyn Write) -> io::Result<ProgressBar> {
         if !io::stderr().is_terminal() {
-            writeln!(log, "{}: sending", self.name)?;
+            if self.length.is_none_or(|length| length > LONG) {
+                writeln!(log, "{}: sending", self.name)?;
+            }
             return Ok(ProgressBar::hidden());
         }
         let bar = self.length.map_or_else(ProgressBar::no_length, ProgressBar::new);

@@ -16,7 +16,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 /// The name in the data folder.
-pub(super) const FILE: &str = "snapshot.bin";
+pub const FILE: &str = "snapshot.bin";
 /// The first bytes: what it is, and in which form.
 const MAGIC: &[u8] = b"ironlist snapshot 1\n";
 

@@ -16,6 +16,7 @@ mod recover;
 mod snapshot;
 mod writer;
 
+pub use archive::FILE as SNAPSHOT_FILE;
 pub use classes::{Standing, Standings};
 pub use condition::{Condition, EngineError};
 pub use coverage::Coverage;
@@ -128,15 +129,15 @@ impl Engine {
     pub fn open(options: Options) -> Result<Self, DiskError> {
         match recover::recover(&options.medium, options.zone) {
             Ok(recovered) => Ok(Self::start(options, recovered)),
-            Err((error, Some(derivation))) if error.is_damage() => {
-                Ok(Self::read_only(options, &error, derivation))
+            Err(recover::Unrecovered { error, last: Some(derivation) }) if error.is_damage() => {
+                Ok(Self::read_only(options, &error, *derivation))
             }
-            Err((error, _)) => Err(error),
+            Err(recover::Unrecovered { error, .. }) => Err(error),
         }
     }
 
     fn start(options: Options, recovered: recover::Recovered) -> Self {
-        let recover::Recovered { journal, projection, derivation } = recovered;
+        let recover::Recovered { journal, projection, derivation, archived } = recovered;
         let published = Arc::new(Published::new(derivation.snapshot.clone(), Condition::Writable));
         let projection = Arc::new(projection);
         let now = (options.clock)();
@@ -150,7 +151,8 @@ impl Engine {
             expiry: Expiry::begin(now, derivation.snapshot.time),
             derivation,
             uncertain: false,
-            dirty: None,
+            // A start after a crash leaves a snapshot behind, so that the next one has it.
+            dirty: (!archived).then(std::time::Instant::now),
         };
         let (commands, queue) = sync_channel(QUEUE);
         let thread = std::thread::Builder::new().name("writer".into()).spawn(move || writer.run(&queue));

@@ -39,22 +39,23 @@ pub(super) fn catch_up_derivation(
 }
 
 /// The derivation at the journal's end: from the snapshot file where that fits, else from the
-/// projection. The projection must have caught up.
+/// projection. The projection must have caught up. Says whether the file is of that generation.
 pub(super) fn derivation(
     journal: &Journal,
     projection: &Projection,
     loaded: Result<Option<(Derivation, Digest)>, DiskError>,
-) -> Result<Derivation, DiskError> {
+) -> Result<(Derivation, bool), DiskError> {
     match loaded {
         Ok(Some((mut derivation, digest))) if fits(journal, &derivation, &digest)? => {
+            let archived = derivation.snapshot.generation == journal.generation();
             catch_up_derivation(journal, projection, &mut derivation)?;
-            return Ok(derivation);
+            return Ok((derivation, archived));
         }
         Ok(Some(_)) => tracing::warn!("the snapshot file is of another journal; making it anew"),
         Ok(None) => {}
         Err(error) => tracing::warn!(%error, "the snapshot file is of no use; making it anew"),
     }
-    from_projection(journal, projection)
+    Ok((from_projection(journal, projection)?, false))
 }
 
 fn fits(journal: &Journal, derivation: &Derivation, digest: &Digest) -> Result<bool, DiskError> {
@@ -125,17 +126,22 @@ pub(super) struct Recovered {
     pub(super) journal: Journal,
     pub(super) projection: Projection,
     pub(super) derivation: Derivation,
+    /// Whether the snapshot file is of this generation.
+    pub(super) archived: bool,
+}
+
+/// Why the stores could not be opened, and what there is to serve all the same.
+pub(super) struct Unrecovered {
+    pub(super) error: DiskError,
+    /// What the snapshot file holds.
+    pub(super) last: Option<Box<Derivation>>,
 }
 
 /// Opens the stores while the snapshot file is read on another core.
 ///
 /// # Errors
 /// What failed, and what the snapshot file held all the same.
-#[allow(clippy::type_complexity, reason = "said once")]
-pub(super) fn recover(
-    medium: &Medium,
-    zone: chrono_tz::Tz,
-) -> Result<Recovered, (DiskError, Option<Derivation>)> {
+pub(super) fn recover(medium: &Medium, zone: chrono_tz::Tz) -> Result<Recovered, Unrecovered> {
     let path = medium.path().join(archive::FILE);
     let (stores, loaded) = std::thread::scope(|scope| {
         let loading = scope.spawn(|| archive::load(&path));
@@ -146,10 +152,13 @@ pub(super) fn recover(
     });
     match stores {
         Ok((journal, projection)) => match derivation(&journal, &projection, loaded) {
-            Ok(derivation) => Ok(Recovered { journal, projection, derivation }),
-            Err(error) => Err((error, None)),
+            Ok((derivation, archived)) => Ok(Recovered { journal, projection, derivation, archived }),
+            Err(error) => Err(Unrecovered { error, last: None }),
         },
-        Err(error) => Err((error, loaded.ok().flatten().map(|(derivation, _)| derivation))),
+        Err(error) => {
+            let last = loaded.ok().flatten().map(|(derivation, _)| Box::new(derivation));
+            Err(Unrecovered { error, last })
+        }
     }
 }
 

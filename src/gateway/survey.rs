@@ -141,7 +141,7 @@ async fn said(upstream: &Upstream, path: &'static str) -> Result<Report, String>
     let answer = async {
         let response =
             upstream.call(request, Peer::Local).await.map_err(|problem| problem.code().to_owned())?;
-        let bytes = response.into_body().read().await.map_err(|problem| problem.code().to_owned())?;
+        let bytes = response.into_body().read().await.map_err(|error| error.to_string())?;
         serde_json::from_slice(&bytes)
             .map_err(|error| format!("its {path} is not a health document: {error}"))
     };

@@ -2,7 +2,7 @@
 //!
 //! It must not know which requests go where, nor what they mean.
 
-use crate::web::body::{BodyError, Pace, body_problem, cause};
+use crate::web::body::{BodyError, Pace, cause};
 use crate::web::edge::strip_hop_headers;
 use crate::web::{App, Body, Peer, Problem, Request, Response};
 use http::header::{self, CONTENT_TYPE, HeaderName, HeaderValue};
@@ -155,7 +155,7 @@ fn received(answer: http::Response<Incoming>) -> Result<Response, Problem> {
 /// Whose fault it was: the caller's body, a role that is not there, or one that broke off.
 fn failure(error: &Error) -> Problem {
     if cause::<BodyError>(error).is_some() {
-        return body_problem(error);
+        return Problem::of_body(error);
     }
     let timed_out = cause::<io::Error>(error).is_some_and(|error| error.kind() == io::ErrorKind::TimedOut);
     match (error.is_connect(), timed_out) {

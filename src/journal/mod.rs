@@ -23,7 +23,8 @@ const BATCHES: TableDefinition<u128, &[u8]> = TableDefinition::new("batches");
 /// Under key 0: how far segments reach and the digest of the last record in them.
 const SEALED: TableDefinition<u8, &[u8]> = TableDefinition::new("sealed");
 
-const FILE: &str = "journal.redb";
+/// The redb file in the data folder.
+pub const FILE: &str = "journal.redb";
 const CACHE: usize = 4 << 20;
 /// Records of more bytes than this move to a segment at the next quiet moment.
 const SEAL_ABOVE: u64 = 4 << 20;
@@ -290,6 +291,15 @@ impl Journal {
         self.tail_bytes = 0;
         Ok(())
     }
+}
+
+/// Reads a sealed record by itself; whether it continues a journal is not looked at.
+///
+/// # Errors
+/// [`DiskError::Damaged`].
+pub fn read(sealed: &[u8]) -> Result<Record, DiskError> {
+    let digest = segment::digest_of(FILE, sealed)?;
+    record::decode(&sealed[digest.len()..]).map_err(|e| DiskError::damaged(FILE, e))
 }
 
 /// Checks that `sealed` follows `head`, moves `head` on, and reads the record.

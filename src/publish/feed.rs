@@ -131,9 +131,9 @@ impl Feed {
         let before = if let Offer::List(released) = &*offer { Some(released) } else { None };
         let room = before.map_or(0, |released| released.text.bytes.len() + (64 << 10));
         let rendered = render(snapshot, &self.profile, room).map_err(|error| error.to_string())?;
-        let empty = rendered.entries == 0;
+        let may_be_empty = self.profile.allow_empty && !snapshot.sources.is_empty();
         let same = before.is_some_and(|released| released.text.bytes == rendered.text);
-        if empty && !(self.profile.allow_empty && !snapshot.sources.is_empty()) {
+        if rendered.entries == 0 && !may_be_empty {
             self.offer.store(Arc::new(Offer::Empty));
         } else if !same {
             let modified = self.next_modified(snapshot.time);

@@ -23,3 +23,6 @@ pub use profile::{Families, Lines, Profile};
 pub use release::{Released, Representation};
 pub use render::{MOST_ADDRESSES, Rendered, TooLong, render};
 pub use worker::{follow, refresh};
+
+#[cfg(test)]
+mod tests;

@@ -2,6 +2,7 @@
 
 use super::profile::Profile;
 use super::render::Rendered;
+use crate::addr::{IpRange, Range};
 use crate::codec::{Damaged, Reader, Writer};
 use crate::disk::{DiskError, digest, hex, read_footed, write_footed};
 use crate::model::Time;
@@ -10,6 +11,7 @@ use flate2::Compression;
 use flate2::write::GzEncoder;
 use serde::{Deserialize, Serialize};
 use std::io::Write;
+use std::net::IpAddr;
 use std::path::Path;
 
 /// The first bytes of a feed's file: another version has another form.
@@ -60,6 +62,24 @@ impl Released {
         text.shrink_to_fit();
         let gzip = Representation::of(compress(&text).into());
         Self { generation, modified, entries, addresses, text: Representation::of(text.into()), gzip }
+    }
+
+    /// Whether the list holds `address`, which must be canonical. Reads about twenty lines of a million.
+    pub fn holds(&self, address: IpAddr) -> bool {
+        let sought = match address {
+            IpAddr::V4(address) => IpRange::V4(Range::single(address.to_bits())),
+            IpAddr::V6(address) => IpRange::V6(Range::single(address.to_bits())),
+        };
+        let mut rest = &self.text.bytes[..];
+        // Lines are sorted whatever their form, so halving what is left finds the one that could hold it.
+        while let Some((before, line, after)) = middle_line(rest) {
+            match std::str::from_utf8(line).unwrap_or_default().parse::<IpRange>() {
+                Ok(range) if range.contains(address) => return true,
+                Ok(range) if range < sought => rest = after,
+                _ => rest = before,
+            }
+        }
+        false
     }
 
     /// Writes the file `path`, replacing it in one step.
@@ -125,6 +145,15 @@ fn read(file: &Bytes) -> Result<(Profile, Released), Damaged> {
         gzip: Representation { bytes: file.slice_ref(reader.raw(gzip)?), etag: gzip_etag },
     };
     Ok((head.profile, released))
+}
+
+/// The line in the middle of `text`, and the whole lines on either side; `None` if nothing is left.
+fn middle_line(text: &[u8]) -> Option<(&[u8], &[u8], &[u8])> {
+    let (low, _) = text.split_at(text.len() / 2);
+    let begin = memchr::memrchr(b'\n', low).map_or(0, |at| at + 1);
+    let (before, rest) = text.split_at(begin);
+    let end = memchr::memchr(b'\n', rest)?;
+    Some((before, &rest[..end], &rest[end + 1..]))
 }
 
 fn compress(bytes: &[u8]) -> Vec<u8> {

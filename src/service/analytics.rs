@@ -17,25 +17,13 @@ use axum::routing::get;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
-/// What the handlers share.
+/// What this role needs.
 #[derive(Clone)]
-struct Analytics {
-    engine: Engine,
-    metrics: Arc<Metrics>,
-}
-
-/// The routes of the role. `metrics` are those of the process: `performance` reads them.
-pub fn app(engine: Engine, metrics: Arc<Metrics>) -> Router {
-    let full = Router::new()
-        .route("/summary", get(summary))
-        .route("/realtime", get(realtime))
-        .route("/trends", get(trends))
-        .route("/geographic", get(geographic))
-        .route("/threat-types", get(threat_types))
-        .route("/sources", get(sources))
-        .route("/report", get(report))
-        .route("/performance", get(process));
-    Router::new().nest("/api/v1/analytics", full).merge(earlier()).with_state(Analytics { engine, metrics })
+pub struct Analytics {
+    /// The blacklist itself, or one that follows it.
+    pub engine: Engine,
+    /// The metrics of the process, which `performance` reads.
+    pub metrics: Arc<Metrics>,
 }
 
 /// The earlier system's paths. They pass over parameters that they do not know, as they always did.
@@ -91,6 +79,20 @@ struct Earlier {
 }
 
 impl Analytics {
+    /// The role's routes, those of the earlier system included.
+    pub fn router(self) -> Router {
+        let full = Router::new()
+            .route("/summary", get(summary))
+            .route("/realtime", get(realtime))
+            .route("/trends", get(trends))
+            .route("/geographic", get(geographic))
+            .route("/threat-types", get(threat_types))
+            .route("/sources", get(sources))
+            .route("/report", get(report))
+            .route("/performance", get(process));
+        Router::new().nest("/api/v1/analytics", full).merge(earlier()).with_state(self)
+    }
+
     /// Answers a question about the engine as it is now.
     async fn look<T: Send + 'static>(
         &self,
@@ -195,3 +197,6 @@ async fn earlier_realtime(State(role): State<Analytics>) -> Answer<Success<Realt
 async fn earlier_process(State(role): State<Analytics>) -> Json<Success<Performance>> {
     success(role.performance())
 }
+
+#[cfg(test)]
+mod tests;

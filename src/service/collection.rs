@@ -19,21 +19,24 @@ use std::collections::BTreeMap;
 const LIMIT: usize = 100;
 const MOST: usize = 10_000;
 
-/// What the handlers share.
+/// What this role needs.
 #[derive(Clone)]
-struct Collection {
-    engine: Engine,
+pub struct Collection {
+    /// The blacklist itself, or one that follows it.
+    pub engine: Engine,
 }
 
-/// The routes of the role.
-pub fn app(engine: Engine) -> Router {
-    Router::new()
-        .route("/api/v1/collection/status", get(status))
-        .route("/api/v1/collection/sources", get(sources))
-        .route("/api/v1/collection/sources/{name}", get(source))
-        .route("/api/v1/status", get(status))
-        .route("/api/v1/collected-data", get(collected_data))
-        .with_state(Collection { engine })
+impl Collection {
+    /// The role's routes, those of the earlier system included.
+    pub fn router(self) -> Router {
+        Router::new()
+            .route("/api/v1/collection/status", get(status))
+            .route("/api/v1/collection/sources", get(sources))
+            .route("/api/v1/collection/sources/{name}", get(source))
+            .route("/api/v1/status", get(status))
+            .route("/api/v1/collected-data", get(collected_data))
+            .with_state(self)
+    }
 }
 
 /// One source, as it stands.
@@ -174,3 +177,6 @@ fn rows(entry: Entry, names: &BTreeMap<SourceId, SourceName>) -> impl Iterator<I
         Some(Collected { ip: entry.range, source, detection_date: detected, threat_type: threat, country })
     })
 }
+
+#[cfg(test)]
+mod tests;

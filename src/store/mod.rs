@@ -20,7 +20,8 @@ use crate::disk::{DiskError, Medium, RedbFile};
 use crate::model::{Op, Record, SourceId};
 use redb::{ReadTransaction, ReadableTable as _, TableDefinition, WriteTransaction};
 
-const FILE: &str = "ironlist.redb";
+/// The file in the data folder.
+pub const FILE: &str = "ironlist.redb";
 /// Enough for the inner pages of ten million listings; blocks are read once and used once.
 const CACHE: usize = 8 << 20;
 

@@ -10,6 +10,7 @@ use super::log;
 use super::metrics::{HttpMetrics, Metrics, RouteMetrics};
 use super::problem::Problem;
 use super::request_id::{self, RequestIds, X_REQUEST_ID};
+use super::role::Role;
 use axum::Router;
 use axum::extract::MatchedPath;
 use axum::middleware::{self, Next};
@@ -24,44 +25,6 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Instant;
 use tower::ServiceExt;
-
-/// What a process serves on one of its ports.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Role {
-    /// Fetches sources.
-    Collection,
-    /// Stores, looks up, publishes.
-    Blacklist,
-    /// Statistics and reports.
-    Analytics,
-    /// The door to the outside.
-    Gateway,
-}
-
-impl Role {
-    /// All of them, in the order of their ports.
-    pub const ALL: [Self; 4] = [Self::Collection, Self::Blacklist, Self::Analytics, Self::Gateway];
-
-    /// The name in configuration, logs and metrics.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Collection => "collection",
-            Self::Blacklist => "blacklist",
-            Self::Analytics => "analytics",
-            Self::Gateway => "gateway",
-        }
-    }
-
-    /// The port it listens on unless told otherwise.
-    pub fn default_port(self) -> u16 {
-        match self {
-            Self::Collection => 8000,
-            Self::Blacklist => 8001,
-            Self::Analytics => 8002,
-            Self::Gateway => 8080,
-        }
-    }
-}
 
 /// Who is at the other end of a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -212,7 +175,7 @@ impl App {
         if !request.body().is_end_stream() {
             let limit = self.limits.iter().find(|(prefix, _)| path.starts_with(prefix));
             let limit = limit.map_or(BODY_LIMIT, |(_, bytes)| *bytes);
-            request.body_mut().limit_to(limit).map_err(|error| body::body_problem(&error))?;
+            request.body_mut().limit_to(limit).map_err(|error| Problem::of_body(&error))?;
         }
         Ok(Caller { peer, admin })
     }

@@ -1,13 +1,11 @@
 //! One body type for requests and answers, whether they come from a socket, from a handler or from
 //! another role in the same process.
 //!
-//! It must not know what the bytes mean, nor which routes take how many of them.
+//! It must not know what the bytes mean, which routes take how many of them, nor how a fault is told.
 
-use super::problem::Problem;
 use axum::BoxError;
 use bytes::{Bytes, BytesMut};
 use futures_util::future::poll_fn;
-use http::StatusCode;
 use hyper::body::{Body as HttpBody, Frame, Incoming, SizeHint};
 use std::error::Error;
 use std::pin::Pin;
@@ -32,7 +30,7 @@ enum Kind {
     Empty,
     Full(Bytes),
     Received(Box<Received>),
-    Stream(axum::body::Body, Meter),
+    Stream(axum::body::Body),
 }
 
 /// Why the body of a request could not be read to its end.
@@ -51,6 +49,11 @@ pub enum BodyError {
     #[error("the body broke off: {0}")]
     Broken(#[from] hyper::Error),
 }
+
+/// Why a body was not read to its end; what lies behind it may be a [`BodyError`].
+#[derive(Debug, thiserror::Error)]
+#[error("the body could not be read")]
+pub struct ReadError(#[source] BoxError);
 
 /// How slowly a body may come: the time spent waiting for it may not exceed `grace` plus what its
 /// length takes at `bytes_per_second`.
@@ -95,7 +98,7 @@ impl Body {
         B: HttpBody<Data = Bytes> + Send + 'static,
         B::Error: Into<BoxError>,
     {
-        Self(Kind::Stream(axum::body::Body::new(body), Meter::OPEN))
+        Self(Kind::Stream(axum::body::Body::new(body)))
     }
 
     /// A body that a connection is receiving.
@@ -106,55 +109,40 @@ impl Body {
         Self(Kind::Received(Box::new(Received::new(incoming, pace))))
     }
 
-    /// Lets at most `limit` bytes through, those that have passed included; no effect on a body that is in
-    /// memory already. What another application of this process passes on is a stream, and is limited too.
+    /// Lets at most `limit` bytes through from now on, also of what another role passes on.
     ///
     /// # Errors
     /// [`BodyError::TooLarge`] at once when the announced length is longer already.
     pub fn limit_to(&mut self, limit: u64) -> Result<(), BodyError> {
-        let announced = self.size_hint().lower();
-        let meter = match &mut self.0 {
-            Kind::Received(received) => &mut received.meter,
-            Kind::Stream(_, meter) => meter,
-            Kind::Empty | Kind::Full(_) => return Ok(()),
-        };
-        meter.limit = limit;
-        if announced > limit.saturating_sub(meter.count) {
-            Err(BodyError::TooLarge { limit })
-        } else {
-            Ok(())
+        if self.size_hint().lower() > limit {
+            return Err(BodyError::TooLarge { limit });
         }
+        match &mut self.0 {
+            Kind::Empty | Kind::Full(_) => {}
+            Kind::Received(received) => received.limit = limit,
+            Kind::Stream(stream) => {
+                let body = std::mem::take(stream);
+                *stream = axum::body::Body::new(Bounded { body, limit, count: 0 });
+            }
+        }
+        Ok(())
     }
 
     /// The whole body in memory.
     ///
     /// # Errors
-    /// A problem of the caller's (too large, too slow, broken off) or of whoever streams it.
-    pub async fn read(mut self) -> Result<Bytes, Problem> {
+    /// A fault of the caller's (too large, too slow, broken off) or of whoever streams it.
+    pub async fn read(mut self) -> Result<Bytes, ReadError> {
         if let Kind::Full(bytes) = self.0 {
             return Ok(bytes);
         }
         let mut whole = BytesMut::new();
         while let Some(frame) = poll_fn(|cx| Pin::new(&mut self).poll_frame(cx)).await {
-            if let Ok(data) = frame.map_err(|error| body_problem(&*error))?.into_data() {
+            if let Ok(data) = frame.map_err(ReadError)?.into_data() {
                 whole.extend_from_slice(&data);
             }
         }
         Ok(whole.freeze())
-    }
-}
-
-/// The problem to answer with when a request's body could not be read because of `error`, or of what caused it.
-pub fn body_problem(error: &(dyn Error + 'static)) -> Problem {
-    match cause::<BodyError>(error) {
-        Some(BodyError::TooLarge { limit }) => Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "body_too_large")
-            .detail(format!("This request takes at most {limit} bytes.")),
-        Some(BodyError::TooSlow) => {
-            Problem::new(StatusCode::REQUEST_TIMEOUT, "body_too_slow").detail("The body came too slowly.")
-        }
-        Some(BodyError::Broken(_)) | None => Problem::new(StatusCode::BAD_REQUEST, "body_broken")
-            .detail("The body could not be read to its end.")
-            .inner(error),
     }
 }
 
@@ -186,9 +174,8 @@ impl HttpBody for Body {
                 Poll::Ready(Some(Ok(Frame::data(bytes))))
             }
             Kind::Received(received) => received.poll(cx).map(|frame| frame.map(|f| f.map_err(Into::into))),
-            Kind::Stream(stream, meter) => {
-                let frame = ready!(Pin::new(stream).poll_frame(cx));
-                Poll::Ready(frame.map(|frame| Ok(meter.pass(frame?)?)))
+            Kind::Stream(stream) => {
+                Pin::new(stream).poll_frame(cx).map(|frame| frame.map(|f| f.map_err(Into::into)))
             }
         }
     }
@@ -198,7 +185,7 @@ impl HttpBody for Body {
             Kind::Empty => true,
             Kind::Full(_) => false,
             Kind::Received(received) => received.incoming.is_end_stream(),
-            Kind::Stream(stream, _) => stream.is_end_stream(),
+            Kind::Stream(stream) => stream.is_end_stream(),
         }
     }
 
@@ -207,39 +194,53 @@ impl HttpBody for Body {
             Kind::Empty => SizeHint::with_exact(0),
             Kind::Full(bytes) => SizeHint::with_exact(bytes.len() as u64),
             Kind::Received(received) => received.incoming.size_hint(),
-            Kind::Stream(stream, _) => stream.size_hint(),
+            Kind::Stream(stream) => stream.size_hint(),
         }
     }
 }
 
 impl From<axum::body::Body> for Body {
     fn from(body: axum::body::Body) -> Self {
-        if body.is_end_stream() { Self::empty() } else { Self(Kind::Stream(body, Meter::OPEN)) }
+        if body.is_end_stream() { Self::empty() } else { Self(Kind::Stream(body)) }
     }
 }
 
 impl From<Body> for axum::body::Body {
     fn from(body: Body) -> Self {
         match body.0 {
-            Kind::Stream(stream, Meter { limit: u64::MAX, .. }) => stream,
+            Kind::Stream(stream) => stream,
             other => Self::new(Body(other)),
         }
     }
 }
 
-/// How many bytes of a body may pass, and how many have.
-#[derive(Debug)]
-struct Meter {
+/// A stream of which only so many bytes are let through.
+struct Bounded {
+    body: axum::body::Body,
     limit: u64,
     count: u64,
 }
 
-impl Meter {
-    const OPEN: Self = Self { limit: u64::MAX, count: 0 };
+impl HttpBody for Bounded {
+    type Data = Bytes;
+    type Error = BoxError;
 
-    fn pass(&mut self, frame: Frame<Bytes>) -> Result<Frame<Bytes>, BodyError> {
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+        let Some(frame) = ready!(Pin::new(&mut self.body).poll_frame(cx)) else {
+            return Poll::Ready(None);
+        };
+        let frame = frame?;
         self.count += frame.data_ref().map_or(0, Bytes::len) as u64;
-        if self.count > self.limit { Err(BodyError::TooLarge { limit: self.limit }) } else { Ok(frame) }
+        let within = self.count <= self.limit;
+        let limit = self.limit;
+        Poll::Ready(Some(if within { Ok(frame) } else { Err(BodyError::TooLarge { limit }.into()) }))
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
     }
 }
 
@@ -247,7 +248,8 @@ impl Meter {
 #[derive(Debug)]
 struct Received {
     incoming: Incoming,
-    meter: Meter,
+    limit: u64,
+    count: u64,
     pace: Pace,
     waited: Duration,
     wait: Option<(Instant, Pin<Box<Sleep>>)>,
@@ -255,7 +257,7 @@ struct Received {
 
 impl Received {
     fn new(incoming: Incoming, pace: Pace) -> Self {
-        Self { incoming, meter: Meter::OPEN, pace, waited: Duration::ZERO, wait: None }
+        Self { incoming, limit: u64::MAX, count: 0, pace, waited: Duration::ZERO, wait: None }
     }
 
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
@@ -265,12 +267,17 @@ impl Received {
         if let Some((since, _)) = self.wait.take() {
             self.waited += since.elapsed();
         }
-        Poll::Ready(frame.map(|frame| self.meter.pass(frame?)))
+        Poll::Ready(frame.map(|frame| self.count(frame?)))
+    }
+
+    fn count(&mut self, frame: Frame<Bytes>) -> Result<Frame<Bytes>, BodyError> {
+        self.count += frame.data_ref().map_or(0, Bytes::len) as u64;
+        if self.count > self.limit { Err(BodyError::TooLarge { limit: self.limit }) } else { Ok(frame) }
     }
 
     /// Only the time spent waiting counts: a handler that takes long between two reads is no fault of the sender.
     fn poll_wait(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
-        let left = self.pace.allows(self.meter.count).saturating_sub(self.waited);
+        let left = self.pace.allows(self.count).saturating_sub(self.waited);
         let (_, sleep) =
             self.wait.get_or_insert_with(|| (Instant::now(), Box::pin(tokio::time::sleep(left))));
         ready!(sleep.as_mut().poll(cx));
@@ -298,21 +305,21 @@ mod tests {
         let good = stream::iter(["a", "b"].map(|part| Ok::<_, BodyError>(Frame::data(Bytes::from(part)))));
         assert_eq!(&Body::stream(StreamBody::new(good)).read().await.unwrap()[..], b"ab");
         let bad = stream::iter([Err::<Frame<Bytes>, _>(BodyError::TooSlow)]);
-        let problem = Body::stream(StreamBody::new(bad)).read().await.unwrap_err();
-        assert_eq!(problem.code(), "body_too_slow");
+        let error = Body::stream(StreamBody::new(bad)).read().await.unwrap_err();
+        assert!(matches!(cause(&error), Some(BodyError::TooSlow)));
     }
 
     #[tokio::test]
-    async fn a_limit_holds_for_a_stream_also_once_a_router_has_wrapped_it() {
+    async fn a_streamed_body_is_cut_off_at_its_limit() {
         let parts =
-            || stream::iter([3, 3].map(|n| Ok::<_, BodyError>(Frame::data(Bytes::from(vec![b'a'; n])))));
-        for (limit, answer) in [(6, Ok(6)), (5, Err("body_too_large"))] {
-            let mut body = Body::stream(StreamBody::new(parts()));
-            body.limit_to(limit).unwrap();
-            let routed = Body::from(axum::body::Body::from(body));
-            let read = routed.read().await;
-            assert_eq!(read.map(|bytes| bytes.len()).map_err(|problem| problem.code()), answer);
-        }
+            || stream::iter(["ab", "cd"].map(|part| Ok::<_, BodyError>(Frame::data(Bytes::from(part)))));
+        let mut body = Body::stream(StreamBody::new(parts()));
+        body.limit_to(4).unwrap();
+        assert_eq!(&body.read().await.unwrap()[..], b"abcd");
+        let mut body = Body::stream(StreamBody::new(parts()));
+        body.limit_to(3).unwrap();
+        let error = body.read().await.unwrap_err();
+        assert!(matches!(cause(&error), Some(BodyError::TooLarge { limit: 3 })));
     }
 
     #[test]

@@ -74,7 +74,7 @@ impl<S: Send + Sync> FromRequest<S> for Whole {
     type Rejection = Problem;
 
     async fn from_request(request: Request, _: &S) -> Result<Self, Problem> {
-        Body::from(request.into_body()).read().await.map(Self)
+        Ok(Self(Body::from(request.into_body()).read().await?))
     }
 }
 

@@ -2,10 +2,10 @@
 //!
 //! It must never hold a secret: neither headers nor queries are logged, and tokens in paths are struck out.
 
-use super::app::Role;
 use super::body::{Request, Response};
 use super::problem::Problem;
 use super::request_id::as_text;
+use super::role::Role;
 use http::{HeaderValue, Method};
 use std::borrow::Cow;
 use std::io::IsTerminal;

@@ -3,9 +3,9 @@
 //! Every metric stands in the table below; its handle is made once, with the [`Metrics`] that own the
 //! registry. There are no globals: tests and processes with several roles have their own.
 
-use super::app::Role;
 use super::body::{Body, Response};
 use super::problem::Problem;
+use super::role::Role;
 use axum::Router;
 use axum::response::IntoResponse;
 use axum::routing::get;

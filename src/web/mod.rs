@@ -15,9 +15,11 @@ pub mod log;
 pub mod metrics;
 pub mod problem;
 pub mod request_id;
+mod role;
 mod stall;
 
-pub use app::{App, Caller, Peer, Role};
+pub use app::{App, Caller, Peer};
 pub use body::{Body, Request, Response};
 pub use extract::{Json, Path, Query};
 pub use problem::Problem;
+pub use role::Role;

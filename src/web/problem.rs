@@ -2,12 +2,13 @@
 //!
 //! It must not know which part of the program failed; each part says what its caller can do.
 
-use super::body::{Body, Response};
+use super::body::{Body, BodyError, ReadError, Response, cause};
 use axum::response::IntoResponse;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderName, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{HeaderMap, HeaderValue, StatusCode};
 use serde::Serialize;
 use std::borrow::Cow;
+use std::error::Error;
 use std::fmt::Display;
 
 /// An error as the caller of the API sees it, and, apart from that, what only the log may say.
@@ -25,7 +26,27 @@ struct Parts {
     headers: HeaderMap,
 }
 
+impl From<ReadError> for Problem {
+    fn from(error: ReadError) -> Self {
+        Self::of_body(&error)
+    }
+}
+
 impl Problem {
+    /// What to answer when a request's body could not be read because of `error`, or of what caused it.
+    pub fn of_body(error: &(dyn Error + 'static)) -> Self {
+        match cause::<BodyError>(error) {
+            Some(BodyError::TooLarge { limit }) => Self::new(StatusCode::PAYLOAD_TOO_LARGE, "body_too_large")
+                .detail(format!("This request takes at most {limit} bytes.")),
+            Some(BodyError::TooSlow) => {
+                Self::new(StatusCode::REQUEST_TIMEOUT, "body_too_slow").detail("The body came too slowly.")
+            }
+            Some(BodyError::Broken(_)) | None => Self::new(StatusCode::BAD_REQUEST, "body_broken")
+                .detail("The body could not be read to its end.")
+                .inner(error),
+        }
+    }
+
     /// A problem with an HTTP status and a code that programs may rely on, such as `body_too_large`.
     pub fn new(status: StatusCode, code: &'static str) -> Self {
         Self(Box::new(Parts {

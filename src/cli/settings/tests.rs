@@ -87,7 +87,7 @@ fn a_stray_key_is_refused_in_every_table_of_the_example() {
     let sections: Vec<&str> = example.lines().filter(|line| line.starts_with('[')).collect();
     assert_eq!(sections.len(), 7);
     for section in sections {
-        let file = example.replace(section, &format!("{section}\nstray = 1"));
+        let file = example.replace(&format!("\n{section}\n"), &format!("\n{section}\nstray = 1\n"));
         let refusal = refusal(&file);
         assert!(refusal.contains("ironlist.toml: there is no setting"), "{refusal}");
         assert!(refusal.contains(".stray"), "{refusal}");

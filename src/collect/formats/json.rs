@@ -33,7 +33,7 @@ pub(super) fn read_document<S: Sink>(
     rows: &mut Tally<'_, S>,
 ) -> Result<(), ReadError> {
     let path = keys(path);
-    let mut walk = Walk::new(rows);
+    let mut walk = Walk::new(rows, 1);
     walk.value(text, &path, true)?;
     if walk.found { Ok(()) } else { Err(ReadError::NoList) }
 }
@@ -41,9 +41,9 @@ pub(super) fn read_document<S: Sink>(
 /// Reads a value a line; a line that is no JSON costs that line.
 pub(super) fn read_lines<S: Sink>(text: &str, path: Option<&str>, rows: &mut Tally<'_, S>) {
     let path = keys(path);
-    let mut walk = Walk::new(rows);
+    let mut walk = Walk::new(rows, 0);
     for (number, line) in (1..).zip(text.lines().map(str::trim)) {
-        walk.number = number - 1;
+        walk.number = number;
         if line.len() > LONGEST_LINE {
             walk.rows.reject(number, line, RowFault::LineTooLong);
         } else if !line.is_empty() && walk.value(line, &path, false).is_err() {
@@ -67,15 +67,17 @@ pub(super) fn is_record(line: &str) -> Option<bool> {
 struct Walk<'w, 's, S> {
     rows: &'w mut Tally<'s, S>,
     names: Names,
-    /// Records so far.
+    /// The record, counted, or the line.
     number: u64,
+    /// How much further the next record is: lines may hold several.
+    step: u64,
     /// Whether there was a list at all, if only an empty one.
     found: bool,
 }
 
 impl<'w, 's, S: Sink> Walk<'w, 's, S> {
-    fn new(rows: &'w mut Tally<'s, S>) -> Self {
-        Self { rows, names: Names::default(), number: 0, found: false }
+    fn new(rows: &'w mut Tally<'s, S>, step: u64) -> Self {
+        Self { rows, names: Names::default(), number: 0, step, found: false }
     }
 
     fn value(&mut self, text: &str, path: &[&str], root: bool) -> Result<(), serde_json::Error> {
@@ -92,7 +94,7 @@ impl<'w, 's, S: Sink> Walk<'w, 's, S> {
         let names_address = row.get(Role::Address).or(row.get(Role::First)).is_some();
         // Lists of a record a line describe themselves in one of them.
         let describes_list = row.get(Role::Threat) == Some("metadata");
-        self.number += 1;
+        self.number += self.step;
         if names_address || !(root || describes_list) {
             self.found = true;
             row.put(self.number, self.rows);
@@ -180,7 +182,7 @@ impl<'de, S: Sink> Visitor<'de> for Node<'_, '_, '_, S> {
     fn visit_str<E>(self, text: &str) -> Result<(), E> {
         if self.path.is_empty() {
             self.walk.found = true;
-            self.walk.number += 1;
+            self.walk.number += self.walk.step;
             let mut values = Values::default();
             values.set(Role::Address, text);
             values.put(self.walk.number, self.walk.rows);

@@ -270,6 +270,14 @@ fn json_lines_lose_only_the_lines_that_are_wrong() {
 }
 
 #[test]
+fn all_values_of_a_json_line_have_that_lines_number() {
+    let lines = Options { format: Format::Ndjson, ..Options::default() };
+    let text = "{\"ip\":\"192.0.2.1\"}\n[\"192.0.2.2\",\"192.0.2.3\"]\n{\"ip\":\"192.0.2.4\"}";
+    let (_, sink) = read_with(text, &lines).unwrap();
+    assert_eq!(sink.rows, ["1: 192.0.2.1", "2: 192.0.2.2", "2: 192.0.2.3", "3: 192.0.2.4"]);
+}
+
+#[test]
 fn packed_lists_read_as_if_they_were_not() {
     reads(gzip(b"192.0.2.1\n"), Format::Plain, &["1: 192.0.2.1"]);
     reads(

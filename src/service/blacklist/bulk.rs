@@ -11,7 +11,7 @@ use futures_util::{StreamExt as _, stream};
 use http::header::CONTENT_TYPE;
 use http::{HeaderValue, StatusCode};
 use http_body_util::{BodyStream, StreamBody};
-use hyper::body::Frame;
+use hyper::body::{Body as _, Frame};
 use serde::Deserialize;
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -20,6 +20,8 @@ use std::sync::Arc;
 const GROUP: usize = 64;
 /// A line that is longer holds no address.
 const LONGEST_LINE: usize = 4096;
+/// A text of at most so many bytes is answered whole.
+const SHORT: u64 = 1 << 20;
 /// At most so many addresses in one JSON body; text has no such limit, because it streams.
 const MOST: usize = 1_000_000;
 
@@ -40,7 +42,7 @@ pub(super) async fn many(
     let snapshot = Arc::clone(&role.engine.snapshot());
     match kind.split(';').next().unwrap_or_default().trim() {
         "application/json" => json(&snapshot, &request.into_body().read().await?),
-        "text/plain" => Ok(text(snapshot, parameters.all, request.into_body())),
+        "text/plain" => text(snapshot, parameters.all, request.into_body()).await,
         _ => Err(Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "media_type")
             .detail("Send {\"ips\":[…]} as application/json, or one address a line as text/plain.")),
     }
@@ -136,8 +138,15 @@ fn look_up<'l>(
     }
 }
 
-fn text(snapshot: Arc<Snapshot>, all: bool, body: Body) -> Response {
-    let answers = Answers { snapshot, all, carry: Vec::new(), checked: 0, listed: 0, invalid: 0 };
+/// A question that is known to be short is answered whole: half the packets, and no chunks. Any other
+/// is answered line by line while it comes.
+async fn text(snapshot: Arc<Snapshot>, all: bool, body: Body) -> Result<Response, Problem> {
+    let mut answers = Answers { snapshot, all, carry: Vec::new(), checked: 0, listed: 0, invalid: 0 };
+    if body.size_hint().exact().is_some_and(|length| length <= SHORT) {
+        let mut out = Vec::from(answers.chunk(&body.read().await?));
+        out.extend_from_slice(&answers.finish());
+        return Ok(of_type(Body::full(out), "text/plain; charset=utf-8"));
+    }
     let frames = BodyStream::new(body);
     let stream = stream::unfold(Some((frames, answers)), |state| async move {
         let (mut frames, mut answers) = state?;
@@ -155,7 +164,7 @@ fn text(snapshot: Arc<Snapshot>, all: bool, body: Body) -> Response {
             }
         }
     });
-    of_type(Body::stream(StreamBody::new(stream)), "text/plain; charset=utf-8")
+    Ok(of_type(Body::stream(StreamBody::new(stream)), "text/plain; charset=utf-8"))
 }
 
 /// Answers lines as they come, however they are cut into chunks.

@@ -1,13 +1,14 @@
 //! The earlier system's paths on 8001, so that no script has to change. Their success bodies are
 //! kept; errors are problems.
 
-use super::super::reply::{bad_address, view};
+use super::super::reply::bad_address;
+use super::entry::{Entry, entries};
 use super::import::add_all;
 use super::manual::{Statement, state};
 use super::{Blacklist, active, search, statistics};
 use crate::addr::parse_address;
 use crate::collect::formats::{Format, Options};
-use crate::model::{Detail, SourceName, Time};
+use crate::model::SourceName;
 use crate::web::extract::Whole;
 use crate::web::{Caller, Json, Path, Problem};
 use axum::extract::State;
@@ -15,7 +16,6 @@ use axum::routing::{delete, get, post};
 use axum::{Extension, Router};
 use serde::{Deserialize, Serialize};
 use std::net::IpAddr;
-use std::sync::Arc;
 
 pub(super) fn routes() -> Router<Blacklist> {
     Router::new()
@@ -27,36 +27,6 @@ pub(super) fn routes() -> Router<Blacklist> {
         .route("/api/v1/active-ips", get(active::active))
         .route("/api/v1/statistics", get(statistics::statistics))
         .route("/api/v1/cleanup", delete(statistics::expire))
-}
-
-/// An entry as the earlier system showed it.
-#[derive(Serialize)]
-struct Entry {
-    id: String,
-    ip: String,
-    source: String,
-    detection_date: Option<String>,
-    threat_type: Option<Box<str>>,
-    country: Option<String>,
-    is_active: bool,
-    expires_date: Option<Time>,
-    created_at: Time,
-}
-
-impl Entry {
-    fn new(ip: String, source: &SourceName, detail: Detail, is_active: bool) -> Self {
-        Self {
-            id: format!("{source}:{ip}"),
-            ip,
-            source: source.to_string(),
-            detection_date: detail.detected.or(detail.listed).map(|day| day.to_string()),
-            threat_type: detail.threat,
-            country: detail.country.map(String::from),
-            is_active,
-            expires_date: detail.expires,
-            created_at: detail.first_seen,
-        }
-    }
 }
 
 async fn add(
@@ -76,48 +46,10 @@ async fn add(
     made.map(Json).ok_or_else(|| Problem::conflict("gone", "The entry was removed meanwhile."))
 }
 
-/// The listings around an address; what the earlier system called its entry comes first.
-async fn entries(role: &Blacklist, address: IpAddr) -> Result<Vec<Entry>, Problem> {
-    let snapshot = Arc::clone(&role.engine.snapshot());
-    let is_active = snapshot.check(address).is_listed();
-    view(&role.engine, move |view| {
-        let mut entries = Vec::new();
-        for source in snapshot.sources.values() {
-            for found in view.covering(source.id, address)? {
-                entries.push(Entry::new(found.range.to_string(), &source.name, found.detail, is_active));
-            }
-        }
-        Ok(entries)
-    })
-    .await
-}
-
 async fn entry(State(role): State<Blacklist>, Path(ip): Path<String>) -> Result<Json<Entry>, Problem> {
     let address = parse_address(ip.as_bytes()).map_err(|fault| bad_address(&ip, fault))?;
     let first = entries(&role, address).await?.into_iter().next();
     first.map(Json).ok_or_else(|| Problem::not_found("not_listed", format!("Nobody lists {address}.")))
-}
-
-/// One answer to the earlier system's search.
-#[derive(Serialize)]
-pub(super) struct Found {
-    ip: String,
-    found: bool,
-    details: Option<Entry>,
-}
-
-/// Answers the earlier system's `{"ips":[…]}`: an address that nobody lists is not found.
-pub(super) async fn found(role: &Blacklist, ips: Vec<String>) -> Result<Json<Vec<Found>>, Problem> {
-    let mut answers = Vec::with_capacity(ips.len());
-    for ip in ips {
-        let details = match parse_address(ip.as_bytes()) {
-            Ok(address) => entries(role, address).await?.into_iter().next(),
-            Err(_) => None,
-        };
-        let found = details.as_ref().is_some_and(|entry| entry.is_active);
-        answers.push(Found { ip, found, details });
-    }
-    Ok(Json(answers))
 }
 
 #[derive(Deserialize)]

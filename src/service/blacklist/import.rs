@@ -113,7 +113,7 @@ pub(super) async fn import(
 }
 
 fn options(role: &Blacklist) -> Options {
-    Options { limits: role.limits.clone(), sheet_reader: role.sheets.clone(), ..Options::default() }
+    Options { limits: role.limits, sheet_reader: role.sheets.clone(), ..Options::default() }
 }
 
 fn terms(parameters: &Parameters, now: Time) -> Result<Terms, Problem> {

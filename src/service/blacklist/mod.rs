@@ -5,6 +5,8 @@ mod allow;
 mod bulk;
 mod check;
 mod earlier;
+mod entry;
+mod generations;
 mod import;
 mod listing;
 mod manual;
@@ -18,9 +20,11 @@ pub use import::IMPORT_PATH;
 use crate::collect::formats::{Limits, SheetReader};
 use crate::engine::Engine;
 use crate::model::{Batch, Cause, Change, Receipt};
+use crate::publish::Feeds;
 use crate::web::{Caller, Peer, Problem, Request, Response};
 use axum::Router;
 use axum::routing::{delete, get, post, put};
+use std::sync::Arc;
 use uuid::Uuid;
 
 /// The POST requests of this role that only ask.
@@ -34,6 +38,8 @@ pub const CHECK: &str = "/api/v1/blacklist/check/{ip}";
 pub struct Blacklist {
     /// The blacklist itself.
     pub engine: Engine,
+    /// The feeds, which a story names; empty where none are made.
+    pub feeds: Arc<Feeds>,
     /// How large an imported file may be, unpacked.
     pub limits: Limits,
     /// How spreadsheets are read.
@@ -43,7 +49,7 @@ pub struct Blacklist {
 impl Blacklist {
     /// A role over `engine`, with the usual limits.
     pub fn new(engine: Engine) -> Self {
-        Self { engine, limits: Limits::default(), sheets: SheetReader::default() }
+        Self { engine, feeds: Arc::default(), limits: Limits::default(), sheets: SheetReader::default() }
     }
 
     /// The role's routes, those of the earlier system included.
@@ -62,6 +68,8 @@ impl Blacklist {
             .route("/api/v1/blacklist/allowlist/{range}", delete(allow::remove))
             .route("/api/v1/blacklist/suppressions", get(suppress::list).post(suppress::add))
             .route("/api/v1/blacklist/suppressions/{range}", delete(suppress::remove))
+            .route("/api/v1/generations", get(generations::list))
+            .route("/api/v1/generations/{number}", get(generations::one))
             .route("/api/v1/blacklist/expire", put(statistics::expire))
             .merge(earlier::routes())
             .with_state(self)

@@ -61,7 +61,7 @@ pub(super) async fn search(
     Json(question): Json<Question>,
 ) -> Result<Response, Problem> {
     if let Some(ips) = question.ips {
-        return Ok(super::earlier::found(&role, ips).await?.into_response().map(Body::from));
+        return Ok(super::entry::found(&role, ips).await?.into_response().map(Body::from));
     }
     let around = question.address.as_deref().map(range).transpose()?;
     let inside = question.prefix.as_deref().map(range).transpose()?;

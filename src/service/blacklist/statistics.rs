@@ -21,9 +21,9 @@ pub(super) struct Statistics {
 
 #[derive(Serialize)]
 struct Totals {
-    /// Entries, whoever lists them.
+    /// Listings of all sources, those that a person has ended included.
     total_ips: u64,
-    /// Listings that count: not suppressed.
+    /// Entries: ranges that at least one source lists and nobody has ended.
     active_ips: u64,
     sources: BTreeMap<String, u64>,
     top_countries: BTreeMap<String, u64>,
@@ -38,17 +38,19 @@ struct Totals {
 pub(super) async fn statistics(State(role): State<Blacklist>) -> Result<Json<Statistics>, Problem> {
     let soon = role.engine.now().plus(WEEK);
     let snapshot = Arc::clone(&role.engine.snapshot());
-    let (countries, threats, expiring) = view(&role.engine, move |view| {
+    let (all, countries, threats, expiring) = view(&role.engine, move |view| {
         let due = view.due(soon)?.len() as u64;
-        Ok((view.standing(Dimension::Country)?, view.standing(Dimension::Threat)?, due))
+        let all = view.standing(Dimension::All)?.iter().map(|(_, count)| count).sum();
+        Ok((all, view.standing(Dimension::Country)?, view.standing(Dimension::Threat)?, due))
     })
     .await?;
-    let data = blocking(move || Ok(totals(&snapshot, countries, threats, expiring))).await?;
+    let data = blocking(move || Ok(totals(&snapshot, all, countries, threats, expiring))).await?;
     Ok(Json(Statistics { status: "success", data }))
 }
 
 fn totals(
     snapshot: &Snapshot,
+    total_ips: u64,
     countries: Vec<(String, u64)>,
     threats: Vec<(String, u64)>,
     expiring_soon: u64,
@@ -57,8 +59,8 @@ fn totals(
     let sources = snapshot.sources.iter().map(|(id, source)| (source.name.to_string(), listed(id)));
     let known = |(key, count): (String, u64)| (!key.is_empty()).then_some((key, count));
     Totals {
-        total_ips: snapshot.entries(),
-        active_ips: snapshot.listings(),
+        total_ips,
+        active_ips: snapshot.entries(),
         sources: sources.collect(),
         top_countries: countries.into_iter().filter_map(known).collect(),
         threat_types: threats.into_iter().filter_map(known).collect(),

@@ -6,6 +6,7 @@ use super::listing::Listing;
 use crate::addr::parse_address;
 use crate::engine::Snapshot;
 use crate::model::{Allow, Exemption};
+use crate::publish::{Feed, Feeds, Offer};
 use crate::web::{Json, Path, Problem};
 use axum::extract::State;
 use serde::Serialize;
@@ -22,8 +23,8 @@ pub(super) struct Story {
     generation: u64,
     listings: Vec<Listing>,
     allowed_by: Vec<Allow>,
-    /// The feeds whose released list blocks it now.
-    feeds: Vec<&'static str>,
+    /// The feeds whose list, as firewalls get it now, blocks it.
+    feeds: Vec<String>,
 }
 
 pub(super) async fn tell(
@@ -42,8 +43,14 @@ pub(super) async fn tell(
         generation: snapshot.generation,
         listings,
         allowed_by: snapshot.allows.iter().filter(|allow| allow.range.contains(address)).cloned().collect(),
-        feeds: Vec::new(),
+        feeds: feeds(&role.feeds, address),
     }))
+}
+
+/// The feeds whose list, as it is handed out at this moment, holds the address.
+fn feeds(feeds: &Feeds, address: IpAddr) -> Vec<String> {
+    let holds = |feed: &&Feed| matches!(&**feed.offer(), Offer::List(released) if released.holds(address));
+    feeds.iter().filter(holds).map(|feed| feed.profile().name.clone()).collect()
 }
 
 async fn listings(

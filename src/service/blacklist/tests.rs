@@ -1,1 +1,242 @@
+//! The role as its callers see it.
 
+use super::*;
+use crate::disk::Medium;
+use crate::engine::Options;
+use crate::web::metrics::Metrics;
+use crate::web::{App, Body, Role};
+use http::header::{CONTENT_TYPE, HOST};
+use http::{Method, StatusCode};
+use serde_json::{Value, json};
+use std::sync::Arc;
+
+struct House {
+    _folder: tempfile::TempDir,
+    app: Arc<App>,
+}
+
+impl House {
+    fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let engine = Engine::open(Options::new(Medium::folder(folder.path()))).unwrap();
+        let quick = engine.clone();
+        let app = App::new(Role::Blacklist, Blacklist::new(engine).router(), &Arc::new(Metrics::new()))
+            .fast(CHECK, move |request, ip| answer_check(&quick, request, ip));
+        Self { _folder: folder, app: Arc::new(app) }
+    }
+
+    async fn ask(
+        &self,
+        method: Method,
+        path: &str,
+        kind: &str,
+        body: impl Into<String>,
+    ) -> (StatusCode, String) {
+        let request = http::Request::builder()
+            .method(method)
+            .uri(path)
+            .header(HOST, "test")
+            .header(CONTENT_TYPE, kind)
+            .body(Body::full(body.into()))
+            .unwrap();
+        let response = self.app.answer(request, Peer::Local).await;
+        let status = response.status();
+        (status, String::from_utf8(response.into_body().read().await.unwrap().to_vec()).unwrap())
+    }
+
+    async fn json(&self, method: Method, path: &str, body: Value) -> (u16, Value) {
+        let (status, text) = self.ask(method, path, "application/json", body.to_string()).await;
+        (status.as_u16(), serde_json::from_str(&text).unwrap_or(Value::String(text)))
+    }
+
+    async fn get(&self, path: &str) -> (u16, Value) {
+        self.json(Method::GET, path, Value::Null).await
+    }
+
+    async fn import(&self, parameters: &str, list: &str) -> Value {
+        let path = format!("{IMPORT_PATH}?{parameters}");
+        let (status, text) = self.ask(Method::POST, &path, "application/octet-stream", list).await;
+        assert_eq!(status, 200, "{text}");
+        serde_json::from_str(&text).unwrap()
+    }
+}
+
+const BULK: &str = "/api/v1/blacklist/check";
+
+#[tokio::test]
+async fn an_import_is_looked_up_and_explained() {
+    let house = House::new();
+    let told = house.import("source=feed&reason=scan&country=kr", "20.0.0.0/24\n20.0.0.1\n20.0.0.01\n").await;
+    assert_eq!((&told["added"], &told["rejected"], &told["generation"]), (&json!(2), &json!(1), &json!(1)));
+    assert_eq!(told["errors"][0]["code"], "leading_zero");
+    let (status, answer) = house.get("/api/v1/blacklist/check/::ffff:20.0.0.1").await;
+    let expected = json!({"ip":"20.0.0.1","listed":true,"sources":["feed"],"exempt":null,"generation":1});
+    assert_eq!((status, answer), (200, expected));
+    let (_, story) = house.get("/api/v1/blacklist/ips/20.0.0.1").await;
+    let mut ranges: Vec<&str> =
+        story["listings"].as_array().unwrap().iter().map(|l| l["range"].as_str().unwrap()).collect();
+    ranges.sort_unstable();
+    assert_eq!(ranges, ["20.0.0.0/24", "20.0.0.1"]);
+    assert_eq!(
+        (&story["listings"][0]["reason"], &story["listings"][0]["country"]),
+        (&json!("scan"), &json!("KR"))
+    );
+}
+
+#[tokio::test]
+async fn what_is_no_address_is_refused_with_its_code() {
+    let house = House::new();
+    for (ip, code) in [("01.2.3.4", "leading_zero"), ("example.com", "hostname")] {
+        let (status, problem) = house.get(&format!("/api/v1/blacklist/check/{ip}")).await;
+        assert_eq!((status, &problem["code"]), (400, &json!(code)));
+    }
+}
+
+#[tokio::test]
+async fn a_dry_run_tells_the_difference_and_changes_nothing() {
+    let house = House::new();
+    house.import("source=feed", "20.0.0.1\n20.0.0.2\n").await;
+    let told = house.import("source=feed&replace=true&dry_run=true", "20.0.0.2\n20.0.0.3\n").await;
+    assert_eq!(told["examples"], json!({"added":["20.0.0.3"],"removed":["20.0.0.1"]}));
+    assert_eq!((&told["added"], &told["removed"], &told["generation"]), (&json!(1), &json!(1), &json!(1)));
+    assert_eq!(house.get("/api/v1/blacklist/check/20.0.0.3").await.1["listed"], false);
+    house.import("source=feed&replace=true", "20.0.0.2\n20.0.0.3\n").await;
+    assert_eq!(house.get("/api/v1/blacklist/check/20.0.0.1").await.1["listed"], false);
+    assert_eq!(house.get("/api/v1/blacklist/check/20.0.0.3").await.1["listed"], true);
+}
+
+#[tokio::test]
+async fn many_addresses_are_answered_as_json_and_as_lines() {
+    let house = House::new();
+    house.import("source=feed", "20.0.0.0/30\n2a00::/32\n10.0.0.1\n").await;
+    let question = json!({"ips":["20.0.0.1","2a00::1","8.8.8.8","10.0.0.1","no\"pe"]});
+    let (status, answer) = house.json(Method::POST, BULK, question).await;
+    assert_eq!((status, &answer["checked"], &answer["listed"]), (200, &json!(5), &json!(2)));
+    let listed: Vec<_> = answer["results"].as_array().unwrap().iter().map(|r| r["listed"].clone()).collect();
+    assert_eq!(listed, [json!(true), json!(true), json!(false), json!(false), Value::Null]);
+    assert_eq!(answer["results"][4]["ip"], "no\"pe");
+    let lines = "20.0.0.1\r\n# remark\n\n2a00::1\n8.8.8.8\n10.0.0.1\nnope";
+    let (_, text) = house.ask(Method::POST, BULK, "text/plain", lines).await;
+    assert_eq!(text, "20.0.0.1\n2a00::1\n# checked 5 listed 2 invalid 1\n");
+    let (_, all) = house.ask(Method::POST, &format!("{BULK}?all=true"), "text/plain", lines).await;
+    let states: Vec<_> = all.lines().filter_map(|line| line.split('\t').nth(1)).collect();
+    assert_eq!(states, ["listed", "listed", "clear", "exempt", "invalid"]);
+}
+
+#[tokio::test]
+async fn an_allow_says_what_it_frees_and_is_lifted_again() {
+    let house = House::new();
+    house.import("source=feed", "20.0.0.0/24\n").await;
+    let allow = json!({"range":"20.0.0.128/25","reason":"ours"});
+    let (status, told) = house.json(Method::POST, "/api/v1/blacklist/allowlist", allow).await;
+    assert_eq!((status, &told["frees"]), (200, &json!(128)));
+    let (_, text) = house.ask(Method::GET, "/api/v1/blacklist/active?format=text", "", "").await;
+    assert_eq!(text, "20.0.0.0/25\n");
+    let path = "/api/v1/blacklist/allowlist/20.0.0.128%2F25";
+    assert_eq!(house.json(Method::DELETE, path, Value::Null).await.0, 200);
+    assert_eq!(house.json(Method::DELETE, path, Value::Null).await.0, 404);
+    let unknown = json!({"range":"20.0.0.1","reason":"x","colour":"red"});
+    assert_eq!(house.json(Method::POST, "/api/v1/blacklist/allowlist", unknown).await.0, 422);
+}
+
+#[tokio::test]
+async fn active_entries_are_paged_and_filtered() {
+    let house = House::new();
+    house.import("source=a&country=KR", "20.0.0.1\n20.0.0.2\n20.0.0.3\n").await;
+    house.import("source=b", "20.0.0.3\n30.0.0.0/8\n").await;
+    let (_, first) = house.get("/api/v1/blacklist/active?limit=2").await;
+    assert_eq!((&first["data"], &first["total"]), (&json!(["20.0.0.1", "20.0.0.2"]), &json!(4)));
+    let cursor = first["cursor"].as_str().unwrap();
+    let (_, rest) = house.get(&format!("/api/v1/blacklist/active?limit=2&cursor={cursor}")).await;
+    assert_eq!((&rest["data"], &rest["total"]), (&json!(["20.0.0.3", "30.0.0.0/8"]), &json!(4)));
+    assert_eq!(rest["cursor"], Value::Null);
+    let (_, b) = house.get("/api/v1/blacklist/active?source=b").await;
+    assert_eq!(b["data"], json!(["20.0.0.3", "30.0.0.0/8"]));
+    let (_, kr) = house.get("/api/v1/blacklist/active?country=KR").await;
+    assert_eq!(kr["count"], 3);
+    assert_eq!(house.get("/api/v1/blacklist/active?source=nobody").await.0, 404);
+    assert_eq!(house.get("/api/v1/blacklist/active?cursor=zz").await.0, 400);
+}
+
+#[tokio::test]
+async fn a_search_finds_by_what_is_said() {
+    let house = House::new();
+    house.import("source=a&reason=SSH%20scan", "20.0.0.1\n20.0.0.0/24\n").await;
+    house.import("source=b&reason=mail", "30.0.0.1\n").await;
+    let search = async |question: Value| {
+        let (_, page) = house.json(Method::POST, "/api/v1/blacklist/search", question).await;
+        let hits =
+            page["data"].as_array().unwrap().iter().map(|hit| hit["range"].as_str().unwrap().to_owned());
+        hits.collect::<Vec<_>>()
+    };
+    assert_eq!(search(json!({"reason":"ssh"})).await, ["20.0.0.0/24", "20.0.0.1"]);
+    assert_eq!(search(json!({"address":"20.0.0.9"})).await, ["20.0.0.0/24"]);
+    assert_eq!(search(json!({"prefix":"30.0.0.0/8"})).await, ["30.0.0.1"]);
+    assert_eq!(search(json!({"source":"b","reason":"ssh"})).await, Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn a_person_lists_and_ends_listings() {
+    let house = House::new();
+    let said = json!({"ip":"20.0.0.1","reason":"seen in the logs","detection_date":"2026-11-20"});
+    assert_eq!(house.json(Method::POST, "/api/v1/blacklist/ips", said).await.1["new"], true);
+    let (_, check) = house.get("/api/v1/blacklist/check/20.0.0.1").await;
+    assert_eq!(check["sources"], json!(["manual"]));
+    assert_eq!(house.json(Method::DELETE, "/api/v1/blacklist/ips/20.0.0.1", Value::Null).await.0, 200);
+    assert_eq!(house.json(Method::DELETE, "/api/v1/blacklist/ips/20.0.0.1", Value::Null).await.0, 404);
+    house.import("source=feed", "20.0.0.1\n").await;
+    let end = json!({"range":"20.0.0.1","source":"feed","reason":"a customer"});
+    assert_eq!(house.json(Method::POST, "/api/v1/blacklist/suppressions", end).await.0, 200);
+    house.import("source=feed&replace=true", "20.0.0.1\n").await;
+    assert_eq!(house.get("/api/v1/blacklist/check/20.0.0.1").await.1["listed"], false);
+}
+
+#[tokio::test]
+async fn the_earlier_systems_paths_keep_their_shapes() {
+    let house = House::new();
+    let rows = json!([
+        {"ip":"20.0.0.1","source":"regtech","detection_date":"2026-11-20","country":"CN"},
+        {"ip":"300.0.0.1","source":"regtech","detection_date":"2026-11-20"},
+    ]);
+    let (_, told) = house.json(Method::POST, "/api/v1/bulk-insert", rows).await;
+    assert_eq!((&told["data"]["success_count"], &told["data"]["error_count"]), (&json!(1), &json!(1)));
+    let (_, found) = house.json(Method::POST, "/api/v1/search", json!({"ips":["20.0.0.1","8.8.8.8"]})).await;
+    assert_eq!((&found[0]["found"], &found[1]["found"]), (&json!(true), &json!(false)));
+    let (_, entry) = house.get("/api/v1/ips/20.0.0.1").await;
+    assert_eq!((&entry["source"], &entry["detection_date"]), (&json!("regtech"), &json!("2026-11-20")));
+    assert_eq!(house.get("/api/v1/ips/8.8.8.8").await.0, 404);
+    let (_, statistics) = house.get("/api/v1/statistics").await;
+    assert_eq!(statistics["data"]["sources"], json!({"regtech":1}));
+    let new = json!({"ip":"20.0.0.2","source":"x","detection_date":"2026-11-20"});
+    assert_eq!(house.json(Method::POST, "/api/v1/ips", new).await.1["is_active"], true);
+    assert_eq!(house.json(Method::DELETE, "/api/v1/cleanup", Value::Null).await.1["status"], "success");
+}
+
+#[tokio::test]
+async fn every_change_is_told_with_who_and_why() {
+    let house = House::new();
+    house.import("source=feed&reason=first", "20.0.0.1\n").await;
+    house.import("source=feed&reason=second", "20.0.0.2\n20.0.0.3\n").await;
+    let (_, told) = house.get("/api/v1/generations").await;
+    assert_eq!((&told["data"][0]["reason"], &told["data"][1]["reason"]), (&json!("second"), &json!("first")));
+    let (_, one) = house.get("/api/v1/generations/2").await;
+    assert_eq!(one["changes"], json!([{"what":"listings","source":"feed","removed":0,"added":2}]));
+    assert_eq!(house.get("/api/v1/generations/3").await.0, 404);
+    assert_eq!(house.get("/api/v1/generations?before=2").await.1["data"].as_array().unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn a_bulk_body_keeps_its_good_lines() {
+    let house = House::new();
+    let path = "/api/v1/blacklist/ips/bulk?source=feed";
+    let (_, text) = house.ask(Method::POST, path, "text/csv", "ip,country\n20.0.0.1,KR\nbad,KR\n").await;
+    let told: Value = serde_json::from_str(&text).unwrap();
+    assert_eq!(
+        (&told["accepted"], &told["rejected"], &told["errors"][0]["line"]),
+        (&json!(1), &json!(1), &json!(3))
+    );
+    let (status, _) = house.ask(Method::POST, path, "image/png", "x").await;
+    assert_eq!(status, 415);
+    let (status, text) = house.ask(Method::POST, path, "text/plain", "<!DOCTYPE html><html></html>").await;
+    assert_eq!(status, 422, "{text}");
+}

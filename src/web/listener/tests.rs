@@ -1,7 +1,7 @@
 //! The listener as hostile, slow and broken clients see it, over real sockets.
 
 use super::*;
-use crate::web::app::Role;
+use crate::web::Role;
 use crate::web::extract::Whole;
 use crate::web::metrics::Metrics;
 use axum::Router;

@@ -1,0 +1,28 @@
+# The recipes of every day; `just` lists them.
+
+_list:
+    @just --list
+
+# Run all four roles with the list that comes with the project
+run *args:
+    cargo run --release -- serve --import packaging/scanners.txt {{ args }}
+
+# Everything that must pass
+test:
+    sh tests/run
+
+# One benchmark: engine, feed, http, lists, set, tables
+bench name *args:
+    cargo bench --bench {{ name }} -- {{ args }}
+
+fmt:
+    cargo fmt
+
+lint:
+    cargo fmt --check
+    cargo clippy --all-targets --locked -- -D warnings
+    cargo deny check
+
+# One fuzz target: address, auto, plain, csv, tsv, json, ndjson
+fuzz target seconds="60":
+    cargo +nightly fuzz run {{ target }} -- -max_total_time={{ seconds }}

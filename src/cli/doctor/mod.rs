@@ -1,0 +1,92 @@
+//! `ironlist doctor`: is the installation sound, and if not, what cures it?
+//!
+//! It looks and changes nothing, but for `--rebuild`. Of a running service it asks the health;
+//! only the stores of one that does not run can be opened.
+
+mod place;
+mod stores;
+
+#[cfg(test)]
+mod tests;
+
+use super::ExitCode;
+use super::args::DoctorArgs;
+use super::console::Console;
+use super::door::{Door, json};
+use super::settings::Settings;
+use crate::web::Body;
+use crate::web::health::{Check, Status};
+use serde::Deserialize;
+use std::collections::BTreeMap;
+use std::io::{self, Write};
+
+/// What was looked at, and what was found.
+type Finding = (String, Check);
+
+/// Prints a line for each check, with a cure where something is wrong; 1 when anything is.
+pub(super) async fn run(
+    args: &DoctorArgs,
+    settings: &Settings,
+    console: Console<'_>,
+) -> anyhow::Result<ExitCode> {
+    let service = Door::to_service(&settings.data).await;
+    if args.rebuild {
+        anyhow::ensure!(matches!(service, Ok(None)), "stop the service first: it holds the store");
+        let settings = settings.clone();
+        let done = tokio::task::spawn_blocking(move || stores::rebuild(&settings)).await??;
+        writeln!(console.out, "{done}")?;
+        return Ok(ExitCode::Done);
+    }
+    let mut findings = place::look(settings);
+    match service {
+        Ok(Some(door)) => findings.extend(ask(&door).await),
+        Ok(None) => {
+            findings.push(("service".to_owned(), Check::healthy("does not run")));
+            findings.extend(place::ports(settings));
+            let data = settings.data.clone();
+            findings.extend(tokio::task::spawn_blocking(move || stores::look(&data)).await?);
+        }
+        Err(error) => {
+            let cure = "run this as the user of the service, or as root";
+            findings.push(("service".to_owned(), Check::unhealthy(format!("{error:#}"), cure)));
+        }
+    }
+    findings.iter().try_for_each(|finding| print(finding, console.out))?;
+    let sound = findings.iter().all(|(_, check)| check.status == Status::Healthy);
+    Ok(if sound { ExitCode::Done } else { ExitCode::Negative })
+}
+
+fn print((name, check): &Finding, out: &mut dyn Write) -> io::Result<()> {
+    let mark = match check.status {
+        Status::Healthy => "ok  ",
+        Status::Degraded => "warn",
+        Status::Unhealthy => "FAIL",
+    };
+    writeln!(out, "{mark}  {name:14} {}", check.detail)?;
+    if check.cure.is_empty() { Ok(()) } else { writeln!(out, "      {:14} cure: {}", "", check.cure) }
+}
+
+/// The checks of the running service, which knows best.
+async fn ask(door: &Door) -> Vec<Finding> {
+    #[derive(Deserialize)]
+    struct Health {
+        status: Status,
+        #[serde(default)]
+        checks: BTreeMap<String, Check>,
+    }
+    let health = async {
+        let request = http::Request::builder().uri("/health").body(Body::empty())?;
+        json::<Health>(door.send(request).await?).await
+    };
+    let cure = "`ironlist status` and the service's log say more";
+    match health.await {
+        Ok(Health { status, checks }) => {
+            let own = match status {
+                Status::Healthy => Check::healthy("runs"),
+                _ => Check { status, detail: "runs, but not well".into(), cure: cure.into() },
+            };
+            [("service".to_owned(), own)].into_iter().chain(checks).collect()
+        }
+        Err(error) => vec![("service".to_owned(), Check::unhealthy(format!("{error:#}"), cure))],
+    }
+}

@@ -1,0 +1,107 @@
+//! Where the installation lives: the folder, its disk, the key, the ports.
+
+use super::super::folder::ADMIN_KEY;
+use super::super::settings::Settings;
+use super::Finding;
+use crate::web::health::Check;
+use rustix::fs::statvfs;
+use std::fs::{self, File, Metadata};
+use std::io;
+use std::net::TcpListener;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+
+/// With less the next writes fail.
+const SCARCE: u64 = 64 << 20;
+/// With less somebody should act.
+const LITTLE: u64 = 1 << 30;
+
+/// Looks at everything that does not depend on whether the service runs.
+pub(super) fn look(settings: &Settings) -> Vec<Finding> {
+    let data = &settings.data;
+    match fs::metadata(data) {
+        Ok(about) if about.is_dir() => vec![
+            ("data folder".to_owned(), folder(data, &about)),
+            ("disk".to_owned(), disk(data)),
+            ("key".to_owned(), key(&data.join(ADMIN_KEY))),
+        ],
+        found => vec![("data folder".to_owned(), no_folder(data, found.err()))],
+    }
+}
+
+fn no_folder(data: &Path, error: Option<io::Error>) -> Check {
+    let shown = data.display();
+    let why = error.map_or_else(|| "it is no folder".to_owned(), |error| error.to_string());
+    Check::unhealthy(
+        format!("{shown}: {why}"),
+        "`ironlist serve` makes it; or name the right one with --data or data.dir",
+    )
+}
+
+fn folder(data: &Path, about: &Metadata) -> Check {
+    let shown = data.display();
+    let probe = data.join(format!("doctor.{}.part", std::process::id()));
+    let written = File::create_new(&probe).and_then(|_| fs::remove_file(&probe));
+    let mode = about.permissions().mode() & 0o7777;
+    match written {
+        Err(error) => Check::unhealthy(
+            format!("{shown} cannot be written to: {error}"),
+            format!("let its owner be the user that ironlist runs as: chown -R USER {shown}"),
+        ),
+        Ok(()) if mode & 0o007 != 0 => Check::degraded(
+            format!("{shown} is open to every user (mode {mode:04o})"),
+            format!("chmod o= {shown}"),
+        ),
+        Ok(()) => Check::healthy(shown.to_string()),
+    }
+}
+
+fn disk(data: &Path) -> Check {
+    let about = match statvfs(data) {
+        Ok(about) => about,
+        Err(error) => {
+            return Check::degraded(format!("its free space is unknown: {error}"), "look with df");
+        }
+    };
+    let free = about.f_bavail.saturating_mul(about.f_frsize);
+    let detail = format!("{} MiB free", free >> 20);
+    // A file system that does not count its files says that it has none at all.
+    if free < SCARCE || (about.f_files > 0 && about.f_favail == 0) {
+        return Check::unhealthy(
+            format!("{detail}, {} files left", about.f_favail),
+            "free some room: writes fail without it, and go on by themselves with it",
+        );
+    }
+    if free < LITTLE { Check::degraded(detail, "free some room") } else { Check::healthy(detail) }
+}
+
+fn key(path: &Path) -> Check {
+    let shown = path.display();
+    match fs::metadata(path) {
+        Ok(about) if about.permissions().mode() & 0o077 != 0 => Check::unhealthy(
+            format!("{shown} can be read by others (mode {:04o})", about.permissions().mode() & 0o7777),
+            format!("chmod 600 {shown}; if others had access, remove it: the next start makes a new key"),
+        ),
+        Ok(_) => Check::healthy(shown.to_string()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            Check::healthy("not made yet; the first start makes it")
+        }
+        Err(error) => Check::unhealthy(format!("{shown}: {error}"), "let the user of the service read it"),
+    }
+}
+
+/// Looks whether the service could listen.
+pub(super) fn ports(settings: &Settings) -> Vec<Finding> {
+    let port = |role: &crate::web::Role| {
+        let address = settings.listen(*role);
+        let check = match TcpListener::bind(address) {
+            Ok(_) => Check::healthy(format!("{address} is free for the {} role", role.name())),
+            Err(error) => Check::unhealthy(
+                format!("{address}: {error}"),
+                format!("stop what listens there (ss -ltnp), or set listen.{}", role.name()),
+            ),
+        };
+        ("port".to_owned(), check)
+    };
+    settings.roles.iter().map(port).collect()
+}

@@ -1,0 +1,117 @@
+//! What lies in the data folder of a service that does not run: is it what was written?
+
+use super::super::settings::Settings;
+use super::Finding;
+use crate::disk::{DiskError, Medium, read_footed};
+use crate::engine::{Engine, Options, SNAPSHOT_FILE};
+use crate::journal::{self, Journal};
+use crate::store::{self, Projection};
+use crate::web::health::Check;
+use anyhow::{Context, ensure};
+use std::fs;
+use std::path::{Path, PathBuf};
+
+const RESTORE: &str = "restore a backup; until then look-ups and feeds are served from the last snapshot";
+const REBUILD: &str = "ironlist doctor --rebuild";
+
+/// Reads every store to its end. Blocks: about a second a gigabyte.
+pub(super) fn look(data: &Path) -> Vec<Finding> {
+    if !data.join(journal::FILE).exists() {
+        return vec![("journal".to_owned(), Check::healthy("empty: nothing was ever kept here"))];
+    }
+    let medium = Medium::folder(data);
+    let mut findings = Vec::new();
+    let generation = match replay(&medium) {
+        Ok(generation) => {
+            findings.push(("journal", Check::healthy(format!("{generation} generations, unbroken"))));
+            Some(generation)
+        }
+        Err(error) => {
+            findings.push(("journal", of_error(&error, RESTORE)));
+            None
+        }
+    };
+    findings.push(("store", store(&medium, generation)));
+    findings.push(("snapshot", file(&data.join(SNAPSHOT_FILE))));
+    findings.extend(feeds(data).iter().map(|path| ("feed", file(path))));
+    findings.into_iter().map(|(name, check)| (name.to_owned(), check)).collect()
+}
+
+/// Follows the chain of records from the first to the last; answers how many there are.
+fn replay(medium: &Medium) -> Result<u64, DiskError> {
+    let journal = Journal::open(medium)?;
+    journal.replay(0, |_| Ok::<_, DiskError>(()))?;
+    Ok(journal.generation())
+}
+
+fn of_error(error: &DiskError, cure: &'static str) -> Check {
+    let cure = match error {
+        DiskError::Full(_) => "free some room",
+        DiskError::InUse(_) => "another process has it, without its socket: stop it",
+        DiskError::Io { .. } => "look at the disk, and at who owns the file",
+        DiskError::Damaged { .. } | DiskError::Version { .. } => cure,
+    };
+    Check::unhealthy(error.to_string(), cure)
+}
+
+fn store(medium: &Medium, journal: Option<u64>) -> Check {
+    if !medium.path().join(store::FILE).exists() {
+        return Check::healthy("not there; the next start makes it from the journal");
+    }
+    match (seen(medium), journal) {
+        (Err(error), _) => of_error(&error, REBUILD),
+        (Ok(seen), Some(last)) if seen > last => {
+            Check::unhealthy(format!("it has seen generation {seen}, the journal ends at {last}"), REBUILD)
+        }
+        (Ok(seen), _) => Check::healthy(format!("whole, at generation {seen}")),
+    }
+}
+
+/// The last generation that the store took in; opening it checks every page.
+fn seen(medium: &Medium) -> Result<u64, DiskError> {
+    Projection::open(medium)?.generation()
+}
+
+/// A file that ends in its own digest, and that the service makes anew when it is wrong.
+fn file(path: &Path) -> Check {
+    let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    match read_footed(path) {
+        Ok(Some(_)) => Check::healthy(format!("{name} is whole")),
+        Ok(None) => Check::healthy("not there; the next start makes it"),
+        Err(error) => Check::degraded(error.to_string(), "nothing to do: the next start makes it anew"),
+    }
+}
+
+fn feeds(data: &Path) -> Vec<PathBuf> {
+    let Ok(found) = fs::read_dir(data.join("feeds")) else { return Vec::new() };
+    let mut feeds: Vec<PathBuf> = found.filter_map(|entry| entry.ok().map(|entry| entry.path())).collect();
+    feeds.retain(|path| path.extension().is_some_and(|extension| extension == "feed"));
+    feeds.sort();
+    feeds
+}
+
+/// Puts a damaged store aside and makes it anew from the journal; says what was done.
+///
+/// # Errors
+/// The journal itself is damaged, or the disk fails; the store is then where it was, or aside.
+pub(super) fn rebuild(settings: &Settings) -> anyhow::Result<String> {
+    let medium = Medium::folder(&settings.data);
+    ensure!(settings.data.join(journal::FILE).exists(), "there is no journal in {}", settings.data.display());
+    let last = replay(&medium).context("there is nothing to rebuild from; restore a backup")?;
+    let path = settings.data.join(store::FILE);
+    match seen(&medium) {
+        Ok(seen) if seen <= last => return Ok(format!("the store is whole, at generation {seen}")),
+        Err(error) if !error.is_damage() => return Err(error.into()),
+        _ => {}
+    }
+    let time = chrono::Utc::now().format("%Y%m%dT%H%M%SZ");
+    let aside = settings.data.join(format!("{}.damaged-{time}", store::FILE));
+    fs::rename(&path, &aside).with_context(|| path.display().to_string())?;
+    let engine = Engine::open(Options { zone: settings.zone, ..Options::new(medium) })?;
+    let generation = engine.snapshot().generation;
+    engine.stop();
+    Ok(format!(
+        "the store was made anew from {generation} generations; the damaged one is {}",
+        aside.display()
+    ))
+}

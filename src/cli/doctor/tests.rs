@@ -1,0 +1,134 @@
+//! Installations with one thing wrong each.
+
+use super::super::console::Console;
+use super::super::folder::{ADMIN_KEY, make};
+use super::super::tests::House;
+use super::{DoctorArgs, ExitCode, run};
+use crate::store;
+use std::fs::{self, Permissions};
+use std::net::TcpListener;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+
+/// What the doctor says, or the error it ends with.
+async fn doctor(house: &House, rebuild: bool) -> (ExitCode, String) {
+    let (mut out, mut log) = (Vec::new(), Vec::new());
+    let done = run(&DoctorArgs { rebuild }, &house.settings, Console { out: &mut out, log: &mut log }).await;
+    match done {
+        Ok(code) => (code, String::from_utf8(out).unwrap()),
+        Err(error) => (ExitCode::of_error(&error).unwrap(), format!("{error:#}")),
+    }
+}
+
+/// A house with a list in it, on whose ports nobody listens.
+async fn house() -> House {
+    let house = House::new();
+    house.file("list", "1.2.3.0/24\n5.6.7.8\n");
+    assert_eq!(house.run("import @/list --source test").await.0, ExitCode::Done);
+    house
+}
+
+/// Overwrites the middle of a file.
+fn damage(path: &Path) {
+    let mut bytes = fs::read(path).unwrap();
+    let from = bytes.len() / 8;
+    bytes[from..].fill(0x5a);
+    fs::write(path, bytes).unwrap();
+}
+
+fn mode(path: &Path, mode: u32) {
+    fs::set_permissions(path, Permissions::from_mode(mode)).unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_sound_installation_has_nothing_to_cure() {
+    let house = house().await;
+    let (_, said) = doctor(&house, false).await;
+    assert!(!said.contains("FAIL"), "{said}");
+    for line in [
+        "journal        1 generations, unbroken",
+        "store          whole, at generation 1",
+        "snapshot.bin is whole",
+    ] {
+        assert!(said.contains(line), "{said}");
+    }
+    assert_eq!(
+        doctor(&house, true).await,
+        (ExitCode::Done, "the store is whole, at generation 1\n".to_owned())
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_folder_that_is_not_there_is_the_only_thing_to_say_of_it() {
+    let (code, said) = doctor(&House::new(), false).await;
+    assert_eq!(code, ExitCode::Negative);
+    assert!(said.contains("FAIL  data folder") && said.contains("cure: `ironlist serve` makes it"), "{said}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_others_can_read_is_named_with_the_command_that_closes_it() {
+    let house = House::new();
+    let data = &house.settings.data;
+    make(data).unwrap();
+    mode(data, 0o755);
+    fs::write(data.join(ADMIN_KEY), "key").unwrap();
+    mode(&data.join(ADMIN_KEY), 0o644);
+    let (code, said) = doctor(&house, false).await;
+    assert_eq!(code, ExitCode::Negative);
+    assert!(
+        said.contains("mode 0755") && said.contains(&format!("cure: chmod o= {}", data.display())),
+        "{said}"
+    );
+    assert!(said.contains("mode 0644") && said.contains("cure: chmod 600"), "{said}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_port_that_is_taken_is_named() {
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    let house = House::with(&[("listen.gateway", "IRONLIST_LISTEN_GATEWAY", &address)]);
+    let (code, said) = doctor(&house, false).await;
+    assert_eq!(code, ExitCode::Negative);
+    assert!(said.contains(&format!("FAIL  port           {address}: ")), "{said}");
+    assert!(said.contains("set listen.gateway"), "{said}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_damaged_store_is_found_and_made_anew_from_the_journal() {
+    let house = house().await;
+    damage(&house.settings.data.join(store::FILE));
+    let (code, said) = doctor(&house, false).await;
+    assert_eq!(code, ExitCode::Negative);
+    assert!(said.contains("FAIL  store") && said.contains("cure: ironlist doctor --rebuild"), "{said}");
+    let (code, said) = doctor(&house, true).await;
+    assert_eq!(code, ExitCode::Done, "{said}");
+    assert!(said.contains("made anew from 1 generations; the damaged one is "), "{said}");
+    let names = fs::read_dir(&house.settings.data).unwrap().map(|entry| entry.unwrap().file_name());
+    assert_eq!(names.filter(|name| name.to_string_lossy().contains("redb.damaged-")).count(), 1);
+    assert!(doctor(&house, false).await.1.contains("whole, at generation 1"));
+    assert_eq!(house.run("check 1.2.3.4").await.0, ExitCode::Negative);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_damaged_journal_is_never_rebuilt_from() {
+    let house = house().await;
+    damage(&house.settings.data.join(crate::journal::FILE));
+    let (code, said) = doctor(&house, false).await;
+    assert_eq!(code, ExitCode::Negative);
+    assert!(said.contains("FAIL  journal") && said.contains("cure: restore a backup"), "{said}");
+    let (code, said) = doctor(&house, true).await;
+    assert_eq!(code, ExitCode::Failed);
+    assert!(said.starts_with("there is nothing to rebuild from"), "{said}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_running_service_tells_its_own_health_and_keeps_its_store() {
+    let house = house().await;
+    let service = house.serve().await;
+    let (code, said) = doctor(&house, false).await;
+    assert_eq!(code, ExitCode::Negative);
+    assert!(said.contains("warn  service        runs, but not well"), "{said}");
+    let (code, said) = doctor(&house, true).await;
+    assert_eq!((code, said.as_str()), (ExitCode::Failed, "stop the service first: it holds the store"));
+    service.end().await;
+}
