@@ -17,6 +17,7 @@ use crate::web::metrics::{self, Metrics};
 use crate::web::{App, Role};
 use anyhow::Context;
 use axum::Router;
+use http::HeaderValue;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -59,7 +60,7 @@ impl House {
             apps.insert(*role, Arc::new(app.guard(guard()).body_limit("/", settings.limits.body)));
         }
         if settings.roles.contains(&Role::Gateway) {
-            let upstreams = upstreams(&apps, settings)?;
+            let upstreams = upstreams(&apps, key, settings)?;
             apps.insert(Role::Gateway, gateway::app(upstreams, Some(guard()), &metrics));
         }
         Ok(Self { engine, feeds, apps })
@@ -98,13 +99,15 @@ fn blacklist_app(
 }
 
 /// Where the gateway finds each role: in this process, or where the settings say.
-fn upstreams(apps: &BTreeMap<Role, Arc<App>>, settings: &Settings) -> anyhow::Result<Upstreams> {
+fn upstreams(apps: &BTreeMap<Role, Arc<App>>, key: &str, settings: &Settings) -> anyhow::Result<Upstreams> {
+    let key = HeaderValue::try_from(key).context("the administrator's key holds what no header can")?;
     let mut upstreams = Upstreams::new();
     for role in Role::ALL {
         if let Some(app) = apps.get(&role) {
             upstreams.insert(role, Upstream::Local(Arc::clone(app)));
         } else if let Some(url) = settings.upstream(role) {
-            upstreams.insert(role, Upstream::Remote(Box::new(Remote::new(url, PATIENCE)?)));
+            let remote = Remote::new(url, PATIENCE)?.with_key(key.clone());
+            upstreams.insert(role, Upstream::Remote(Box::new(remote)));
         }
     }
     Ok(upstreams)

@@ -9,7 +9,7 @@ use super::settings::{Inputs, Settings};
 use crate::collect::{self, Terms, formats};
 use crate::disk::{Medium, write_private};
 use crate::engine::{Engine, Options};
-use crate::model::{Batch, Cause, Change, Detail, Scope, SourceName};
+use crate::model::{Batch, Cause, Change, Detail, SourceName};
 use crate::publish;
 use crate::web::listener::{self, Limits, Listener};
 use crate::web::{App, Role};
@@ -164,7 +164,8 @@ async fn import(engine: &Engine, files: &[PathBuf]) -> anyhow::Result<()> {
         for error in &intake.errors {
             tracing::warn!(file = %file.display(), line = error.line, code = error.code, value = error.value, "{}", error.detail);
         }
-        let change = Change::List { source: source.clone(), rows: intake.rows, scope: Scope::Whole };
+        let scope = intake.scope(true).with_context(|| file.display().to_string())?;
+        let change = Change::List { source: source.clone(), rows: intake.rows, scope };
         let batch = Batch {
             id: uuid::Uuid::now_v7(),
             actor: "serve --import".to_owned(),

@@ -4,7 +4,7 @@
 
 use super::formats::{self, Fields, Options, ReadError, RowFault, Sink};
 use crate::addr::IpRange;
-use crate::model::{Country, Day, Detail, Rows, RowsBuilder, Time};
+use crate::model::{Country, Day, Detail, Rows, RowsBuilder, Scope, Time};
 use chrono_tz::Tz;
 use serde::Serialize;
 
@@ -47,6 +47,21 @@ pub struct Intake {
     pub duplicates: u64,
     /// The first of the errors.
     pub errors: Vec<LineError>,
+}
+
+impl Intake {
+    /// What the file says of its source: everything, if it is the `whole` of it, or a part.
+    ///
+    /// # Errors
+    /// [`ReadError::NothingListed`] for a whole without any listing: a list that lost its content on
+    /// the way must not end all that its source has ever said.
+    pub fn scope(&self, whole: bool) -> Result<Scope, ReadError> {
+        match whole {
+            true if self.rows.is_empty() => Err(ReadError::NothingListed { rejected: self.rejected }),
+            true => Ok(Scope::Whole),
+            false => Ok(Scope::Part),
+        }
+    }
 }
 
 /// Reads a file into listings. Blocks; large plain lists are read on all cores.
@@ -185,6 +200,19 @@ mod tests {
         let codes: Vec<_> = intake.errors.iter().map(|e| (e.line, e.code)).collect();
         assert_eq!(codes, [(2, "leading_zero"), (3, "too_broad")]);
         assert_eq!((intake.read, intake.duplicates, intake.rejected, intake.rows.len()), (3, 1, 2, 2));
+    }
+
+    #[test]
+    fn a_whole_without_a_listing_is_refused_and_a_part_is_not() {
+        for (text, whole, refused) in [
+            ("nonsense\n", true, true),
+            ("# nothing\n", true, true),
+            ("nonsense\n", false, false),
+            ("nonsense\n20.0.0.1\n", true, false),
+        ] {
+            let intake = read(text.as_bytes(), &Options::default(), &terms()).unwrap();
+            assert_eq!(intake.scope(whole).is_err(), refused, "{text:?} {whole}");
+        }
     }
 
     #[test]

@@ -6,7 +6,7 @@ use crate::web::extract::Whole;
 use crate::web::health::{self, Check, Health};
 use crate::web::listener::{Limits, Listener, serve};
 use axum::routing::post;
-use http::{Method, StatusCode};
+use http::{HeaderValue, Method, StatusCode};
 use serde_json::Value;
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -136,6 +136,18 @@ async fn headers_of_one_hop_stay_behind_and_the_request_keeps_its_name() {
         "{seen}"
     );
     assert!(!seen.contains("te: ") && !seen.contains("x-gone"), "{seen}");
+}
+
+#[tokio::test]
+async fn only_the_local_administrator_is_given_the_key_for_a_role_elsewhere() {
+    let Upstream::Remote(plain) = remote(&elsewhere(blacklist()).await) else { unreachable!() };
+    let door = door(Upstream::Remote(Box::new(plain.with_key(HeaderValue::from_static("sesame")))));
+    for (peer, given) in [(Peer::Local, true), (Peer::Tcp(([127, 0, 0, 1], 4).into()), false)] {
+        let response =
+            door.answer(request(Method::GET, "/api/v1/blacklist/headers", Body::empty()), peer).await;
+        let seen = response.into_body().read().await.unwrap();
+        assert_eq!(String::from_utf8_lossy(&seen).contains("x-api-key: sesame"), given, "{peer:?}");
+    }
 }
 
 #[tokio::test]

@@ -2,6 +2,7 @@
 //!
 //! It must not know which requests go where, nor what they mean.
 
+use crate::web::auth::X_API_KEY;
 use crate::web::body::{BodyError, Pace, cause};
 use crate::web::edge::strip_hop_headers;
 use crate::web::{App, Body, Peer, Problem, Request, Response};
@@ -55,6 +56,7 @@ pub struct Remote {
     authority: Authority,
     client: Client<HttpConnector, Body>,
     patience: Duration,
+    key: Option<HeaderValue>,
 }
 
 /// A connection that is idle longer than this is not used again: well below what the other side closes at.
@@ -96,7 +98,16 @@ impl Remote {
             .pool_timer(TokioTimer::new())
             .pool_idle_timeout(IDLE)
             .build(connector);
-        Ok(Self { authority, client, patience })
+        Ok(Self { authority, client, patience, key: None })
+    }
+
+    /// Gives the callers that are the administrator without a key, those of the socket in the data folder, the
+    /// administrator's: what the role elsewhere sees is a connection like any other.
+    #[must_use]
+    pub fn with_key(mut self, mut key: HeaderValue) -> Self {
+        key.set_sensitive(true);
+        self.key = Some(key);
+        self
     }
 
     /// How long it may take for the head of an answer.
@@ -116,10 +127,15 @@ impl Remote {
         let headers = request.headers_mut();
         strip(headers)?;
         headers.remove(header::HOST);
-        if let Peer::Tcp(address) = peer
-            && let Ok(address) = HeaderValue::try_from(address.ip().to_canonical().to_string())
-        {
-            headers.insert(X_FORWARDED_FOR, address);
+        match (peer, &self.key) {
+            (Peer::Tcp(address), _) => {
+                if let Ok(address) = HeaderValue::try_from(address.ip().to_canonical().to_string()) {
+                    headers.insert(X_FORWARDED_FOR, address);
+                }
+            }
+            // A key of the caller's own has been found right before.
+            (Peer::Local, Some(key)) => _ = headers.insert(X_API_KEY, key.clone()),
+            (Peer::Local, None) => {}
         }
         *request.version_mut() = Version::HTTP_11;
         let path = request.uri().path_and_query().cloned();

@@ -42,6 +42,20 @@ fn a_list_is_imported_checked_and_published_without_a_service() {
 }
 
 #[test]
+fn a_list_without_an_address_replaces_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("data");
+    let good = file(folder.path(), "a.txt", "45.1.2.3\n");
+    assert_eq!(of(&data, &format!("import {} --source a", good.display())).0, 0);
+    for text in ["nonsense\n", "# nothing today\n", "\n", "<html>45.1.2.3</html>"] {
+        let bad = file(folder.path(), "b.txt", text);
+        let (code, out, errors) = of(&data, &format!("import {} --source a --replace", bad.display()));
+        assert_eq!((code, out.as_str()), (2, ""), "{text:?} {errors}");
+        assert_eq!(of(&data, "check 45.1.2.3").0, 1, "{text:?}");
+    }
+}
+
+#[test]
 fn sets_are_made_of_list_files_without_a_data_folder() {
     let folder = tempfile::tempdir().unwrap();
     let nowhere = folder.path().join("nowhere");

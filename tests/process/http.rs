@@ -63,8 +63,9 @@ pub(crate) fn ask(
     let mut all = vec![("content-length", length.as_str())];
     all.extend(headers);
     stream.write_all(&head(method, path, &all))?;
-    stream.write_all(body)?;
-    read(stream, method)
+    // Who refuses a body need not take it: the answer is there although the rest cannot be sent.
+    let sent = stream.write_all(body);
+    read(stream, method).or_else(|error| sent.and(Err(error)))
 }
 
 /// A connection that gives up rather than hang.

@@ -1,6 +1,7 @@
 //! The roles in processes of their own, as on several machines.
 
-use super::house::{House, Plan, until};
+use super::bad_input::endless;
+use super::house::{House, Plan, told, until};
 use std::path::Path;
 
 /// Starts roles in a data folder of their own, with the key of `first`.
@@ -35,7 +36,8 @@ fn counted(gateway: &House, entries: u64) {
 fn roles_in_three_processes_work_as_one_and_each_goes_on_without_the_others() {
     let folder = tempfile::tempdir().unwrap();
     let at = |name: &str| folder.path().join(name);
-    let blacklist = Plan::new(&at("blacklist")).roles("blacklist").start();
+    let blacklist = Plan::new(&at("blacklist")).roles("blacklist");
+    let blacklist = blacklist.set("IRONLIST_LIMITS_IMPORT_BODY", "2 MiB").start();
     let analytics = beside(&blacklist, &at("analytics"), "analytics", &[("blacklist", &blacklist)]);
     let others = [("blacklist", &blacklist), ("analytics", &analytics)];
     let gateway = beside(&blacklist, &at("gateway"), "gateway", &others);
@@ -43,8 +45,17 @@ fn roles_in_three_processes_work_as_one_and_each_goes_on_without_the_others() {
     list(&gateway, "45.1.2.3");
     assert!(is_listed(&gateway, "gateway", "45.1.2.3") && is_listed(&blacklist, "blacklist", "45.1.2.3"));
     counted(&gateway, 1);
+    assert_eq!(told(&gateway.run(["check", "45.1.2.3"])).0, 1);
+    let add = ["allow", "add", "45.1.2.3", "--reason", "a customer"];
+    let (code, _, errors) = told(&gateway.run(add));
+    assert_eq!(code, 0, "{errors}");
+    assert!(!is_listed(&gateway, "gateway", "45.1.2.3"));
     let health = gateway.get("gateway", "/health").ok().json();
     assert_eq!(health["services"]["analytics"]["healthy"], true, "{health}");
+    let (answer, sent) = endless(&gateway, "gateway");
+    // The role elsewhere closes when it has refused; the gateway may see that before the refusal itself.
+    assert!(matches!(answer.problem().0, 413 | 502), "{answer:?}");
+    assert!(sent < 1000, "{sent} pieces were taken");
 
     analytics.kill();
     let health = until("the role that is down is named", || {

@@ -65,6 +65,12 @@ pub enum ReadError {
         /// The first of those.
         examples: Vec<Example>,
     },
+    /// Not one address, in a file that was to replace all that a source lists.
+    #[error("nothing in the file is an address ({rejected} lines are wrong), so it replaces nothing")]
+    NothingListed {
+        /// Values that could not be read.
+        rejected: u64,
+    },
     /// A workbook that could not be read.
     #[error(transparent)]
     Sheet(#[from] SheetError),
@@ -88,6 +94,7 @@ impl ReadError {
             Self::NoList => "no_list",
             Self::NoColumn => "no_address_column",
             Self::MostlyBad { .. } => "mostly_bad",
+            Self::NothingListed { .. } => "nothing_listed",
             Self::Sheet(error) => error.code(),
         }
     }

@@ -83,9 +83,9 @@ pub(super) async fn import(
     };
     let terms = terms(&parameters, role.engine.now())?;
     let mut intake = take_in(body, options, terms).await?;
+    let scope = intake.scope(parameters.replace).map_err(|error| unreadable(&error))?;
     let rows = std::mem::take(&mut intake.rows);
     let accepted = rows.len() as u64;
-    let scope = if parameters.replace { Scope::Whole } else { Scope::Part };
     let reason = parameters.reason.or(parameters.name).unwrap_or_default();
     let change = Change::List { source: parameters.source.clone(), rows, scope };
     let (receipt, examples) = if parameters.dry_run {
