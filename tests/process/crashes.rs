@@ -23,7 +23,7 @@ struct Seen {
 
 /// The addresses of a batch: enough for several blocks in the store, and none beside another.
 fn marks(batch: u32) -> impl Iterator<Item = Ipv4Addr> {
-    let size = if batch % 3 == 0 { 4000 } else { 40 };
+    let size = if batch.is_multiple_of(3) { 4000 } else { 40 };
     (0..size).map(move |number| Ipv4Addr::from(0x4000_0000 + (batch << 13) + number * 2))
 }
 
@@ -99,6 +99,11 @@ fn what_was_acknowledged_survives_kill_9_and_no_batch_is_there_by_half() {
         }
         let now = house.generation();
         assert!(now >= newest, "round {round}: generation {now} after {newest}");
+        assert_eq!(
+            now,
+            kept.len() as u64,
+            "round {round}: every batch makes one generation, and nothing else does"
+        );
         newest = now;
     }
     assert!(kept.len() > ROUNDS as usize, "hardly anything was written: {kept:?}");
