@@ -5,6 +5,8 @@
 
 mod database;
 mod error;
+#[cfg(test)]
+pub(crate) mod faulty;
 mod file;
 mod medium;
 

@@ -308,4 +308,8 @@ impl Drop for Inner {
 }
 
 #[cfg(test)]
+mod crash_tests;
+#[cfg(test)]
+mod recovery_tests;
+#[cfg(test)]
 mod tests;

@@ -13,17 +13,17 @@ use std::sync::atomic::AtomicI64;
 use std::time::Instant;
 use uuid::Uuid;
 
-const NOON: i64 = 1_790_000_000;
+pub(super) const NOON: i64 = 1_790_000_000;
 
-struct House {
-    folder: tempfile::TempDir,
-    now: Arc<AtomicI64>,
-    engine: Option<Engine>,
-    runtime: tokio::runtime::Runtime,
+pub(super) struct House {
+    pub(super) folder: tempfile::TempDir,
+    pub(super) now: Arc<AtomicI64>,
+    pub(super) engine: Option<Engine>,
+    pub(super) runtime: tokio::runtime::Runtime,
 }
 
 impl House {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
         let mut house = Self { folder, now: Arc::new(AtomicI64::new(NOON)), engine: None, runtime };
@@ -31,7 +31,7 @@ impl House {
         house
     }
 
-    fn open(&mut self) -> Result<(), DiskError> {
+    pub(super) fn open(&mut self) -> Result<(), DiskError> {
         let now = Arc::clone(&self.now);
         let clock: Clock = Arc::new(move || Time::from_unix(now.load(Ordering::Relaxed)));
         let medium = Medium::folder(self.folder.path());
@@ -39,16 +39,16 @@ impl House {
         Ok(())
     }
 
-    fn engine(&self) -> &Engine {
+    pub(super) fn engine(&self) -> &Engine {
         self.engine.as_ref().unwrap()
     }
 
-    fn restart(&mut self) {
+    pub(super) fn restart(&mut self) {
         self.engine = None;
         self.open().unwrap();
     }
 
-    fn submit(&self, change: Change) -> Result<Receipt, EngineError> {
+    pub(super) fn submit(&self, change: Change) -> Result<Receipt, EngineError> {
         let batch = Batch {
             id: Uuid::now_v7(),
             actor: "test".into(),
@@ -59,14 +59,14 @@ impl House {
         self.runtime.block_on(self.engine().submit(batch))
     }
 
-    fn check(&self, address: &str) -> (bool, Vec<String>, Option<&'static str>) {
+    pub(super) fn check(&self, address: &str) -> (bool, Vec<String>, Option<&'static str>) {
         let snapshot = self.engine().snapshot();
         let standing = snapshot.check(address.parse().unwrap());
         let sources = standing.sources.iter().map(ToString::to_string).collect();
         (standing.is_listed(), sources, standing.exempt().map(Exemption::as_str))
     }
 
-    fn dump(&self) -> Vec<String> {
+    pub(super) fn dump(&self) -> Vec<String> {
         let mut lines = Vec::new();
         self.engine().0.projection.as_ref().unwrap().dump(|line| lines.push(line.to_owned())).unwrap();
         lines
@@ -79,15 +79,15 @@ fn rows(ranges: &[&str]) -> Rows {
     builder.finish().0
 }
 
-fn name(text: &str) -> SourceName {
+pub(super) fn name(text: &str) -> SourceName {
     text.parse().unwrap()
 }
 
-fn list(source: &str, ranges: &[&str], scope: Scope) -> Change {
+pub(super) fn list(source: &str, ranges: &[&str], scope: Scope) -> Change {
     Change::List { source: name(source), rows: rows(ranges), scope }
 }
 
-fn allow(range: &str) -> Allow {
+pub(super) fn allow(range: &str) -> Allow {
     Allow {
         range: range.parse().unwrap(),
         reason: "ours".into(),
@@ -97,7 +97,7 @@ fn allow(range: &str) -> Allow {
     }
 }
 
-fn suppression(range: &str, source: Option<&str>) -> Suppression {
+pub(super) fn suppression(range: &str, source: Option<&str>) -> Suppression {
     Suppression {
         range: range.parse().unwrap(),
         source: source.map(name),

@@ -14,6 +14,7 @@ use crate::disk::DiskError;
 use crate::journal::{Journal, Sealed};
 use crate::model::{Batch, Receipt, Record};
 use crate::store::{Projection, Update};
+use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
@@ -138,30 +139,46 @@ impl Writer {
     fn commit(&mut self, batches: Vec<Batch>) -> Result<Vec<Result<Receipt, Refusal>>, EngineError> {
         self.certify()?;
         let before = self.derivation.snapshot.clone();
-        let mut appended = false;
+        let mut durable = None;
         let projection = Arc::clone(&self.projection);
-        let outcome = projection.update(|update| {
-            let mut group = Group::default();
-            for batch in batches {
-                if let Err(error) = self.take(batch, update, &mut group)? {
-                    return Ok(Err(error));
+        let outcome = projection.update(|update| self.carry_out(batches, update, &mut durable));
+        self.uncertain = outcome.is_err();
+        match durable {
+            // What is in the journal is done, whatever became of the projections: they catch up.
+            Some(group) => {
+                if let Err(error) = outcome {
+                    tracing::warn!(%error, "the projections fell behind the journal");
                 }
+                if !group.records.is_empty() {
+                    self.publish();
+                }
+                self.note(Ok(group.results))
             }
-            if let Err(error) = self.append(&group) {
+            None => {
+                self.derivation.snapshot = before;
+                self.note(outcome.map(|()| Vec::new()).map_err(EngineError::from))
+            }
+        }
+    }
+
+    /// Takes in the batches and appends their records; `durable` is what the journal then holds.
+    fn carry_out(
+        &mut self,
+        batches: Vec<Batch>,
+        update: &Update,
+        durable: &mut Option<Group>,
+    ) -> Result<Result<(), DiskError>, redb::Error> {
+        if update.generation()? != self.derivation.snapshot.generation {
+            let why = io::Error::other("a reader has just reopened it");
+            return Ok(Err(DiskError::io("the hot store", why)));
+        }
+        let mut group = Group::default();
+        for batch in batches {
+            if let Err(error) = self.take(batch, update, &mut group)? {
                 return Ok(Err(error));
             }
-            appended = !group.records.is_empty();
-            Ok(Ok(group.results))
-        });
-        if appended {
-            self.publish();
-        } else {
-            self.derivation.snapshot = before;
         }
-        if outcome.is_err() {
-            self.uncertain = true;
-        }
-        self.note(outcome.map_err(EngineError::from))
+        Ok(self.append(&group).map(|()| *durable = Some(group)))
     }
 
     /// Plans one batch on top of those before it, and takes its record in.
@@ -227,11 +244,14 @@ impl Writer {
         Ok(self.derivation.snapshot.generation)
     }
 
-    /// Makes sure that projections and journal agree, after a failure between them.
+    /// Makes sure that projections and journal agree. After a failed write they may not; nor after
+    /// a failed read by anyone, because the hot store opens again without its last seconds.
     fn certify(&mut self) -> Result<(), EngineError> {
-        if !self.uncertain {
+        let here = self.derivation.snapshot.generation;
+        if !self.uncertain && self.projection.generation().is_ok_and(|seen| seen == here) {
             return Ok(());
         }
+        self.uncertain = true;
         let result = self.journal.refresh().and_then(|()| {
             recover::catch_up_projection(&self.journal, &self.projection, self.zone)?;
             recover::catch_up_derivation(&self.journal, &self.projection, &mut self.derivation)
@@ -261,7 +281,7 @@ impl Writer {
 
     /// Makes durable what may be made again, but would take long at a start.
     fn settle(&mut self) {
-        if self.dirty.take().is_none() {
+        if self.dirty.take().is_none() || self.certify().is_err() {
             return;
         }
         let settled = self.projection.persist().and_then(|()| {
@@ -270,11 +290,16 @@ impl Writer {
         });
         if let Err(error) = settled {
             // Nothing is lost by it: the journal has it all. The next change tries again.
+            self.uncertain = true;
             tracing::warn!(%error, "could not settle the projections");
         }
     }
 
     fn expire_when_due(&mut self) {
+        // Also what heals the stores after a fault when nobody writes; the condition tells.
+        if self.certify().is_err() {
+            return;
+        }
         let now = (self.clock)();
         let next = self.projection.view(|view| view.next_due());
         let next = match next {

@@ -41,6 +41,8 @@ pub struct Journal {
     head: (u64, Digest),
     /// Bytes of records in redb.
     tail_bytes: u64,
+    /// [`SEAL_ABOVE`], but for tests.
+    seal_above: u64,
 }
 
 impl Journal {
@@ -52,7 +54,7 @@ impl Journal {
         let segments = medium.path().join("journal");
         std::fs::create_dir_all(&segments).map_err(|e| DiskError::io(segments.display().to_string(), e))?;
         let store = RedbFile::open(medium, FILE, CACHE)?;
-        let mut journal = Self { store, segments, head: (0, [0; 32]), tail_bytes: 0 };
+        let mut journal = Self { store, segments, head: (0, [0; 32]), tail_bytes: 0, seal_above: SEAL_ABOVE };
         journal.find_head()?;
         Ok(journal)
     }
@@ -141,7 +143,7 @@ impl Journal {
         after: u64,
         mut each: impl FnMut(Record) -> Result<(), E>,
     ) -> Result<(), E> {
-        self.walk(after, |head, bytes| each(open(FILE, head, bytes)?))
+        self.walk(after, |file, mut head, bytes| each(open(file, &mut head, bytes)?).map(|()| true))
     }
 
     /// Sealed records after generation `after`, up to about `limit` bytes of them, for a follower.
@@ -151,36 +153,38 @@ impl Journal {
     pub fn sealed(&self, after: u64, limit: usize) -> Result<Vec<Sealed>, DiskError> {
         let mut taken = Vec::new();
         let mut size = 0;
-        self.walk(after, |_, bytes| {
-            if size < limit {
-                taken.push(bytes.to_vec());
-            }
+        self.walk(after, |_, _, bytes| {
+            taken.push(bytes.to_vec());
             size += bytes.len();
-            Ok::<_, DiskError>(())
+            Ok::<_, DiskError>(size < limit)
         })?;
         Ok(taken)
     }
 
-    /// Visits stored records after `after`. The head handed on is that of the record before.
+    /// Visits stored records after `after`, until `each` says false; `each` is told the file, and
+    /// the head at the record before.
     fn walk<E: From<DiskError>>(
         &self,
         after: u64,
-        mut each: impl FnMut(&mut (u64, Digest), &[u8]) -> Result<(), E>,
+        mut each: impl FnMut(&str, (u64, Digest), &[u8]) -> Result<bool, E>,
     ) -> Result<(), E> {
-        let mut reached = after;
+        let mut head = (after, self.digest_at(after)?);
         for file in segment::list(&self.segments)? {
-            if file.last > reached {
-                segment::read(&file, reached, &mut each)?;
-                reached = file.last;
+            if file.last > head.0 && !segment::read(&file, &mut head, &mut each)? {
+                return Ok(());
             }
         }
         // Records of redb are copied out one at a time: `each` may take long, and may fail with
         // an error that is not redb's.
-        let mut before = self.digest_at(reached)?;
-        while let Some((generation, bytes)) = self.first_after(reached)? {
-            each(&mut (reached, before), &bytes)?;
-            before = segment::digest_of(FILE, &bytes)?;
-            reached = generation;
+        while let Some((generation, bytes)) = self.first_after(head.0)? {
+            if !each(FILE, head, &bytes)? {
+                return Ok(());
+            }
+            head = (generation, segment::digest_of(FILE, &bytes)?);
+        }
+        if head.0 < self.head.0 {
+            let why = format!("the records after generation {} are missing", head.0);
+            return Err(DiskError::damaged(self.segments.display().to_string(), why).into());
         }
         Ok(())
     }
@@ -268,24 +272,24 @@ impl Journal {
     /// # Errors
     /// A fault of the disk; the journal is as it was.
     pub fn seal(&mut self) -> Result<(), DiskError> {
-        if self.tail_bytes < SEAL_ABOVE {
+        if self.tail_bytes < self.seal_above {
             return Ok(());
         }
-        let first = self.store.read(|view| {
-            let table = view.open_table(RECORDS)?;
-            Ok(table.first()?.map_or(0, |(key, _)| key.value()))
-        })?;
-        let mut writer = segment::Writer::begin(&self.segments, first, self.digest_at(first - 1)?)?;
-        let mut reached = first - 1;
-        while let Some((generation, bytes)) = self.first_after(reached)? {
+        let Some((first, _)) = self.first_after(0)? else {
+            // The last sealing failed in its sync, and was on the disk all the same.
+            self.tail_bytes = 0;
+            return Ok(());
+        };
+        let mut head = (first - 1, self.digest_at(first - 1)?);
+        let mut writer = segment::Writer::begin(&self.segments, first, head.1)?;
+        while let Some((generation, bytes)) = self.first_after(head.0)? {
             writer.record(&bytes)?;
-            reached = generation;
+            head = (generation, segment::digest_of(FILE, &bytes)?);
         }
-        writer.finish(reached)?;
-        let head = record::head_bytes(self.head);
+        writer.finish(head.0)?;
         self.store.write(true, |transaction| {
             transaction.open_table(RECORDS)?.retain(|_, _| false)?;
-            transaction.open_table(SEALED)?.insert(0, head.as_slice())?;
+            transaction.open_table(SEALED)?.insert(0, record::head_bytes(head).as_slice())?;
             Ok(())
         })?;
         self.tail_bytes = 0;

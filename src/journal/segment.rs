@@ -36,22 +36,27 @@ fn generations(path: &Path) -> Option<(u64, u64)> {
     Some((first.parse().ok()?, last.parse().ok()?))
 }
 
-/// Visits the sealed records of a segment after generation `after`.
+/// Visits the sealed records of a segment after `head`, which moves on; false when `each` said so.
 pub(super) fn read<E: From<DiskError>>(
     segment: &Segment,
-    after: u64,
-    each: &mut impl FnMut(&mut (u64, Digest), &[u8]) -> Result<(), E>,
-) -> Result<(), E> {
+    head: &mut (u64, Digest),
+    each: &mut impl FnMut(&str, (u64, Digest), &[u8]) -> Result<bool, E>,
+) -> Result<bool, E> {
     let mut reader = Scan::open(segment)?;
-    let mut before = reader.start;
+    if segment.first == head.0 + 1 && reader.start != head.1 {
+        let why = format!("it does not continue generation {}", head.0);
+        return Err(DiskError::damaged(&reader.name, why).into());
+    }
     for generation in segment.first..=segment.last {
         let sealed = reader.next()?;
-        if generation > after {
-            each(&mut (generation - 1, before), &sealed)?;
+        if generation > head.0 {
+            if !each(&reader.name, *head, &sealed)? {
+                return Ok(false);
+            }
+            *head = (generation, digest_of(&reader.name, &sealed)?);
         }
-        before = digest_of(&reader.name, &sealed)?;
     }
-    Ok(())
+    Ok(true)
 }
 
 /// The digest of record `generation`, which is in one of the folder's segments.

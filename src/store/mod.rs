@@ -129,17 +129,29 @@ impl Update<'_> {
         View(self.0)
     }
 
+    /// The generation of the last record seen, those of this transaction included.
+    ///
+    /// # Errors
+    /// A fault of the disk.
+    pub fn generation(&self) -> Result<u64, redb::Error> {
+        Ok(self.0.open_table(META)?.get("generation")?.map_or(0, |v| v.value()))
+    }
+
     /// Takes in the record that follows the last one; one that was seen before is passed over.
     /// Days are those of `zone`.
     ///
     /// # Errors
-    /// A fault of the disk.
+    /// A fault of the disk, or a record that does not follow the last one.
     pub fn apply(&self, record: &Record, zone: chrono_tz::Tz) -> Result<(), redb::Error> {
-        let seen = self.0.open_table(META)?.get("generation")?.map_or(0, |v| v.value());
-        if record.generation > seen {
-            apply(self.0, record, zone)?;
-            self.0.open_table(META)?.insert("generation", record.generation)?;
+        let seen = self.generation()?;
+        if record.generation <= seen {
+            return Ok(());
         }
+        if record.generation > seen + 1 {
+            return Err(damaged(format!("generation {} follows {seen}", record.generation)));
+        }
+        apply(self.0, record, zone)?;
+        self.0.open_table(META)?.insert("generation", record.generation)?;
         Ok(())
     }
 }

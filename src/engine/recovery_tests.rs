@@ -1,0 +1,192 @@
+//! Starting on damaged, missing and foreign files; following; what expires.
+
+use super::tests::{House, NOON, allow, list, name, suppression};
+use super::*;
+use crate::model::{Allow, Change, Scope, Suppression};
+use std::fs;
+
+/// A house with something in each table, closed, so that every file is written.
+fn furnished() -> House {
+    let mut house = House::new();
+    house.submit(list("a", &["20.0.0.0/24", "20.0.1.1", "2a00::/32"], Scope::Part)).unwrap();
+    house.submit(list("b", &["20.0.0.7"], Scope::Whole)).unwrap();
+    house.submit(Change::Allow(allow("20.0.0.9"))).unwrap();
+    house.submit(Change::Suppress(suppression("20.0.1.1", Some("a")))).unwrap();
+    house.engine = None;
+    house
+}
+
+fn assert_furnished(house: &House) {
+    assert_eq!(house.check("20.0.0.7"), (true, vec!["a".into(), "b".into()], None));
+    assert_eq!(house.check("20.0.0.9"), (false, vec!["a".into()], Some("allowlist")));
+    assert_eq!(house.check("20.0.1.1"), (false, vec![], None));
+    assert_eq!(house.check("2a00::1"), (true, vec!["a".into()], None));
+    assert_eq!(house.engine().snapshot().generation, 4);
+}
+
+fn assert_read_only(house: &House) {
+    assert_furnished(house);
+    assert!(matches!(house.engine().condition(), Condition::ReadOnly(_)), "{:?}", house.engine().condition());
+    assert!(matches!(house.submit(Change::Allow(allow("20.7.7.7"))), Err(EngineError::ReadOnly(_))));
+    assert!(matches!(house.engine().view(|view| view.sources()), Err(EngineError::ReadOnly(_))));
+}
+
+/// Flips a bit in the middle of a file, in every page.
+fn ruin(house: &House, file: &str) {
+    let path = house.folder.path().join(file);
+    let mut bytes = fs::read(&path).unwrap();
+    bytes.iter_mut().skip(2048).step_by(4096).for_each(|byte| *byte ^= 1);
+    bytes.iter_mut().skip(4096 + 32).step_by(4096).for_each(|byte| *byte ^= 1);
+    fs::write(path, bytes).unwrap();
+}
+
+#[test]
+fn a_damaged_missing_or_emptied_store_is_served_read_only_from_the_snapshot() {
+    for file in ["journal.redb", "ironlist.redb"] {
+        let mut house = furnished();
+        ruin(&house, file);
+        house.open().unwrap();
+        assert_read_only(&house);
+    }
+    let mut house = furnished();
+    fs::remove_file(house.folder.path().join("journal.redb")).unwrap();
+    house.open().unwrap();
+    assert_read_only(&house);
+    let mut house = furnished();
+    fs::write(house.folder.path().join("journal.redb"), "").unwrap();
+    house.open().unwrap();
+    assert_read_only(&house);
+}
+
+#[test]
+fn a_damaged_store_without_a_snapshot_is_an_error_and_no_empty_list() {
+    let house = furnished();
+    ruin(&house, "journal.redb");
+    fs::remove_file(house.folder.path().join("snapshot.bin")).unwrap();
+    let mut house = house;
+    assert!(house.open().unwrap_err().is_damage());
+}
+
+#[test]
+fn a_missing_hot_store_and_a_damaged_or_missing_snapshot_are_made_again() {
+    let mut house = furnished();
+    house.open().unwrap();
+    let dump = house.dump();
+    for file in ["snapshot.bin", "ironlist.redb"] {
+        house.engine = None;
+        fs::remove_file(house.folder.path().join(file)).unwrap();
+        house.open().unwrap();
+        assert_furnished(&house);
+        assert_eq!(house.dump(), dump);
+        // Only what has changed is written: give it a reason to write the file again.
+        house.engine = None;
+        house = furnished();
+    }
+    ruin(&house, "snapshot.bin");
+    let path = house.folder.path().join("snapshot.bin");
+    let mut bytes = fs::read(&path).unwrap();
+    bytes[100] ^= 1;
+    fs::write(&path, bytes).unwrap();
+    house.open().unwrap();
+    assert_furnished(&house);
+    assert_eq!(house.engine().condition(), Condition::Writable);
+    house.submit(list("b", &[], Scope::Whole)).unwrap();
+    house.restart();
+    assert_eq!(house.check("20.0.0.7").1, ["a"]);
+}
+
+#[test]
+fn a_snapshot_file_of_another_journal_is_not_believed() {
+    let mut house = furnished();
+    let mut other = House::new();
+    for number in 1..=3 {
+        other.submit(list("x", &[&format!("30.0.0.{number}")], Scope::Part)).unwrap();
+    }
+    other.engine = None;
+    let file = "snapshot.bin";
+    fs::copy(other.folder.path().join(file), house.folder.path().join(file)).unwrap();
+    house.open().unwrap();
+    assert_furnished(&house);
+    assert!(!house.check("30.0.0.1").0);
+}
+
+#[test]
+fn an_older_snapshot_of_the_same_journal_catches_up_and_agrees_with_a_new_one() {
+    let mut house = furnished();
+    let old = fs::read(house.folder.path().join("snapshot.bin")).unwrap();
+    house.open().unwrap();
+    let range = "20.0.1.1".parse().unwrap();
+    house.submit(Change::Unsuppress { range, source: Some(name("a")) }).unwrap();
+    house.submit(Change::Suppress(suppression("20.0.0.0/16", None))).unwrap();
+    house.submit(list("a", &["20.0.0.0/24", "20.0.0.8", "20.5.5.5"], Scope::Whole)).unwrap();
+    house.submit(list("a", &["20.0.0.8"], Scope::Whole)).unwrap();
+    house.submit(Change::Unsuppress { range: "20.0.0.0/16".parse().unwrap(), source: None }).unwrap();
+    house.submit(Change::Suppress(suppression("20.0.0.7", None))).unwrap();
+    let told = |house: &House| {
+        let snapshot = house.engine().snapshot();
+        let runs = |(range, class)| {
+            (range, snapshot.standing(class).sources.to_vec(), snapshot.standing(class).exemptions)
+        };
+        (snapshot.table.v4.runs().map(runs).collect::<Vec<_>>(), snapshot.coverage.as_ref().clone())
+    };
+    let live = told(&house);
+    house.engine = None;
+    fs::write(house.folder.path().join("snapshot.bin"), old).unwrap();
+    house.open().unwrap();
+    assert_eq!(told(&house), live);
+    house.engine = None;
+    fs::remove_file(house.folder.path().join("snapshot.bin")).unwrap();
+    house.open().unwrap();
+    assert_eq!(told(&house).0, live.0);
+}
+
+#[test]
+fn a_follower_comes_to_equal_its_leader() {
+    let mut leader = furnished();
+    leader.open().unwrap();
+    let mut follower = House::new();
+    let catch_up = |leader: &House, follower: &House| loop {
+        let here = follower.engine().snapshot().generation;
+        let sealed = leader.runtime.block_on(leader.engine().sealed(here, 1)).unwrap();
+        if sealed.is_empty() {
+            return;
+        }
+        let reached = follower.runtime.block_on(follower.engine().follow(sealed)).unwrap();
+        assert_eq!(reached, here + 1);
+    };
+    catch_up(&leader, &follower);
+    assert_furnished(&follower);
+    assert_eq!(follower.dump(), leader.dump());
+    follower.restart();
+    leader.submit(list("b", &["20.0.1.1"], Scope::Whole)).unwrap();
+    catch_up(&leader, &follower);
+    assert_eq!(follower.check("20.0.1.1"), leader.check("20.0.1.1"));
+    assert_eq!(follower.dump(), leader.dump());
+    let stray = leader.runtime.block_on(leader.engine().sealed(2, usize::MAX)).unwrap();
+    assert!(follower.runtime.block_on(follower.engine().follow(stray)).is_err());
+    leader.submit(Change::Allow(allow("20.0.1.1"))).unwrap();
+    catch_up(&leader, &follower);
+    assert_eq!(follower.check("20.0.1.1").2, Some("allowlist"));
+    assert_eq!(follower.engine().condition(), Condition::Writable);
+}
+
+#[test]
+fn allows_and_suppressions_end_when_their_time_has_come() {
+    let mut house = House::new();
+    let expires = Some(Time::from_unix(NOON + 60));
+    house.submit(list("a", &["20.0.0.0/24"], Scope::Part)).unwrap();
+    house.submit(Change::Allow(Allow { expires, ..allow("20.0.0.1") })).unwrap();
+    house.submit(Change::Allow(allow("20.0.0.2"))).unwrap();
+    house.submit(Change::Suppress(Suppression { expires, ..suppression("20.0.0.0/16", None) })).unwrap();
+    assert_eq!(house.check("20.0.0.1"), (false, vec![], Some("allowlist")));
+    house.now.store(NOON + 59, Ordering::Relaxed);
+    assert_eq!(house.runtime.block_on(house.engine().expire()).unwrap().removed, 0);
+    house.now.store(NOON + 60, Ordering::Relaxed);
+    house.runtime.block_on(house.engine().expire()).unwrap();
+    assert_eq!(house.check("20.0.0.1"), (true, vec!["a".into()], None));
+    assert_eq!(house.check("20.0.0.2"), (false, vec!["a".into()], Some("allowlist")));
+    house.restart();
+    assert_eq!(house.check("20.0.0.1"), (true, vec!["a".into()], None));
+    let snapshot = house.engine().snapshot();
+    assert_eq!((snapshot.allows.len(), snapshot.suppressions.len()), (1, 0));
+}
