@@ -3,6 +3,8 @@
 //! `cargo bench --bench engine` for 1,000,000 lines; `-- 10000000` for another count; `-- --smoke`
 //! for a few.
 
+#![allow(clippy::print_stdout, reason = "a benchmark prints")]
+
 mod support;
 
 use ironlist::addr::Range;
@@ -12,6 +14,10 @@ use ironlist::engine::{Engine, Options};
 use ironlist::model::{Batch, Cause, Change, Detail, Scope};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
+
+/// The program's allocator: memory is part of what is measured.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() {
     let arguments: Vec<String> = std::env::args().collect();
@@ -95,7 +101,7 @@ fn merge(file: &std::path::Path) {
     let begin = Instant::now();
     match Command::new("iprange").arg(file).stdout(Stdio::null()).status() {
         Ok(status) if status.success() => {
-            println!("iprange merely merges it in {} ms", begin.elapsed().as_millis())
+            println!("iprange merely merges it in {} ms", begin.elapsed().as_millis());
         }
         _ => println!("iprange is not installed: no comparison"),
     }
