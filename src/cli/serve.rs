@@ -20,7 +20,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::TcpListener;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
@@ -45,6 +45,7 @@ pub fn app(engine: &Engine, settings: &Settings) -> anyhow::Result<Arc<App>> {
 }
 
 async fn serve(imports: &[PathBuf], settings: &Settings, inputs: &Inputs) -> anyhow::Result<ExitCode> {
+    let mut signals = Signals::listen()?;
     folder::make(&settings.data)?;
     let bound = bind(settings).await?;
     let key = admin_key(&settings.data)?;
@@ -69,7 +70,7 @@ async fn serve(imports: &[PathBuf], settings: &Settings, inputs: &Inputs) -> any
         tasks.spawn(listener::serve(socket, Arc::clone(app), limits, raised(stopped)));
     }
     announce(&[NotifyState::Ready]);
-    wait_for_the_end(settings, inputs).await?;
+    signals.end(settings, inputs).await;
     announce(&[NotifyState::Stopping]);
     tracing::info!("stopping: requests in flight are answered first");
     stop.send_replace(true);
@@ -227,18 +228,34 @@ async fn raised(mut stopped: watch::Receiver<bool>) {
     let _ = stopped.wait_for(|stopped| *stopped).await;
 }
 
-/// Waits for SIGTERM or SIGINT; tells systemd's watchdog meanwhile that this thread still turns.
-async fn wait_for_the_end(settings: &Settings, inputs: &Inputs) -> anyhow::Result<()> {
-    let (mut term, mut int) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
-    let mut hup = signal(SignalKind::hangup())?;
-    let watchdog = sd_notify::watchdog_enabled().map_or(Duration::from_secs(3600), |every| every / 3);
-    let mut tick = tokio::time::interval(watchdog);
-    loop {
-        tokio::select! {
-            _ = term.recv() => return Ok(()),
-            _ = int.recv() => return Ok(()),
-            _ = hup.recv() => reload(settings, inputs),
-            _ = tick.tick() => announce(&[NotifyState::Watchdog]),
+/// The signals that the service answers. It listens to them before anything else: whoever sees it
+/// answer requests may signal it already, and an early SIGHUP would end it.
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+    hangup: Signal,
+}
+
+impl Signals {
+    fn listen() -> std::io::Result<Self> {
+        Ok(Self {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+            hangup: signal(SignalKind::hangup())?,
+        })
+    }
+
+    /// Waits for SIGTERM or SIGINT; tells systemd's watchdog meanwhile that this thread still turns.
+    async fn end(&mut self, settings: &Settings, inputs: &Inputs) {
+        let watchdog = sd_notify::watchdog_enabled().map_or(Duration::from_secs(3600), |every| every / 3);
+        let mut tick = tokio::time::interval(watchdog);
+        loop {
+            tokio::select! {
+                _ = self.terminate.recv() => return,
+                _ = self.interrupt.recv() => return,
+                _ = self.hangup.recv() => reload(settings, inputs),
+                _ = tick.tick() => announce(&[NotifyState::Watchdog]),
+            }
         }
     }
 }
