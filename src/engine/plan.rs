@@ -52,7 +52,12 @@ pub(super) fn plan<T: Tables>(
             rows.stamp(now);
             list(&source, &rows, scope, snapshot, view, now)
         }
-        Change::Unlist { source, ranges } => unlist(&source, &ranges, snapshot, view),
+        Change::Unlist { source, mut ranges } => {
+            // A range named twice ends once, and is counted once.
+            ranges.sort_unstable();
+            ranges.dedup();
+            unlist(&source, &ranges, snapshot, view)
+        }
         Change::Allow(allow) => Ok(Ok(allow_plan(allow, snapshot))),
         Change::Disallow(range) => Ok(disallow(range, snapshot)),
         Change::Suppress(suppression) => Ok(Ok(suppress(suppression, snapshot))),

@@ -190,3 +190,11 @@ fn allows_and_suppressions_end_when_their_time_has_come() {
     let snapshot = house.engine().snapshot();
     assert_eq!((snapshot.allows.len(), snapshot.suppressions.len()), (1, 0));
 }
+
+#[test]
+fn a_range_named_twice_ends_once() {
+    let house = House::new();
+    house.submit(list("a", &["20.0.0.1", "20.0.0.2"], Scope::Part)).unwrap();
+    let ranges = ["20.0.0.1", "20.0.0.2", "20.0.0.1"].map(|text| text.parse().unwrap()).to_vec();
+    assert_eq!(house.submit(Change::Unlist { source: name("a"), ranges }).unwrap().removed, 2);
+}

@@ -104,12 +104,11 @@ fn records_come_back_as_they_were_also_after_a_restart() {
     drop(journal);
     let journal = shelf.open().unwrap();
     let mut told = Vec::new();
-    journal
-        .replay(0, |record| {
-            told.push(format!("{record:?}"));
-            Ok::<_, DiskError>(())
-        })
-        .unwrap();
+    let tell = |record| {
+        told.push(format!("{record:?}"));
+        Ok::<_, DiskError>(())
+    };
+    journal.replay(0, tell).unwrap();
     assert!(told.into_iter().eq((1..=3).map(|generation| format!("{:?}", record(generation)))));
 }
 

@@ -31,7 +31,7 @@ fn detail(number: u8) -> Detail {
     let expires = (number % 3 == 1).then(|| Time::from_unix(NOON + i64::from(number) * 1000));
     Detail {
         country: Country::new(["KR", "US", ""][number as usize % 3]),
-        threat: (number % 2 == 0).then(|| format!("threat {}", number % 4).into()),
+        threat: number.is_multiple_of(2).then(|| format!("threat {}", number % 4).into()),
         confidence: Some(number),
         expires,
         ..Detail::default()
@@ -350,12 +350,12 @@ fn blocks_stay_small_while_a_source_grows_and_only_whole_groups_of_one_first_add
     let sizes = |hot: &Hot| -> Vec<usize> {
         hot.view(|view| {
             let table = view.0.open_table(listings::LISTINGS)?;
-            let block =
-                |row: Result<(redb::AccessGuard<&[u8]>, redb::AccessGuard<&[u8]>), redb::StorageError>| {
-                    let (key, bytes) = row?;
-                    Ok(block::Block::<u32>::unpack(key.value(), bytes.value())?.rows().len())
-                };
-            table.iter()?.map(block).collect()
+            let mut sizes = Vec::new();
+            for row in table.iter()? {
+                let (key, bytes) = row?;
+                sizes.push(block::Block::<u32>::unpack(key.value(), bytes.value())?.rows().len());
+            }
+            Ok(sizes)
         })
     };
     assert_eq!(sizes(&hot).into_iter().sum::<usize>(), 3600);
