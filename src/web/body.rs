@@ -18,6 +18,9 @@ pub type Request = http::Request<Body>;
 /// An answer as the applications give it.
 pub type Response = http::Response<Body>;
 
+/// Memory taken for a body on the word of its announced length, in bytes.
+const BELIEVED: u64 = 1 << 18;
+
 /// The bytes of a request or an answer.
 ///
 /// A full body is held as it is: making and sending one neither boxes nor copies.
@@ -136,7 +139,9 @@ impl Body {
         if let Kind::Full(bytes) = self.0 {
             return Ok(bytes);
         }
-        let mut whole = BytesMut::new();
+        // A length is only a promise: so much is believed of it at once.
+        let room = self.size_hint().lower().min(BELIEVED);
+        let mut whole = BytesMut::with_capacity(usize::try_from(room).unwrap_or(0));
         while let Some(frame) = poll_fn(|cx| Pin::new(&mut self).poll_frame(cx)).await {
             if let Ok(data) = frame.map_err(ReadError)?.into_data() {
                 whole.extend_from_slice(&data);
