@@ -3,7 +3,7 @@
 use super::super::reply::range;
 use super::Blacklist;
 use crate::addr::IpRange;
-use crate::collect::parse_day;
+use crate::collect::{is_too_broad, parse_day};
 use crate::model::{Cause, Change, Country, Detail, RowsBuilder, Scope, Severity, SourceName, Time};
 use crate::web::{Caller, Json, Path, Problem};
 use axum::Extension;
@@ -67,6 +67,10 @@ pub(super) async fn state(
     statement: Statement,
 ) -> Result<Stated, Problem> {
     let range = range(text)?;
+    if is_too_broad(range) {
+        let detail = format!("{range} is wider than /8, or /19 for IPv6; list its parts if you mean it.");
+        return Err(Problem::unprocessable("too_broad", detail));
+    }
     let source = match statement.source.clone() {
         Some(source) => source,
         None => MANUAL.parse().map_err(Problem::internal)?,

@@ -124,6 +124,28 @@ async fn many_addresses_are_answered_as_json_and_as_lines() {
 }
 
 #[tokio::test]
+async fn a_bulk_answer_names_addresses_in_their_canonical_form() {
+    let house = House::new();
+    let question = json!({"ips":["8.8.8.8\n"," 2A00:0::1\t","::ffff:20.0.0.1"]});
+    let (_, answer) = house.json(Method::POST, BULK, question).await;
+    let named: Vec<_> = answer["results"].as_array().unwrap().iter().map(|r| r["ip"].clone()).collect();
+    assert_eq!(named, ["8.8.8.8", "2a00::1", "20.0.0.1"]);
+}
+
+#[tokio::test]
+async fn what_is_too_broad_is_listed_by_nobody() {
+    let house = House::new();
+    for ip in ["0.0.0.0/1", "20.0.0.0-31.255.255.255", "2a00::/18"] {
+        let (status, problem) =
+            house.json(Method::POST, "/api/v1/blacklist/ips", json!({"ip":ip,"reason":"x"})).await;
+        assert_eq!((status, &problem["code"]), (422, &json!("too_broad")), "{ip}");
+    }
+    let (status, _) =
+        house.json(Method::POST, "/api/v1/blacklist/ips", json!({"ip":"20.0.0.0/8","reason":"x"})).await;
+    assert_eq!(status, 200);
+}
+
+#[tokio::test]
 async fn an_allow_says_what_it_frees_and_is_lifted_again() {
     let house = House::new();
     house.import("source=feed", "20.0.0.0/24\n").await;
