@@ -1,7 +1,7 @@
 //! List files to sets, on all cores.
 
 use crate::addr::{Buckets, IpRange, RangeSet, Room, Word};
-use crate::collect::formats::{Fields, Limits, Options, RowFault, Sink, read_in_parts};
+use crate::collect::formats::{Fields, Limits, Options, Refused, RowFault, Sink, read_in_parts};
 use anyhow::Context;
 use std::fs::File;
 use std::io::{self, Write};
@@ -55,11 +55,12 @@ struct Part {
 
 impl Sink for Part {
     #[inline]
-    fn row(&mut self, _: u64, range: IpRange, _: &Fields<'_>) {
+    fn row(&mut self, _: u64, range: IpRange, _: &Fields<'_>) -> Result<(), Refused> {
         match range {
             IpRange::V4(range) => self.v4.push(range),
             IpRange::V6(range) => self.v6.push(range),
         }
+        Ok(())
     }
 
     fn reject(&mut self, line: u64, value: &str, fault: RowFault) {
