@@ -25,6 +25,8 @@ const LONGEST_LINE: usize = 4096;
 const SHORT: u64 = 1 << 20;
 /// At most so many addresses in one JSON body; text has no such limit, because it streams.
 const MOST: usize = 1_000_000;
+/// Nobody's million of addresses is longer, in bytes; a JSON body is in memory as a whole.
+const LONGEST_JSON: u64 = 64 << 20;
 
 #[derive(Deserialize, Default)]
 #[serde(deny_unknown_fields)]
@@ -42,7 +44,11 @@ pub(super) async fn many(
     let kind = request.headers().get(CONTENT_TYPE).and_then(|v| v.to_str().ok()).unwrap_or_default();
     let snapshot = Arc::clone(&role.engine.snapshot());
     match kind.split(';').next().unwrap_or_default().trim() {
-        "application/json" => json(&snapshot, &request.into_body().read().await?),
+        "application/json" => {
+            let mut body = request.into_body();
+            body.limit_to(LONGEST_JSON).map_err(|error| Problem::of_body(&error))?;
+            json(&snapshot, &body.read().await?)
+        }
         "text/plain" => text(snapshot, parameters.all, request.into_body()).await,
         _ => Err(Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "media_type")
             .detail("Send {\"ips\":[…]} as application/json, or one address a line as text/plain.")),
