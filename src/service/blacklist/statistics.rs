@@ -28,7 +28,7 @@ struct Totals {
     sources: BTreeMap<String, u64>,
     top_countries: BTreeMap<String, u64>,
     threat_types: BTreeMap<String, u64>,
-    /// Listings that end within seven days.
+    /// Listings that end within seven days unless their source is seen again.
     expiring_soon: u64,
     allowlist: usize,
     suppressions: usize,
@@ -38,8 +38,9 @@ struct Totals {
 pub(super) async fn statistics(State(role): State<Blacklist>) -> Result<Json<Statistics>, Problem> {
     let soon = role.engine.now().plus(WEEK);
     let snapshot = Arc::clone(&role.engine.snapshot());
+    let then = Arc::clone(&snapshot);
     let (all, countries, threats, expiring) = view(&role.engine, move |view| {
-        let due = view.due(soon)?.len() as u64;
+        let due = then.expiring(view, soon)?;
         let all = view.standing(Dimension::All)?.iter().map(|(_, count)| count).sum();
         Ok((all, view.standing(Dimension::Country)?, view.standing(Dimension::Threat)?, due))
     })
