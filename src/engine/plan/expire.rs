@@ -36,12 +36,12 @@ fn unseen<'s, T: Tables>(
 
 impl Snapshot {
     /// How many listings are over by `at` unless their source is seen again. Reads the blocks that
-    /// hold such as say so themselves.
+    /// hold such as say so themselves, and gathers nothing.
     ///
     /// # Errors
     /// A fault of the disk.
     pub fn expiring<T: Tables>(&self, view: &View<'_, T>, at: Time) -> Result<u64, redb::Error> {
-        let mut count = view.due(at)?.len() as u64;
+        let mut count = view.count_due(at)?;
         for source in unseen(self, view, at)? {
             count += view.standing_of(Dimension::Lasting, source.id)?;
         }
