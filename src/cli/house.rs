@@ -94,7 +94,9 @@ fn blacklist_app(
         .body_limit(IMPORT_PATH, large)
         .body_limit("/api/v1/blacklist/ips/bulk", large)
         .body_limit("/api/v1/bulk-insert", large)
-        .body_limit("/api/v1/blacklist/check", large);
+        .body_limit("/api/v1/blacklist/check", large)
+        .body_limit(journal::BATCHES, large)
+        .body_limit(journal::PREVIEW, large);
     desk.fast(app)
 }
 
