@@ -1,5 +1,6 @@
 //! Bringing lists in: reading them in every form, and making listings of what they say.
 
+pub mod catalog;
 pub mod failure;
 pub mod feed;
 pub mod fetch;
@@ -7,3 +8,8 @@ pub mod formats;
 mod intake;
 
 pub use intake::{Intake, LineError, Terms, parse_day, parse_expiry, read};
+
+/// The lists' server of the tests, which those of the whole program use too.
+#[cfg(test)]
+#[path = "../../tests/fakes/feed.rs"]
+mod fake_feed;
