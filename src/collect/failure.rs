@@ -1,28 +1,23 @@
-//! What a failed collection asks of whoever runs it.
+//! What a failed attempt asks of whoever runs collections, whichever craft it comes from.
 //!
-//! Knows no source: each craft says of its own errors which of these they are.
+//! Knows neither portals nor feeds: a craft's error says its kind, and the runner acts on that alone.
 
 use std::time::Duration;
 
-/// What to do after a failure.
+/// What the runner does about a failure.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Failure {
-    /// Try again, after pauses that grow.
+    /// It may pass by itself: try again, with growing pauses.
     Transient {
-        /// Not before so long, if the other side has said so.
+        /// How long the other side asks to be left alone.
         retry_after: Option<Duration>,
     },
-    /// The other side has had enough of us: cool down, then go on where it stopped.
+    /// The other side has had enough of us: cool down.
     Blocked,
-    /// Stop the source until its credentials change.
+    /// The credentials are wrong or missing: the source stops until they change.
     Credentials,
-    /// Stop: a person must act.
+    /// A person must act, here or at the other side.
     Attention,
-    /// The answer is not what the source is known to give: this run fails, the next scheduled one tries.
+    /// The answer is not what the other side is known to give: this run fails, the next scheduled one tries.
     Broken,
-}
-
-impl Failure {
-    /// Worth trying again, and nobody has said when.
-    pub const SOON: Self = Self::Transient { retry_after: None };
 }
