@@ -1,7 +1,8 @@
-//! Bringing lists in: reading them in every form, fetching them from portals, and making listings of
-//! what they say.
+//! Bringing lists in: fetching them, reading them in every form, and making listings of what they
+//! say.
 
 pub mod failure;
+pub mod fetch;
 pub mod formats;
 mod intake;
 pub mod portal;

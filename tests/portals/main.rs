@@ -7,12 +7,18 @@ mod fakes;
 mod regtech;
 mod regtech_logins;
 
-/// A client as the portals' clients want it: it neither follows redirects nor keeps cookies.
-fn http() -> reqwest::Client {
-    let policy = reqwest::redirect::Policy::none();
-    reqwest::Client::builder().redirect(policy).no_proxy().build().unwrap()
+use ironlist::collect::fetch::{FetchSettings, Reach};
+use ironlist::model::Time;
+use std::time::Duration;
+
+/// How a fake is fetched from: it may be, although it is on the loopback, and it answers soon.
+fn fetch(server: &fakes::server::Server) -> FetchSettings {
+    let port = server.url().rsplit_once(':').unwrap().1.parse().unwrap();
+    let exceptions = vec!["127.0.0.0/8".parse().unwrap()];
+    let reach = Reach { ports: vec![port, 1], exceptions, ..Reach::default() };
+    FetchSettings { reach, timeout: Duration::from_secs(5), ..FetchSettings::default() }
 }
 
-fn now() -> ironlist::model::Time {
+fn now() -> Time {
     chrono::Utc::now().into()
 }

@@ -2,8 +2,9 @@
 
 use super::fakes::data::{day, rows};
 use super::fakes::regtech::{Fault, LIST, LOGIN_PAGE, PASSWORD, Regtech, USER, WORKBOOK};
-use super::{http, now};
+use super::{fetch, now};
 use ironlist::collect::failure::Failure;
+use ironlist::collect::fetch::FetchSettings;
 use ironlist::collect::formats::{Options, SheetReader};
 use ironlist::collect::portal::Gathering;
 use ironlist::collect::regtech::{Client, Error, Row, Settings, Window, ndjson};
@@ -11,17 +12,12 @@ use ironlist::collect::{Terms, read};
 use std::time::Duration;
 
 pub(super) fn settings(portal: &Regtech) -> Settings {
-    Settings {
-        base_url: portal.server.url().to_owned(),
-        pause_ms: 0,
-        timeout_seconds: 5,
-        ..Settings::default()
-    }
+    Settings { base_url: portal.server.url().to_owned(), pause_ms: 0, ..Settings::default() }
 }
 
 /// A client that has logged in.
 async fn client(portal: &Regtech) -> Client {
-    let mut client = Client::new(http(), settings(portal)).unwrap();
+    let mut client = Client::new(fetch(&portal.server), settings(portal)).unwrap();
     client.login(USER, PASSWORD, now()).await.unwrap();
     client
 }
@@ -97,7 +93,7 @@ async fn the_pages_hold_what_the_workbook_holds() {
     for size in [10, 30, 50] {
         let mut settings = settings(&portal);
         settings.page_size = size;
-        let mut client = Client::new(http(), settings).unwrap();
+        let mut client = Client::new(fetch(&portal.server), settings).unwrap();
         client.login(USER, PASSWORD, now()).await.unwrap();
         let before = portal.server.count(LIST);
         let rows = gather(&mut client, week()).await.unwrap();
@@ -147,7 +143,7 @@ async fn what_is_said_to_be_a_workbook_and_is_none_has_a_name() {
         (Fault::Status(406), "foreign_address", Failure::Attention),
         (Fault::Status(503), "unexpected_status", Failure::SOON),
         (Fault::Status(404), "unexpected_status", Failure::Broken),
-        (Fault::CutOff, "unreachable", Failure::SOON),
+        (Fault::CutOff, "answer_truncated", Failure::SOON),
     ] {
         let mut client = client(&portal).await;
         portal.misbehave([fault]);
@@ -160,22 +156,20 @@ async fn what_is_said_to_be_a_workbook_and_is_none_has_a_name() {
 #[tokio::test]
 async fn a_download_that_drips_is_waited_for_only_so_long() {
     let portal = portal();
-    let mut settings = settings(&portal);
-    settings.timeout_seconds = 1;
-    let mut client = Client::new(http(), settings).unwrap();
+    let fetch = FetchSettings { timeout: Duration::from_secs(1), ..fetch(&portal.server) };
+    let mut client = Client::new(fetch, settings(&portal)).unwrap();
     client.login(USER, PASSWORD, now()).await.unwrap();
     portal.misbehave([Fault::Drip(500, Duration::from_millis(5)), Fault::Drip(1, Duration::from_millis(20))]);
     assert_eq!(listed(&client.workbook(week()).await.unwrap()), truth(&portal));
     let error = client.workbook(week()).await.unwrap_err();
-    assert_eq!((error.code(), error.kind()), ("timeout", Failure::SOON));
+    assert_eq!((error.code(), error.kind()), ("fetch_timeout", Failure::SOON));
 }
 
 #[tokio::test]
 async fn an_answer_without_end_is_not_kept() {
     let portal = portal();
-    let mut settings = settings(&portal);
-    settings.largest_answer = 4_000;
-    let mut client = Client::new(http(), settings).unwrap();
+    let fetch = FetchSettings { size_limit: 4_000, ..fetch(&portal.server) };
+    let mut client = Client::new(fetch, settings(&portal)).unwrap();
     client.login(USER, PASSWORD, now()).await.unwrap();
     let error = client.page(week(), 0).await.unwrap_err();
     assert_eq!((error.code(), error.kind()), ("answer_too_large", Failure::Broken));
@@ -233,7 +227,7 @@ async fn requests_keep_their_distance() {
     let portal = portal();
     let mut settings = settings(&portal);
     settings.pause_ms = 60;
-    let mut client = Client::new(http(), settings).unwrap();
+    let mut client = Client::new(fetch(&portal.server), settings).unwrap();
     client.login(USER, PASSWORD, now()).await.unwrap();
     portal.misbehave([Fault::Empty]);
     client.workbook(week()).await.unwrap();
@@ -259,7 +253,7 @@ async fn paths_can_be_set() {
     let portal = portal();
     let mut settings = settings(&portal);
     settings.paths.workbook = "/elsewhere".to_owned();
-    let mut client = Client::new(http(), settings).unwrap();
+    let mut client = Client::new(fetch(&portal.server), settings).unwrap();
     client.login(USER, PASSWORD, now()).await.unwrap();
     assert_eq!(client.workbook(week()).await.unwrap_err().to_string(), "the portal answers with status 404");
     assert_eq!((portal.server.count("/elsewhere"), portal.server.count(LOGIN_PAGE)), (1, 1));

@@ -2,12 +2,12 @@
 
 use super::fakes::regtech::{ADD_LOGIN, FIND_MEMBER, LOGIN_PAGE, PASSWORD, Regtech, SecondStep, USER};
 use super::regtech::settings;
-use super::{http, now};
+use super::{fetch, now};
 use ironlist::collect::failure::Failure;
 use ironlist::collect::regtech::{Client, Error};
 
 fn client(portal: &Regtech) -> Client {
-    Client::new(http(), settings(portal)).unwrap()
+    Client::new(fetch(&portal.server), settings(portal)).unwrap()
 }
 
 async fn refused(portal: &Regtech, password: &str) -> Error {
@@ -159,12 +159,20 @@ async fn a_portal_that_is_not_there_is_tried_again_later() {
     let portal = Regtech::start(Vec::new());
     let mut settings = settings(&portal);
     settings.base_url = "http://127.0.0.1:1".to_owned();
-    let error =
-        Client::new(http(), settings.clone()).unwrap().login(USER, PASSWORD, now()).await.unwrap_err();
-    assert_eq!((error.code(), error.kind()), ("unreachable", Failure::SOON));
-    for wrong in ["regtech.fsec.or.kr", "ftp://regtech.fsec.or.kr", ""] {
+    let error = Client::new(fetch(&portal.server), settings.clone())
+        .unwrap()
+        .login(USER, PASSWORD, now())
+        .await
+        .unwrap_err();
+    assert_eq!((error.code(), error.kind()), ("connect_failed", Failure::SOON));
+    for (wrong, code) in [
+        ("regtech.fsec.or.kr", "bad_url"),
+        ("ftp://127.0.0.1", "scheme_denied"),
+        ("https://10.0.0.1:1", "address_denied"),
+        ("", "bad_url"),
+    ] {
         settings.base_url = wrong.to_owned();
-        let error = Client::new(http(), settings.clone()).err().unwrap();
-        assert_eq!((error.code(), error.kind()), ("bad_base_url", Failure::Attention));
+        let error = Client::new(fetch(&portal.server), settings.clone()).err().unwrap();
+        assert_eq!((error.code(), error.kind()), (code, Failure::Attention));
     }
 }

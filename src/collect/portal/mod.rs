@@ -8,4 +8,4 @@ mod jar;
 mod web;
 
 pub use gather::{GatherFault, Gathering};
-pub use web::{Answer, Limits, Web, WebError};
+pub use web::{Answer, Web, WebError};

@@ -5,42 +5,22 @@
 
 use super::jar::Jar;
 use crate::collect::failure::Failure;
-use bytes::{Bytes, BytesMut};
+use crate::collect::fetch::{Denied, FetchError, FetchSettings, Fetcher, Url};
+use bytes::Bytes;
 use encoding_rs::EUC_KR;
 use reqwest::header::{COOKIE, LOCATION, REFERER, SET_COOKIE};
-use reqwest::{Method, RequestBuilder, Response, StatusCode, Url};
+use reqwest::{RequestBuilder, StatusCode};
 use std::borrow::Cow;
-use std::error::Error as _;
 use std::time::Duration;
 use thiserror::Error;
 use tokio::time::{Instant, sleep_until};
 
-/// How fast a portal may be asked, and how slowly and how much it may answer.
-#[derive(Clone, Copy, Debug)]
-pub struct Limits {
-    /// Between the beginnings of two requests.
-    pub pause: Duration,
-    /// For a whole answer, its last byte included.
-    pub time: Duration,
-    /// Bytes of an answer, unpacked.
-    pub size: u64,
-}
-
 /// Why no answer came.
 #[derive(Debug, Error)]
 pub enum WebError {
-    /// The configured base URL is none.
-    #[error("`{0}` is not the URL of a portal; correct base_url")]
-    BadUrl(String),
-    /// No connection, or it broke, or the answer was cut off.
-    #[error("the portal cannot be reached, or its answer was cut off: {0}")]
-    Transport(String),
-    /// It took too long.
-    #[error("the portal did not finish its answer within {} s", .0.as_secs())]
-    Timeout(Duration),
-    /// The answer is larger than allowed.
-    #[error("the portal's answer is larger than {0} bytes")]
-    TooLarge(u64),
+    /// The request failed, or may not be made.
+    #[error(transparent)]
+    Fetch(#[from] FetchError),
     /// A redirect to somebody else, who gets none of our cookies.
     #[error("the portal leads to another host, {0}; check base_url and the proxy")]
     Elsewhere(String),
@@ -48,21 +28,17 @@ pub enum WebError {
 
 impl WebError {
     /// What to do.
-    pub const fn kind(&self) -> Failure {
+    pub fn kind(&self) -> Failure {
         match self {
-            Self::BadUrl(_) => Failure::Attention,
-            Self::Transport(_) | Self::Timeout(_) => Failure::SOON,
-            Self::TooLarge(_) | Self::Elsewhere(_) => Failure::Broken,
+            Self::Fetch(error) => error.kind(),
+            Self::Elsewhere(_) => Failure::Broken,
         }
     }
 
     /// The stable code.
-    pub const fn code(&self) -> &'static str {
+    pub fn code(&self) -> &'static str {
         match self {
-            Self::BadUrl(_) => "bad_base_url",
-            Self::Transport(_) => "unreachable",
-            Self::Timeout(_) => "timeout",
-            Self::TooLarge(_) => "answer_too_large",
+            Self::Fetch(error) => error.code(),
             Self::Elsewhere(_) => "led_elsewhere",
         }
     }
@@ -98,23 +74,24 @@ impl Answer {
 
 /// One session with one portal.
 pub struct Web {
-    http: reqwest::Client,
+    fetcher: Fetcher,
     base: Url,
-    limits: Limits,
+    pause: Duration,
     jar: Jar,
     next: Option<Instant>,
 }
 
 impl Web {
-    /// `http` must neither follow redirects nor keep cookies of its own.
+    /// A session that has not begun. Requests begin `pause` apart.
     ///
     /// # Errors
-    /// [`WebError::BadUrl`].
-    pub fn new(http: reqwest::Client, base: &str, limits: Limits) -> Result<Self, WebError> {
-        let url =
-            base.parse().ok().filter(|url: &Url| matches!(url.scheme(), "http" | "https") && url.has_host());
-        let base = url.ok_or_else(|| WebError::BadUrl(base.to_owned()))?;
-        Ok(Self { http, base, limits, jar: Jar::default(), next: None })
+    /// The settings cannot be used, or `base` is no URL that may be asked.
+    pub fn new(settings: FetchSettings, base: &str, pause: Duration) -> Result<Self, WebError> {
+        let fetcher = Fetcher::for_session(settings)?;
+        let base = base.parse().map_err(|_| FetchError::Denied(Denied::NoHost))?;
+        // No request ever goes to another host, so this is the check of every one.
+        fetcher.check(&base)?;
+        Ok(Self { fetcher, base, pause, jar: Jar::default(), next: None })
     }
 
     /// Forgets the session.
@@ -141,7 +118,7 @@ impl Web {
         if !query.is_empty() {
             url.query_pairs_mut().extend_pairs(query);
         }
-        self.send(self.http.request(Method::GET, url)).await
+        self.send(self.fetcher.client().get(url)).await
     }
 
     /// Sends a form, as the page `from` would.
@@ -149,7 +126,7 @@ impl Web {
     /// # Errors
     /// No whole answer came.
     pub async fn post(&mut self, path: &str, from: &str, form: &[(&str, &str)]) -> Result<Answer, WebError> {
-        let request = self.http.request(Method::POST, self.url(path)).form(form);
+        let request = self.fetcher.client().post(self.url(path)).form(form);
         self.send(request.header(REFERER, self.url(from).as_str())).await
     }
 
@@ -158,7 +135,7 @@ impl Web {
     /// # Errors
     /// No whole answer came.
     pub async fn call(&mut self, path: &str, from: &str, form: &[(&str, &str)]) -> Result<Answer, WebError> {
-        let request = self.http.request(Method::POST, self.url(path)).form(form);
+        let request = self.fetcher.client().post(self.url(path)).form(form);
         let request = request.header(REFERER, self.url(from).as_str());
         self.send(request.header("X-Requested-With", "XMLHttpRequest")).await
     }
@@ -175,7 +152,7 @@ impl Web {
         // Scheme and port stay: behind a proxy portals often name the wrong ones.
         let mut url = self.url(there.path());
         url.set_query(there.query());
-        self.send(self.http.request(Method::GET, url)).await
+        self.send(self.fetcher.client().get(url)).await
     }
 
     fn url(&self, path: &str) -> Url {
@@ -188,42 +165,15 @@ impl Web {
         if let Some(next) = self.next {
             sleep_until(next).await;
         }
-        self.next = Some(Instant::now() + self.limits.pause);
+        self.next = Some(Instant::now() + self.pause);
         let cookies = self.jar.header();
         let request = cookies.into_iter().fold(request, |request, all| request.header(COOKIE, all));
-        let sent = request.timeout(self.limits.time).send().await;
-        let response = sent.map_err(|error| self.fault(error))?;
+        let response = request.send().await.map_err(FetchError::from)?;
         for header in response.headers().get_all(SET_COOKIE) {
             self.jar.take(&String::from_utf8_lossy(header.as_bytes()));
         }
-        self.read(response).await
-    }
-
-    async fn read(&self, mut response: Response) -> Result<Answer, WebError> {
-        let location = response.headers().get(LOCATION);
+        let (status, location) = (response.status(), response.headers().get(LOCATION));
         let location = location.map(|at| String::from_utf8_lossy(at.as_bytes()).into_owned());
-        let mut body = BytesMut::new();
-        while let Some(piece) = response.chunk().await.map_err(|error| self.fault(error))? {
-            if (body.len() + piece.len()) as u64 > self.limits.size {
-                return Err(WebError::TooLarge(self.limits.size));
-            }
-            body.extend_from_slice(&piece);
-        }
-        Ok(Answer { status: response.status(), location, body: body.freeze() })
-    }
-
-    fn fault(&self, error: reqwest::Error) -> WebError {
-        if error.is_timeout() {
-            return WebError::Timeout(self.limits.time);
-        }
-        // A URL may hold the session's token, which is for no log.
-        let error = error.without_url();
-        let mut told = error.to_string();
-        let mut cause = error.source();
-        while let Some(deeper) = cause {
-            told = format!("{told}: {deeper}");
-            cause = deeper.source();
-        }
-        WebError::Transport(told)
+        Ok(Answer { status, location, body: self.fetcher.read(response).await? })
     }
 }

@@ -9,9 +9,11 @@ use super::list::{Page, Row};
 use super::session::{Session, is_login_page};
 use super::settings::Settings;
 use super::windows::Window;
+use crate::collect::fetch::FetchSettings;
 use crate::collect::portal::{Answer, Gathering, Web, WebError};
 use crate::model::Time;
 use bytes::Bytes;
+use std::time::Duration;
 
 /// Redirects after a login that are followed.
 const HOPS: usize = 5;
@@ -36,12 +38,12 @@ pub struct Client {
 }
 
 impl Client {
-    /// `http` must neither follow redirects nor keep cookies.
+    /// Asks nothing yet.
     ///
     /// # Errors
-    /// The base URL is none.
-    pub fn new(http: reqwest::Client, settings: Settings) -> Result<Self, Error> {
-        let web = Web::new(http, &settings.base_url, settings.limits())?;
+    /// Settings that cannot be used, or a base URL that may not be asked.
+    pub fn new(fetch: FetchSettings, settings: Settings) -> Result<Self, Error> {
+        let web = Web::new(fetch, &settings.base_url, Duration::from_millis(settings.pause_ms))?;
         Ok(Self { web, settings, session: None, was_lost: false, signals: 0 })
     }
 

@@ -1,9 +1,7 @@
 //! What may be set about the portal: it changes without notice, and tests run against another.
 
 use super::windows::Plan;
-use crate::collect::portal::Limits;
 use serde::{Deserialize, Serialize};
-use std::time::Duration;
 
 /// How the portal is reached and read.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -17,10 +15,6 @@ pub struct Settings {
     pub page_size: u16,
     /// Milliseconds between two requests.
     pub pause_ms: u64,
-    /// Seconds in which an answer must be complete.
-    pub timeout_seconds: u64,
-    /// Bytes of the largest answer.
-    pub largest_answer: u64,
     /// Block signals in a row that end a run.
     pub signals: u32,
     /// Days after its listing on which a row without a release day ends.
@@ -52,8 +46,6 @@ impl Default for Settings {
             paths: Paths::default(),
             page_size: 50,
             pause_ms: 5_000,
-            timeout_seconds: 300,
-            largest_answer: 64 << 20,
             signals: 3,
             release_days: 90,
             plan: Plan::default(),
@@ -69,17 +61,6 @@ impl Default for Paths {
             add_login: "/login/addLogin".to_owned(),
             list: "/fcti/securityAdvisory/advisoryList".to_owned(),
             workbook: "/fcti/securityAdvisory/advisoryListDownloadXlsx".to_owned(),
-        }
-    }
-}
-
-impl Settings {
-    /// What holds for each request.
-    pub(super) fn limits(&self) -> Limits {
-        Limits {
-            pause: Duration::from_millis(self.pause_ms),
-            time: Duration::from_secs(self.timeout_seconds),
-            size: self.largest_answer,
         }
     }
 }
