@@ -1,6 +1,7 @@
 //! Reading listings: one, those around an address, those of a source, those that are due.
 
 use super::View;
+use super::activity::STANDING;
 use super::block::{self, Block};
 use super::listings::{DUE, LISTINGS};
 use crate::addr::{IpRange, Range, Word};
@@ -30,6 +31,10 @@ pub trait Tables {
     type Due<'a>: ReadableTable<(i64, &'static [u8]), ()>
     where
         Self: 'a;
+    /// The table of what stands.
+    type Standing<'a>: ReadableTable<(u8, &'static str), u64>
+    where
+        Self: 'a;
     /// Opens the blocks.
     ///
     /// # Errors
@@ -40,27 +45,40 @@ pub trait Tables {
     /// # Errors
     /// A fault of the disk.
     fn due(&self) -> Result<Self::Due<'_>, redb::Error>;
+    /// Opens the counts of what stands.
+    ///
+    /// # Errors
+    /// A fault of the disk.
+    fn standing(&self) -> Result<Self::Standing<'_>, redb::Error>;
 }
 
 impl Tables for ReadTransaction {
     type Listings<'a> = ReadOnlyTable<&'static [u8], &'static [u8]>;
     type Due<'a> = ReadOnlyTable<(i64, &'static [u8]), ()>;
+    type Standing<'a> = ReadOnlyTable<(u8, &'static str), u64>;
     fn listings(&self) -> Result<Self::Listings<'_>, redb::Error> {
         Ok(self.open_table(LISTINGS)?)
     }
     fn due(&self) -> Result<Self::Due<'_>, redb::Error> {
         Ok(self.open_table(DUE)?)
+    }
+    fn standing(&self) -> Result<Self::Standing<'_>, redb::Error> {
+        Ok(self.open_table(STANDING)?)
     }
 }
 
 impl Tables for WriteTransaction {
     type Listings<'a> = Table<'a, &'static [u8], &'static [u8]>;
     type Due<'a> = Table<'a, (i64, &'static [u8]), ()>;
+    type Standing<'a> = Table<'a, (u8, &'static str), u64>;
     fn listings(&self) -> Result<Self::Listings<'_>, redb::Error> {
         Ok(self.open_table(LISTINGS)?)
     }
     fn due(&self) -> Result<Self::Due<'_>, redb::Error> {
         Ok(self.open_table(DUE)?)
+    }
+    fn standing(&self) -> Result<Self::Standing<'_>, redb::Error> {
+        Ok(self.open_table(STANDING)?)
     }
 }
 
@@ -168,13 +186,34 @@ impl<T: Tables> View<'_, T> {
         Ok(Lookup { table: self.0.listings()?, source, current: None })
     }
 
-    /// Listings whose time has come at `now`.
+    /// Listings that say themselves that their time has come at `now`.
     ///
     /// # Errors
     /// A fault of the disk.
     pub fn due(&self, now: Time) -> Result<Vec<Found>, redb::Error> {
-        let table = self.0.listings()?;
         let mut found = Vec::new();
+        self.each_due(now, |source, range, detail| {
+            found.push(Found { source, range, detail: detail.clone() });
+        })?;
+        Ok(found)
+    }
+
+    /// How many they are.
+    ///
+    /// # Errors
+    /// A fault of the disk.
+    pub fn count_due(&self, now: Time) -> Result<u64, redb::Error> {
+        let mut count = 0;
+        self.each_due(now, |_, _, _| count += 1)?;
+        Ok(count)
+    }
+
+    fn each_due(
+        &self,
+        now: Time,
+        mut each: impl FnMut(SourceId, IpRange, &Detail),
+    ) -> Result<(), redb::Error> {
+        let table = self.0.listings()?;
         for item in self.0.due()?.range(..=(now.unix(), &[0xff; 20][..]))? {
             let (key, _) = item?;
             let key = key.value().1;
@@ -182,15 +221,15 @@ impl<T: Tables> View<'_, T> {
                 return Err(super::damaged("a block that is due is missing"));
             };
             if key[2] == block::family::<u32>() {
-                expired::<u32>(key, bytes.value(), now, &mut found)?;
+                each_expired::<u32>(key, bytes.value(), now, &mut each)?;
             } else {
-                expired::<u128>(key, bytes.value(), now, &mut found)?;
+                each_expired::<u128>(key, bytes.value(), now, &mut each)?;
             }
         }
-        Ok(found)
+        Ok(())
     }
 
-    /// The first moment at which a listing expires, if any does.
+    /// The first moment at which a listing ends by an expiry of its own, if any does.
     ///
     /// # Errors
     /// A fault of the disk.
@@ -200,16 +239,17 @@ impl<T: Tables> View<'_, T> {
     }
 }
 
-fn expired<W: Word>(key: &[u8], bytes: &[u8], now: Time, found: &mut Vec<Found>) -> Result<(), redb::Error> {
+fn each_expired<W: Word>(
+    key: &[u8],
+    bytes: &[u8],
+    now: Time,
+    each: &mut impl FnMut(SourceId, IpRange, &Detail),
+) -> Result<(), redb::Error> {
     let source = SourceId(u16::from_be_bytes([key[0], key[1]]));
     let block = Block::<W>::unpack(key, bytes)?;
     let over = |detail: &Detail| detail.expires.is_some_and(|at| at <= now);
     let rows = block.rows().iter().filter(|row| over(block.detail(row)));
-    found.extend(rows.map(|row| Found {
-        source,
-        range: row.range.into(),
-        detail: block.detail(row).clone(),
-    }));
+    rows.for_each(|row| each(source, row.range.into(), block.detail(row)));
     Ok(())
 }
 
