@@ -358,6 +358,7 @@ mod tests {
                 detail: Detail::default(),
                 zone: chrono_tz::UTC,
                 too_broad: entry.policy().too_broad,
+                lasts: None,
             };
             let intake = read(sample.as_bytes(), &options, &terms).unwrap();
             let found: BTreeSet<_> = intake.rows.iter().map(|(range, _)| range.to_string()).collect();
