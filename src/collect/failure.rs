@@ -21,3 +21,8 @@ pub enum Failure {
     /// The answer is not what the other side is known to give: this run fails, the next scheduled one tries.
     Broken,
 }
+
+impl Failure {
+    /// Try again; nobody has said when.
+    pub const SOON: Self = Self::Transient { retry_after: None };
+}
