@@ -30,6 +30,7 @@ pub(super) async fn source(
 
 pub(super) async fn allow(
     command: &AllowCommand,
+    zone: chrono_tz::Tz,
     door: &Door,
     console: Console<'_>,
 ) -> anyhow::Result<ExitCode> {
@@ -39,7 +40,7 @@ pub(super) async fn allow(
             return list(ALLOWLIST, &columns, door, console.out).await;
         }
         AllowCommand::Add { range, reason, owner, expires } => {
-            let expires = moment::optional(expires.as_deref())?;
+            let expires = moment::optional(expires.as_deref(), zone)?;
             let new = json!({"range": range, "reason": reason, "owner": owner, "expires": expires});
             door.post(ALLOWLIST, &new).await?
         }
@@ -51,6 +52,7 @@ pub(super) async fn allow(
 
 pub(super) async fn suppression(
     command: &SuppressionCommand,
+    zone: chrono_tz::Tz,
     door: &Door,
     console: Console<'_>,
 ) -> anyhow::Result<ExitCode> {
@@ -60,7 +62,7 @@ pub(super) async fn suppression(
             return list(SUPPRESSIONS, &columns, door, console.out).await;
         }
         SuppressionCommand::Add { range, source, reason, expires } => {
-            let expires = moment::optional(expires.as_deref())?;
+            let expires = moment::optional(expires.as_deref(), zone)?;
             let new = json!({"range": range, "source": source, "reason": reason, "expires": expires});
             door.post(SUPPRESSIONS, &new).await?
         }
