@@ -4,6 +4,7 @@ use super::super::reply::range;
 use super::Blacklist;
 use crate::addr::IpRange;
 use crate::collect::parse_day;
+use crate::engine::{EngineError, Refusal};
 use crate::model::{
     Cause, Change, Country, Detail, RowsBuilder, Scope, Severity, Source, SourceName, Time, TooBroad,
 };
@@ -88,6 +89,9 @@ pub(super) async fn state(
     };
     refuse_broad(range, role.engine.snapshot().source(source.as_str()))?;
     let reason = statement.reason.clone().unwrap_or_default();
+    if let Some(at) = statement.expires.filter(|at| *at <= role.engine.now()) {
+        return Err(EngineError::Refused(Refusal::Over(at)).into());
+    }
     let mut rows = RowsBuilder::default();
     rows.push(range, &detail(statement)?);
     let change = Change::List { source: source.clone(), rows: rows.finish().0, scope: Scope::Part };
