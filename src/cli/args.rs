@@ -170,6 +170,9 @@ pub(super) enum AllowCommand {
     Remove {
         /// The range, as it was added
         range: String,
+        /// Why
+        #[arg(long, value_name = "TEXT")]
+        reason: String,
     },
 }
 
@@ -198,6 +201,9 @@ pub(super) enum SuppressionCommand {
         /// The source, as it was added
         #[arg(long, value_name = "NAME")]
         source: Option<String>,
+        /// Why
+        #[arg(long, value_name = "TEXT")]
+        reason: String,
     },
 }
 

@@ -43,7 +43,10 @@ pub(super) async fn allow(
             let new = json!({"range": range, "reason": reason, "owner": owner, "expires": expires});
             door.post(ALLOWLIST, &new).await?
         }
-        AllowCommand::Remove { range } => door.delete(&format!("{ALLOWLIST}/{}", encode(range))).await?,
+        AllowCommand::Remove { range, reason } => {
+            let path = format!("{ALLOWLIST}/{}", encode(range));
+            door.delete(&with_query(&path, &[("reason", Some(reason))])).await?
+        }
     };
     outline(&answer, 0, console.out)?;
     Ok(ExitCode::Done)
@@ -64,9 +67,10 @@ pub(super) async fn suppression(
             let new = json!({"range": range, "source": source, "reason": reason, "expires": expires});
             door.post(SUPPRESSIONS, &new).await?
         }
-        SuppressionCommand::Remove { range, source } => {
+        SuppressionCommand::Remove { range, source, reason } => {
             let path = format!("{SUPPRESSIONS}/{}", encode(range));
-            door.delete(&with_query(&path, &[("source", source.as_deref())])).await?
+            let query = [("source", source.as_deref()), ("reason", Some(reason.as_str()))];
+            door.delete(&with_query(&path, &query)).await?
         }
     };
     outline(&answer, 0, console.out)?;

@@ -2,6 +2,7 @@
 
 use super::super::reply::range;
 use super::Blacklist;
+use super::reason::{Removal, reason, same_range, words};
 use crate::addr::IpRange;
 use crate::collect::{is_too_broad, parse_day};
 use crate::model::{Cause, Change, Country, Detail, RowsBuilder, Scope, Severity, SourceName, Time};
@@ -11,7 +12,7 @@ use axum::extract::State;
 use serde::{Deserialize, Serialize};
 
 /// The source of listings that people make.
-pub(super) const MANUAL: &str = "manual";
+const MANUAL: &str = "manual";
 
 /// A person's statement.
 #[derive(Deserialize, Default)]
@@ -47,7 +48,8 @@ pub(super) async fn add(
     let Some(ip) = statement.ip.clone() else {
         return Err(Problem::unprocessable("ip_missing", "Say which address: {\"ip\":…}."));
     };
-    state(&role, caller, &ip, statement).await.map(Json)
+    reason(statement.reason.as_deref())?;
+    state(&role, caller, range(&ip)?, statement).await.map(Json)
 }
 
 pub(super) async fn put(
@@ -56,34 +58,49 @@ pub(super) async fn put(
     Path(text): Path<String>,
     Json(statement): Json<Statement>,
 ) -> Result<Json<Stated>, Problem> {
-    state(&role, caller, &text, statement).await.map(Json)
+    let said = range(&text)?;
+    if let Some(ip) = &statement.ip {
+        same_range(said, range(ip)?)?;
+    }
+    reason(statement.reason.as_deref())?;
+    state(&role, caller, said, statement).await.map(Json)
+}
+
+/// The source that is named, or people's own.
+pub(super) fn or_manual(source: Option<SourceName>) -> Result<SourceName, Problem> {
+    source.map_or_else(|| MANUAL.parse().map_err(Problem::internal), Ok)
 }
 
 /// Makes or changes one listing.
 pub(super) async fn state(
     role: &Blacklist,
     caller: Caller,
-    text: &str,
+    range: IpRange,
     statement: Statement,
 ) -> Result<Stated, Problem> {
-    let range = range(text)?;
-    if is_too_broad(range) {
-        let detail = format!("{range} is wider than /8, or /19 for IPv6; list its parts if you mean it.");
-        return Err(Problem::unprocessable("too_broad", detail));
-    }
-    let source = match statement.source.clone() {
-        Some(source) => source,
-        None => MANUAL.parse().map_err(Problem::internal)?,
-    };
-    let reason = statement.reason.clone().unwrap_or_default();
+    let source = or_manual(statement.source.clone())?;
+    let detail = detail(range, statement)?;
+    let reason = detail.reason.clone().unwrap_or_default();
     let mut rows = RowsBuilder::default();
-    rows.push(range, &detail(statement)?);
+    rows.push(range, &detail);
     let change = Change::List { source: source.clone(), rows: rows.finish().0, scope: Scope::Part };
     let receipt = role.submit(caller, &reason, Cause::Manual, change).await?;
     Ok(Stated { range, source, new: receipt.added > 0, generation: receipt.generation })
 }
 
-fn detail(statement: Statement) -> Result<Detail, Problem> {
+/// What a statement says of `range`.
+///
+/// # Errors
+/// 422 for what nobody may list, and for a field that cannot be what it says.
+pub(super) fn detail(range: IpRange, statement: Statement) -> Result<Detail, Problem> {
+    if is_too_broad(range) {
+        let detail = format!("{range} is wider than /8, or /19 for IPv6; list its parts if you mean it.");
+        return Err(Problem::unprocessable("too_broad", detail));
+    }
+    let said = |name, text: Option<String>| match text.map(|text| words(name, &text)).transpose()? {
+        Some(text) if !text.is_empty() => Ok::<_, Problem>(Some(Box::from(text))),
+        _ => Ok(None),
+    };
     let detected = match statement.detection_date.as_deref() {
         None => None,
         Some(text) => Some(parse_day(text).ok_or_else(|| {
@@ -97,8 +114,8 @@ fn detail(statement: Statement) -> Result<Detail, Problem> {
         return Err(Problem::unprocessable("bad_confidence", "confidence is 0 to 100."));
     }
     Ok(Detail {
-        reason: statement.reason.map(Into::into),
-        threat: statement.threat_type.map(Into::into),
+        reason: said("reason", statement.reason)?,
+        threat: said("threat_type", statement.threat_type)?,
         severity: statement.severity,
         country: statement.country,
         confidence: statement.confidence,
@@ -112,10 +129,11 @@ pub(super) async fn remove(
     State(role): State<Blacklist>,
     Extension(caller): Extension<Caller>,
     Path(text): Path<String>,
+    removal: Removal,
 ) -> Result<Json<Stated>, Problem> {
     let range = range(&text)?;
-    let source: SourceName = MANUAL.parse().map_err(Problem::internal)?;
+    let source = or_manual(removal.source)?;
     let change = Change::Unlist { source: source.clone(), ranges: vec![range] };
-    let receipt = role.submit(caller, "", Cause::Manual, change).await?;
+    let receipt = role.submit(caller, &removal.reason, Cause::Manual, change).await?;
     Ok(Json(Stated { range, source, new: false, generation: receipt.generation }))
 }
