@@ -183,10 +183,10 @@ async fn import(engine: &Engine, files: &[PathBuf], troubles: &mut Vec<String>) 
 
 async fn import_one(engine: &Engine, file: &Path) -> anyhow::Result<()> {
     let source = source_name(file)?;
-    let (path, options) = (file.to_owned(), options(file));
+    let (path, options, policy) = (file.to_owned(), options(file), engine.snapshot().policy(source.as_str()));
     let intake = tokio::task::spawn_blocking(move || {
         let bytes = std::fs::read(&path)?;
-        let terms = Terms { detail: Detail::default(), zone: chrono_tz::Asia::Seoul };
+        let terms = Terms::new(Detail::default(), &policy);
         Ok::<_, anyhow::Error>(collect::read(&bytes, &options, &terms)?)
     });
     let intake = intake.await?.with_context(|| file.display().to_string())?;

@@ -4,7 +4,7 @@
 
 use super::formats::{self, Fields, Options, ReadError, Refused, RowFault, Sink};
 use crate::addr::IpRange;
-use crate::model::{Country, Day, Detail, Rows, RowsBuilder, Scope, Time};
+use crate::model::{Country, Day, Detail, Policy, Rows, RowsBuilder, Scope, Time, TooBroad};
 use chrono_tz::Tz;
 use serde::Serialize;
 
@@ -19,6 +19,15 @@ pub struct Terms {
     pub detail: Detail,
     /// The zone of the file's calendar days.
     pub zone: Tz,
+    /// What the file cannot mean.
+    pub too_broad: TooBroad,
+}
+
+impl Terms {
+    /// What holds for a file of a source with that policy.
+    pub fn new(detail: Detail, policy: &Policy) -> Self {
+        Self { detail, zone: policy.zone, too_broad: policy.too_broad }
+    }
 }
 
 /// A line that gave no listing.
@@ -109,8 +118,12 @@ impl<'t> Part<'t> {
 
 impl Sink for Part<'_> {
     fn row(&mut self, _: u64, range: IpRange, fields: &Fields<'_>) -> Result<(), Refused> {
-        if is_too_broad(range) {
-            return Err(Refused { value: range.to_string(), fault: RowFault::TooBroad { v4: 8, v6: 19 } });
+        let most = self.terms.too_broad;
+        if most.excludes(range) {
+            return Err(Refused {
+                value: range.to_string(),
+                fault: RowFault::TooBroad { v4: most.v4, v6: most.v6 },
+            });
         }
         if *fields == Fields::NONE {
             self.rows.push(range, &self.terms.detail);
@@ -122,15 +135,6 @@ impl Sink for Part<'_> {
 
     fn reject(&mut self, line: u64, value: &str, fault: RowFault) {
         self.error(line, value, fault.code(), fault.to_string());
-    }
-}
-
-/// Wider than any list has reason to be, /8 or /19 for IPv6: a slip of the keyboard, or somebody's
-/// revenge.
-pub fn is_too_broad(range: IpRange) -> bool {
-    match range {
-        IpRange::V4(range) => range.size() > 1 << 24,
-        IpRange::V6(range) => range.size() > 1 << 109,
     }
 }
 
@@ -191,7 +195,7 @@ mod tests {
 
     fn terms() -> Terms {
         let detail = Detail { reason: Some("default".into()), ..Detail::default() };
-        Terms { detail, zone: chrono_tz::Asia::Seoul }
+        Terms::new(detail, &Policy::default())
     }
 
     #[test]
@@ -201,6 +205,14 @@ mod tests {
         let codes: Vec<_> = intake.errors.iter().map(|e| (e.line, e.code)).collect();
         assert_eq!(codes, [(2, "leading_zero"), (3, "too_broad")]);
         assert_eq!((intake.read, intake.duplicates, intake.rejected, intake.rows.len()), (3, 1, 2, 2));
+    }
+
+    #[test]
+    fn the_limits_of_a_source_are_its_own() {
+        let terms = Terms { too_broad: TooBroad { v4: 24, v6: 19 }, ..terms() };
+        let intake = read(b"20.0.0.0/24\n20.0.0.0/23\n", &Options::default(), &terms).unwrap();
+        assert_eq!((intake.rows.len(), intake.errors[0].code), (1, "too_broad"));
+        assert!(intake.errors[0].detail.contains("/24"), "{}", intake.errors[0].detail);
     }
 
     #[test]

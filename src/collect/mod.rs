@@ -3,4 +3,4 @@
 pub mod formats;
 mod intake;
 
-pub use intake::{Intake, LineError, Terms, is_too_broad, parse_day, parse_expiry, read};
+pub use intake::{Intake, LineError, Terms, parse_day, parse_expiry, read};

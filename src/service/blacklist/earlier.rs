@@ -3,9 +3,10 @@
 
 use super::super::reply::{aside, bad_address, range};
 use super::entry::{self, Entry, entries};
-use super::manual::{Statement, detail, or_manual, state};
+use super::manual::{Statement, detail, or_manual, refuse_broad, state};
 use super::{Blacklist, active, statistics};
 use crate::addr::parse_address;
+use crate::engine::Snapshot;
 use crate::model::{Cause, Change, Country, Rows, RowsBuilder, Scope, SourceName};
 use crate::web::extract::Whole;
 use crate::web::{Caller, Json, Path, Problem};
@@ -14,6 +15,7 @@ use axum::routing::{delete, get, post};
 use axum::{Extension, Router};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 /// Errors that are told; all are counted.
 const ERRORS: usize = 10;
@@ -108,7 +110,8 @@ async fn insert(
     Extension(caller): Extension<Caller>,
     Whole(body): Whole,
 ) -> Result<Json<Inserted>, Problem> {
-    let (lists, counts) = aside(move || sorted(&body)).await?;
+    let snapshot = Arc::clone(&role.engine.snapshot());
+    let (lists, counts) = aside(move || sorted(&snapshot, &body)).await?;
     for (source, rows) in lists {
         let change = Change::List { source, rows, scope: Scope::Part };
         role.submit(caller, "bulk-insert", Cause::Import, change).await?;
@@ -117,12 +120,12 @@ async fn insert(
 }
 
 /// The rows of a body by their sources.
-fn sorted(body: &[u8]) -> Result<(Vec<(SourceName, Rows)>, Counts), Problem> {
+fn sorted(snapshot: &Snapshot, body: &[u8]) -> Result<(Vec<(SourceName, Rows)>, Counts), Problem> {
     let rows: Vec<serde_json::Value> = serde_json::from_slice(body)
         .map_err(|error| Problem::unprocessable("body_shape", format!("Send an array: {error}.")))?;
     let (mut lists, mut counts) = (BTreeMap::<_, RowsBuilder>::new(), Counts::default());
     for row in rows {
-        match insert_one(row, &mut lists) {
+        match insert_one(snapshot, row, &mut lists) {
             Ok(()) => counts.success_count += 1,
             Err(why) => counts.refuse(why),
         }
@@ -130,13 +133,18 @@ fn sorted(body: &[u8]) -> Result<(Vec<(SourceName, Rows)>, Counts), Problem> {
     Ok((lists.into_iter().map(|(source, rows)| (source, rows.finish().0)).collect(), counts))
 }
 
-fn insert_one(row: serde_json::Value, lists: &mut BTreeMap<SourceName, RowsBuilder>) -> Result<(), String> {
+fn insert_one(
+    snapshot: &Snapshot,
+    row: serde_json::Value,
+    lists: &mut BTreeMap<SourceName, RowsBuilder>,
+) -> Result<(), String> {
     let row = Row::deserialize(row).map_err(|error| error.to_string())?;
     let say = |problem: Problem| problem.told().to_owned();
     let range = range(&row.ip).map_err(say)?;
     let statement = Statement::try_from(row).map_err(say)?;
     let source = or_manual(statement.source.clone()).map_err(say)?;
-    lists.entry(source).or_default().push(range, &detail(range, statement).map_err(say)?);
+    refuse_broad(range, snapshot.policy(source.as_str()).too_broad).map_err(say)?;
+    lists.entry(source).or_default().push(range, &detail(statement).map_err(say)?);
     Ok(())
 }
 

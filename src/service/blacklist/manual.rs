@@ -4,8 +4,10 @@ use super::super::reply::range;
 use super::Blacklist;
 use super::reason::{Removal, reason, same_range, words};
 use crate::addr::IpRange;
-use crate::collect::{is_too_broad, parse_day};
-use crate::model::{Cause, Change, Country, Detail, RowsBuilder, Scope, Severity, SourceName, Time};
+use crate::collect::parse_day;
+use crate::model::{
+    Cause, Change, Country, Detail, RowsBuilder, Scope, Severity, SourceName, Time, TooBroad,
+};
 use crate::web::{Caller, Json, Path, Problem};
 use axum::Extension;
 use axum::extract::State;
@@ -71,6 +73,21 @@ pub(super) fn or_manual(source: Option<SourceName>) -> Result<SourceName, Proble
     source.map_or_else(|| MANUAL.parse().map_err(Problem::internal), Ok)
 }
 
+/// A person's slip is no better than a list's.
+///
+/// # Errors
+/// 422 for a range that is wider than `most`.
+pub(super) fn refuse_broad(range: IpRange, most: TooBroad) -> Result<(), Problem> {
+    if !most.excludes(range) {
+        return Ok(());
+    }
+    let detail = format!(
+        "{range} is wider than /{}, or /{} for IPv6; list its parts if you mean it.",
+        most.v4, most.v6
+    );
+    Err(Problem::unprocessable("too_broad", detail))
+}
+
 /// Makes or changes one listing.
 pub(super) async fn state(
     role: &Blacklist,
@@ -79,8 +96,9 @@ pub(super) async fn state(
     statement: Statement,
 ) -> Result<Stated, Problem> {
     let source = or_manual(statement.source.clone())?;
-    let detail = detail(range, statement)?;
-    let reason = detail.reason.clone().unwrap_or_default();
+    refuse_broad(range, role.engine.snapshot().policy(source.as_str()).too_broad)?;
+    let detail = detail(statement)?;
+    let reason = detail.reason.as_deref().unwrap_or_default().to_owned();
     let mut rows = RowsBuilder::default();
     rows.push(range, &detail);
     let change = Change::List { source: source.clone(), rows: rows.finish().0, scope: Scope::Part };
@@ -88,15 +106,11 @@ pub(super) async fn state(
     Ok(Stated { range, source, new: receipt.added > 0, generation: receipt.generation })
 }
 
-/// What a statement says of `range`.
+/// What a statement says of its range.
 ///
 /// # Errors
-/// 422 for what nobody may list, and for a field that cannot be what it says.
-pub(super) fn detail(range: IpRange, statement: Statement) -> Result<Detail, Problem> {
-    if is_too_broad(range) {
-        let detail = format!("{range} is wider than /8, or /19 for IPv6; list its parts if you mean it.");
-        return Err(Problem::unprocessable("too_broad", detail));
-    }
+/// 422 for a field that cannot be what it says.
+pub(super) fn detail(statement: Statement) -> Result<Detail, Problem> {
     let said = |name, text: Option<String>| match text.map(|text| words(name, &text)).transpose()? {
         Some(text) if !text.is_empty() => Ok::<_, Problem>(Some(Box::from(text))),
         _ => Ok(None),
