@@ -4,7 +4,7 @@ use super::super::reply::aside;
 use super::manual::or_manual;
 use super::reason::words;
 use super::{Blacklist, batch};
-use crate::collect::formats::{Format, Options, ReadError};
+use crate::collect::formats::{Format, Limits, Options, ReadError};
 use crate::collect::{self, Intake, LineError, Terms, parse_expiry};
 use crate::engine::Plan;
 use crate::model::{Cause, Change, Country, Detail, Op, Policy, Receipt, Rows, Scope, SourceName, Time};
@@ -115,7 +115,8 @@ pub(super) async fn import(
 }
 
 fn options(role: &Blacklist) -> Options {
-    Options { limits: role.limits, sheet_reader: role.sheets.clone(), ..Options::default() }
+    let limits = Limits { size: role.import_limit.get(), ..Limits::default() };
+    Options { limits, sheet_reader: role.sheets.clone(), ..Options::default() }
 }
 
 fn terms(parameters: &Parameters, policy: &Policy, now: Time) -> Result<Terms, Problem> {
