@@ -210,7 +210,11 @@ pub(super) enum SuppressionCommand {
 #[derive(Subcommand, Clone, Debug)]
 pub(super) enum GenerationCommand {
     /// The latest
-    List,
+    List {
+        /// So many of them
+        #[arg(long, value_name = "NUMBER", default_value_t = 20)]
+        limit: usize,
+    },
     /// One of them
     Show {
         /// Its number
