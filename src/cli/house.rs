@@ -163,6 +163,7 @@ fn condition(engine: &Engine) -> Check {
     match engine.condition() {
         Condition::Writable => Check::healthy(format!("generation {}", engine.snapshot().generation)),
         Condition::Failing(why) => Check::degraded(why, "it is tried again at the next change; see the log"),
+        Condition::Stopped(why) => Check::degraded(why, "restart ironlist, and report what its log says"),
         Condition::ReadOnly(why) => {
             let cure = "stop ironlist, run `ironlist doctor --rebuild`, start it again; or restore a backup";
             Check::degraded(why, cure)
