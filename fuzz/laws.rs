@@ -6,14 +6,16 @@
 
 use ironlist::addr::{IpRange, parse_address, parse_range, write_ip_range};
 use ironlist::collect::formats::{
-    Fields, Format, Limits, Options, ReadError, Refused, RowFault, Sink, read, read_in_parts,
+    Fields, Format, Limits, Options, ReadError, Refused, RowFault, Sink, read, read_in_parts, write_rows,
 };
+use ironlist::collect::{regtech, secudium};
+use std::panic::{AssertUnwindSafe, catch_unwind, set_hook, take_hook};
 
 /// Panics over an input for which it does not hold.
 type Law = fn(&[u8]);
 
 /// The law of each target by its name, which is also that of its corpus.
-pub(crate) const LAWS: [(&str, Law); 7] = [
+pub(crate) const LAWS: [(&str, Law); 10] = [
     ("address", address),
     ("auto", auto),
     ("plain", plain),
@@ -21,6 +23,9 @@ pub(crate) const LAWS: [(&str, Law); 7] = [
     ("tsv", tsv),
     ("json", json),
     ("ndjson", ndjson),
+    ("workbook", workbook),
+    ("html_list", html_list),
+    ("grid", grid),
 ];
 
 /// What is read as a range is canonical: it reads back from its own text and is not everything.
@@ -74,6 +79,49 @@ pub(crate) fn json(input: &[u8]) {
 /// JSON values a line.
 pub(crate) fn ndjson(input: &[u8]) {
     let _ = checked(input, Format::Ndjson);
+}
+
+/// Workbooks, as the child process reads them: rows and columns within what a sheet can have.
+pub(crate) fn workbook(input: &[u8]) {
+    let format = if input.starts_with(b"PK") { Format::Xlsx } else { Format::Xls };
+    let mut text = Vec::new();
+    // The library panics over some damaged workbooks; in the child that is an answer like any other,
+    // and here no finding.
+    let hook = take_hook();
+    set_hook(Box::new(|_| {}));
+    let read = catch_unwind(AssertUnwindSafe(|| write_rows(input.to_vec(), format, None, &mut text)));
+    set_hook(hook);
+    if !matches!(read, Ok(Ok(()))) {
+        return;
+    }
+    let text = String::from_utf8(text).expect("cells are text");
+    for line in text.lines() {
+        let mut cells = line.split('\t');
+        let row: u32 = cells.next().and_then(|number| number.parse().ok()).expect("each row has a number");
+        assert!((1..=1_048_576).contains(&row), "row {row}");
+        assert!(cells.clone().count() <= 128 && cells.all(|cell| !cell.contains(char::is_control)));
+    }
+}
+
+/// Pages of REGTECH's list: each row that is shown is read again from what is kept, or rejected.
+pub(crate) fn html_list(input: &[u8]) {
+    let Some(page) = regtech::page(&String::from_utf8_lossy(input)) else { return };
+    let kept = regtech::ndjson(&page.rows);
+    match checked(&kept, Format::Ndjson) {
+        Ok(rows) => assert_eq!(rows.ranges.len() as u64 + rows.rejected, page.rows.len() as u64),
+        Err(error) => assert_eq!(error.code(), "mostly_bad"),
+    }
+    assert!(page.rows.iter().all(|row| !row.key().is_empty() && row.uuid.len() <= 64));
+}
+
+/// SECUDIUM's list of posts: whatever it says, a file's name on the server is no path.
+pub(crate) fn grid(input: &[u8]) {
+    let Some(grid) = secudium::grid(input) else { return };
+    for post in grid.posts {
+        assert!(!post.key().is_empty());
+        let Some(secudium::Attachment { uuid, .. }) = post.attachment else { continue };
+        assert!(!uuid.is_empty() && !uuid.contains(['/', '\\', '&', '?', '#', '%', ' ']));
+    }
 }
 
 /// The rows of a reading; whatever happens, lines count upwards and nothing is lost uncounted.

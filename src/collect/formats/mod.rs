@@ -28,7 +28,7 @@ pub use error::{ReadError, SheetError};
 pub use rows::{Example, Fields, Refused, RowFault, Sink, Summary};
 pub use sheet::SheetReader;
 pub use unpack::Limits;
-pub use workbook::{COMMAND as READ_SHEET, run as read_sheet};
+pub use workbook::{COMMAND as READ_SHEET, ExitReason, run as read_sheet, write_rows};
 
 use rows::Tally;
 use std::borrow::Cow;

@@ -32,10 +32,14 @@ const USUAL_SHEET: &str = "요주의 IP";
 
 /// Why the child gave no rows, as its exit code.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum ExitReason {
+pub enum ExitReason {
+    /// Not a workbook, or a damaged one.
     NotAWorkbook = 10,
+    /// No sheet with addresses, or none of the wanted name.
     NoSheet = 11,
+    /// Positions beyond what a sheet can have.
     Bounds = 12,
+    /// More memory, time or parts than a workbook may take.
     Resources = 13,
 }
 
@@ -56,13 +60,27 @@ pub fn run(arguments: &[String]) -> u8 {
         let mut book = Vec::new();
         let mut output = BufWriter::new(std::io::stdout().lock());
         std::io::stdin().read_to_end(&mut book).map_err(|_| ExitReason::Resources)?;
-        match format {
-            Some(Format::Xls) => read_xls(book, sheet, &mut output),
-            _ => read_xlsx(&book, sheet, &mut output),
-        }?;
+        write_rows(book, format.unwrap_or_default(), sheet, &mut output)?;
         output.flush().map_err(|_| ExitReason::Resources)
     });
     outcome.err().map_or(0, |reason| reason as u8)
+}
+
+/// What the child writes, without the limits that the child sets itself. Hostile input may panic or
+/// take gigabytes: only fuzzers call this elsewhere.
+///
+/// # Errors
+/// There is nothing to write, and why.
+pub fn write_rows(
+    book: Vec<u8>,
+    format: Format,
+    sheet: Option<&str>,
+    output: &mut impl Write,
+) -> Result<(), ExitReason> {
+    match format {
+        Format::Xls => read_xls(book, sheet, output),
+        _ => read_xlsx(&book, sheet, output),
+    }
 }
 
 fn confine() -> Result<(), ExitReason> {
