@@ -1,6 +1,7 @@
 //! Bringing lists in: fetching them, reading them in every form, and making listings of what they
 //! say.
 
+pub mod catalog;
 mod dates;
 pub mod failure;
 pub mod feed;
@@ -13,3 +14,8 @@ pub mod secudium;
 
 pub use dates::{parse_day, parse_expiry};
 pub use intake::{Intake, LineError, Terms, read};
+
+/// The lists' server of the tests, which those of the whole program use too.
+#[cfg(test)]
+#[path = "../../tests/fakes/feed.rs"]
+mod fake_feed;

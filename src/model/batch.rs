@@ -83,7 +83,8 @@ pub enum Change {
 }
 
 /// What the absence of a listing from a [`Change::List`] means.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Scope {
     /// Nothing: the rows are added to what the source lists.
     Part,
@@ -149,6 +150,17 @@ pub struct Receipt {
     pub removed: u64,
     /// Those that were there already.
     pub unchanged: u64,
+}
+
+/// What a batch would do.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Preview {
+    /// What its sender would be told, but for the generation, which is the current one.
+    #[serde(flatten)]
+    pub receipt: Receipt,
+    /// What the counts are to be set against: how many listings the source has, in the window if
+    /// there is one. Zero for what is no [`Change::List`].
+    pub before: u64,
 }
 
 /// One step of a record.
