@@ -10,6 +10,7 @@ use ironlist::addr::{IpRange, Range, parse_address, parse_range, write_ip_range}
 use ironlist::collect::formats::{
     Fields, Format, Limits, Options, ReadError, Refused, RowFault, Sink, read, read_book, read_in_parts,
 };
+use ironlist::collect::{regtech, secudium};
 use std::io::{Cursor, Write as _};
 use std::panic::{self, AssertUnwindSafe};
 use zip::ZipWriter;
@@ -19,7 +20,7 @@ use zip::write::SimpleFileOptions;
 type Law = fn(&[u8]);
 
 /// The law of each target by its name, which is also that of its corpus.
-pub(crate) const LAWS: [(&str, Law); 11] = [
+pub(crate) const LAWS: [(&str, Law); 13] = [
     ("address", address),
     ("auto", auto),
     ("plain", plain),
@@ -31,6 +32,8 @@ pub(crate) const LAWS: [(&str, Law); 11] = [
     ("zip", zip),
     ("xlsx", xlsx),
     ("xls", xls),
+    ("html_list", html_list),
+    ("grid", grid),
 ];
 
 /// What is read as a range is canonical: it reads back from its own text and is not everything.
@@ -139,6 +142,30 @@ fn book(input: &[u8], format: Format) {
     let numbers = text.lines().map(|line| line.split_once('\t').map(|(number, _)| number.parse::<u32>()));
     let numbers: Vec<u32> = numbers.map(|number| number.unwrap().unwrap()).collect();
     assert!(numbers.is_sorted_by(|one, next| one < next), "{numbers:?}");
+    assert!(numbers.iter().all(|number| (1..=1_048_576).contains(number)));
+    let cells = |line: &str| line.split('\t').skip(1).filter(|cell| !cell.contains(char::is_control)).count();
+    assert!(text.lines().all(|line| cells(line) == line.matches('\t').count() && cells(line) <= 128));
+}
+
+/// Pages of REGTECH's list: each row that is shown is read again from what is kept, or rejected.
+pub(crate) fn html_list(input: &[u8]) {
+    let Some(page) = regtech::page(&String::from_utf8_lossy(input)) else { return };
+    let kept = regtech::ndjson(&page.rows);
+    match checked(&kept, Format::Ndjson) {
+        Ok(rows) => assert_eq!(rows.ranges.len() as u64 + rows.rejected, page.rows.len() as u64),
+        Err(error) => assert_eq!(error.code(), "mostly_bad"),
+    }
+    assert!(page.rows.iter().all(|row| !row.key().is_empty() && row.uuid.len() <= 64));
+}
+
+/// SECUDIUM's list of posts: whatever it says, a file's name on the server is no path.
+pub(crate) fn grid(input: &[u8]) {
+    let Some(grid) = secudium::grid(input) else { return };
+    for post in grid.posts {
+        assert!(!post.key().is_empty());
+        let Some(secudium::Attachment { uuid, .. }) = post.attachment else { continue };
+        assert!(!uuid.is_empty() && !uuid.contains(['/', '\\', '&', '?', '#', '%', ' ']));
+    }
 }
 
 /// The rows of a reading; whatever happens, lines count upwards and nothing is lost uncounted.

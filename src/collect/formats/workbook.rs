@@ -39,7 +39,7 @@ pub enum ExitReason {
     NoSheet = 11,
     /// Positions beyond what a sheet can have.
     Bounds = 12,
-    /// Too much memory or time.
+    /// More memory, time or parts than a workbook may take.
     Resources = 13,
 }
 
