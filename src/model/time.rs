@@ -192,7 +192,8 @@ mod tests {
 
     #[test]
     fn a_moment_beyond_the_calendar_is_refused_and_never_becomes_another() {
-        for text in ["9999-12-31T23:59:59-02:00", "1970-01-01T00:00:00+09:00", "1969-12-31T23:59:59Z", "soon"] {
+        for text in ["9999-12-31T23:59:59-02:00", "1970-01-01T00:00:00+09:00", "1969-12-31T23:59:59Z", "soon"]
+        {
             assert_eq!(text.parse::<Time>(), Err(BadTime), "{text}");
         }
         assert_eq!("9999-12-31T23:59:59Z".parse::<Time>(), Ok(Time::MAX));
