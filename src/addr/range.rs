@@ -1,7 +1,7 @@
 //! Inclusive ranges of addresses, the form in which everything downstream sees a prefix too.
 
 use super::Word;
-use ipnet::{IpNet, Ipv4Net, Ipv6Net};
+use ipnet::{Ipv4Net, Ipv6Net};
 use std::fmt;
 use std::net::IpAddr;
 
@@ -128,6 +128,18 @@ pub enum IpRange {
 }
 
 impl IpRange {
+    /// The IPv4 ranges and the IPv6 ranges among `ranges`, each in their order.
+    pub fn by_family(ranges: impl IntoIterator<Item = Self>) -> (Vec<Range<u32>>, Vec<Range<u128>>) {
+        let (mut v4, mut v6) = (Vec::new(), Vec::new());
+        for range in ranges {
+            match range {
+                Self::V4(range) => v4.push(range),
+                Self::V6(range) => v6.push(range),
+            }
+        }
+        (v4, v6)
+    }
+
     /// Whether `address`, canonical, lies inside; never across families.
     pub fn contains(self, address: IpAddr) -> bool {
         match (self, address) {
@@ -171,23 +183,15 @@ impl IpRange {
     }
 }
 
-impl From<IpNet> for IpRange {
-    /// The range of a prefix, host bits cleared.
-    fn from(net: IpNet) -> Self {
-        match net {
-            IpNet::V4(n) => Self::V4(n.into()),
-            IpNet::V6(n) => Self::V6(n.into()),
-        }
-    }
-}
-
 impl From<Ipv4Net> for Range<u32> {
+    /// The range of a prefix, host bits cleared.
     fn from(net: Ipv4Net) -> Self {
         Self::prefix(net.addr().to_bits(), net.prefix_len())
     }
 }
 
 impl From<Ipv6Net> for Range<u128> {
+    /// The same.
     fn from(net: Ipv6Net) -> Self {
         Self::prefix(net.addr().to_bits(), net.prefix_len())
     }

@@ -21,8 +21,7 @@ pub(super) async fn source(
 ) -> anyhow::Result<ExitCode> {
     match command {
         SourceCommand::List => {
-            list(SOURCES, &["name", "mode", "enabled", "listings", "last_seen", "zone"], door, console.out)
-                .await
+            list(SOURCES, &["name", "mode", "listings", "last_seen", "zone"], door, console.out).await
         }
         SourceCommand::Show { name } => show(&format!("{SOURCES}/{}", encode(name)), door, console.out).await,
     }
@@ -44,7 +43,10 @@ pub(super) async fn allow(
             let new = json!({"range": range, "reason": reason, "owner": owner, "expires": expires});
             door.post(ALLOWLIST, &new).await?
         }
-        AllowCommand::Remove { range } => door.delete(&format!("{ALLOWLIST}/{}", encode(range))).await?,
+        AllowCommand::Remove { range, reason } => {
+            let path = format!("{ALLOWLIST}/{}", encode(range));
+            door.delete(&with_query(&path, &[("reason", Some(reason))])).await?
+        }
     };
     outline(&answer, 0, console.out)?;
     Ok(ExitCode::Done)
@@ -66,9 +68,10 @@ pub(super) async fn suppression(
             let new = json!({"range": range, "source": source, "reason": reason, "expires": expires});
             door.post(SUPPRESSIONS, &new).await?
         }
-        SuppressionCommand::Remove { range, source } => {
+        SuppressionCommand::Remove { range, source, reason } => {
             let path = format!("{SUPPRESSIONS}/{}", encode(range));
-            door.delete(&with_query(&path, &[("source", source.as_deref())])).await?
+            let query = [("source", source.as_deref()), ("reason", Some(reason.as_str()))];
+            door.delete(&with_query(&path, &query)).await?
         }
     };
     outline(&answer, 0, console.out)?;
@@ -81,9 +84,9 @@ pub(super) async fn generation(
     console: Console<'_>,
 ) -> anyhow::Result<ExitCode> {
     match command {
-        GenerationCommand::List => {
-            let columns = ["generation", "time", "cause", "actor", "reason", "added", "changed", "removed"];
-            list(GENERATIONS, &columns, door, console.out).await
+        GenerationCommand::List { limit } => {
+            let columns = ["generation", "time", "cause", "actor", "reason", "added", "removed"];
+            some(GENERATIONS, &columns, *limit, door, console.out).await
         }
         GenerationCommand::Show { number } => {
             show(&format!("{GENERATIONS}/{number}"), door, console.out).await
@@ -93,6 +96,17 @@ pub(super) async fn generation(
 
 /// Prints all pages of a list as one table.
 async fn list(path: &str, columns: &[&str], door: &Door, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
+    some(path, columns, usize::MAX, door, out).await
+}
+
+/// Prints the first `most` rows of a list.
+async fn some(
+    path: &str,
+    columns: &[&str],
+    most: usize,
+    door: &Door,
+    out: &mut dyn Write,
+) -> anyhow::Result<ExitCode> {
     let mut rows = Vec::new();
     let mut cursor: Option<String> = None;
     loop {
@@ -102,10 +116,11 @@ async fn list(path: &str, columns: &[&str], door: &Door, out: &mut dyn Write) ->
             _ => anyhow::bail!("the answer is no list"),
         }
         match page["cursor"].as_str() {
-            Some(next) => cursor = Some(next.to_owned()),
-            None => break,
+            Some(next) if rows.len() < most => cursor = Some(next.to_owned()),
+            _ => break,
         }
     }
+    rows.truncate(most);
     table(&rows, columns, out).context("the table cannot be written")?;
     Ok(ExitCode::Done)
 }

@@ -2,7 +2,6 @@
 
 use super::classes::{Standing, Standings};
 use super::coverage::Coverage;
-use super::derive::split;
 use super::guard::Guard;
 use crate::addr::{Class, RangeSet, Table, Word};
 use crate::model::{Allow, Policy, Row, Rows, Source, SourceId, Suppression, Time};
@@ -57,7 +56,7 @@ impl Snapshot {
     /// How many of the rows have an address that is exempt, whatever is listed; about 20 ns each.
     pub fn protected(&self, rows: &Rows) -> u64 {
         let guard = Guard::built_in();
-        let (v4, v6) = split(self.allows.iter().map(|allow| allow.range));
+        let (v4, v6) = RangeSet::of_families(self.allows.iter().map(|allow| allow.range));
         meeting(rows.family(), &guard.v4.union(&v4)) + meeting(rows.family(), &guard.v6.union(&v6))
     }
 

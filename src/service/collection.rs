@@ -3,6 +3,7 @@
 //!
 //! It must not know how a source is fetched.
 
+use super::paging::{self, Paging};
 use super::reply::view;
 use crate::addr::IpRange;
 use crate::engine::{Engine, Snapshot};
@@ -66,17 +67,13 @@ impl SourceRow {
     }
 }
 
-#[derive(Serialize)]
-struct SourceList {
-    status: &'static str,
-    data: Vec<SourceRow>,
-    total: usize,
-}
-
-async fn sources(State(role): State<Collection>) -> Json<SourceList> {
+async fn sources(
+    State(role): State<Collection>,
+    Query(paging): Query<Paging<SourceName>>,
+) -> Result<Json<paging::Page<SourceRow, SourceName>>, Problem> {
     let snapshot = role.engine.snapshot();
     let data: Vec<_> = snapshot.sources.values().map(|source| SourceRow::new(&snapshot, source)).collect();
-    Json(SourceList { status: "success", total: data.len(), data })
+    paging.page(data, |row| row.name.clone(), snapshot.generation).map(Json)
 }
 
 async fn source(

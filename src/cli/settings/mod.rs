@@ -15,6 +15,7 @@ pub(super) use layers::CONFIG_VARIABLE;
 pub use layers::{Inputs, Origin};
 pub(super) use show::example;
 
+use crate::publish::Lines;
 use crate::web::Role;
 use crate::web::log::Format;
 use chrono_tz::Tz;
@@ -22,6 +23,7 @@ use layers::Layers;
 use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use table::TABLE;
 use value::{Filter, Size, Url};
 
 /// Why a configuration is none.
@@ -109,6 +111,8 @@ pub struct Settings {
     pub log: Log,
     /// How large things may be.
     pub limits: Limits,
+    /// How the FortiGate feed writes what is listed.
+    pub lines: Lines,
     /// The zone in whose days statistics are counted.
     pub zone: Tz,
     layers: Layers,
@@ -162,6 +166,7 @@ impl Settings {
                 body: layers.get::<Size>("limits.body")?.0,
                 import_body: layers.get::<Size>("limits.import_body")?.0,
             },
+            lines: layers.get("feed.lines")?,
             zone: layers.get("time.display_zone")?,
             layers,
         };
@@ -177,6 +182,13 @@ impl Settings {
     /// Where a role runs that is not played here, as `http://host:port`.
     pub fn upstream(&self, role: Role) -> Option<&str> {
         self.upstream.get(role as usize)?.as_deref()
+    }
+
+    /// The keys of the settings that have another value in `other`.
+    pub fn changed(&self, other: &Self) -> Vec<&'static str> {
+        let value = |settings: &Self, key| settings.layers.entry(key).map(|(value, _)| value.clone());
+        let keys = TABLE.iter().map(|setting| setting.key);
+        keys.filter(|key| value(self, key) != value(other, key)).collect()
     }
 
     fn refuse_open_listeners(&self) -> Result<(), SettingsError> {

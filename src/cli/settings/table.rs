@@ -88,6 +88,11 @@ pub(super) const TABLE: &[Setting] = &[
     setting("limits.body", r#""1 MiB""#, "The longest request body."),
     setting("limits.import_body", r#""1 GiB""#, "The longest list that is taken in, as sent and unpacked."),
     setting(
+        "feed.lines",
+        r#""cidrs""#,
+        "How the FortiGate feed writes what is listed: cidrs (the fewest prefixes), ranges (first-last), or\naddresses (every single one, a million at most).",
+    ),
+    setting(
         "time.display_zone",
         r#""Asia/Seoul""#,
         "The zone in whose days statistics are counted, and of the days of a list that says none.",

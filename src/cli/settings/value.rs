@@ -1,5 +1,6 @@
 //! Single values: from text to TOML, and from TOML to what the program works with.
 
+use crate::publish::Lines;
 use crate::web::Role;
 use crate::web::log::Format;
 use chrono_tz::Tz;
@@ -79,6 +80,17 @@ impl FromValue for Option<Format> {
             "text" => Ok(Some(Format::Text)),
             "json" => Ok(Some(Format::Json)),
             _ => Err("\"auto\", \"text\" or \"json\" is meant".to_owned()),
+        }
+    }
+}
+
+impl FromValue for Lines {
+    fn from_value(value: &Value) -> Result<Self, String> {
+        match text(value)? {
+            "cidrs" => Ok(Self::Cidrs),
+            "ranges" => Ok(Self::Ranges),
+            "addresses" => Ok(Self::Addresses),
+            _ => Err("\"cidrs\", \"ranges\" or \"addresses\" is meant".to_owned()),
         }
     }
 }
