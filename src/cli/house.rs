@@ -1,6 +1,7 @@
 //! The roles of one process, put together: what the service listens with, and what the command
 //! line calls when no service runs.
 
+use super::follow::Following;
 use super::settings::Settings;
 use crate::engine::{Condition, Engine};
 use crate::gateway::{self, Remote, Upstream, Upstreams};
@@ -48,6 +49,8 @@ pub(super) struct House {
     pub(super) engine: Option<Engine>,
     /// The feeds, where the blacklist role is played.
     pub(super) feeds: Arc<Feeds>,
+    /// How the following of another process goes, where the blacklist role is not played.
+    pub(super) following: Arc<Following>,
     /// Opened once everything that readers may ask for is there, and shut when the service stops.
     pub(super) ready: Latch,
     /// How long bodies may be.
@@ -69,6 +72,8 @@ impl House {
         troubles: Vec<String>,
     ) -> anyhow::Result<Self> {
         let (ready, limits, troubles) = (Latch::default(), LiveLimits::new(settings), Arc::new(troubles));
+        let following = Arc::<Following>::default();
+        let follows = !settings.roles.contains(&Role::Blacklist);
         let metrics = Arc::new(measured(engine.clone()));
         let guard = || Guard::new(key, blacklist::QUESTIONS);
         let feeds = Arc::new(feeds(engine.as_ref(), settings)?);
@@ -76,6 +81,7 @@ impl House {
         for role in settings.roles.iter().filter(|role| **role != Role::Gateway) {
             let engine = engine.clone().context("a role without its store")?;
             let health = health(*role, &engine, &feeds, &troubles).latch("start", &ready);
+            let health = if follows { follows_check(health, &engine, &following) } else { health };
             let router = health::routes(Arc::new(health)).merge(metrics::routes(Arc::clone(&metrics)));
             let app = match role {
                 Role::Blacklist => blacklist_app(engine, router, &feeds, &metrics, &limits.import_body),
@@ -91,7 +97,7 @@ impl House {
             let upstreams = upstreams(&apps, key, settings)?;
             apps.insert(Role::Gateway, gateway::app(upstreams, Some(guard()), &metrics));
         }
-        Ok(Self { engine, feeds, ready, limits, apps })
+        Ok(Self { engine, feeds, following, ready, limits, apps })
     }
 }
 
@@ -161,15 +167,17 @@ fn health(role: Role, engine: &Engine, feeds: &Arc<Feeds>, troubles: &Arc<Vec<St
     health
 }
 
+fn follows_check(health: Health, engine: &Engine, following: &Arc<Following>) -> Health {
+    let (engine, following) = (engine.clone(), Arc::clone(following));
+    health.check("follows", move || following.check(engine.snapshot().generation))
+}
+
 fn condition(engine: &Engine) -> Check {
     match engine.condition() {
         Condition::Writable => Check::healthy(format!("generation {}", engine.snapshot().generation)),
         Condition::Failing(why) => Check::degraded(why, "it is tried again at the next change; see the log"),
         Condition::Stopped(why) => Check::degraded(why, "restart ironlist, and report what its log says"),
-        Condition::ReadOnly(why) => {
-            let cure = "stop ironlist, run `ironlist doctor --rebuild`, start it again; or restore a backup";
-            Check::degraded(why, cure)
-        }
+        Condition::ReadOnly { why, cure } => Check::degraded(why, cure),
     }
 }
 

@@ -116,8 +116,8 @@ async fn execute(
         ApiCommand::Check(args) => check::run(&args, &door, console).await,
         ApiCommand::Feed(args) => feed::run(&args, &door, console).await,
         ApiCommand::Source(command) => lists::source(&command, &door, console).await,
-        ApiCommand::Allow(command) => lists::allow(&command, &door, console).await,
-        ApiCommand::Suppression(command) => lists::suppression(&command, &door, console).await,
+        ApiCommand::Allow(command) => lists::allow(&command, settings.zone, &door, console).await,
+        ApiCommand::Suppression(command) => lists::suppression(&command, settings.zone, &door, console).await,
         ApiCommand::Generation(command) => lists::generation(&command, &door, console).await,
     }
 }

@@ -12,7 +12,7 @@ pub mod portal;
 pub mod regtech;
 pub mod secudium;
 
-pub use dates::{parse_day, parse_expiry};
+pub use dates::{parse_day, parse_expiry, parse_until};
 pub use intake::{Intake, LineError, Terms, read};
 
 /// The lists' server of the tests, which those of the whole program use too.

@@ -29,7 +29,7 @@ pub(super) struct Derivation {
 
 impl Derivation {
     /// Generation 0: nothing listed, the guard list exempt.
-    pub(super) fn empty() -> Self {
+    pub(super) fn empty(zone: chrono_tz::Tz) -> Self {
         let mut classes = Classes::new();
         let guard = Guard::built_in();
         let table = Table::default();
@@ -41,6 +41,7 @@ impl Derivation {
         let snapshot = Snapshot {
             generation: 0,
             time: Time::default(),
+            zone,
             table,
             standings: classes.standings(),
             sources: Arc::default(),
@@ -69,10 +70,18 @@ impl Derivation {
         }
         self.snapshot.generation = record.generation;
         self.snapshot.time = record.time;
-        if self.classes.len() != self.snapshot.standings.len() {
-            self.snapshot.standings = self.classes.standings();
-        }
+        self.snapshot.standings = self.classes.standings();
         Ok(())
+    }
+
+    /// Makes numbers of classes free that no address has any more. The snapshot must be the last
+    /// one of all: what is thrown away later must not come back.
+    pub(super) fn tidy(&mut self) {
+        let table = &self.snapshot.table;
+        self.classes.sweep(|| {
+            let v4 = table.v4.runs().map(|(_, class)| class);
+            v4.chain(table.v6.runs().map(|(_, class)| class))
+        });
     }
 
     fn list(&mut self, source: SourceId, difference: &Difference) {
