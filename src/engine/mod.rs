@@ -364,3 +364,5 @@ mod recovery_tests;
 mod source_tests;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod time_tests;
