@@ -4,10 +4,10 @@
 //! There is no second way of doing anything: a command is a client of the API and knows nothing of
 //! the engine.
 
-use super::folder::SOCKET;
+use super::folder::{self, SOCKET};
 use super::settings::Settings;
-use crate::disk::{DiskError, Medium};
-use crate::engine::{Engine, Options};
+use crate::disk::DiskError;
+use crate::engine::Engine;
 use crate::web::{App, Body, Peer, Request, Response};
 use anyhow::{Context, bail};
 use http::header::{CONTENT_TYPE, HOST};
@@ -53,7 +53,7 @@ impl Door {
         if !settings.data.is_dir() {
             bail!("there is no data folder {folder}: `ironlist serve` makes it, or name another with --data");
         }
-        let options = Options { zone: settings.zone, ..Options::new(Medium::folder(&settings.data)) };
+        let options = folder::options(settings);
         let engine = match tokio::task::spawn_blocking(|| Engine::open(options)).await? {
             Err(error @ DiskError::InUse(_)) => {
                 return Err(error).context("a service has it, and its socket does not answer");

@@ -1,5 +1,9 @@
 //! What the command line and the service must agree on about the data folder.
 
+use super::settings::Settings;
+use crate::disk::Medium;
+use crate::engine::Options;
+use crate::web::Role;
 use anyhow::Context;
 use std::fs::DirBuilder;
 use std::os::unix::fs::DirBuilderExt;
@@ -10,6 +14,12 @@ pub const SOCKET: &str = "ironlist.sock";
 /// The administrator's key, made at the first start; for its owner alone (mode 0600).
 pub const ADMIN_KEY: &str = "admin.key";
 
+/// How the store there is opened, by whomever: a folder without the blacklist role only follows.
+pub(super) fn options(settings: &Settings) -> Options {
+    let follower = !settings.roles.contains(&Role::Blacklist);
+    Options { zone: settings.zone, follower, ..Options::new(Medium::folder(&settings.data)) }
+}
+
 /// Makes the data folder, for its owner and group, if it is not there.
 ///
 /// # Errors
@@ -17,4 +27,19 @@ pub const ADMIN_KEY: &str = "admin.key";
 pub fn make(path: &Path) -> anyhow::Result<()> {
     let made = DirBuilder::new().recursive(true).mode(0o750).create(path);
     made.with_context(|| format!("the data folder {} cannot be made", path.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::House;
+    use super::*;
+
+    #[test]
+    fn only_the_folder_of_the_blacklist_role_makes_records_of_its_own() {
+        for (roles, follower) in [("blacklist,gateway", false), ("collection,analytics", true)] {
+            let house = House::with(&[("roles.run", "any", roles)]);
+            assert_eq!(options(&house.settings).follower, follower, "{roles}");
+        }
+        assert!(!options(&House::new().settings).follower);
+    }
 }

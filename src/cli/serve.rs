@@ -8,8 +8,8 @@ use super::house::House;
 use super::reload::Reload;
 use super::settings::{Inputs, Settings};
 use crate::collect::{self, Terms, formats};
-use crate::disk::{Medium, write_private};
-use crate::engine::{Engine, Options};
+use crate::disk::write_private;
+use crate::engine::Engine;
 use crate::model::{Batch, Cause, Change, Detail, SourceName};
 use crate::publish;
 use crate::service::journal::Remote;
@@ -164,8 +164,7 @@ async fn open(settings: &Settings) -> anyhow::Result<Option<Engine>> {
     if settings.roles.iter().all(|role| *role == Role::Gateway) {
         return Ok(None);
     }
-    let follower = !settings.roles.contains(&Role::Blacklist);
-    let options = Options { zone: settings.zone, follower, ..Options::new(Medium::folder(&settings.data)) };
+    let options = folder::options(settings);
     Ok(Some(tokio::task::spawn_blocking(move || Engine::open(options)).await??))
 }
 

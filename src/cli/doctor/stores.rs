@@ -1,9 +1,10 @@
 //! What lies in the data folder of a service that does not run: is it what was written?
 
+use super::super::folder;
 use super::super::settings::Settings;
 use super::Finding;
 use crate::disk::{DiskError, Medium, read_footed};
-use crate::engine::{self, Condition, Engine, Options, SNAPSHOT_FILE};
+use crate::engine::{self, Condition, Engine, SNAPSHOT_FILE};
 use crate::journal::{self, Journal};
 use crate::store::{self, Projection};
 use crate::web::health::Check;
@@ -102,7 +103,7 @@ pub(super) fn rebuild(settings: &Settings) -> anyhow::Result<String> {
     let time = chrono::Utc::now().format("%Y%m%dT%H%M%SZ");
     let aside = settings.data.join(format!("{}.damaged-{time}", store::FILE));
     fs::rename(&path, &aside).with_context(|| path.display().to_string())?;
-    let engine = Engine::open(Options { zone: settings.zone, ..Options::new(medium) })?;
+    let engine = Engine::open(folder::options(settings))?;
     let (generation, condition) = (engine.snapshot().generation, engine.condition());
     engine.stop();
     if let Condition::ReadOnly { why, cure } = condition {
