@@ -26,7 +26,7 @@ pub use recover::compare;
 pub use snapshot::Snapshot;
 
 use crate::disk::{DiskError, Medium};
-use crate::journal::Sealed;
+use crate::journal::{self, Sealed, Summary};
 use crate::model::{Batch, Receipt, Time};
 use crate::store::{Projection, View};
 use arc_swap::ArcSwap;
@@ -74,6 +74,8 @@ struct Inner {
     published: Arc<Published>,
     /// None when a store is damaged.
     projection: Option<Arc<Projection>>,
+    /// The same.
+    journal: Option<journal::Reader>,
     commands: Option<SyncSender<Command>>,
     thread: Mutex<Option<JoinHandle<()>>>,
     options: Options,
@@ -154,6 +156,7 @@ impl Engine {
         let recover::Recovered { journal, projection, derivation, archived } = recovered;
         let published = Arc::new(Published::new(derivation.snapshot.clone(), Condition::Writable));
         let projection = Arc::new(projection);
+        let reader = journal.reader();
         let writer = Writer {
             journal,
             projection: Arc::clone(&projection),
@@ -178,6 +181,7 @@ impl Engine {
         Self(Arc::new(Inner {
             published,
             projection: Some(projection),
+            journal: Some(reader),
             commands: Some(commands),
             thread: Mutex::new(thread),
             options,
@@ -191,6 +195,7 @@ impl Engine {
         Self(Arc::new(Inner {
             published,
             projection: None,
+            journal: None,
             commands: None,
             thread: Mutex::new(None),
             options,
@@ -285,12 +290,28 @@ impl Engine {
         self.ask(|reply| Command::Follow(sealed, reply)).await
     }
 
-    /// Sealed records after generation `after`, about `limit` bytes of them, for a follower.
+    /// Sealed records after generation `after`, about `limit` bytes of them, for a follower. Read
+    /// beside the writer, as all of this.
     ///
     /// # Errors
-    /// A fault of the disk.
+    /// [`EngineError::ReadOnly`] when the journal is damaged, else a fault of the disk.
     pub async fn sealed(&self, after: u64, limit: usize) -> Result<Vec<Sealed>, EngineError> {
-        self.ask(|reply| Command::Sealed(after, limit, reply)).await
+        let journal = self.journal()?.clone();
+        let reading = tokio::task::spawn_blocking(move || journal.sealed(after, limit));
+        Ok(reading.await.map_err(|_| EngineError::Stopped)??)
+    }
+
+    /// What the records after generation `after` and before `before` did, in order. Blocks on the
+    /// disk.
+    ///
+    /// # Errors
+    /// As [`Engine::sealed`].
+    pub fn summaries(&self, after: u64, before: u64) -> Result<Vec<Summary>, EngineError> {
+        Ok(self.journal()?.summaries(after, before)?)
+    }
+
+    fn journal(&self) -> Result<&journal::Reader, EngineError> {
+        self.0.journal.as_ref().ok_or_else(|| self.unwritable())
     }
 
     async fn ask<T>(&self, command: impl FnOnce(Reply<T>) -> Command) -> Result<T, EngineError> {
@@ -343,3 +364,5 @@ mod recovery_tests;
 mod source_tests;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod time_tests;

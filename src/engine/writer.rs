@@ -38,8 +38,6 @@ pub(super) enum Command {
     Preview(Batch, Reply<Plan>),
     /// Take in records of the journal that this one follows.
     Follow(Vec<Sealed>, Reply<u64>),
-    /// Answer the sealed records after a generation, up to a number of bytes.
-    Sealed(u64, usize, Reply<Vec<Sealed>>),
     /// Expire what is due; a person's word ends any doubt of the clock.
     Expire(Word, Reply<Receipt>),
     /// Write everything down and end.
@@ -115,9 +113,6 @@ impl Writer {
             }
             Command::Preview(batch, reply) => answer(reply, self.preview(batch)),
             Command::Follow(sealed, reply) => answer(reply, self.follow(&sealed)),
-            Command::Sealed(after, limit, reply) => {
-                answer(reply, self.journal.sealed(after, limit).map_err(EngineError::from));
-            }
             Command::Expire(word, reply) => answer(reply, self.expire(word)),
             Command::Stop => return false,
         }

@@ -9,13 +9,17 @@
 //!
 //! Knows records and bytes; not what they mean to a blacklist.
 
+mod reader;
 mod record;
 mod segment;
+
+pub use reader::Reader;
+pub use record::{Counted, Summary, What};
 
 use crate::disk::{Digest, DiskError, Medium, RedbFile, digest};
 use crate::model::{Receipt, Record, Time};
 use redb::{ReadableTable, TableDefinition, WriteTransaction};
-use std::path::PathBuf;
+use std::sync::Arc;
 use uuid::Uuid;
 
 const RECORDS: TableDefinition<u64, &[u8]> = TableDefinition::new("records");
@@ -41,8 +45,7 @@ pub type Sealed = Vec<u8>;
 /// The journal of a data folder.
 #[derive(Debug)]
 pub struct Journal {
-    store: RedbFile,
-    segments: PathBuf,
+    reader: Reader,
     /// The last record's generation and digest; of generation 0 before the first.
     head: (u64, Digest),
     /// Bytes of records in redb.
@@ -61,22 +64,27 @@ impl Journal {
     pub fn open(medium: &Medium) -> Result<Self, DiskError> {
         let segments = medium.path().join("journal");
         std::fs::create_dir_all(&segments).map_err(|e| DiskError::io(segments.display().to_string(), e))?;
-        let store = RedbFile::open(medium, FILE, CACHE)?;
+        let store = Arc::new(RedbFile::open(medium, FILE, CACHE)?);
+        let reader = Reader { store, segments: segments.into() };
         let mut journal = Self {
-            store,
-            segments,
+            reader,
             head: (0, [0; 32]),
             tail_bytes: 0,
             seal_above: SEAL_ABOVE,
             remembered: REMEMBERED,
         };
         journal.find_head()?;
-        let sealed = segment::list(&journal.segments)?.last().map_or(0, |segment| segment.last);
+        let sealed = segment::list(&journal.reader.segments)?.last().map_or(0, |segment| segment.last);
         if sealed > journal.head.0 {
             let why = format!("it ends at generation {}, and its segments at {sealed}", journal.head.0);
             return Err(DiskError::damaged(FILE, why));
         }
         Ok(journal)
+    }
+
+    /// Reads the records from elsewhere, while they are added to.
+    pub fn reader(&self) -> Reader {
+        self.reader.clone()
     }
 
     /// The last record's generation; 0 before the first.
@@ -128,7 +136,7 @@ impl Journal {
     }
 
     fn commit(&mut self, sealed: &[(u64, Sealed)], receipts: &[(Uuid, Receipt)]) -> Result<(), DiskError> {
-        self.store.write(true, |transaction| {
+        self.reader.store.write(true, |transaction| {
             let mut table = transaction.open_table(RECORDS)?;
             for (generation, bytes) in sealed {
                 table.insert(generation, bytes.as_slice())?;
@@ -170,7 +178,7 @@ impl Journal {
     /// # Errors
     /// A fault of the disk.
     pub fn receipt(&self, batch: Uuid) -> Result<Option<Receipt>, DiskError> {
-        self.store.read(|view| {
+        self.reader.store.read(|view| {
             let table = view.open_table(BATCHES)?;
             Ok(table.get(batch.as_u128())?.and_then(|bytes| record::receipt_from(bytes.value())))
         })
@@ -185,54 +193,11 @@ impl Journal {
         after: u64,
         mut each: impl FnMut(Record) -> Result<(), E>,
     ) -> Result<(), E> {
-        self.walk(after, |file, mut head, bytes| each(open(file, &mut head, bytes)?).map(|()| true))
-    }
-
-    /// Sealed records after generation `after`, up to about `limit` bytes of them, for a follower.
-    ///
-    /// # Errors
-    /// [`DiskError::Damaged`] where the chain breaks, or a fault of the disk.
-    pub fn sealed(&self, after: u64, limit: usize) -> Result<Vec<Sealed>, DiskError> {
-        let mut taken = Vec::new();
-        let mut size = 0;
-        self.walk(after, |_, _, bytes| {
-            taken.push(bytes.to_vec());
-            size += bytes.len();
-            Ok::<_, DiskError>(size < limit)
-        })?;
-        Ok(taken)
-    }
-
-    /// Visits stored records after `after`, until `each` says false; `each` is told the file, and
-    /// the head at the record before.
-    fn walk<E: From<DiskError>>(
-        &self,
-        after: u64,
-        mut each: impl FnMut(&str, (u64, Digest), &[u8]) -> Result<bool, E>,
-    ) -> Result<(), E> {
-        let mut head = (after, self.digest_at(after)?);
-        for file in segment::list(&self.segments)? {
-            if file.last > head.0 && !segment::read(&file, &mut head, &mut each)? {
-                return Ok(());
-            }
-        }
-        // Records of redb are copied out one at a time: `each` may take long, and may fail with
-        // an error that is not redb's.
-        while let Some((generation, bytes)) = self.first_after(head.0)? {
-            if !each(FILE, head, &bytes)? {
-                return Ok(());
-            }
-            head = (generation, segment::digest_of(FILE, &bytes)?);
-        }
-        if head.0 < self.head.0 {
-            let why = format!("the records after generation {} are missing", head.0);
-            return Err(DiskError::damaged(self.segments.display().to_string(), why).into());
-        }
-        Ok(())
+        self.reader.walk(after, |file, mut head, bytes| each(open(file, &mut head, bytes)?).map(|()| true))
     }
 
     fn first_after(&self, generation: u64) -> Result<Option<(u64, Sealed)>, DiskError> {
-        self.store.read(|view| {
+        self.reader.store.read(|view| {
             let table = view.open_table(RECORDS)?;
             let next = table.range(generation + 1..)?.next().transpose()?;
             Ok(next.map(|(key, bytes)| (key.value(), bytes.value().to_vec())))
@@ -244,20 +209,7 @@ impl Journal {
     /// # Errors
     /// [`DiskError::Damaged`] when there is no such record, or a fault of the disk.
     pub fn digest_at(&self, generation: u64) -> Result<Digest, DiskError> {
-        if generation == 0 {
-            return Ok([0; 32]);
-        }
-        let (stored, sealed) = self.store.read(|view| {
-            let records = view.open_table(RECORDS)?;
-            let stored = records.get(generation)?.map(|bytes| bytes.value().to_vec());
-            let sealed = view.open_table(SEALED)?.get(0)?.and_then(|v| record::head_from(v.value()));
-            Ok((stored, sealed))
-        })?;
-        match (stored, sealed) {
-            (Some(bytes), _) => segment::digest_of(FILE, &bytes),
-            (None, Some((last, digest))) if last == generation => Ok(digest),
-            _ => segment::digest_at(&self.segments, generation),
-        }
+        self.reader.digest_at(generation)
     }
 
     /// The time of the last record; the epoch before the first.
@@ -282,28 +234,21 @@ impl Journal {
     }
 
     fn find_head(&mut self) -> Result<(), DiskError> {
-        self.store.write(true, |transaction| {
+        self.reader.store.write(true, |transaction| {
             transaction.open_table(RECORDS)?;
             transaction.open_table(BATCHES)?;
             transaction.open_table(ORDER)?;
             transaction.open_table(SEALED)?;
             Ok(())
         })?;
-        let (last, bytes, sealed) = self.store.read(|view| {
-            let records = view.open_table(RECORDS)?;
-            let last = records.last()?.map(|(key, bytes)| (key.value(), bytes.value().to_vec()));
+        self.tail_bytes = self.reader.store.read(|view| {
             let mut bytes = 0;
-            for row in records.iter()? {
+            for row in view.open_table(RECORDS)?.iter()? {
                 bytes += row?.1.value().len() as u64;
             }
-            let sealed = view.open_table(SEALED)?.get(0)?.and_then(|v| record::head_from(v.value()));
-            Ok((last, bytes, sealed))
+            Ok(bytes)
         })?;
-        self.tail_bytes = bytes;
-        self.head = match last {
-            Some((generation, bytes)) => (generation, segment::digest_of(FILE, &bytes)?),
-            None => sealed.unwrap_or((0, [0; 32])),
-        };
+        self.head = self.reader.end()?;
         Ok(())
     }
 
@@ -324,13 +269,13 @@ impl Journal {
             return Ok(());
         };
         let mut head = (first - 1, self.digest_at(first - 1)?);
-        let mut writer = segment::Writer::begin(&self.segments, first, head.1)?;
+        let mut writer = segment::Writer::begin(&self.reader.segments, first, head.1)?;
         while let Some((generation, bytes)) = self.first_after(head.0)? {
             writer.record(&bytes)?;
             head = (generation, segment::digest_of(FILE, &bytes)?);
         }
         writer.finish(head.0)?;
-        self.store.write(true, |transaction| {
+        self.reader.store.write(true, |transaction| {
             transaction.open_table(RECORDS)?.retain(|_, _| false)?;
             transaction.open_table(SEALED)?.insert(0, record::head_bytes(head).as_slice())?;
             Ok(())
@@ -338,15 +283,6 @@ impl Journal {
         self.tail_bytes = 0;
         Ok(())
     }
-}
-
-/// Reads a sealed record by itself; whether it continues a journal is not looked at.
-///
-/// # Errors
-/// [`DiskError::Damaged`].
-pub fn read(sealed: &[u8]) -> Result<Record, DiskError> {
-    let digest = segment::digest_of(FILE, sealed)?;
-    record::decode(&sealed[digest.len()..]).map_err(|e| DiskError::damaged(FILE, e))
 }
 
 /// Checks that `sealed` follows `head`, moves `head` on, and reads the record.

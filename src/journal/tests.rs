@@ -224,7 +224,7 @@ fn a_record_that_was_durable_though_its_commit_failed_is_not_lost_by_sealing() {
 
 /// Rewrites the rows of redb by hand.
 fn tamper(journal: &Journal, change: impl FnOnce(&mut Vec<(u64, Sealed)>)) {
-    let rows = journal.store.read(|view| {
+    let rows = journal.reader.store.read(|view| {
         let table = view.open_table(RECORDS)?;
         table
             .iter()?
@@ -233,7 +233,7 @@ fn tamper(journal: &Journal, change: impl FnOnce(&mut Vec<(u64, Sealed)>)) {
     });
     let mut rows: Vec<(u64, Sealed)> = rows.unwrap();
     change(&mut rows);
-    let written = journal.store.write(true, |transaction| {
+    let written = journal.reader.store.write(true, |transaction| {
         let mut table = transaction.open_table(RECORDS)?;
         table.retain(|_, _| false)?;
         for (generation, sealed) in &rows {
@@ -322,11 +322,11 @@ fn a_follower_becomes_the_same_journal_piece_by_piece_and_refuses_what_does_not_
     fill(&mut leader, 8);
     let behind = Shelf::new();
     let mut follower = behind.open().unwrap();
-    let gap = leader.sealed(4, usize::MAX).unwrap();
+    let gap = leader.reader.sealed(4, usize::MAX).unwrap();
     assert!(follower.follow(&gap).unwrap_err().is_damage());
     assert_eq!(follower.generation(), 0);
     while follower.generation() < leader.generation() {
-        let piece = leader.sealed(follower.generation(), 1).unwrap();
+        let piece = leader.reader.sealed(follower.generation(), 1).unwrap();
         assert_eq!(piece.len(), 1, "the limit holds, but something always comes");
         follower.follow(&piece).unwrap();
         if follower.generation() == 5 {
@@ -334,8 +334,8 @@ fn a_follower_becomes_the_same_journal_piece_by_piece_and_refuses_what_does_not_
         }
     }
     assert_whole(&follower, 8, &digests);
-    assert!(leader.sealed(8, usize::MAX).unwrap().is_empty());
-    let mut forged = leader.sealed(7, usize::MAX).unwrap();
+    assert!(leader.reader.sealed(8, usize::MAX).unwrap().is_empty());
+    let mut forged = leader.reader.sealed(7, usize::MAX).unwrap();
     *forged[0].last_mut().unwrap() ^= 1;
     assert!(follower.follow(&forged).unwrap_err().is_damage());
     assert_whole(&follower, 8, &digests);
@@ -351,7 +351,53 @@ fn an_empty_journal_has_answers_too() {
         (journal.generation(), journal.digest(), journal.last_time().unwrap()),
         (0, [0; 32], Time::default())
     );
-    assert!(generations(&journal, 0).unwrap().is_empty() && journal.sealed(0, 1).unwrap().is_empty());
+    assert!(generations(&journal, 0).unwrap().is_empty() && journal.reader.sealed(0, 1).unwrap().is_empty());
     assert!(journal.digest_at(1).unwrap_err().is_damage());
     assert!(Path::new(&shelf.folder.path().join("journal")).is_dir());
+}
+
+#[test]
+fn records_are_told_of_without_their_listings_wherever_they_lie() {
+    let shelf = Shelf::new();
+    let mut journal = shelf.open().unwrap();
+    fill(&mut journal, 3);
+    journal.seal().unwrap();
+    fill(&mut journal, 5);
+    let reader = journal.reader();
+    let told = |after, before| -> Vec<u64> {
+        reader.summaries(after, before).unwrap().into_iter().map(|summary| summary.generation).collect()
+    };
+    assert_eq!(told(0, 9), [1, 2, 3, 4, 5]);
+    assert_eq!(told(2, 5), [3, 4]);
+    assert_eq!((told(4, 5), told(5, 9), told(5, 2)), (vec![], vec![], vec![]));
+    let summary = reader.summaries(4, 9).unwrap().remove(0);
+    let record = record(5);
+    assert_eq!((summary.batch, summary.time, summary.cause), (record.batch, record.time, record.cause));
+    assert_eq!((summary.actor, summary.reason), (record.actor, record.reason));
+    assert_eq!(summary.digest, journal.digest());
+    let counted = Counted { what: What::Listings, source: Some(SourceId(3)), removed: 0, added: 1 };
+    assert_eq!(summary.changes, [counted]);
+}
+
+#[test]
+fn a_reader_finds_every_record_while_they_move_to_segments() {
+    let shelf = Shelf::new();
+    let mut journal = shelf.open().unwrap();
+    fill(&mut journal, 20);
+    let reader = journal.reader();
+    let reading = std::thread::spawn(move || {
+        let mut times = 0;
+        let mut end = 0;
+        while end < 200 {
+            let found = reader.sealed(0, usize::MAX).unwrap();
+            assert!(found.len() >= end, "{} after {end}", found.len());
+            (end, times) = (found.len(), times + 1);
+        }
+        times
+    });
+    for last in (21..=200).step_by(3).chain([200]) {
+        fill(&mut journal, last);
+        journal.seal().unwrap();
+    }
+    assert!(reading.join().unwrap() > 1);
 }

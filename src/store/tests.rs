@@ -395,7 +395,7 @@ fn what_sources_call_threats_is_counted_by_few_short_names() {
     let folder = tempfile::tempdir().unwrap();
     let projection = Projection::open(&Medium::folder(folder.path())).unwrap();
     let take = |record: Record| {
-        projection.update(|update| update.apply(&record, ZONE).map(Ok::<_, DiskError>)).unwrap()
+        projection.update(|update| update.apply(&record, ZONE).map(Ok::<_, DiskError>)).unwrap();
     };
     let many: Vec<String> = (0..1_000).map(|n| format!("{n:04}{}", "x".repeat(4_000))).collect();
     take(threats(1, NOON, &many, false));
@@ -417,7 +417,7 @@ fn old_days_and_hours_are_forgotten_a_few_at_a_time() {
     let folder = tempfile::tempdir().unwrap();
     let projection = Projection::open(&Medium::folder(folder.path())).unwrap();
     let take = |record: Record| {
-        projection.update(|update| update.apply(&record, ZONE).map(Ok::<_, DiskError>)).unwrap()
+        projection.update(|update| update.apply(&record, ZONE).map(Ok::<_, DiskError>)).unwrap();
     };
     let count =
         |unit, dimension| projection.view(|view| view.activity(unit, 0, i64::MAX, dimension)).unwrap().len();

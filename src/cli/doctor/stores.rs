@@ -3,11 +3,11 @@
 use super::super::settings::Settings;
 use super::Finding;
 use crate::disk::{DiskError, Medium, read_footed};
-use crate::engine::{self, Engine, Options, SNAPSHOT_FILE};
+use crate::engine::{self, Condition, Engine, Options, SNAPSHOT_FILE};
 use crate::journal::{self, Journal};
 use crate::store::{self, Projection};
 use crate::web::health::Check;
-use anyhow::{Context, ensure};
+use anyhow::{Context, bail, ensure};
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -103,8 +103,11 @@ pub(super) fn rebuild(settings: &Settings) -> anyhow::Result<String> {
     let aside = settings.data.join(format!("{}.damaged-{time}", store::FILE));
     fs::rename(&path, &aside).with_context(|| path.display().to_string())?;
     let engine = Engine::open(Options { zone: settings.zone, ..Options::new(medium) })?;
-    let generation = engine.snapshot().generation;
+    let (generation, condition) = (engine.snapshot().generation, engine.condition());
     engine.stop();
+    if let Condition::ReadOnly { why, cure } = condition {
+        bail!("{why}; {cure}");
+    }
     Ok(format!(
         "the store was made anew from {generation} generations; the damaged one is {}",
         aside.display()

@@ -117,7 +117,7 @@ async fn a_store_beside_the_journal_of_another_folder_is_found_and_made_anew() {
     let (code, said) = doctor(&mine, false).await;
     assert_eq!(code, ExitCode::Negative);
     assert!(
-        said.contains("is not the one that it has seen") && said.contains("cure: ironlist doctor --rebuild"),
+        said.contains("is not the one that it has seen") && said.contains("`ironlist doctor --rebuild`"),
         "{said}"
     );
     let (code, said) = doctor(&mine, true).await;

@@ -5,8 +5,8 @@ use super::super::reply::blocking;
 use super::Blacklist;
 use crate::disk::hex;
 use crate::engine::Snapshot;
-use crate::journal;
-use crate::model::{Cause, Op, Record, Time};
+use crate::journal::{Counted, Summary, What};
+use crate::model::{Cause, Time};
 use crate::web::{Json, Path, Problem, Query};
 use axum::extract::State;
 use serde::{Deserialize, Serialize};
@@ -14,8 +14,6 @@ use std::sync::Arc;
 
 const LIMIT: usize = 20;
 const MOST: usize = 200;
-/// Records are read whole to be told of; so many bytes of them at once are enough.
-const BYTES: usize = 32 << 20;
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -46,9 +44,9 @@ pub(super) struct Generation {
     /// The digest over this record and all before it.
     digest: String,
     /// Rows that came, in all changes together; one that changed went and came.
-    added: usize,
+    added: u64,
     /// Rows that went.
-    removed: usize,
+    removed: u64,
     changes: Vec<Changed>,
 }
 
@@ -57,8 +55,8 @@ pub(super) struct Generation {
 struct Changed {
     what: &'static str,
     source: Option<String>,
-    removed: usize,
-    added: usize,
+    removed: u64,
+    added: u64,
 }
 
 pub(super) async fn list(
@@ -98,49 +96,42 @@ async fn read(
     after: u64,
     before: u64,
 ) -> Result<Vec<Generation>, Problem> {
-    let sealed = role.engine.sealed(after, BYTES).await?;
-    let snapshot = Arc::clone(snapshot);
+    let (engine, snapshot) = (role.engine.clone(), Arc::clone(snapshot));
     blocking(move || {
-        let wanted = usize::try_from(before.saturating_sub(after + 1)).unwrap_or(usize::MAX);
-        let told = sealed.iter().take(wanted).map(|bytes| {
-            let record =
-                journal::read(bytes).map_err(|error| Problem::unavailable("disk", 30).inner(error))?;
-            Ok(Generation::new(record, &bytes[..32.min(bytes.len())], &snapshot))
-        });
-        told.collect()
+        let summaries = engine.summaries(after, before)?;
+        Ok(summaries.into_iter().map(|summary| Generation::new(summary, &snapshot)).collect())
     })
     .await
 }
 
 impl Generation {
-    fn new(record: Record, digest: &[u8], snapshot: &Snapshot) -> Self {
-        let changes: Vec<_> = record.ops.iter().map(|op| Changed::new(op, snapshot)).collect();
+    fn new(summary: Summary, snapshot: &Snapshot) -> Self {
+        let changes = summary.changes.iter().map(|counted| Changed::new(counted, snapshot)).collect();
         Self {
-            added: changes.iter().map(|change| change.added).sum(),
-            removed: changes.iter().map(|change| change.removed).sum(),
-            generation: record.generation,
-            time: record.time,
-            actor: record.actor,
-            reason: record.reason,
-            cause: record.cause,
-            batch: record.batch,
-            digest: hex(digest),
+            added: summary.changes.iter().map(|counted| counted.added).sum(),
+            removed: summary.changes.iter().map(|counted| counted.removed).sum(),
+            generation: summary.generation,
+            time: summary.time,
+            actor: summary.actor,
+            reason: summary.reason,
+            cause: summary.cause,
+            batch: summary.batch,
+            digest: hex(&summary.digest),
             changes,
         }
     }
 }
 
 impl Changed {
-    fn new(op: &Op, snapshot: &Snapshot) -> Self {
-        let (what, source, removed, added) = match op {
-            Op::Source(source) => ("source", Some(source.name.to_string()), 0, 1),
-            Op::Listings { source, difference } => {
-                let name = snapshot.sources.get(source).map(|source| source.name.to_string());
-                ("listings", name, difference.removed.len(), difference.added.len())
-            }
-            Op::Allows { removed, added } => ("allowlist", None, removed.len(), added.len()),
-            Op::Suppressions { removed, added } => ("suppressions", None, removed.len(), added.len()),
+    fn new(counted: &Counted, snapshot: &Snapshot) -> Self {
+        let what = match counted.what {
+            What::Source => "source",
+            What::Listings => "listings",
+            What::Allows => "allowlist",
+            What::Suppressions => "suppressions",
         };
-        Self { what, source, removed, added }
+        let source = counted.source.and_then(|id| snapshot.sources.get(&id));
+        let source = source.map(|source| source.name.to_string());
+        Self { what, source, removed: counted.removed, added: counted.added }
     }
 }

@@ -1,0 +1,126 @@
+//! Reads a journal beside its writer: for followers, and for people who ask what was changed.
+//!
+//! Records move from redb to segments meanwhile. The segment is there before redb forgets, so that
+//! a record that redb has not is either in a segment or lost.
+
+use super::record::{self, Summary};
+use super::segment;
+use super::{FILE, RECORDS, SEALED, Sealed};
+use crate::disk::{Digest, DiskError, RedbFile};
+use redb::ReadableTable;
+use std::path::Path;
+use std::sync::Arc;
+
+/// A journal's records, for reading; cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Reader {
+    pub(super) store: Arc<RedbFile>,
+    pub(super) segments: Arc<Path>,
+}
+
+impl Reader {
+    /// Sealed records after generation `after`, up to about `limit` bytes of them, for a follower.
+    ///
+    /// # Errors
+    /// [`DiskError::Damaged`] where the chain breaks, or a fault of the disk.
+    pub fn sealed(&self, after: u64, limit: usize) -> Result<Vec<Sealed>, DiskError> {
+        let mut taken = Vec::new();
+        let mut size = 0;
+        self.walk(after, |_, _, bytes| {
+            taken.push(bytes.to_vec());
+            size += bytes.len();
+            Ok::<_, DiskError>(size < limit)
+        })?;
+        Ok(taken)
+    }
+
+    /// What the records after generation `after` and before `before` did, in order; their listings
+    /// are not unpacked.
+    ///
+    /// # Errors
+    /// [`DiskError::Damaged`] where a record does not read, or a fault of the disk.
+    pub fn summaries(&self, after: u64, before: u64) -> Result<Vec<Summary>, DiskError> {
+        let mut told = Vec::new();
+        if after + 1 >= before {
+            return Ok(told);
+        }
+        self.walk(after, |file, _, bytes| {
+            let summary = record::summary(bytes).map_err(|error| DiskError::damaged(file, error))?;
+            let is_last = summary.generation + 1 >= before;
+            told.push(summary);
+            Ok::<_, DiskError>(!is_last)
+        })?;
+        Ok(told)
+    }
+
+    /// Visits stored records after `after`, until `each` says false; `each` is told the file, and
+    /// the head at the record before.
+    pub(super) fn walk<E: From<DiskError>>(
+        &self,
+        after: u64,
+        mut each: impl FnMut(&str, (u64, Digest), &[u8]) -> Result<bool, E>,
+    ) -> Result<(), E> {
+        let end = self.end()?.0;
+        let mut head = (after, self.digest_at(after)?);
+        while head.0 < end {
+            // Records of redb are copied out one at a time: `each` may take long, and may fail with
+            // an error that is not redb's.
+            if let Some(bytes) = self.stored(head.0 + 1)? {
+                if !each(FILE, head, &bytes)? {
+                    return Ok(());
+                }
+                head = (head.0 + 1, segment::digest_of(FILE, &bytes)?);
+            } else if !segment::read(&self.segment(head.0 + 1)?, &mut head, &mut each)? {
+                return Ok(());
+            }
+        }
+        Ok(())
+    }
+
+    fn stored(&self, generation: u64) -> Result<Option<Sealed>, DiskError> {
+        self.store.read(|view| {
+            let table = view.open_table(RECORDS)?;
+            Ok(table.get(generation)?.map(|bytes| bytes.value().to_vec()))
+        })
+    }
+
+    fn segment(&self, generation: u64) -> Result<segment::Segment, DiskError> {
+        let holds = |segment: &segment::Segment| (segment.first..=segment.last).contains(&generation);
+        segment::list(&self.segments)?.into_iter().find(holds).ok_or_else(|| {
+            let why = format!("the records after generation {} are missing", generation - 1);
+            DiskError::damaged(self.segments.display().to_string(), why)
+        })
+    }
+
+    /// The last record's generation and digest; of generation 0 before the first.
+    pub(super) fn end(&self) -> Result<(u64, Digest), DiskError> {
+        let (last, sealed) = self.store.read(|view| {
+            let last =
+                view.open_table(RECORDS)?.last()?.map(|(key, bytes)| (key.value(), bytes.value().to_vec()));
+            let sealed = view.open_table(SEALED)?.get(0)?.and_then(|v| record::head_from(v.value()));
+            Ok((last, sealed))
+        })?;
+        match last {
+            Some((generation, bytes)) => Ok((generation, segment::digest_of(FILE, &bytes)?)),
+            None => Ok(sealed.unwrap_or((0, [0; 32]))),
+        }
+    }
+
+    /// The digest over all records up to `generation`, wherever that record lies.
+    pub(super) fn digest_at(&self, generation: u64) -> Result<Digest, DiskError> {
+        if generation == 0 {
+            return Ok([0; 32]);
+        }
+        let (stored, sealed) = self.store.read(|view| {
+            let stored =
+                view.open_table(RECORDS)?.get(generation)?.map(|bytes| bytes.value().first_chunk().copied());
+            let sealed = view.open_table(SEALED)?.get(0)?.and_then(|v| record::head_from(v.value()));
+            Ok((stored, sealed))
+        })?;
+        match (stored, sealed) {
+            (Some(digest), _) => digest.ok_or_else(|| DiskError::damaged(FILE, "a record is too short")),
+            (None, Some((last, digest))) if last == generation => Ok(digest),
+            _ => segment::digest_at(&self.segments, generation),
+        }
+    }
+}
