@@ -1,6 +1,10 @@
 //! Bringing lists in: reading them in every form, and making listings of what they say.
 
 pub mod formats;
+pub mod gate;
 mod intake;
+pub mod schedule;
+pub mod span;
+pub mod vault;
 
 pub use intake::{Intake, LineError, Terms, parse_day, parse_expiry, read};
