@@ -46,7 +46,7 @@ pub struct Schedule {
 
 #[derive(Clone, Debug, PartialEq)]
 enum Rule {
-    Cron(Cron),
+    Cron(Box<Cron>),
     Every(i64),
 }
 
@@ -105,7 +105,7 @@ impl Schedule {
             pattern: pattern.chars().take(80).collect(),
             why: error.to_string(),
         })?;
-        let schedule = Self { rule: Rule::Cron(cron), zone, jitter: 0, missed: Missed::default() };
+        let schedule = Self { rule: Rule::Cron(Box::new(cron)), zone, jitter: 0, missed: Missed::default() };
         match schedule.slot_after("", Time::default()) {
             Some(_) => Ok(schedule),
             None => Err(BadSchedule::Never(pattern.to_owned())),

@@ -89,7 +89,7 @@ fn a_pattern_means_what_counting_minute_by_minute_means() {
     let schedule = Schedule::cron("*/20 6-8 * * MON-FRI", zone).unwrap();
     let counted = (from.unix()..to.unix()).step_by(60).filter(|unix| {
         let local = Time::from_unix(*unix).utc().with_timezone(&zone);
-        local.minute() % 20 == 0
+        local.minute().is_multiple_of(20)
             && (6..=8).contains(&local.hour())
             && !matches!(local.weekday(), Weekday::Sat | Weekday::Sun)
     });
