@@ -11,7 +11,7 @@ use ironlist::addr::Range;
 use ironlist::collect::{self, Terms, formats};
 use ironlist::disk::Medium;
 use ironlist::engine::{Engine, Options};
-use ironlist::model::{Batch, Cause, Change, Detail, Scope};
+use ironlist::model::{Batch, Cause, Change, Detail, Policy, Scope};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -50,7 +50,7 @@ fn import(file: &std::path::Path, data: &std::path::Path, lines: usize) {
     let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
     let begin = Instant::now();
     let bytes = std::fs::read(file).expect("the list is there");
-    let terms = Terms { detail: Detail::default(), zone: chrono_tz::UTC };
+    let terms = Terms::new(Detail::default(), &Policy::default());
     let intake = collect::read(&bytes, &formats::Options::default(), &terms).expect("the list reads");
     let parsed = begin.elapsed();
     let batch = Batch {

@@ -83,7 +83,7 @@ impl Look<'_> {
         };
         let sources = self.snapshot.sources.values().map(|source| SourceRow {
             source: source.name.clone(),
-            mode: source.mode,
+            mode: source.policy.mode,
             listings: self.snapshot.coverage.get(&source.id).map_or(0, |coverage| coverage.len()),
             addresses: overlaps.get(&(source.id, source.id)).copied().unwrap_or_default(),
             unique: unique.get(&source.id).copied().unwrap_or_default(),

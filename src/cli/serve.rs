@@ -155,10 +155,11 @@ async fn open(settings: &Settings) -> anyhow::Result<Option<Engine>> {
 async fn import(engine: &Engine, files: &[PathBuf]) -> anyhow::Result<()> {
     for file in files {
         let source = source_name(file)?;
-        let (path, options) = (file.clone(), options(file));
+        let (path, options, policy) =
+            (file.clone(), options(file), engine.snapshot().policy(source.as_str()));
         let intake = tokio::task::spawn_blocking(move || {
             let bytes = std::fs::read(&path)?;
-            let terms = Terms { detail: Detail::default(), zone: chrono_tz::Asia::Seoul };
+            let terms = Terms::new(Detail::default(), &policy);
             Ok::<_, anyhow::Error>(collect::read(&bytes, &options, &terms)?)
         });
         let intake = intake.await?.with_context(|| file.display().to_string())?;

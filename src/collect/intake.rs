@@ -4,7 +4,7 @@
 
 use super::formats::{self, Fields, Options, ReadError, RowFault, Sink};
 use crate::addr::IpRange;
-use crate::model::{Country, Day, Detail, Rows, RowsBuilder, Scope, Time};
+use crate::model::{Country, Day, Detail, Policy, Rows, RowsBuilder, Scope, Time, TooBroad};
 use chrono_tz::Tz;
 use serde::Serialize;
 
@@ -19,6 +19,15 @@ pub struct Terms {
     pub detail: Detail,
     /// The zone of the file's calendar days.
     pub zone: Tz,
+    /// What the file cannot mean.
+    pub too_broad: TooBroad,
+}
+
+impl Terms {
+    /// What holds for a file of a source with that policy.
+    pub fn new(detail: Detail, policy: &Policy) -> Self {
+        Self { detail, zone: policy.zone, too_broad: policy.too_broad }
+    }
 }
 
 /// A line that gave no listing.
@@ -106,8 +115,12 @@ impl<'t> Part<'t> {
 
 impl Sink for Part<'_> {
     fn row(&mut self, line: u64, range: IpRange, fields: &Fields<'_>) {
-        if is_too_broad(range) {
-            let detail = "it is wider than /8, or /19 for IPv6; list its parts if you mean it".to_owned();
+        let most = self.terms.too_broad;
+        if most.excludes(range) {
+            let detail = format!(
+                "it is wider than /{}, or /{} for IPv6; list its parts if you mean it",
+                most.v4, most.v6
+            );
             return self.error(line, &range.to_string(), "too_broad", detail);
         }
         if *fields == Fields::NONE {
@@ -121,14 +134,6 @@ impl Sink for Part<'_> {
 
     fn reject(&mut self, line: u64, value: &str, fault: RowFault) {
         self.error(line, value, fault.code(), fault.to_string());
-    }
-}
-
-/// Wider than any feed has reason to be: a slip of the keyboard, or somebody's revenge.
-fn is_too_broad(range: IpRange) -> bool {
-    match range {
-        IpRange::V4(range) => range.size() > 1 << 24,
-        IpRange::V6(range) => range.size() > 1 << 109,
     }
 }
 
@@ -190,7 +195,7 @@ mod tests {
 
     fn terms() -> Terms {
         let detail = Detail { reason: Some("default".into()), ..Detail::default() };
-        Terms { detail, zone: chrono_tz::Asia::Seoul }
+        Terms::new(detail, &Policy::default())
     }
 
     #[test]
@@ -200,6 +205,14 @@ mod tests {
         let codes: Vec<_> = intake.errors.iter().map(|e| (e.line, e.code)).collect();
         assert_eq!(codes, [(2, "leading_zero"), (3, "too_broad")]);
         assert_eq!((intake.read, intake.duplicates, intake.rejected, intake.rows.len()), (3, 1, 2, 2));
+    }
+
+    #[test]
+    fn the_limits_of_a_source_are_its_own() {
+        let terms = Terms { too_broad: TooBroad { v4: 24, v6: 19 }, ..terms() };
+        let intake = read(b"20.0.0.0/24\n20.0.0.0/23\n", &Options::default(), &terms).unwrap();
+        assert_eq!((intake.rows.len(), intake.errors[0].code), (1, "too_broad"));
+        assert!(intake.errors[0].detail.contains("/24"), "{}", intake.errors[0].detail);
     }
 
     #[test]

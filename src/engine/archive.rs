@@ -18,7 +18,7 @@ use std::sync::Arc;
 /// The name in the data folder.
 pub const FILE: &str = "snapshot.bin";
 /// The first bytes: what it is, and in which form.
-const MAGIC: &[u8] = b"ironlist snapshot 1\n";
+const MAGIC: &[u8] = b"ironlist snapshot 2\n";
 
 /// Everything that is small.
 #[derive(Serialize, Deserialize)]

@@ -7,7 +7,9 @@ use crate::addr::IpRange;
 use crate::disk::RedbFile;
 use crate::disk::faulty::{Fault, FaultyDisk};
 use crate::journal::Journal;
-use crate::model::{Allow, Cause, Change, Detail, Exemption, RowsBuilder, Scope, SourceName, Suppression};
+use crate::model::{
+    Allow, Cause, Change, Day, Detail, Exemption, Policy, RowsBuilder, Scope, SourceName, Suppression,
+};
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::sync::atomic::AtomicI64;
@@ -51,6 +53,8 @@ fn suppress(range: &str, source: &str) -> Change {
 /// Every kind of change; each makes exactly one record.
 pub(super) fn script() -> Vec<Batch> {
     use Scope::{Part, Whole};
+    let window = Scope::Window { first: Day::from_number(0), last: Day::from_number(9) };
+    let policy = Policy { expires_days: Some(9), ..Policy::default() };
     let changes = vec![
         list("a", &["20.0.0.0/24", "20.0.1.1", "2a00::/32"], Part, None),
         list("b", &["20.0.0.7", "20.0.2.0-20.0.2.9"], Part, None),
@@ -63,6 +67,10 @@ pub(super) fn script() -> Vec<Batch> {
         Change::Unlist { source: "a".parse().unwrap(), ranges: vec!["2a00::/32".parse().unwrap()] },
         Change::Unsuppress { range: "20.0.2.0/24".parse().unwrap(), source: Some("b".parse().unwrap()) },
         list("a", &["2a00::5"], Whole, None),
+        Change::Describe { source: "b".parse().unwrap(), policy: policy.clone() },
+        Change::Describe { source: "c".parse().unwrap(), policy },
+        Change::Seen { source: "c".parse().unwrap() },
+        list("a", &["20.0.5.5"], window, None),
     ];
     let batch = |(number, change)| Batch {
         id: Uuid::from_u128(number as u128 + 1),
@@ -104,6 +112,7 @@ impl Model {
             Change::Unsuppress { range, source } => {
                 self.suppressions.retain(|s| s.range != range || s.source != source);
             }
+            Change::Describe { .. } | Change::Seen { .. } => {}
             Change::Expire => {
                 let now = Time::from_unix(EVENING);
                 self.listings.retain(|_, expires| expires.is_none_or(|at| at > now));

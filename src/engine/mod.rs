@@ -314,4 +314,6 @@ mod fault_tests;
 #[cfg(test)]
 mod recovery_tests;
 #[cfg(test)]
+mod source_tests;
+#[cfg(test)]
 mod tests;

@@ -3,7 +3,7 @@
 use super::classes::{Standing, Standings};
 use super::coverage::Coverage;
 use crate::addr::{Class, Table};
-use crate::model::{Allow, Source, SourceId, Suppression, Time};
+use crate::model::{Allow, Policy, Source, SourceId, Suppression, Time};
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -48,6 +48,11 @@ impl Snapshot {
     /// The source of that name.
     pub fn source(&self, name: &str) -> Option<&Source> {
         self.sources.values().find(|source| source.name.as_str() == name)
+    }
+
+    /// The policy of the source of that name; the usual one while there is none.
+    pub fn policy(&self, name: &str) -> Policy {
+        self.source(name).map(|source| source.policy.clone()).unwrap_or_default()
     }
 
     /// The first moment at which an allow or a suppression expires.

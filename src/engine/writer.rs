@@ -7,7 +7,7 @@ use super::archive;
 use super::condition::{Condition, EngineError};
 use super::derive::Derivation;
 use super::expiry::Expiry;
-use super::plan::{Plan, Refusal, plan};
+use super::plan::{Plan, Refusal, expire, plan};
 use super::recover;
 use super::{Clock, Published};
 use crate::disk::DiskError;
@@ -301,9 +301,9 @@ impl Writer {
             return;
         }
         let now = (self.clock)();
-        let next = self.projection.view(|view| view.next_due());
+        let next = self.projection.view(|view| expire::next(&self.derivation.snapshot, view, now));
         let next = match next {
-            Ok(next) => next.into_iter().chain(self.derivation.snapshot.next_policy_expiry()).min(),
+            Ok(next) => next,
             Err(error) => return tracing::warn!(%error, "could not look for what expires"),
         };
         if !self.expiry.may_run(next, now, &self.published) {

@@ -1,6 +1,6 @@
 //! A batch asks for a change; a journal record says what it changed.
 
-use super::{Allow, Rows, Source, SourceId, SourceName, Suppression, Time};
+use super::{Allow, Day, Detail, Policy, Rows, Source, SourceId, SourceName, Suppression, Time};
 use crate::addr::IpRange;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -46,6 +46,18 @@ pub enum Change {
         /// What its silence about the rest means here.
         scope: Scope,
     },
+    /// A source's policy; the source is made when it is new.
+    Describe {
+        /// Which source.
+        source: SourceName,
+        /// What holds for it from now on.
+        policy: Policy,
+    },
+    /// A complete run found all that the source listed before, and nothing else.
+    Seen {
+        /// Which source.
+        source: SourceName,
+    },
     /// A source lists these ranges no more.
     Unlist {
         /// Which source.
@@ -77,6 +89,33 @@ pub enum Scope {
     Part,
     /// The source lists nothing else: absence ends the listing.
     Whole,
+    /// All that the source listed on these days: absence ends a listing of such a day. A statement
+    /// of a later day about the same range stays, because it is newer than anything in here.
+    Window {
+        /// The first day, by the source.
+        first: Day,
+        /// The last day, included.
+        last: Day,
+    },
+}
+
+impl Scope {
+    /// Whether absence ends a listing that says `detail`.
+    pub fn means(self, detail: &Detail) -> bool {
+        match self {
+            Self::Part => false,
+            Self::Whole => true,
+            Self::Window { first, last } => {
+                detail.listed.is_some_and(|listed| (first..=last).contains(&listed))
+            }
+        }
+    }
+
+    /// Whether `new` says less than `old` knows: windows come in any order, and of a range that was
+    /// listed twice an early one knows only the first time.
+    pub fn is_outdated(self, new: &Detail, old: &Detail) -> bool {
+        matches!(self, Self::Window { last, .. } if old.listed > Some(last)) && new.listed < old.listed
+    }
 }
 
 /// Listings taken away and put in place. A listing whose statement changed is in both.

@@ -15,6 +15,6 @@ pub use batch::{Batch, Cause, Change, Difference, Op, Receipt, Record, Scope};
 pub use listing::{Country, Detail, Severity};
 pub use policy::{Allow, Suppression};
 pub use rows::{Row, Rows, RowsBuilder, SourceRanges};
-pub use source::{BadSourceName, Mode, Source, SourceId, SourceName};
+pub use source::{BadSourceName, Mode, Policy, Source, SourceId, SourceName, TooBroad};
 pub use time::{Day, Time};
 pub use verdict::{Exemption, Exemptions};

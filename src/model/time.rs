@@ -72,6 +72,11 @@ impl Day {
         self.0
     }
 
+    /// The day so many days later.
+    pub const fn plus(self, days: i32) -> Self {
+        Self(self.0.saturating_add(days))
+    }
+
     /// From a calendar date.
     pub fn from_date(date: NaiveDate) -> Self {
         Self(date.to_epoch_days())
@@ -85,7 +90,7 @@ impl Day {
     /// The moment at which the day after this one begins in `zone`: a listing that is released
     /// on a day is active to the last second of it.
     pub fn end_in(self, zone: chrono_tz::Tz) -> Time {
-        let next = Self(self.0.saturating_add(1)).date().and_time(chrono::NaiveTime::MIN);
+        let next = self.plus(1).date().and_time(chrono::NaiveTime::MIN);
         // A local midnight that a clock change skips is taken an hour later, as the clock shows.
         let moment = next
             .and_local_timezone(zone)

@@ -5,7 +5,7 @@ use crate::addr::{Class, IpRange, Range, Table, Word};
 use crate::disk::Medium;
 use crate::engine::{Condition, Engine, Options, Snapshot, Standing};
 use crate::model::{
-    Batch, Cause, Change, Detail, Exemption, Exemptions, Mode, RowsBuilder, Scope, Source, SourceId, Time,
+    Batch, Cause, Change, Detail, Exemption, Exemptions, Policy, RowsBuilder, Scope, Source, SourceId, Time,
 };
 use proptest::prelude::*;
 use std::path::Path;
@@ -54,8 +54,7 @@ fn snapshot(ranges: &[&str], generation: u64, time: Time) -> Snapshot {
     let source = Source {
         id: SourceId(1),
         name: "test".parse().unwrap(),
-        mode: Mode::Append,
-        zone: chrono_tz::UTC,
+        policy: Policy { zone: chrono_tz::UTC, ..Policy::default() },
         last_seen: None,
         since: time,
     };

@@ -6,7 +6,7 @@
 use super::reply::view;
 use crate::addr::IpRange;
 use crate::engine::{Engine, Snapshot};
-use crate::model::{Country, Day, Detail, Mode, Source, SourceId, SourceName, Time};
+use crate::model::{Country, Day, Detail, Policy, Source, SourceId, SourceName, Time};
 use crate::store::{Dimension, Entry, View};
 use crate::web::{Json, Path, Problem, Query};
 use axum::Router;
@@ -43,10 +43,9 @@ impl Collection {
 #[derive(Serialize)]
 struct SourceRow {
     name: SourceName,
-    /// What its silence means.
-    mode: Mode,
-    /// The zone of its calendar days.
-    zone: chrono_tz::Tz,
+    /// What holds for all its listings.
+    #[serde(flatten)]
+    policy: Policy,
     /// Active listings.
     listings: u64,
     /// Its last complete run.
@@ -59,8 +58,7 @@ impl SourceRow {
     fn new(snapshot: &Snapshot, source: &Source) -> Self {
         Self {
             name: source.name.clone(),
-            mode: source.mode,
-            zone: source.zone,
+            policy: source.policy.clone(),
             listings: snapshot.coverage.get(&source.id).map_or(0, |coverage| coverage.len()),
             last_seen: source.last_seen,
             since: source.since,

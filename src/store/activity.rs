@@ -2,7 +2,7 @@
 //!
 //! A listing counts by the moment we learned of it, on its day in the display zone.
 
-use super::{View, source_key};
+use super::{Tables, View, source_key};
 use crate::model::{Detail, Difference, Rows, SourceId, SourceRanges, Time};
 use redb::{ReadableTable, TableDefinition, WriteTransaction};
 use std::collections::HashMap;
@@ -10,7 +10,7 @@ use std::collections::HashMap;
 /// (unit, day or hour number, dimension, key) to (came, went).
 const ACTIVITY: TableDefinition<(u8, i64, u8, &str), (u64, u64)> = TableDefinition::new("activity");
 /// (dimension, key) to how many listings stand.
-const STANDING: TableDefinition<(u8, &str), u64> = TableDefinition::new("standing");
+pub(super) const STANDING: TableDefinition<(u8, &str), u64> = TableDefinition::new("standing");
 
 /// By what listings are counted.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -23,6 +23,9 @@ pub enum Dimension {
     Country,
     /// By kind of threat; "" for none.
     Threat,
+    /// By the source's number, those without an expiry of their own alone. Only what stands is
+    /// counted so, not what comes and goes.
+    Lasting,
 }
 
 /// How fine time is cut.
@@ -82,6 +85,8 @@ pub(super) fn count(
     // A listing that only changed neither came nor went.
     tally(&mut fresh, source, &difference.added, Some(&difference.removed), |tally| &mut tally.came);
     tally(&mut fresh, source, &difference.removed, Some(&difference.added), |tally| &mut tally.went);
+    let lasting = Tally { came: lasting(&difference.added), went: lasting(&difference.removed) };
+    standing.insert((Dimension::Lasting, source_key(source)), lasting);
     put_standing(transaction, &standing)?;
     put_activity(transaction, (Unit::Day, i64::from(time.day_in(zone).number())), &fresh)?;
     fresh.retain(|(dimension, _), _| matches!(dimension, Dimension::All | Dimension::Source));
@@ -95,15 +100,24 @@ fn tally(
     but: Option<&Rows>,
     side: impl Fn(&mut Tally) -> &mut u64,
 ) {
-    // Counting by detail first: a list of a million rows may have a single one.
-    let mut counts = vec![0_u64; rows.details().len()];
-    count_details::<u32>(&mut counts, rows, but);
-    count_details::<u128>(&mut counts, rows, but);
-    for (detail, count) in rows.details().iter().zip(counts).filter(|(_, count)| *count > 0) {
+    for (detail, count) in by_detail(rows, but).filter(|(_, count)| *count > 0) {
         for cell in keys(source, detail) {
             *side(cells.entry(cell).or_default()) += count;
         }
     }
+}
+
+/// How many rows have no expiry of their own.
+fn lasting(rows: &Rows) -> u64 {
+    by_detail(rows, None).filter(|(detail, _)| detail.expires.is_none()).map(|(_, count)| count).sum()
+}
+
+/// The details with the number of their rows: a list of a million rows may have a single one.
+fn by_detail<'a>(rows: &'a Rows, but: Option<&Rows>) -> impl Iterator<Item = (&'a Detail, u64)> {
+    let mut counts = vec![0_u64; rows.details().len()];
+    count_details::<u32>(&mut counts, rows, but);
+    count_details::<u128>(&mut counts, rows, but);
+    rows.details().iter().zip(counts)
 }
 
 fn count_details<W: SourceRanges>(counts: &mut [u64], rows: &Rows, but: Option<&Rows>) {
@@ -154,6 +168,18 @@ fn put_activity(
         table.insert(at, (came + tally.came, went + tally.went))?;
     }
     Ok(())
+}
+
+impl<T: Tables> View<'_, T> {
+    /// How many listings of a source stand, by [`Dimension::Source`] or [`Dimension::Lasting`].
+    ///
+    /// # Errors
+    /// A fault of the disk.
+    pub fn standing_of(&self, dimension: Dimension, source: SourceId) -> Result<u64, redb::Error> {
+        let table = self.0.standing()?;
+        let count = table.get((dimension as u8, source_key(source).as_str()))?;
+        Ok(count.map_or(0, |count| count.value()))
+    }
 }
 
 impl View<'_> {

@@ -28,7 +28,7 @@ const CACHE: usize = 8 << 20;
 /// Under "generation": the last record seen. Under "format": see [`FORMAT`].
 const META: TableDefinition<&str, u64> = TableDefinition::new("meta");
 /// The tables' form; a file of another form is rebuilt from the journal.
-const FORMAT: u64 = 1;
+const FORMAT: u64 = 2;
 
 /// The listings, policy and counts of a data folder as of one generation.
 #[derive(Debug)]

@@ -1,6 +1,7 @@
 //! Reading listings: one, those around an address, those of a source, those that are due.
 
 use super::View;
+use super::activity::STANDING;
 use super::block::{self, Block};
 use super::listings::{DUE, LISTINGS};
 use crate::addr::{IpRange, Range, Word};
@@ -30,6 +31,10 @@ pub trait Tables {
     type Due<'a>: ReadableTable<(i64, &'static [u8]), ()>
     where
         Self: 'a;
+    /// The table of what stands.
+    type Standing<'a>: ReadableTable<(u8, &'static str), u64>
+    where
+        Self: 'a;
     /// Opens the blocks.
     ///
     /// # Errors
@@ -40,27 +45,40 @@ pub trait Tables {
     /// # Errors
     /// A fault of the disk.
     fn due(&self) -> Result<Self::Due<'_>, redb::Error>;
+    /// Opens the counts of what stands.
+    ///
+    /// # Errors
+    /// A fault of the disk.
+    fn standing(&self) -> Result<Self::Standing<'_>, redb::Error>;
 }
 
 impl Tables for ReadTransaction {
     type Listings<'a> = ReadOnlyTable<&'static [u8], &'static [u8]>;
     type Due<'a> = ReadOnlyTable<(i64, &'static [u8]), ()>;
+    type Standing<'a> = ReadOnlyTable<(u8, &'static str), u64>;
     fn listings(&self) -> Result<Self::Listings<'_>, redb::Error> {
         Ok(self.open_table(LISTINGS)?)
     }
     fn due(&self) -> Result<Self::Due<'_>, redb::Error> {
         Ok(self.open_table(DUE)?)
+    }
+    fn standing(&self) -> Result<Self::Standing<'_>, redb::Error> {
+        Ok(self.open_table(STANDING)?)
     }
 }
 
 impl Tables for WriteTransaction {
     type Listings<'a> = Table<'a, &'static [u8], &'static [u8]>;
     type Due<'a> = Table<'a, (i64, &'static [u8]), ()>;
+    type Standing<'a> = Table<'a, (u8, &'static str), u64>;
     fn listings(&self) -> Result<Self::Listings<'_>, redb::Error> {
         Ok(self.open_table(LISTINGS)?)
     }
     fn due(&self) -> Result<Self::Due<'_>, redb::Error> {
         Ok(self.open_table(DUE)?)
+    }
+    fn standing(&self) -> Result<Self::Standing<'_>, redb::Error> {
+        Ok(self.open_table(STANDING)?)
     }
 }
 
@@ -168,7 +186,7 @@ impl<T: Tables> View<'_, T> {
         Ok(Lookup { table: self.0.listings()?, source, current: None })
     }
 
-    /// Listings whose time has come at `now`.
+    /// Listings that say themselves that their time has come at `now`.
     ///
     /// # Errors
     /// A fault of the disk.
@@ -190,7 +208,7 @@ impl<T: Tables> View<'_, T> {
         Ok(found)
     }
 
-    /// The first moment at which a listing expires, if any does.
+    /// The first moment at which a listing ends by an expiry of its own, if any does.
     ///
     /// # Errors
     /// A fault of the disk.

@@ -4,7 +4,7 @@ use super::*;
 use crate::addr::{IpRange, Range};
 use crate::disk::faulty::FaultyDisk;
 use crate::model::{
-    Cause, Country, Detail, Difference, Mode, Op, Record, RowsBuilder, Source, SourceId, Time,
+    Cause, Country, Detail, Difference, Op, Policy, Record, RowsBuilder, Source, SourceId, Time,
 };
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -138,6 +138,13 @@ impl Model {
         counts.into_iter().collect()
     }
 
+    fn lasting(&self) -> Vec<(String, u64)> {
+        let lasting = self.listings.iter().filter(|(_, detail)| detail.expires.is_none());
+        let mut counts: BTreeMap<String, u64> = BTreeMap::new();
+        lasting.for_each(|((source, _), _)| *counts.entry(source.to_string()).or_default() += 1);
+        counts.into_iter().collect()
+    }
+
     fn of(&self, source: u16) -> impl Iterator<Item = (IpRange, &Detail)> {
         self.listings
             .iter()
@@ -167,8 +174,7 @@ fn source(number: u16) -> Source {
     Source {
         id: SourceId(number),
         name: format!("s{number}").parse().unwrap(),
-        mode: Mode::Append,
-        zone: ZONE,
+        policy: Policy { zone: ZONE, ..Policy::default() },
         last_seen: None,
         since: Time::default(),
     }
@@ -300,6 +306,7 @@ proptest! {
     #[test]
     fn counts_agree_with_a_recount(edits in edits()) {
         let (model, hot) = both(&edits);
+        prop_assert_eq!(hot.view(|view| view.standing(Dimension::Lasting)), model.lasting());
         for dimension in [Dimension::All, Dimension::Source, Dimension::Country, Dimension::Threat] {
             prop_assert_eq!(hot.view(|view| view.standing(dimension)), model.standing(dimension));
             for unit in [Unit::Day, Unit::Hour] {

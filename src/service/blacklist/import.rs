@@ -6,7 +6,7 @@ use super::{Blacklist, batch};
 use crate::collect::formats::{Format, Options, ReadError};
 use crate::collect::{self, Intake, LineError, Terms, parse_expiry};
 use crate::engine::Plan;
-use crate::model::{Cause, Change, Country, Detail, Op, Receipt, Rows, Scope, SourceName, Time};
+use crate::model::{Cause, Change, Country, Detail, Op, Policy, Receipt, Rows, Scope, SourceName, Time};
 use crate::web::extract::Whole;
 use crate::web::{Caller, Json, Problem, Query};
 use axum::Extension;
@@ -81,7 +81,8 @@ pub(super) async fn import(
         path: parameters.path.clone(),
         ..options(&role)
     };
-    let terms = terms(&parameters, role.engine.now())?;
+    let policy = role.engine.snapshot().policy(parameters.source.as_str());
+    let terms = terms(&parameters, &policy, role.engine.now())?;
     let mut intake = take_in(body, options, terms).await?;
     let scope = intake.scope(parameters.replace).map_err(|error| unreadable(&error))?;
     let rows = std::mem::take(&mut intake.rows);
@@ -116,19 +117,22 @@ fn options(role: &Blacklist) -> Options {
     Options { limits: role.limits, sheet_reader: role.sheets.clone(), ..Options::default() }
 }
 
-fn terms(parameters: &Parameters, now: Time) -> Result<Terms, Problem> {
-    let zone = chrono_tz::Asia::Seoul;
+fn terms(parameters: &Parameters, policy: &Policy, now: Time) -> Result<Terms, Problem> {
     let expires = match parameters.expires.as_deref() {
         None => None,
-        Some(text) => Some(
-            lifetime(text).map(|s| now.plus(s)).or_else(|| parse_expiry(text, zone)).ok_or_else(|| {
-                let detail = format!("expires={text:?}: write 90d, 12h, 2026-11-22 or 2026-11-22T00:00:00Z.");
-                Problem::bad_request("bad_expires", detail)
-            })?,
-        ),
+        Some(text) => {
+            Some(lifetime(text).map(|s| now.plus(s)).or_else(|| parse_expiry(text, policy.zone)).ok_or_else(
+                || {
+                    let detail =
+                        format!("expires={text:?}: write 90d, 12h, 2026-11-22 or 2026-11-22T00:00:00Z.");
+                    Problem::bad_request("bad_expires", detail)
+                },
+            )?)
+        }
     };
     let reason = parameters.reason.as_deref().map(Box::from);
-    Ok(Terms { detail: Detail { reason, country: parameters.country, expires, ..Detail::default() }, zone })
+    let detail = Detail { reason, country: parameters.country, expires, ..Detail::default() };
+    Ok(Terms::new(detail, policy))
 }
 
 /// `90d` or `12h` in seconds.
@@ -206,7 +210,7 @@ pub(super) async fn add_all(
     body: Bytes,
     options: Options,
 ) -> Result<Bulk, Problem> {
-    let terms = Terms { detail: Detail::default(), zone: chrono_tz::Asia::Seoul };
+    let terms = Terms::new(Detail::default(), &role.engine.snapshot().policy(source.as_str()));
     let Intake { rows, rejected, errors, .. } = take_in(body, options, terms).await?;
     let accepted = rows.len() as u64;
     let change = Change::List { source, rows, scope: Scope::Part };

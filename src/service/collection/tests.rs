@@ -41,7 +41,8 @@ async fn sources_are_told_as_the_engine_has_them() {
     assert_eq!((status.as_u16(), &one), (200, &list["data"][0]));
     assert_eq!(
         one,
-        json!({"name": "regtech", "mode": "append", "zone": "Asia/Seoul", "listings": 1,
+        json!({"name": "regtech", "mode": "append", "zone": "Asia/Seoul", "confidence": null, "expires_days": null,
+            "licence": null, "too_broad": {"v4": 8, "v6": 19}, "listings": 1,
             "last_seen": "2026-09-22T03:00:00Z", "since": "2026-09-22T03:00:00Z"})
     );
     let (status, body) = ask(&house, "/api/v1/collection/sources/nobody").await;

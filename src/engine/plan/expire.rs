@@ -1,0 +1,82 @@
+//! What is over: listings, allows and suppressions whose time has come.
+//!
+//! A listing ends when it says so itself, or else when its source has not been seen for too long.
+
+use super::Plan;
+use crate::engine::snapshot::Snapshot;
+use crate::model::{Allow, Difference, Op, Rows, RowsBuilder, Source, SourceId, Time};
+use crate::store::{Dimension, Tables, View};
+use std::collections::BTreeMap;
+
+/// A moment at which something is over, if there is any up to `now`: then there is something to
+/// [`plan`]. A few page reads, however much is listed.
+pub(in crate::engine) fn next<T: Tables>(
+    snapshot: &Snapshot,
+    view: &View<'_, T>,
+    now: Time,
+) -> Result<Option<Time>, redb::Error> {
+    let unseen = unseen(snapshot, view, now)?.first().and_then(|source| source.ends());
+    Ok([view.next_due()?, unseen, snapshot.next_policy_expiry()].into_iter().flatten().min())
+}
+
+/// The sources whose listings without an expiry of their own are over, as far as they have any.
+pub(in crate::engine) fn unseen<'s, T: Tables>(
+    snapshot: &'s Snapshot,
+    view: &View<'_, T>,
+    now: Time,
+) -> Result<Vec<&'s Source>, redb::Error> {
+    let mut unseen = Vec::new();
+    for source in snapshot.sources.values().filter(|source| source.ends().is_some_and(|at| at <= now)) {
+        if view.standing_of(Dimension::Lasting, source.id)? > 0 {
+            unseen.push(source);
+        }
+    }
+    Ok(unseen)
+}
+
+/// Works out what is over at `now`.
+pub(super) fn plan<T: Tables>(
+    snapshot: &Snapshot,
+    view: &View<'_, T>,
+    now: Time,
+) -> Result<Plan, redb::Error> {
+    let mut plan = Plan::default();
+    for (source, removed) in listings(snapshot, view, now)? {
+        let difference = Difference { removed: removed.finish().0, added: Rows::default() };
+        plan.receipt.removed += difference.removed.len() as u64;
+        plan.ops.push(Op::Listings { source, difference });
+    }
+    let is_over = |expires: Option<Time>| expires.is_some_and(|at| at <= now);
+    let allows: Vec<Allow> = snapshot.allows.iter().filter(|a| is_over(a.expires)).cloned().collect();
+    if !allows.is_empty() {
+        plan.receipt.removed += allows.len() as u64;
+        plan.ops.push(Op::Allows { removed: allows, added: Vec::new() });
+    }
+    let ended: Vec<_> = snapshot.suppressions.iter().filter(|s| is_over(s.expires)).cloned().collect();
+    if !ended.is_empty() {
+        plan.receipt.removed += ended.len() as u64;
+        plan.ops.push(Op::Suppressions { removed: ended, added: Vec::new() });
+    }
+    Ok(plan)
+}
+
+fn listings<T: Tables>(
+    snapshot: &Snapshot,
+    view: &View<'_, T>,
+    now: Time,
+) -> Result<BTreeMap<SourceId, RowsBuilder>, redb::Error> {
+    let mut over: BTreeMap<SourceId, RowsBuilder> = BTreeMap::new();
+    for found in view.due(now)? {
+        over.entry(found.source).or_default().push(found.range, &found.detail);
+    }
+    for source in unseen(snapshot, view, now)? {
+        let removed = over.entry(source.id).or_default();
+        view.each_listing(source.id, |range, detail| {
+            if detail.expires.is_none() {
+                removed.push(range, detail);
+            }
+            Ok(())
+        })?;
+    }
+    Ok(over)
+}

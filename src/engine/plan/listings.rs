@@ -1,0 +1,170 @@
+//! What a source says against what it said before: one pass over both, in the order of rows.
+
+use super::{Plan, Refusal, new_source};
+use crate::addr::{IpRange, Range};
+use crate::engine::snapshot::Snapshot;
+use crate::model::{
+    Detail, Difference, Op, Receipt, Row, Rows, RowsBuilder, Scope, SourceId, SourceName, SourceRanges, Time,
+};
+use crate::store::{Dimension, Tables, View};
+
+/// What a source's statement comes to. A complete run that finds nothing new is worth a record once
+/// a day, so that the day it was last seen is known.
+pub(super) fn list<T: Tables>(
+    name: &SourceName,
+    rows: &Rows,
+    scope: Scope,
+    snapshot: &Snapshot,
+    view: &View<'_, T>,
+    now: Time,
+) -> Result<Result<Plan, Refusal>, redb::Error> {
+    let known = snapshot.source(name.as_str()).cloned();
+    let is_new = known.is_none();
+    let mut source = match known.map_or_else(|| new_source(name, snapshot, now), Ok) {
+        Ok(source) => source,
+        Err(refusal) => return Ok(Err(refusal)),
+    };
+    let mut comparison = Comparison::default();
+    comparison.compare::<u32, T>(source.id, rows, scope, view)?;
+    comparison.compare::<u128, T>(source.id, rows, scope, view)?;
+    let mut plan = comparison.finish(source.id);
+    if scope == Scope::Part {
+        plan.before = view.standing_of(Dimension::Source, source.id)?;
+    }
+    let is_seen = scope != Scope::Part && (!plan.ops.is_empty() || source.is_due_to_be_seen(now));
+    if is_seen {
+        source.last_seen = Some(now);
+    }
+    if is_new || is_seen {
+        plan.ops.insert(0, Op::Source(source));
+    }
+    Ok(Ok(plan))
+}
+
+/// Gathers a difference and its counts.
+#[derive(Default)]
+struct Comparison {
+    removed: RowsBuilder,
+    added: RowsBuilder,
+    receipt: Receipt,
+    before: u64,
+}
+
+impl Comparison {
+    fn compare<W: SourceRanges, T: Tables>(
+        &mut self,
+        source: SourceId,
+        rows: &Rows,
+        scope: Scope,
+        view: &View<'_, T>,
+    ) -> Result<(), redb::Error> {
+        match scope {
+            Scope::Part => self.compare_part::<W, T>(source, rows, view),
+            Scope::Whole | Scope::Window { .. } => self.compare_all::<W, T>(source, rows, scope, view),
+        }
+    }
+
+    fn compare_part<W: SourceRanges, T: Tables>(
+        &mut self,
+        source: SourceId,
+        rows: &Rows,
+        view: &View<'_, T>,
+    ) -> Result<(), redb::Error> {
+        let mut lookup = view.lookup::<W>(source)?;
+        for row in rows.family::<W>() {
+            self.row(rows, row, lookup.find(row.range)?);
+        }
+        Ok(())
+    }
+
+    fn compare_all<W: SourceRanges, T: Tables>(
+        &mut self,
+        source: SourceId,
+        rows: &Rows,
+        scope: Scope,
+        view: &View<'_, T>,
+    ) -> Result<(), redb::Error> {
+        let mut wanted = rows.family::<W>().iter().peekable();
+        view.each_row::<W>(source, |range, old| {
+            let key = (range.level(), range);
+            while let Some(row) = wanted.next_if(|row| row.key() < key) {
+                self.row(rows, row, None);
+            }
+            let is_meant = scope.means(old);
+            self.before += u64::from(is_meant);
+            match wanted.next_if(|row| row.range == range) {
+                Some(row) if scope.is_outdated(rows.detail(row.detail), old) => self.receipt.unchanged += 1,
+                Some(row) => self.row(rows, row, Some(old)),
+                None if is_meant => self.gone(range, old),
+                None => {}
+            }
+            Ok(())
+        })?;
+        wanted.for_each(|row| self.row(rows, row, None));
+        Ok(())
+    }
+
+    /// One wanted listing against what the source says now.
+    fn row<W: SourceRanges>(&mut self, rows: &Rows, row: &Row<W>, old: Option<&Detail>) {
+        let new = rows.detail(row.detail);
+        match old {
+            None => {
+                self.receipt.added += 1;
+                self.added.push_row(row.range, new);
+            }
+            Some(old) if old.same_statement(new) => self.receipt.unchanged += 1,
+            Some(old) => {
+                self.receipt.changed += 1;
+                self.removed.push_row(row.range, old);
+                self.added.push_row(row.range, &Detail { first_seen: old.first_seen, ..new.clone() });
+            }
+        }
+    }
+
+    fn gone<W: SourceRanges>(&mut self, range: Range<W>, old: &Detail) {
+        self.receipt.removed += 1;
+        self.removed.push_row(range, old);
+    }
+
+    fn finish(self, source: SourceId) -> Plan {
+        let difference = Difference { removed: self.removed.finish().0, added: self.added.finish().0 };
+        let ops = if difference.is_empty() { Vec::new() } else { vec![Op::Listings { source, difference }] };
+        Plan { ops, receipt: self.receipt, before: self.before }
+    }
+}
+
+pub(super) fn unlist<T: Tables>(
+    name: &SourceName,
+    ranges: &[IpRange],
+    snapshot: &Snapshot,
+    view: &View<'_, T>,
+) -> Result<Result<Plan, Refusal>, redb::Error> {
+    let Some(source) = snapshot.source(name.as_str()) else {
+        return Ok(Err(Refusal::UnknownSource(name.clone())));
+    };
+    let mut comparison = Comparison::default();
+    for range in ranges {
+        let found = match range {
+            IpRange::V4(range) => take(&mut comparison, source.id, *range, view)?,
+            IpRange::V6(range) => take(&mut comparison, source.id, *range, view)?,
+        };
+        if !found {
+            return Ok(Err(Refusal::NotListed(name.clone(), *range)));
+        }
+    }
+    Ok(Ok(comparison.finish(source.id)))
+}
+
+fn take<W: SourceRanges, T: Tables>(
+    comparison: &mut Comparison,
+    source: SourceId,
+    range: Range<W>,
+    view: &View<'_, T>,
+) -> Result<bool, redb::Error> {
+    let mut lookup = view.lookup::<W>(source)?;
+    let old = lookup.find(range)?;
+    if let Some(old) = old {
+        comparison.gone(range, old);
+    }
+    Ok(old.is_some())
+}

@@ -1,0 +1,146 @@
+//! From a batch to the steps it takes: the difference between what is and what is wanted.
+//!
+//! Reads, and changes nothing.
+
+pub(super) mod expire;
+mod listings;
+
+use super::snapshot::Snapshot;
+use crate::addr::IpRange;
+use crate::model::{
+    Allow, Batch, Change, Op, Policy, Receipt, Source, SourceId, SourceName, Suppression, Time,
+};
+use crate::store::{Tables, View};
+
+/// Why a batch is not carried out; asking again will not help.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    /// No source has that name.
+    #[error("there is no source {0}")]
+    UnknownSource(SourceName),
+    /// The source does not list exactly this range.
+    #[error("{0} does not list {1} as such")]
+    NotListed(SourceName, IpRange),
+    /// The allowlist does not hold exactly this range.
+    #[error("{0} is not on the allowlist as such")]
+    NotAllowed(IpRange),
+    /// There is no such suppression.
+    #[error("there is no suppression of {0} for that source")]
+    NotSuppressed(IpRange),
+    /// Sources are numbered with 16 bits.
+    #[error("there are 65,535 sources already")]
+    TooManySources,
+}
+
+/// What a batch comes to.
+#[derive(Debug, Clone, Default)]
+pub struct Plan {
+    /// The steps; none if there is nothing to change.
+    pub ops: Vec<Op>,
+    /// Their counts; the generation is filled in by whoever makes the record.
+    pub receipt: Receipt,
+    /// What the counts are to be set against: how many listings the source had before, in the
+    /// window if there is one. Zero for what is no [`Change::List`].
+    pub before: u64,
+}
+
+/// Works out what `batch` changes at `now`.
+pub(super) fn plan<T: Tables>(
+    batch: Batch,
+    snapshot: &Snapshot,
+    view: &View<'_, T>,
+    now: Time,
+) -> Result<Result<Plan, Refusal>, redb::Error> {
+    match batch.change {
+        Change::List { source, mut rows, scope } => {
+            rows.stamp(now);
+            listings::list(&source, &rows, scope, snapshot, view, now)
+        }
+        Change::Unlist { source, mut ranges } => {
+            // A range named twice ends once, and is counted once.
+            ranges.sort_unstable();
+            ranges.dedup();
+            listings::unlist(&source, &ranges, snapshot, view)
+        }
+        Change::Describe { source, policy } => Ok(describe(&source, policy, snapshot, now)),
+        Change::Seen { source } => Ok(seen(&source, snapshot, now)),
+        Change::Allow(allow) => Ok(Ok(allow_plan(allow, snapshot))),
+        Change::Disallow(range) => Ok(disallow(range, snapshot)),
+        Change::Suppress(suppression) => Ok(Ok(suppress(suppression, snapshot))),
+        Change::Unsuppress { range, source } => Ok(unsuppress(range, source.as_ref(), snapshot)),
+        Change::Expire => expire::plan(snapshot, view, now).map(Ok),
+    }
+}
+
+fn describe(name: &SourceName, policy: Policy, snapshot: &Snapshot, now: Time) -> Result<Plan, Refusal> {
+    let (source, receipt) = match snapshot.source(name.as_str()) {
+        Some(known) if known.policy == policy => {
+            return Ok(Plan { receipt: Receipt { unchanged: 1, ..Receipt::default() }, ..Plan::default() });
+        }
+        Some(known) => (known.clone(), replaced(1)),
+        None => (new_source(name, snapshot, now)?, replaced(0)),
+    };
+    Ok(Plan { ops: vec![Op::Source(Source { policy, ..source })], receipt, ..Plan::default() })
+}
+
+fn seen(name: &SourceName, snapshot: &Snapshot, now: Time) -> Result<Plan, Refusal> {
+    let source = snapshot.source(name.as_str()).ok_or_else(|| Refusal::UnknownSource(name.clone()))?;
+    let mut plan = Plan::default();
+    if source.is_due_to_be_seen(now) {
+        plan.ops.push(Op::Source(Source { last_seen: Some(now), ..source.clone() }));
+    }
+    Ok(plan)
+}
+
+fn new_source(name: &SourceName, snapshot: &Snapshot, now: Time) -> Result<Source, Refusal> {
+    let next = snapshot.sources.last_key_value().map_or(Some(0), |(id, _)| id.0.checked_add(1));
+    let id = SourceId(next.ok_or(Refusal::TooManySources)?);
+    Ok(Source { id, name: name.clone(), policy: Policy::default(), last_seen: None, since: now })
+}
+
+fn allow_plan(allow: Allow, snapshot: &Snapshot) -> Plan {
+    let old: Vec<Allow> = snapshot.allows.iter().filter(|old| old.range == allow.range).cloned().collect();
+    let receipt = replaced(old.len());
+    Plan { ops: vec![Op::Allows { removed: old, added: vec![allow] }], receipt, ..Plan::default() }
+}
+
+fn disallow(range: IpRange, snapshot: &Snapshot) -> Result<Plan, Refusal> {
+    let removed: Vec<Allow> = snapshot.allows.iter().filter(|old| old.range == range).cloned().collect();
+    if removed.is_empty() {
+        return Err(Refusal::NotAllowed(range));
+    }
+    let receipt = Receipt { removed: removed.len() as u64, ..Receipt::default() };
+    Ok(Plan { ops: vec![Op::Allows { removed, added: Vec::new() }], receipt, ..Plan::default() })
+}
+
+fn suppress(suppression: Suppression, snapshot: &Snapshot) -> Plan {
+    let old = suppressions_of(suppression.range, suppression.source.as_ref(), snapshot);
+    let receipt = replaced(old.len());
+    Plan {
+        ops: vec![Op::Suppressions { removed: old, added: vec![suppression] }],
+        receipt,
+        ..Plan::default()
+    }
+}
+
+fn unsuppress(range: IpRange, source: Option<&SourceName>, snapshot: &Snapshot) -> Result<Plan, Refusal> {
+    let removed = suppressions_of(range, source, snapshot);
+    if removed.is_empty() {
+        return Err(Refusal::NotSuppressed(range));
+    }
+    let receipt = Receipt { removed: removed.len() as u64, ..Receipt::default() };
+    Ok(Plan { ops: vec![Op::Suppressions { removed, added: Vec::new() }], receipt, ..Plan::default() })
+}
+
+fn suppressions_of(range: IpRange, source: Option<&SourceName>, snapshot: &Snapshot) -> Vec<Suppression> {
+    let same = |s: &&Suppression| s.range == range && s.source.as_ref() == source;
+    snapshot.suppressions.iter().filter(same).cloned().collect()
+}
+
+fn replaced(old: usize) -> Receipt {
+    if old == 0 {
+        Receipt { added: 1, ..Receipt::default() }
+    } else {
+        Receipt { changed: 1, ..Receipt::default() }
+    }
+}

@@ -1,0 +1,256 @@
+//! Runs of sources against a golden model: what a run's scope ends, when it makes a record, and
+//! when what is not seen any more is over.
+
+use super::tests::{House, NOON, name};
+use super::*;
+use crate::addr::{IpRange, Range};
+use crate::model::{Change, Day, Detail, Policy, RowsBuilder, Scope};
+use proptest::collection::vec;
+use proptest::option;
+use proptest::prelude::*;
+use std::collections::BTreeMap;
+
+const DAY: i64 = 86_400;
+const SEOUL: i64 = 9 * 3600;
+/// Listings say days around this one.
+const FIRST: i32 = (NOON / DAY) as i32;
+
+/// What a listing says, as far as it matters here.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+struct Said {
+    reason: u8,
+    listed: Option<i32>,
+    /// Hours from the beginning of the test.
+    expires: Option<u8>,
+}
+
+impl Said {
+    fn detail(self) -> Detail {
+        Detail {
+            reason: Some(self.reason.to_string().into()),
+            listed: self.listed.map(|day| Day::from_number(FIRST + day)),
+            expires: self.expires.map(|hours| Time::from_unix(NOON + i64::from(hours) * 3600)),
+            ..Detail::default()
+        }
+    }
+}
+
+#[derive(Clone, Debug)]
+enum Step {
+    List(u8, Vec<(IpRange, Said)>, Scope),
+    Describe(u8, Option<u16>),
+    Seen(u8),
+    Wait(u8),
+    Expire,
+    Restart,
+}
+
+fn said() -> impl Strategy<Value = Said> {
+    (0..2_u8, option::weighted(0.8, 0..9_i32), option::weighted(0.3, any::<u8>()))
+        .prop_map(|(reason, listed, expires)| Said { reason, listed, expires })
+}
+
+fn range() -> impl Strategy<Value = IpRange> {
+    let v4 = (0..12_u32, 28..=32_u8).prop_map(|(a, len)| Range::prefix(0x1400_0000 + a, len).into());
+    let v6 = (0..4_u128).prop_map(|a| Range::single((0x2a00_u128 << 112) + a).into());
+    prop_oneof![3 => v4, 1 => v6]
+}
+
+fn scope() -> impl Strategy<Value = Scope> {
+    let window = (0..9_i32, 0..4_i32).prop_map(|(first, more)| Scope::Window {
+        first: Day::from_number(FIRST + first),
+        last: Day::from_number(FIRST + first + more),
+    });
+    prop_oneof![1 => Just(Scope::Part), 1 => Just(Scope::Whole), 3 => window]
+}
+
+fn steps() -> impl Strategy<Value = Vec<Step>> {
+    let list = (0..2_u8, vec((range(), said()), 0..14), scope());
+    let step = prop_oneof![
+        6 => list.prop_map(|(source, rows, scope)| Step::List(source, rows, scope)),
+        2 => (0..2_u8, option::of(0..4_u16)).prop_map(|(source, days)| Step::Describe(source, days)),
+        2 => (0..2_u8).prop_map(Step::Seen),
+        4 => (1..60_u8).prop_map(Step::Wait),
+        2 => Just(Step::Expire),
+        1 => Just(Step::Restart),
+    ];
+    vec(step, 1..24)
+}
+
+#[derive(Clone, Debug, Default)]
+struct Known {
+    expires_days: Option<u16>,
+    last_seen: Option<i64>,
+    listings: BTreeMap<IpRange, Said>,
+}
+
+/// What the engine must come to, the slow way.
+struct Model {
+    now: i64,
+    generation: u64,
+    sources: BTreeMap<u8, Known>,
+}
+
+impl Model {
+    /// What a batch is told, but for the generation, and whether it makes a record.
+    fn list(&mut self, source: u8, rows: &BTreeMap<IpRange, Said>, scope: Scope) -> (Receipt, bool) {
+        let is_new = !self.sources.contains_key(&source);
+        let known = self.sources.entry(source).or_default();
+        let before = known.listings.clone();
+        let mut receipt = Receipt::default();
+        for (range, new) in rows {
+            match before.get(range) {
+                None => receipt.added += 1,
+                Some(old) if old == new || newer_than(scope, new, old) => {
+                    receipt.unchanged += 1;
+                    continue;
+                }
+                Some(_) => receipt.changed += 1,
+            }
+            known.listings.insert(*range, *new);
+        }
+        for (range, old) in &before {
+            let is_over = match scope {
+                Scope::Part => false,
+                Scope::Whole => true,
+                Scope::Window { first, last } => old
+                    .listed
+                    .is_some_and(|day| FIRST + day >= first.number() && FIRST + day <= last.number()),
+            };
+            if is_over && !rows.contains_key(range) {
+                known.listings.remove(range);
+                receipt.removed += 1;
+            }
+        }
+        let differs = known.listings != before;
+        let seen = scope != Scope::Part && (differs || is_another_day(known.last_seen, self.now));
+        if seen {
+            known.last_seen = Some(self.now);
+        }
+        (receipt, is_new || differs || seen)
+    }
+
+    fn expire(&mut self) -> (Receipt, bool) {
+        let now = self.now;
+        let mut removed = 0;
+        for known in self.sources.values_mut() {
+            let midnight =
+                |seen: i64, days: u16| ((seen + SEOUL).div_euclid(DAY) + i64::from(days) + 1) * DAY - SEOUL;
+            let ends = known.last_seen.zip(known.expires_days).map(|(seen, days)| midnight(seen, days));
+            let count = known.listings.len();
+            known.listings.retain(|_, said| {
+                let own = said.expires.map(|hours| NOON + i64::from(hours) * 3600);
+                own.or(ends).is_none_or(|end| now < end)
+            });
+            removed += count - known.listings.len();
+        }
+        (Receipt { removed: removed as u64, ..Receipt::default() }, removed > 0)
+    }
+
+    /// A start with a clock that stands before the last record: it is doubted, so that nothing
+    /// expires but on the test's word.
+    fn restart(&self, house: &mut House) {
+        house.now.store(NOON, Ordering::Relaxed);
+        house.restart();
+        house.now.store(self.now, Ordering::Relaxed);
+    }
+
+    /// Does the same here and there; what there was told must be what is told here.
+    fn take(&mut self, step: &Step, house: &mut House) {
+        let (told, wanted) = match step {
+            Step::List(source, rows, scope) => {
+                let mut builder = RowsBuilder::default();
+                rows.iter().for_each(|(range, said)| builder.push(*range, &said.detail()));
+                let rows = rows.iter().copied().collect();
+                let change = Change::List { source: of(*source), rows: builder.finish().0, scope: *scope };
+                (house.submit(change), self.list(*source, &rows, *scope))
+            }
+            Step::Describe(source, expires_days) => {
+                let policy = Policy { expires_days: *expires_days, ..Policy::default() };
+                let is_new = !self.sources.contains_key(source);
+                let known = self.sources.entry(*source).or_default();
+                let differs = is_new || known.expires_days != *expires_days;
+                known.expires_days = *expires_days;
+                let receipt = Receipt {
+                    added: is_new.into(),
+                    changed: (differs && !is_new).into(),
+                    unchanged: (!differs).into(),
+                    ..Receipt::default()
+                };
+                (house.submit(Change::Describe { source: of(*source), policy }), (receipt, differs))
+            }
+            Step::Seen(source) => {
+                let told = house.submit(Change::Seen { source: of(*source) });
+                let Some(known) = self.sources.get_mut(source) else {
+                    assert!(matches!(told, Err(EngineError::Refused(Refusal::UnknownSource(_)))));
+                    return;
+                };
+                let moves = is_another_day(known.last_seen, self.now);
+                if moves {
+                    known.last_seen = Some(self.now);
+                }
+                (told, (Receipt::default(), moves))
+            }
+            Step::Wait(hours) => {
+                self.now += i64::from(*hours) * 3600;
+                house.now.store(self.now, Ordering::Relaxed);
+                return;
+            }
+            Step::Expire => (house.submit(Change::Expire), self.expire()),
+            Step::Restart => return self.restart(house),
+        };
+        self.generation += u64::from(wanted.1);
+        assert_eq!(told.unwrap(), Receipt { generation: self.generation, ..wanted.0 }, "{step:?}");
+    }
+}
+
+fn of(source: u8) -> crate::model::SourceName {
+    name(&format!("s{source}"))
+}
+
+/// Whether what is known was listed after the window, and what the window has before it.
+fn newer_than(scope: Scope, new: &Said, old: &Said) -> bool {
+    let Scope::Window { last, .. } = scope else { return false };
+    old.listed.is_some_and(|day| FIRST + day > last.number() && new.listed.is_none_or(|new| new < day))
+}
+
+fn is_another_day(seen: Option<i64>, now: i64) -> bool {
+    let day = |at: i64| (at + SEOUL).div_euclid(DAY);
+    seen.is_none_or(|seen| day(seen) != day(now))
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(32))]
+
+    #[test]
+    fn runs_of_any_scope_and_the_passing_of_days_agree_with_the_golden_model(steps in steps()) {
+        let mut house = House::new();
+        // The clock has jumped by a day before the first batch: see `restart`.
+        let mut model = Model { now: NOON + DAY, generation: 0, sources: BTreeMap::new() };
+        house.now.store(model.now, Ordering::Relaxed);
+        for step in &steps {
+            model.take(step, &mut house);
+            prop_assert_eq!(house.engine().snapshot().generation, model.generation, "{:?}", step);
+        }
+        let snapshot = Arc::clone(&house.engine().snapshot());
+        prop_assert_eq!(snapshot.sources.len(), model.sources.len());
+        for (number, known) in &model.sources {
+            let source = snapshot.source(&format!("s{number}")).unwrap();
+            prop_assert_eq!(source.policy.expires_days, known.expires_days);
+            prop_assert_eq!(source.last_seen.map(Time::unix), known.last_seen);
+            let mut listings = BTreeMap::new();
+            let list = |range, detail: &Detail| {
+                listings.insert(range, Detail { first_seen: Time::default(), ..detail.clone() });
+                Ok(())
+            };
+            house.engine().view(|view| view.each_listing(source.id, list)).unwrap();
+            let wanted: BTreeMap<_, _> =
+                known.listings.iter().map(|(range, said)| (*range, said.detail())).collect();
+            prop_assert_eq!(listings, wanted);
+        }
+        let before = house.dump();
+        house.engine().0.projection.as_ref().unwrap().clear().unwrap();
+        model.restart(&mut house);
+        prop_assert_eq!(house.dump(), before);
+    }
+}
