@@ -124,8 +124,12 @@ pub enum Ground {
 
 /// Judges a delivery: no ground, and it is believed.
 pub fn judge(before: &Before, arrival: &Arrival, limits: &Limits) -> Vec<Ground> {
-    let grounds =
-        [size(before, arrival, limits), quality(arrival, limits), age(before, arrival, limits), guarded(before, arrival, limits)];
+    let grounds = [
+        size(before, arrival, limits),
+        quality(arrival, limits),
+        age(before, arrival, limits),
+        guarded(before, arrival, limits),
+    ];
     grounds.into_iter().flatten().collect()
 }
 
@@ -188,7 +192,10 @@ impl fmt::Display for Ground {
                 write!(f, "{rejected} of its {} lines are no listings", read.saturating_add(*rejected))
             }
             Self::Shrunk { before, after, limit_percent } => {
-                write!(f, "it would go from {before} to {after} listings; {limit_percent} % may vanish at once")
+                write!(
+                    f,
+                    "it would go from {before} to {after} listings; {limit_percent} % may vanish at once"
+                )
             }
             Self::Grown { before, after, limit_percent } => {
                 write!(f, "it would go from {before} to {after} listings; {limit_percent} % may come at once")

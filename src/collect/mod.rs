@@ -1,8 +1,12 @@
 //! Bringing lists in: reading them in every form, and making listings of what they say.
 
+pub mod definition;
 pub mod formats;
 pub mod gate;
 mod intake;
+pub mod ledger;
+pub mod raw;
+pub mod run;
 pub mod schedule;
 pub mod span;
 pub mod vault;

@@ -170,9 +170,8 @@ mod tests {
         let runs: Vec<Uuid> = (1..=4).map(|day| run(day * DAY)).collect();
         let noise: Vec<u8> = std::iter::repeat_with(|| fastrand::u8(..)).take(1000).collect();
         runs.iter().for_each(|id| raw.keep(*id, 0, &noise).unwrap());
-        let kept = || -> Vec<bool> {
-            runs.iter().map(|id| raw.read(*id, 0, 2000).unwrap().is_some()).collect()
-        };
+        let kept =
+            || -> Vec<bool> { runs.iter().map(|id| raw.read(*id, 0, 2000).unwrap().is_some()).collect() };
         let now = Time::from_unix(5 * DAY as i64);
         let none = BTreeSet::new();
         raw.retain(Retention { days: 3, bytes: 1 << 20 }, &none, now).unwrap();

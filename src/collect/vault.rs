@@ -81,13 +81,17 @@ pub enum VaultError {
         error: io::Error,
     },
     /// What is there is no key.
-    #[error("what {0} holds is no key: 32 bytes or 64 hexadecimal digits are meant; `openssl rand -hex 32` makes one")]
+    #[error(
+        "what {0} holds is no key: 32 bytes or 64 hexadecimal digits are meant; `openssl rand -hex 32` makes one"
+    )]
     BadKey(String),
     /// The key could not be kept.
     #[error(transparent)]
     Disk(#[from] DiskError),
     /// Sealed with another key, for another source, or damaged.
-    #[error("the credentials of {0} cannot be opened with this key; set them again, or bring the old key back")]
+    #[error(
+        "the credentials of {0} cannot be opened with this key; set them again, or bring the old key back"
+    )]
     Sealed(SourceName),
     /// The system gave no random bytes, or the message is too long.
     #[error("the credentials could not be sealed")]
@@ -233,7 +237,10 @@ mod tests {
     fn a_key_is_made_once_for_its_owner_alone() {
         let folder = tempfile::tempdir().unwrap();
         let source = || KeySource::find(folder.path(), None, |_| None);
-        assert!(matches!(Vault::new(source()).open(&name("x"), &[FORM; 80]), Err(VaultError::Unreadable { .. })));
+        assert!(matches!(
+            Vault::new(source()).open(&name("x"), &[FORM; 80]),
+            Err(VaultError::Unreadable { .. })
+        ));
         let sealed = Vault::new(source()).seal(&name("x"), b"secret").unwrap();
         let made = std::fs::metadata(folder.path().join(FILE)).unwrap();
         assert_eq!((made.len(), made.permissions().mode() & 0o777), (32, 0o600));

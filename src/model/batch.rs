@@ -83,7 +83,8 @@ pub enum Change {
 }
 
 /// What the absence of a listing from a [`Change::List`] means.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Scope {
     /// Nothing: the rows are added to what the source lists.
     Part,

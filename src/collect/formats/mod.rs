@@ -41,7 +41,7 @@ use unpack::Content;
 pub const LONGEST_LINE: usize = 4096;
 
 /// What a file is written in.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, serde::Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Format {
     /// To be found out: by content, then by name.
