@@ -162,7 +162,7 @@ pub struct Document {
     /// Its SHA-256, in hexadecimal digits.
     pub digest: String,
     /// What its silence means.
-    pub scope: Scope,
+    pub scope: Option<Scope>,
     /// Its own date.
     pub dated: Option<Time>,
     /// Whether its bytes are kept with this run: those of an unchanged document are with the run that

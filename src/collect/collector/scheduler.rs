@@ -1,0 +1,152 @@
+//! The clock of collection: begins what is due, and sleeps until the next is.
+
+use super::begin::Beginning;
+use super::error::CollectError;
+use super::flow::Input;
+use super::sources::Known;
+use super::{Collector, Inner};
+use crate::collect::ledger::{Retrying, Standing};
+use crate::collect::run::{Trigger, Wish};
+use crate::collect::schedule::{Decision, Occurrence, Schedule};
+use crate::disk::DiskError;
+use crate::model::{SourceName, Time};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// The wall clock is looked at so often at least: it may jump while the timers sleep.
+const LOOK: Duration = Duration::from_secs(30);
+/// Raw bytes are looked through so often.
+const TIDY: Duration = Duration::from_secs(3_600);
+/// No pause before a retry is longer; one that seems to be is of a clock that was wrong.
+const LONGEST_RETRY: i64 = 2 * 86_400;
+/// Who begins what nobody asked for.
+const ACTOR: &str = "schedule";
+
+/// What is due of a source.
+enum Due {
+    Nothing(Time),
+    Retry(Retrying),
+    Occurrence(Option<Occurrence>),
+    /// Only what waits has changed.
+    Wait(Option<Occurrence>),
+}
+
+impl Collector {
+    /// Begins runs as they become due, until the collector stops.
+    pub async fn schedule(&self) {
+        let inner = &self.0;
+        let mut stopping = inner.stopping.subscribe();
+        let mut tidied: Option<tokio::time::Instant> = None;
+        while !*stopping.borrow() {
+            if tidied.is_none_or(|tidied| tidied.elapsed() >= TIDY) {
+                inner.tidy().await;
+                tidied = Some(tokio::time::Instant::now());
+            }
+            let pause = match inner.tick().await {
+                Ok(next) => Duration::from_secs(next.unix().abs_diff(inner.now().unix()).max(1)).min(LOOK),
+                Err(error) => {
+                    tracing::error!(%error, "the schedule cannot be read; it is tried again");
+                    LOOK
+                }
+            };
+            tokio::select! {
+                () = tokio::time::sleep(pause) => {}
+                () = inner.changed.notified() => {}
+                _ = stopping.changed() => {}
+            }
+        }
+    }
+}
+
+impl Inner {
+    /// Begins what is due; gives the moment of what is due next.
+    async fn tick(self: &Arc<Self>) -> Result<Time, DiskError> {
+        let now = self.now();
+        let mut first = now.plus(LOOK.as_secs() as i64);
+        for known in self.known().await? {
+            let Some(schedule) = self.schedule_of(&known) else { continue };
+            match due(&known.name, &schedule, &known.standing, now) {
+                Due::Nothing(at) => first = first.min(at),
+                Due::Wait(next) => self.wait(&known.name, next).await?,
+                Due::Retry(retry) => self.begin_due(known.name, Trigger::Retry, retry.attempt, None).await?,
+                Due::Occurrence(next) => self.begin_due(known.name, Trigger::Schedule, 0, next).await?,
+            }
+        }
+        Ok(first)
+    }
+
+    /// When a source is fetched by itself; none: it is not.
+    fn schedule_of(&self, known: &Known) -> Option<Option<Schedule>> {
+        let runs = known.is_on() && known.standing.stopped.is_none() && self.live.of(&known.name).is_none();
+        // A definition was checked before it was kept.
+        let schedule = known.definition.schedule().ok()?;
+        (runs && (schedule.is_some() || known.standing.retry.is_some())).then_some(schedule)
+    }
+
+    async fn begin_due(
+        self: &Arc<Self>,
+        source: SourceName,
+        trigger: Trigger,
+        attempt: u16,
+        next: Option<Occurrence>,
+    ) -> Result<(), DiskError> {
+        let (actor, wish, input) = (ACTOR.to_owned(), Wish::default(), Input::Source);
+        let name = source.clone();
+        let beginning = Beginning { source, trigger, actor, wish, attempt, next, input };
+        match self.begin(beginning).await {
+            Ok(run) => tracing::info!(source = %name, %run, "begun"),
+            Err(CollectError::Disk(error)) => return Err(error),
+            Err(error) => {
+                tracing::debug!(source = %name, %error, "not begun");
+                self.wait(&name, next).await?;
+            }
+        }
+        Ok(())
+    }
+
+    async fn wait(&self, source: &SourceName, next: Option<Occurrence>) -> Result<(), DiskError> {
+        let source = source.clone();
+        self.change(move |change| {
+            change.standing(&source, |standing| {
+                standing.next = next.or(standing.next);
+                standing.retry = None;
+            })
+        })
+        .await
+    }
+
+    async fn tidy(&self) {
+        let pending = self.look(|look| look.pending()).await;
+        let (raw, retention, now) = (self.raw.clone(), self.retention, self.now());
+        let tidied = match pending {
+            Ok(pending) => {
+                let needed = pending.iter().map(|hold| hold.run).collect();
+                self.blocking(move || raw.retain(retention, &needed, now)).await
+            }
+            Err(error) => Err(error),
+        };
+        if let Err(error) = tidied {
+            tracing::warn!(%error, "old raw bytes could not be removed");
+        }
+    }
+}
+
+fn due(source: &SourceName, schedule: &Option<Schedule>, standing: &Standing, now: Time) -> Due {
+    if let Some(retry) = standing.retry {
+        let is_sane = retry.at <= now.plus(LONGEST_RETRY);
+        return if retry.at <= now || !is_sane { Due::Retry(retry) } else { Due::Nothing(retry.at) };
+    }
+    let Some(schedule) = schedule else { return Due::Nothing(now.plus(LOOK.as_secs() as i64)) };
+    let name = source.as_str();
+    match standing.next {
+        // Whoever has just switched a source on wants to see it work.
+        None if standing.last_run.is_none() => Due::Occurrence(schedule.next(name, now)),
+        None => Due::Wait(schedule.next(name, now)),
+        Some(waiting) => match schedule.decide(name, waiting, now) {
+            Decision::Wait(next) if next == waiting => Due::Nothing(next.due),
+            Decision::Wait(next) => Due::Wait(Some(next)),
+            Decision::Forget(next) => Due::Wait(next),
+            Decision::Run(next) => Due::Occurrence(next),
+        },
+    }
+}
