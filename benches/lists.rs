@@ -5,7 +5,7 @@
 #![allow(clippy::print_stdout, reason = "a benchmark reports on the screen")]
 
 use ironlist::addr::{IpRange, write_ip_range};
-use ironlist::collect::formats::{Fields, Options, RowFault, Sink, read};
+use ironlist::collect::formats::{Fields, Options, Refused, RowFault, Sink, read};
 use std::fmt::Write as _;
 use std::time::{Duration, Instant};
 
@@ -15,8 +15,9 @@ const RUNS: usize = 5;
 struct Ranges(Vec<IpRange>);
 
 impl Sink for Ranges {
-    fn row(&mut self, _: u64, range: IpRange, _: &Fields<'_>) {
+    fn row(&mut self, _: u64, range: IpRange, _: &Fields<'_>) -> Result<(), Refused> {
         self.0.push(range);
+        Ok(())
     }
     fn reject(&mut self, _: u64, _: &str, _: RowFault) {}
 }

@@ -6,7 +6,7 @@
 
 use ironlist::addr::{IpRange, parse_address, parse_range, write_ip_range};
 use ironlist::collect::formats::{
-    Fields, Format, Limits, Options, ReadError, RowFault, Sink, read, read_in_parts,
+    Fields, Format, Limits, Options, ReadError, Refused, RowFault, Sink, read, read_in_parts,
 };
 
 /// Panics over an input for which it does not hold.
@@ -92,10 +92,11 @@ impl Rows {
 }
 
 impl Sink for Rows {
-    fn row(&mut self, line: u64, range: IpRange, fields: &Fields<'_>) {
+    fn row(&mut self, line: u64, range: IpRange, fields: &Fields<'_>) -> Result<(), Refused> {
         self.at(line);
         assert!(fields.confidence.is_none_or(|percent| percent <= 100));
         self.ranges.push(range);
+        Ok(())
     }
 
     fn reject(&mut self, line: u64, _: &str, fault: RowFault) {

@@ -1,6 +1,7 @@
 //! The program: what must come before everything else, and then the command line.
 
 use ironlist::cli;
+use ironlist::collect::fetch::install_provider;
 use ironlist::collect::formats::{READ_SHEET, read_sheet};
 use std::process::ExitCode;
 
@@ -13,6 +14,9 @@ fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args_os().skip(1).filter_map(|a| a.into_string().ok()).collect();
     match arguments.split_first() {
         Some((command, rest)) if command == READ_SHEET => read_sheet(rest).into(),
-        _ => cli::run().into(),
+        _ => {
+            install_provider();
+            cli::run().into()
+        }
     }
 }

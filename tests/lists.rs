@@ -4,7 +4,7 @@
 
 use ironlist::addr::IpRange;
 use ironlist::collect::formats::{
-    Fields, Format, Limits, Options, ReadError, RowFault, SheetReader, Sink, read,
+    Fields, Format, Limits, Options, ReadError, Refused, RowFault, SheetReader, Sink, read,
 };
 use rust_xlsxwriter::{ExcelDateTime, Format as Style, Workbook};
 use std::io::{Cursor, Write};
@@ -19,10 +19,11 @@ struct Rows {
 }
 
 impl Sink for Rows {
-    fn row(&mut self, line: u64, range: IpRange, fields: &Fields<'_>) {
+    fn row(&mut self, line: u64, range: IpRange, fields: &Fields<'_>) -> Result<(), Refused> {
         let shown = [fields.reason, fields.country, fields.detected, fields.listed, fields.expires];
         let shown: Vec<_> = shown.into_iter().flatten().collect();
         self.rows.push(format!("{line} {range} {}", shown.join(" ")).trim_end().to_owned());
+        Ok(())
     }
 
     fn reject(&mut self, line: u64, _: &str, fault: RowFault) {

@@ -17,7 +17,7 @@ mod sort;
 mod table;
 mod word;
 
-pub use buckets::Buckets;
+pub use buckets::{Buckets, Pieces, Room};
 pub use cover::Prefixes;
 pub use fault::Fault;
 pub use format::{write_address, write_ip_range, write_prefix, write_range, write_span};

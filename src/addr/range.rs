@@ -146,6 +146,14 @@ impl IpRange {
         }
     }
 
+    /// The lowest address.
+    pub fn first(self) -> IpAddr {
+        match self {
+            Self::V4(r) => r.first().ip(),
+            Self::V6(r) => r.first().ip(),
+        }
+    }
+
     /// How many addresses it holds, at most `u128::MAX`.
     pub fn size(self) -> u128 {
         match self {

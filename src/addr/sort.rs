@@ -7,21 +7,22 @@ const SMALL: usize = 4096;
 const DIGIT_BITS: u8 = 8;
 const DIGITS: usize = 1 << DIGIT_BITS;
 
-/// Sorts by the first address; ranges that begin together come in any order.
-pub(super) fn by_first<W: Word>(ranges: &mut Vec<Range<W>>) {
+/// Sorts by the first address; ranges that begin together come in any order. `other` is room to work
+/// in, whatever it holds.
+pub(super) fn by_first<W: Word>(ranges: &mut Vec<Range<W>>, other: &mut Vec<Range<W>>) {
     if ranges.is_sorted_by_key(|r| r.first()) {
         return;
     }
     if W::BITS == 32 && ranges.len() > SMALL {
-        radix(ranges);
+        radix(ranges, other);
     } else {
         ranges.sort_unstable_by_key(|r| r.first());
     }
 }
 
 /// Least significant digit first: four passes over 32 bits.
-fn radix<W: Word>(ranges: &mut Vec<Range<W>>) {
-    let mut other = vec![Range::default(); ranges.len()];
+fn radix<W: Word>(ranges: &mut Vec<Range<W>>, other: &mut Vec<Range<W>>) {
+    other.resize(ranges.len(), Range::default());
     for shift in (0..W::BITS).step_by(usize::from(DIGIT_BITS)) {
         let digit = |range: &Range<W>| range.first().digit(shift);
         let mut places = counts(ranges, digit);
@@ -37,7 +38,7 @@ fn radix<W: Word>(ranges: &mut Vec<Range<W>>) {
             other[*place] = *range;
             *place += 1;
         }
-        std::mem::swap(ranges, &mut other);
+        std::mem::swap(ranges, other);
     }
 }
 

@@ -2,7 +2,7 @@
 //!
 //! Knows formats and the model; not where the bytes come from, nor what becomes of the listings.
 
-use super::formats::{self, Fields, Options, ReadError, RowFault, Sink};
+use super::formats::{self, Fields, Options, ReadError, Refused, RowFault, Sink};
 use crate::addr::IpRange;
 use crate::model::{Country, Day, Detail, Policy, Rows, RowsBuilder, Scope, Time, TooBroad};
 use chrono_tz::Tz;
@@ -62,11 +62,14 @@ impl Intake {
     /// What the file says of its source: everything, if it is the `whole` of it, or a part.
     ///
     /// # Errors
-    /// [`ReadError::NothingListed`] for a whole without any listing: a list that lost its content on
-    /// the way must not end all that its source has ever said.
+    /// [`ReadError::NothingListed`] for a whole without any listing, [`ReadError::WholeMostlyBad`] for one with
+    /// more wrong lines than right ones, however short: a list that lost its content on the way must not
+    /// end all that its source has ever said.
     pub fn scope(&self, whole: bool) -> Result<Scope, ReadError> {
+        let Self { read, rejected, .. } = *self;
         match whole {
-            true if self.rows.is_empty() => Err(ReadError::NothingListed { rejected: self.rejected }),
+            true if self.rows.is_empty() => Err(ReadError::NothingListed { rejected }),
+            true if rejected > read => Err(ReadError::WholeMostlyBad { rows: read, rejected }),
             true => Ok(Scope::Whole),
             false => Ok(Scope::Part),
         }
@@ -114,22 +117,20 @@ impl<'t> Part<'t> {
 }
 
 impl Sink for Part<'_> {
-    fn row(&mut self, line: u64, range: IpRange, fields: &Fields<'_>) {
+    fn row(&mut self, _: u64, range: IpRange, fields: &Fields<'_>) -> Result<(), Refused> {
         let most = self.terms.too_broad;
         if most.excludes(range) {
-            let detail = format!(
-                "it is wider than /{}, or /{} for IPv6; list its parts if you mean it",
-                most.v4, most.v6
-            );
-            return self.error(line, &range.to_string(), "too_broad", detail);
+            return Err(Refused {
+                value: range.to_string(),
+                fault: RowFault::TooBroad { v4: most.v4, v6: most.v6 },
+            });
         }
         if *fields == Fields::NONE {
-            return self.rows.push(range, &self.terms.detail);
+            self.rows.push(range, &self.terms.detail);
+        } else {
+            self.rows.push(range, &detail(fields, self.terms)?);
         }
-        match detail(fields, self.terms) {
-            Ok(detail) => self.rows.push(range, &detail),
-            Err((value, code, why)) => self.error(line, value, code, why.to_owned()),
-        }
+        Ok(())
     }
 
     fn reject(&mut self, line: u64, value: &str, fault: RowFault) {
@@ -137,20 +138,19 @@ impl Sink for Part<'_> {
     }
 }
 
-type Wrong<'a> = (&'a str, &'static str, &'static str);
-
-fn detail<'a>(fields: &Fields<'a>, terms: &Terms) -> Result<Detail, Wrong<'a>> {
+fn detail(fields: &Fields<'_>, terms: &Terms) -> Result<Detail, Refused> {
+    let bad_date = |text: &str| Refused { value: text.to_owned(), fault: RowFault::BadDate };
     let base = &terms.detail;
     let text = |given: Option<&str>, base: &Option<Box<str>>| {
         given.map(str::trim).filter(|t| !t.is_empty()).map(Box::from).or_else(|| base.clone())
     };
-    let day = |given: Option<&'a str>| match given.map(str::trim).filter(|t| !matches!(*t, "" | "-")) {
+    let day = |given: Option<&str>| match given.map(str::trim).filter(|t| !matches!(*t, "" | "-")) {
         None => Ok(None),
-        Some(text) => parse_day(text).map(Some).ok_or((text, "bad_date", "this is no date")),
+        Some(text) => parse_day(text).map(Some).ok_or_else(|| bad_date(text)),
     };
     let expires = match fields.expires.map(str::trim).filter(|t| !matches!(*t, "" | "-")) {
         None => base.expires,
-        Some(text) => Some(parse_expiry(text, terms.zone).ok_or((text, "bad_date", "this is no date"))?),
+        Some(text) => Some(parse_expiry(text, terms.zone).ok_or_else(|| bad_date(text))?),
     };
     Ok(Detail {
         reason: text(fields.reason, &base.reason),
@@ -222,10 +222,26 @@ mod tests {
             ("# nothing\n", true, true),
             ("nonsense\n", false, false),
             ("nonsense\n20.0.0.1\n", true, false),
+            ("nonsense\n20.0.0.1\n0.0.0.0/1\n", true, true),
+            ("nonsense\n20.0.0.1\n0.0.0.0/1\n", false, false),
         ] {
             let intake = read(text.as_bytes(), &Options::default(), &terms()).unwrap();
             assert_eq!(intake.scope(whole).is_err(), refused, "{text:?} {whole}");
         }
+    }
+
+    #[test]
+    fn lines_that_the_intake_refuses_count_when_a_file_is_judged() {
+        let bad: String = (0..99).map(|n| format!("20.0.0.{n},yesterday\n")).collect();
+        let text = format!("ip,detected\n{bad}20.0.1.1,2026-11-20\n");
+        let error = read(text.as_bytes(), &Options::default(), &terms()).unwrap_err();
+        assert_eq!(error.code(), "mostly_bad");
+        assert!(
+            error
+                .to_string()
+                .contains("99 lines are wrong, 1 are right; line 2: \"yesterday\" this is no date"),
+            "{error}"
+        );
     }
 
     #[test]

@@ -24,10 +24,11 @@ const ROUTES: &[(&str, Role)] = &[
     ("/api/v1/analytics", Role::Analytics),
 ];
 
-/// Paths of the earlier system's door that begin unlike today's, with what they ask for.
+/// Paths of the earlier system's door that begin unlike today's. Firewalls read both, so both lead to the
+/// released feed: a listing of what is active may be empty, and an empty answer opens a firewall.
 const EARLIER: &[(&str, &str)] = &[
     ("/api/fortigate", "/api/v1/blacklist/fortigate"),
-    ("/api/blacklist/active", "/api/v1/blacklist/active?format=text"),
+    ("/api/blacklist/active", "/api/v1/blacklist/fortigate"),
 ];
 
 /// The role that answers `path`, and the prefix that says so.
@@ -44,8 +45,7 @@ pub(super) fn rewrite(request: &mut Request) {
     }
     let uri = request.uri();
     let Some((_, today)) = EARLIER.iter().find(|(earlier, _)| *earlier == uri.path()) else { return };
-    let joint = if today.contains('?') { '&' } else { '?' };
-    let target = uri.query().map_or_else(|| (*today).to_owned(), |query| format!("{today}{joint}{query}"));
+    let target = uri.query().map_or_else(|| (*today).to_owned(), |query| format!("{today}?{query}"));
     // Both halves come from valid targets.
     if let Ok(target) = PathAndQuery::try_from(target) {
         *request.uri_mut() = Uri::from(target);
@@ -78,7 +78,7 @@ mod tests {
         for (earlier, today) in [
             ("/api/fortigate", "/api/v1/blacklist/fortigate"),
             ("/api/fortigate?a=1", "/api/v1/blacklist/fortigate?a=1"),
-            ("/api/blacklist/active?limit=5", "/api/v1/blacklist/active?format=text&limit=5"),
+            ("/api/blacklist/active?limit=5", "/api/v1/blacklist/fortigate?limit=5"),
             ("/api/v1/blacklist/active", "/api/v1/blacklist/active"),
         ] {
             let mut request = http::Request::builder().uri(earlier).body(Body::empty()).unwrap();

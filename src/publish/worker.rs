@@ -1,9 +1,11 @@
 //! Follows the engine and takes every feed to its newest generation, off the request path.
 
-use super::feed::Feeds;
+use super::feed::{Feed, Feeds};
 use crate::engine::{Condition, Engine};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::sync::oneshot;
 use tokio::time::{Instant, sleep};
 
 /// After a fault the feeds are tried again, a new generation or not: a full disk may have room by then.
@@ -40,14 +42,56 @@ pub async fn follow(feeds: Arc<Feeds>, engine: Engine, stop: impl Future<Output 
 pub fn refresh(feeds: &Feeds, engine: &Engine) {
     let snapshot = Arc::clone(&engine.snapshot());
     let whole = !matches!(engine.condition(), Condition::ReadOnly(_));
-    feeds.iter().for_each(|feed| feed.refresh(&snapshot, whole, engine.now()));
+    for feed in feeds.iter() {
+        each_alone(feed, engine, || feed.refresh(&snapshot, whole, engine.now()));
+    }
 }
 
-/// Rendering computes and waits for the disk, so it gets a thread; a panic in it is one feed's trouble.
+/// A panic in one feed is that feed's trouble.
+fn each_alone(feed: &Feed, engine: &Engine, refresh: impl FnOnce()) {
+    // A feed is changed in single steps, so that a panic between two leaves nothing half done.
+    if catch_unwind(AssertUnwindSafe(refresh)).is_err() {
+        feed.fail("rendering it panicked".to_owned(), engine.now());
+    }
+}
+
+/// Rendering computes and waits for the disk, so it gets a thread; its own, since those that the runtime keeps for
+/// such work may all be at work for readers.
 async fn refresh_aside(feeds: &Arc<Feeds>, engine: &Engine) {
     let (inner, reader) = (Arc::clone(feeds), engine.clone());
-    let done = tokio::task::spawn_blocking(move || refresh(&inner, &reader));
-    if let Err(error) = done.await {
-        feeds.iter().for_each(|feed| feed.fail(format!("rendering ended: {error}"), engine.now()));
+    let (done, end) = oneshot::channel();
+    let work = move || {
+        refresh(&inner, &reader);
+        // Nobody waits for it when the service stops.
+        let _ = done.send(());
+    };
+    match std::thread::Builder::new().name("feeds".into()).spawn(work) {
+        // What the thread could fail with is caught in it.
+        Ok(_) => end.await.unwrap_or_default(),
+        Err(error) => feeds.iter().for_each(|feed| feed.fail(format!("no thread: {error}"), engine.now())),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::disk::Medium;
+    use crate::engine::Options;
+    use crate::publish::Profile;
+
+    #[test]
+    fn a_panic_in_one_feed_leaves_the_others_alone() {
+        let folder = tempfile::tempdir().unwrap();
+        let engine = Engine::open(Options::new(Medium::folder(folder.path()))).unwrap();
+        let profiles = ["a", "b"].map(|name| Profile { name: name.into(), ..Profile::fortigate() });
+        let feeds = Feeds::open(folder.path(), profiles.into(), engine.now()).unwrap();
+        for feed in feeds.iter() {
+            each_alone(feed, &engine, || assert_ne!(feed.profile().name, "a"));
+        }
+        let fault = |name| feeds.get(name).unwrap().status().fault;
+        assert_eq!(
+            (fault("a").map(|fault| fault.what), fault("b")),
+            (Some("rendering it panicked".into()), None)
+        );
     }
 }

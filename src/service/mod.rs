@@ -6,4 +6,5 @@ pub mod blacklist;
 pub mod collection;
 pub mod feeds;
 pub mod journal;
+mod paging;
 mod reply;

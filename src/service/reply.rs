@@ -6,6 +6,18 @@ use crate::engine::{Engine, EngineError, Refusal};
 use crate::store::View;
 use crate::web::Problem;
 use http::StatusCode;
+use std::time::Duration;
+use tokio::sync::{Semaphore, SemaphorePermit};
+use tokio::time::timeout;
+
+/// So many readings of the store go on at once. More would only wait for each other, and anybody could take
+/// every thread that may block from those who write and render.
+const READERS: usize = 16;
+
+/// So long a reading waits for its turn.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+static GATE: Semaphore = Semaphore::const_new(READERS);
 
 impl From<EngineError> for Problem {
     fn from(error: EngineError) -> Self {
@@ -44,8 +56,31 @@ pub(super) async fn view<T: Send + 'static>(
     blocking(move || engine.view(read).map_err(Problem::from)).await
 }
 
-/// Runs what takes long, or waits for the disk, on a thread that may.
+/// Runs a reading that takes long, or waits for the disk, on a thread that may.
+///
+/// # Errors
+/// What `work` fails with; 503 when too many others wait already.
 pub(super) async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, Problem> + Send + 'static,
+) -> Result<T, Problem> {
+    let turn = turn(&GATE, PATIENCE).await?;
+    aside(move || {
+        // Given back when the work is done, whether or not anybody still waits for it.
+        let _turn = turn;
+        work()
+    })
+    .await
+}
+
+async fn turn(gate: &'static Semaphore, patience: Duration) -> Result<SemaphorePermit<'static>, Problem> {
+    match timeout(patience, gate.acquire()).await {
+        Ok(turn) => turn.map_err(Problem::internal),
+        Err(_) => Err(Problem::unavailable("busy", 1).detail("Too many others are reading; ask again.")),
+    }
+}
+
+/// The same for the work of an administrator, which waits for no reader.
+pub(super) async fn aside<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, Problem> + Send + 'static,
 ) -> Result<T, Problem> {
     match tokio::task::spawn_blocking(work).await {
@@ -63,4 +98,19 @@ pub(super) fn range(text: &str) -> Result<IpRange, Problem> {
 pub(super) fn bad_address(text: &str, fault: Fault) -> Problem {
     let shown: String = text.chars().take(80).collect();
     Problem::bad_request(fault.code(), format!("{shown:?}: {fault}."))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn whoever_finds_the_gate_full_waits_a_little_and_is_refused() {
+        static FULL: Semaphore = Semaphore::const_new(1);
+        let first = turn(&FULL, PATIENCE).await.unwrap();
+        let refused = turn(&FULL, Duration::from_millis(1)).await.unwrap_err();
+        assert_eq!((refused.status().as_u16(), refused.code()), (503, "busy"));
+        let (second, ()) = tokio::join!(turn(&FULL, PATIENCE), async { drop(first) });
+        assert!(second.is_ok());
+    }
 }

@@ -191,8 +191,29 @@ impl<T: Tables> View<'_, T> {
     /// # Errors
     /// A fault of the disk.
     pub fn due(&self, now: Time) -> Result<Vec<Found>, redb::Error> {
-        let table = self.0.listings()?;
         let mut found = Vec::new();
+        self.each_due(now, |source, range, detail| {
+            found.push(Found { source, range, detail: detail.clone() });
+        })?;
+        Ok(found)
+    }
+
+    /// How many they are.
+    ///
+    /// # Errors
+    /// A fault of the disk.
+    pub fn count_due(&self, now: Time) -> Result<u64, redb::Error> {
+        let mut count = 0;
+        self.each_due(now, |_, _, _| count += 1)?;
+        Ok(count)
+    }
+
+    fn each_due(
+        &self,
+        now: Time,
+        mut each: impl FnMut(SourceId, IpRange, &Detail),
+    ) -> Result<(), redb::Error> {
+        let table = self.0.listings()?;
         for item in self.0.due()?.range(..=(now.unix(), &[0xff; 20][..]))? {
             let (key, _) = item?;
             let key = key.value().1;
@@ -200,12 +221,12 @@ impl<T: Tables> View<'_, T> {
                 return Err(super::damaged("a block that is due is missing"));
             };
             if key[2] == block::family::<u32>() {
-                expired::<u32>(key, bytes.value(), now, &mut found)?;
+                each_expired::<u32>(key, bytes.value(), now, &mut each)?;
             } else {
-                expired::<u128>(key, bytes.value(), now, &mut found)?;
+                each_expired::<u128>(key, bytes.value(), now, &mut each)?;
             }
         }
-        Ok(found)
+        Ok(())
     }
 
     /// The first moment at which a listing ends by an expiry of its own, if any does.
@@ -218,16 +239,17 @@ impl<T: Tables> View<'_, T> {
     }
 }
 
-fn expired<W: Word>(key: &[u8], bytes: &[u8], now: Time, found: &mut Vec<Found>) -> Result<(), redb::Error> {
+fn each_expired<W: Word>(
+    key: &[u8],
+    bytes: &[u8],
+    now: Time,
+    each: &mut impl FnMut(SourceId, IpRange, &Detail),
+) -> Result<(), redb::Error> {
     let source = SourceId(u16::from_be_bytes([key[0], key[1]]));
     let block = Block::<W>::unpack(key, bytes)?;
     let over = |detail: &Detail| detail.expires.is_some_and(|at| at <= now);
     let rows = block.rows().iter().filter(|row| over(block.detail(row)));
-    found.extend(rows.map(|row| Found {
-        source,
-        range: row.range.into(),
-        detail: block.detail(row).clone(),
-    }));
+    rows.for_each(|row| each(source, row.range.into(), block.detail(row)));
     Ok(())
 }
 

@@ -1,7 +1,7 @@
 //! List files to sets, on all cores.
 
-use crate::addr::{Buckets, IpRange, RangeSet, Word};
-use crate::collect::formats::{Fields, Limits, Options, RowFault, Sink, read_in_parts};
+use crate::addr::{Buckets, IpRange, RangeSet, Room, Word};
+use crate::collect::formats::{Fields, Limits, Options, Refused, RowFault, Sink, read_in_parts};
 use anyhow::Context;
 use std::fs::File;
 use std::io::{self, Write};
@@ -11,11 +11,11 @@ use std::thread;
 /// Lines reported for each file; what is wrong with a thousand more is the same.
 const REPORTED: usize = 20;
 
-/// The addresses of a list.
+/// The addresses of a list: each family's set in parts that follow each other, as they were made.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Sets {
-    pub(super) v4: RangeSet<u32>,
-    pub(super) v6: RangeSet<u128>,
+    pub(super) v4: Vec<RangeSet<u32>>,
+    pub(super) v6: Vec<RangeSet<u128>>,
 }
 
 /// The lines of a list that could not be read.
@@ -55,11 +55,12 @@ struct Part {
 
 impl Sink for Part {
     #[inline]
-    fn row(&mut self, _: u64, range: IpRange, _: &Fields<'_>) {
+    fn row(&mut self, _: u64, range: IpRange, _: &Fields<'_>) -> Result<(), Refused> {
         match range {
             IpRange::V4(range) => self.v4.push(range),
             IpRange::V6(range) => self.v6.push(range),
         }
+        Ok(())
     }
 
     fn reject(&mut self, line: u64, value: &str, fault: RowFault) {
@@ -86,24 +87,27 @@ pub(super) fn file(name: &str) -> anyhow::Result<(Sets, Faults)> {
         v4.push(part.v4);
         v6.push(part.v6);
     }
-    Ok((Sets { v4: set(v4), v6: set(v6) }, faults))
+    Ok((Sets { v4: sets(v4), v6: sets(v6) }, faults))
 }
 
 /// The set of all ranges; every core takes one bucket after the other.
-fn set<W: Word>(parts: Vec<Buckets<W>>) -> RangeSet<W> {
+fn sets<W: Word>(parts: Vec<Buckets<W>>) -> Vec<RangeSet<W>> {
     let cores = parts.len();
     let lists: Vec<_> = Buckets::regroup(parts).collect();
-    let mut sets = vec![RangeSet::default(); lists.len()];
-    let work = Mutex::new(lists.into_iter().zip(&mut sets));
+    let mut made = vec![Vec::new(); lists.len()];
+    let work = Mutex::new(lists.into_iter().zip(&mut made));
     let next = || work.lock().unwrap_or_else(PoisonError::into_inner).next();
     thread::scope(|scope| {
         for _ in 0..cores {
             scope.spawn(|| {
-                while let Some((ranges, set)) = next() {
-                    *set = RangeSet::from_ranges(ranges.concat());
+                let mut room = Room::default();
+                while let Some((pieces, sets)) = next() {
+                    *sets = pieces.into_sets(&mut room);
                 }
             });
         }
     });
-    RangeSet::joined(&sets)
+    let mut sets: Vec<_> = made.into_iter().flatten().collect();
+    RangeSet::close_seams(&mut sets);
+    sets
 }

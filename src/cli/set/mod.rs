@@ -89,7 +89,7 @@ pub fn execute(args: &SetArgs, out: &mut impl Write, log: &mut impl Write) -> u8
         }
     }
     let written = match args.operation {
-        Operation::Compare => compare(&args.files, &lists, out),
+        Operation::Compare => compare(&args.files, lists, out),
         operation => print::sets(&combine(operation, lists), args.form(), out),
     };
     match written.and_then(|()| out.flush()) {
@@ -109,26 +109,28 @@ fn fail(log: &mut impl Write, error: &dyn Display) -> u8 {
 
 /// The sets of all files made one; the files are not empty, so there is a first.
 fn combine(operation: Operation, lists: Vec<Sets>) -> Sets {
-    let with =
-        |a: Sets, b: Sets| Sets { v4: pair(operation, &a.v4, &b.v4), v6: pair(operation, &a.v6, &b.v6) };
+    let with = |a: Sets, b: Sets| Sets { v4: pair(operation, a.v4, b.v4), v6: pair(operation, a.v6, b.v6) };
     lists.into_iter().reduce(with).unwrap_or_default()
 }
 
-fn pair<W: Word>(operation: Operation, a: &RangeSet<W>, b: &RangeSet<W>) -> RangeSet<W> {
-    match operation {
-        Operation::Intersect => a.intersect(b),
-        Operation::Subtract => a.subtract(b),
-        Operation::Union | Operation::Compare => a.union(b),
-    }
+fn pair<W: Word>(operation: Operation, a: Vec<RangeSet<W>>, b: Vec<RangeSet<W>>) -> Vec<RangeSet<W>> {
+    let (a, b) = (RangeSet::joined(a), RangeSet::joined(b));
+    vec![match operation {
+        Operation::Intersect => a.intersect(&b),
+        Operation::Subtract => a.subtract(&b),
+        Operation::Union | Operation::Compare => a.union(&b),
+    }]
 }
 
 /// A table between tabs, one line for each two files and family that either of them has.
-fn compare(names: &[String], lists: &[Sets], out: &mut impl Write) -> io::Result<()> {
+fn compare(names: &[String], lists: Vec<Sets>, out: &mut impl Write) -> io::Result<()> {
+    let lists: Vec<_> =
+        lists.into_iter().map(|list| (RangeSet::joined(list.v4), RangeSet::joined(list.v6))).collect();
     writeln!(out, "a\tb\tfamily\tonly_a_ranges\tonly_b_ranges\tboth_ranges\tonly_a\tonly_b\tboth")?;
     for (at, (a, a_name)) in lists.iter().zip(names).enumerate() {
         for (b, b_name) in lists.iter().zip(names).skip(at + 1) {
-            compare_pair(&format!("{a_name}\t{b_name}\tipv4"), &a.v4, &b.v4, out)?;
-            compare_pair(&format!("{a_name}\t{b_name}\tipv6"), &a.v6, &b.v6, out)?;
+            compare_pair(&format!("{a_name}\t{b_name}\tipv4"), &a.0, &b.0, out)?;
+            compare_pair(&format!("{a_name}\t{b_name}\tipv6"), &a.1, &b.1, out)?;
         }
     }
     Ok(())

@@ -65,6 +65,14 @@ pub enum ReadError {
         /// The first of those.
         examples: Vec<Example>,
     },
+    /// More wrong lines than right ones, in a file that was to replace all that a source lists.
+    #[error("{rejected} lines are wrong and {rows} are right, so it replaces nothing")]
+    WholeMostlyBad {
+        /// Rows that could be read.
+        rows: u64,
+        /// Values that could not.
+        rejected: u64,
+    },
     /// Not one address, in a file that was to replace all that a source lists.
     #[error("nothing in the file is an address ({rejected} lines are wrong), so it replaces nothing")]
     NothingListed {
@@ -93,7 +101,7 @@ impl ReadError {
             Self::Json(_) => "broken_json",
             Self::NoList => "no_list",
             Self::NoColumn => "no_address_column",
-            Self::MostlyBad { .. } => "mostly_bad",
+            Self::MostlyBad { .. } | Self::WholeMostlyBad { .. } => "mostly_bad",
             Self::NothingListed { .. } => "nothing_listed",
             Self::Sheet(error) => error.code(),
         }

@@ -25,7 +25,7 @@ mod unpack;
 mod workbook;
 
 pub use error::{ReadError, SheetError};
-pub use rows::{Example, Fields, RowFault, Sink, Summary};
+pub use rows::{Example, Fields, Refused, RowFault, Sink, Summary};
 pub use sheet::SheetReader;
 pub use unpack::Limits;
 pub use workbook::{COMMAND as READ_SHEET, run as read_sheet};

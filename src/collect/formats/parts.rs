@@ -79,14 +79,15 @@ impl<R: Read> Blocks<R> {
 mod tests {
     use super::*;
     use crate::addr::IpRange;
-    use crate::collect::formats::{Fields, RowFault};
+    use crate::collect::formats::{Fields, Refused, RowFault};
 
     #[derive(Default)]
     struct Lines(Vec<(u64, String)>);
 
     impl Sink for Lines {
-        fn row(&mut self, line: u64, range: IpRange, _: &Fields<'_>) {
+        fn row(&mut self, line: u64, range: IpRange, _: &Fields<'_>) -> Result<(), Refused> {
             self.0.push((line, range.to_string()));
+            Ok(())
         }
         fn reject(&mut self, line: u64, value: &str, _: RowFault) {
             self.0.push((line, value.to_owned()));

@@ -50,9 +50,22 @@ impl Fields<'_> {
 /// Who receives the rows of a list.
 pub trait Sink {
     /// One row. `line` counts from 1: the line, the record of a JSON document, or the sheet's row.
-    fn row(&mut self, line: u64, range: IpRange, fields: &Fields<'_>);
-    /// One line, or one value of it, that could not be read.
+    ///
+    /// # Errors
+    /// The row is not one that the receiver takes. It is then counted among the wrong ones, and comes
+    /// back to [`Sink::reject`].
+    fn row(&mut self, line: u64, range: IpRange, fields: &Fields<'_>) -> Result<(), Refused>;
+    /// One line, or one value of it, that could not be read or was refused.
     fn reject(&mut self, line: u64, value: &str, fault: RowFault);
+}
+
+/// A row that its receiver does not take.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Refused {
+    /// What of it is wrong, as the list writes it.
+    pub value: String,
+    /// Why.
+    pub fault: RowFault,
 }
 
 /// Why a line, or a record, gave no row.
@@ -70,6 +83,17 @@ pub enum RowFault {
     /// A record that does not follow the file's own syntax.
     #[error("the record is malformed")]
     Malformed,
+    /// A date that is none.
+    #[error("this is no date")]
+    BadDate,
+    /// Wider than any list has reason to be.
+    #[error("it is wider than /{v4}, or /{v6} for IPv6; list its parts if you mean it")]
+    TooBroad {
+        /// The widest IPv4 prefix that is taken.
+        v4: u8,
+        /// The widest IPv6 prefix that is taken.
+        v6: u8,
+    },
 }
 
 impl RowFault {
@@ -80,6 +104,8 @@ impl RowFault {
             Self::LineTooLong => "line_too_long",
             Self::NoAddress => "no_address",
             Self::Malformed => "malformed",
+            Self::BadDate => "bad_date",
+            Self::TooBroad { .. } => "too_broad",
         }
     }
 }
@@ -100,7 +126,7 @@ pub struct Example {
 pub struct Summary {
     /// What the file is written in; never [`Format::Auto`].
     pub format: Format,
-    /// Rows given to the sink.
+    /// Rows that the sink took.
     pub rows: u64,
     /// Values rejected.
     pub rejected: u64,
@@ -121,8 +147,10 @@ impl<'s, S: Sink> Tally<'s, S> {
 
     #[inline]
     pub(super) fn row(&mut self, line: u64, range: IpRange, fields: &Fields<'_>) {
-        self.rows += 1;
-        self.sink.row(line, range, fields);
+        match self.sink.row(line, range, fields) {
+            Ok(()) => self.rows += 1,
+            Err(Refused { value, fault }) => self.reject(line, &value, fault),
+        }
     }
 
     pub(super) fn reject(&mut self, line: u64, value: &str, fault: RowFault) {

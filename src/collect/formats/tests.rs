@@ -12,7 +12,7 @@ struct Read {
 }
 
 impl Sink for Read {
-    fn row(&mut self, line: u64, range: IpRange, fields: &Fields<'_>) {
+    fn row(&mut self, line: u64, range: IpRange, fields: &Fields<'_>) -> Result<(), Refused> {
         let mut text = format!("{line}: {range}");
         let Fields {
             reason,
@@ -40,6 +40,7 @@ impl Sink for Read {
             text.extend(value.map(|value| format!(" {name}={value}")));
         }
         self.rows.push(text);
+        Ok(())
     }
 
     fn reject(&mut self, line: u64, _: &str, fault: RowFault) {

@@ -1,31 +1,35 @@
 //! `GET …/active`: what is blocked, entry by entry, without what is exempt.
 
-use super::super::reply::blocking;
+use super::super::paging::limit;
+use super::super::reply::view;
 use super::Blacklist;
+use super::pages::{Cursor, Page, Pager};
 use crate::addr::{IpRange, Range, Run, Word};
-use crate::engine::{Engine, EngineError, Snapshot, Standing};
+use crate::engine::{Snapshot, Standing};
 use crate::model::{Country, SourceName};
 use crate::store::Entry;
 use crate::web::{Body, Json, Problem, Query, Response};
 use axum::extract::State;
 use axum::response::IntoResponse as _;
-use bytes::Bytes;
-use futures_util::stream;
-use http::header::{ACCEPT, CONTENT_TYPE};
+use futures_util::{StreamExt as _, future, stream};
+use http::header::{ACCEPT, CONTENT_TYPE, HeaderName};
 use http::{HeaderMap, HeaderValue};
 use http_body_util::StreamBody;
 use hyper::body::Frame;
 use serde::{Deserialize, Serialize};
-use std::fmt::Write as _;
 use std::sync::Arc;
-use tokio::sync::mpsc;
 
 const LIMIT: usize = 1_000;
 const MOST: usize = 50_000;
-/// Bytes of text sent at once.
-const CHUNK: usize = 64 << 10;
+/// What the earlier system answered at once.
+const EARLIER_LIMIT: usize = 10_000;
+/// Lines of text that are read at once.
+const STREAMED: usize = 10_000;
 
-#[derive(Deserialize, Clone, Default)]
+/// Where a text that was cut goes on; a JSON page says it in its body.
+const X_NEXT_CURSOR: HeaderName = HeaderName::from_static("x-next-cursor");
+
+#[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Parameters {
     format: Option<Form>,
@@ -42,43 +46,11 @@ enum Form {
     Json,
 }
 
-/// Where the page before ended, and what it counted: later pages need not count again.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
-pub(super) struct Cursor {
-    pub(super) after: IpRange,
-    pub(super) total: u64,
-}
-
-impl From<Cursor> for String {
-    fn from(cursor: Cursor) -> Self {
-        crate::disk::hex(format!("{} {}", cursor.total, cursor.after).as_bytes())
-    }
-}
-
-impl TryFrom<String> for Cursor {
-    type Error = &'static str;
-
-    fn try_from(text: String) -> Result<Self, Self::Error> {
-        let wrong = "this is no cursor of ours";
-        let digits = text.as_bytes().chunks(2).map(|pair| std::str::from_utf8(pair).ok());
-        let bytes: Option<Vec<u8>> = digits.map(|pair| u8::from_str_radix(pair?, 16).ok()).collect();
-        let plain = String::from_utf8(bytes.ok_or(wrong)?).map_err(|_| wrong)?;
-        let (total, after) = plain.split_once(' ').ok_or(wrong)?;
-        Ok(Self { total: total.parse().map_err(|_| wrong)?, after: after.parse().map_err(|_| wrong)? })
-    }
-}
-
-/// A page of lines.
-#[derive(Serialize)]
-struct Page {
-    status: &'static str,
-    data: Vec<String>,
-    count: usize,
-    /// Entries in all.
-    total: u64,
-    cursor: Option<Cursor>,
-    generation: u64,
+/// Which entries are meant.
+#[derive(Clone, Default)]
+struct Filter {
+    source: Option<SourceName>,
+    country: Option<Country>,
 }
 
 pub(super) async fn active(
@@ -86,56 +58,65 @@ pub(super) async fn active(
     Query(parameters): Query<Parameters>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    if let Some(source) = &parameters.source
+    let Parameters { format, source, country, limit: asked, cursor } = parameters;
+    if let Some(source) = &source
         && role.engine.snapshot().source(source.as_str()).is_none()
     {
         return Err(Problem::not_found("unknown_source", format!("There is no source {source}.")));
     }
     let accepts_text = headers.get(ACCEPT).is_some_and(|accept| accept.as_bytes().starts_with(b"text/plain"));
-    match parameters.format {
-        Some(Form::Text) => Ok(text(role.engine, parameters)),
-        None if accepts_text => Ok(text(role.engine, parameters)),
-        _ => {
-            let page = blocking(move || Ok(page(&role.engine, &parameters)?)).await?;
-            Ok(Json(page).into_response().map(Body::from))
-        }
+    let filter = Filter { source, country };
+    let text = format.map_or(accepts_text, |format| format == Form::Text);
+    if text && asked.is_none() {
+        return all_lines(role, filter, cursor).await;
     }
+    let limit = limit(asked, LIMIT, MOST)?;
+    let page = read(&role, filter, Pager { cursor, limit, count: true, ..Pager::default() }).await?;
+    Ok(if text { some_lines(&page) } else { Json(page).into_response().map(Body::from) })
 }
 
-fn page(engine: &Engine, parameters: &Parameters) -> Result<Page, EngineError> {
-    let snapshot = Arc::clone(&engine.snapshot());
-    let limit = parameters.limit.unwrap_or(LIMIT).clamp(1, MOST);
-    let counted = parameters.cursor.map(|cursor| cursor.total);
-    let (mut data, mut total, mut last, mut more) = (Vec::new(), 0, None, false);
-    engine.view(|view| {
-        view.each_entry(parameters.cursor.map(|cursor| cursor.after), |entry| {
-            let pieces = blocked(&snapshot, &entry, parameters);
-            if pieces.is_empty() {
-                return true;
-            }
-            total += 1;
-            more = data.len() >= limit;
-            if !more {
-                data.extend(pieces.iter().map(ToString::to_string));
-                last = Some(entry.range);
-            }
-            !(more && counted.is_some())
-        })
-    })?;
-    let total = counted.unwrap_or(total);
-    let cursor = last.filter(|_| more).map(|after| Cursor { after, total });
-    Ok(Page { status: "success", count: data.len(), data, total, cursor, generation: snapshot.generation })
+/// What the earlier system's path takes; it passed over what it did not know.
+#[derive(Deserialize)]
+pub(super) struct Earlier {
+    limit: Option<usize>,
+    #[serde(default)]
+    offset: usize,
+}
+
+#[derive(Serialize)]
+pub(super) struct EarlierPage {
+    status: &'static str,
+    count: usize,
+    data: Vec<String>,
+}
+
+pub(super) async fn earlier(
+    State(role): State<Blacklist>,
+    Query(Earlier { limit: asked, offset }): Query<Earlier>,
+) -> Result<Json<EarlierPage>, Problem> {
+    let limit = limit(asked, EARLIER_LIMIT, MOST)?;
+    let page = read(&role, Filter::default(), Pager { offset, limit, ..Pager::default() }).await?;
+    Ok(Json(EarlierPage { status: "success", count: page.data.len(), data: page.data }))
+}
+
+async fn read(role: &Blacklist, filter: Filter, pager: Pager) -> Result<Page<String>, Problem> {
+    let snapshot = Arc::clone(&role.engine.snapshot());
+    let wanted = move |snapshot: &Snapshot, entry: &Entry| blocked(snapshot, entry, &filter);
+    view(&role.engine, move |view| {
+        pager.cut(&snapshot, view, |entry| wanted(&snapshot, entry), |_, piece| piece.to_string())
+    })
+    .await
 }
 
 /// The parts of an entry that are blocked, if the entry is asked for.
-fn blocked(snapshot: &Snapshot, entry: &Entry, parameters: &Parameters) -> Vec<IpRange> {
+fn blocked(snapshot: &Snapshot, entry: &Entry, filter: &Filter) -> Vec<IpRange> {
     let of_country = |country| entry.listings.iter().any(|(_, detail)| detail.country == Some(country));
-    if parameters.country.is_some_and(|country| !of_country(country)) {
+    if filter.country.is_some_and(|country| !of_country(country)) {
         return Vec::new();
     }
     let wanted = |standing: &Standing| {
         let by = |source| standing.sources.contains(source);
-        standing.is_listed() && parameters.source.as_ref().is_none_or(by)
+        standing.is_listed() && filter.source.as_ref().is_none_or(by)
     };
     let named = |name: &SourceName| {
         entry
@@ -143,7 +124,7 @@ fn blocked(snapshot: &Snapshot, entry: &Entry, parameters: &Parameters) -> Vec<I
             .iter()
             .any(|(id, _)| snapshot.sources.get(id).is_some_and(|source| source.name == *name))
     };
-    if parameters.source.as_ref().is_some_and(|name| !named(name)) {
+    if filter.source.as_ref().is_some_and(|name| !named(name)) {
         return Vec::new();
     }
     match entry.range {
@@ -171,50 +152,47 @@ fn joined<W: Word>(
     pieces.into_iter().map(IpRange::from).collect()
 }
 
-/// Streams all lines; a list of millions is never in memory.
-fn text(engine: Engine, parameters: Parameters) -> Response {
-    let (sender, receiver) = mpsc::channel(4);
-    tokio::task::spawn_blocking(move || {
-        if let Err(error) = send_lines(&engine, &parameters, &sender) {
-            // The receiver is gone if the reader went away; then there is nobody to tell.
-            let _ = sender.blocking_send(Err(error.to_string()));
+/// Streams all lines from `cursor` on: a list of millions is never in memory, and while its reader reads,
+/// neither a thread nor a transaction waits for it. So each piece is of its own moment: an entry that comes
+/// or goes meanwhile may be missing or there, every other one is there once.
+async fn all_lines(role: Blacklist, filter: Filter, cursor: Option<Cursor>) -> Result<Response, Problem> {
+    let at = |cursor| Pager { cursor, limit: STREAMED, ..Pager::default() };
+    // Read before the answer begins: a fault is a problem then, and not a list that breaks off.
+    let first = read(&role, filter.clone(), at(cursor)).await?;
+    let rest = stream::unfold(first.cursor, move |cursor| {
+        let (role, filter) = (role.clone(), filter.clone());
+        async move {
+            let page = read(&role, filter, at(Some(cursor?))).await;
+            let cursor = page.as_ref().ok().and_then(|page| page.cursor);
+            Some((page, cursor))
         }
     });
-    let frames =
-        stream::unfold(receiver, |mut receiver| async move { Some((receiver.recv().await?, receiver)) });
-    let mut response = Response::new(Body::stream(StreamBody::new(frames)));
-    let kind = HeaderValue::from_static("text/plain; charset=utf-8");
-    response.headers_mut().insert(CONTENT_TYPE, kind);
+    let pages = stream::once(future::ready(Ok(first))).chain(rest);
+    let frames = pages.map(|page| match page {
+        Ok(page) => Ok(Frame::data(lines(&page.data).into())),
+        // The answer breaks off: nobody takes it for the whole.
+        Err(problem) => Err(problem.code()),
+    });
+    Ok(plain(Body::stream(StreamBody::new(frames))))
+}
+
+/// One page as text.
+fn some_lines(page: &Page<String>) -> Response {
+    let mut response = plain(Body::full(lines(&page.data)));
+    // Hexadecimal digits fit a header always.
+    if let Some(next) = page.cursor.and_then(|cursor| HeaderValue::try_from(cursor.text()).ok()) {
+        response.headers_mut().insert(X_NEXT_CURSOR, next);
+    }
     response
 }
 
-type Sent = Result<Frame<Bytes>, String>;
-
-fn send_lines(
-    engine: &Engine,
-    parameters: &Parameters,
-    sender: &mpsc::Sender<Sent>,
-) -> Result<(), EngineError> {
-    let snapshot = Arc::clone(&engine.snapshot());
-    let mut left = parameters.limit.unwrap_or(usize::MAX);
-    let mut chunk = String::with_capacity(CHUNK + 64);
-    engine.view(|view| {
-        view.each_entry(parameters.cursor.map(|cursor| cursor.after), |entry| {
-            for piece in blocked(&snapshot, &entry, parameters).into_iter().take(left) {
-                left -= 1;
-                // Writing to a String does not fail.
-                let _ = writeln!(chunk, "{piece}");
-            }
-            let flush = chunk.len() >= CHUNK;
-            let reading = !flush || sender.blocking_send(Ok(frame(&mut chunk))).is_ok();
-            reading && left > 0
-        })
-    })?;
-    // As above: a reader that went away needs no rest.
-    let _ = sender.blocking_send(Ok(frame(&mut chunk)));
-    Ok(())
+fn lines(pieces: &[String]) -> String {
+    pieces.iter().flat_map(|piece| [piece, "\n"]).collect()
 }
 
-fn frame(chunk: &mut String) -> Frame<Bytes> {
-    Frame::data(std::mem::take(chunk).into())
+fn plain(body: Body) -> Response {
+    let mut response = Response::new(body);
+    let kind = HeaderValue::from_static("text/plain; charset=utf-8");
+    response.headers_mut().insert(CONTENT_TYPE, kind);
+    response
 }

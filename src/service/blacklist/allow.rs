@@ -1,30 +1,23 @@
 //! The allowlist: what is never published, whoever lists it.
 
+use super::super::paging::{Page, Paging};
 use super::super::reply::range;
 use super::Blacklist;
 use crate::addr::IpRange;
 use crate::engine::Snapshot;
 use crate::model::{Allow, Cause, Change, Time};
-use crate::web::{Caller, Json, Path, Problem};
+use crate::web::{Caller, Json, Path, Problem, Query};
 use axum::Extension;
 use axum::extract::State;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
-#[derive(Serialize)]
-pub(super) struct Allowlist {
-    data: Vec<Allow>,
-    total: usize,
-    generation: u64,
-}
-
-pub(super) async fn list(State(role): State<Blacklist>) -> Json<Allowlist> {
+pub(super) async fn list(
+    State(role): State<Blacklist>,
+    Query(paging): Query<Paging<IpRange>>,
+) -> Result<Json<Page<Allow, IpRange>>, Problem> {
     let snapshot = role.engine.snapshot();
-    Json(Allowlist {
-        data: snapshot.allows.to_vec(),
-        total: snapshot.allows.len(),
-        generation: snapshot.generation,
-    })
+    paging.page(snapshot.allows.to_vec(), |allow| allow.range, snapshot.generation).map(Json)
 }
 
 #[derive(Deserialize)]

@@ -1,7 +1,7 @@
 //! `POST …/check`: many addresses at once, as JSON or as lines that are answered while they come.
 
 use super::Blacklist;
-use super::check::put_standing;
+use super::check::{put_address, put_standing};
 use crate::addr::{Class, parse_address, parse_v4};
 use crate::engine::{Snapshot, Standing};
 use crate::web::{Body, Problem, Query, Request, Response};
@@ -14,6 +14,7 @@ use http_body_util::{BodyStream, StreamBody};
 use hyper::body::{Body as _, Frame};
 use serde::Deserialize;
 use std::borrow::Cow;
+use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 
 /// Addresses that are looked up together, so that their cache misses overlap.
@@ -72,7 +73,7 @@ fn json(snapshot: &Snapshot, body: &[u8]) -> Result<Response, Problem> {
         let mut lines: Vec<&[u8]> = Vec::with_capacity(GROUP);
         lines.extend(group.iter().map(|text| text.0.as_bytes()));
         look_up(snapshot, &lines, |line, found| {
-            listed += u64::from(found.as_ref().is_ok_and(|standing| standing.is_listed()));
+            listed += u64::from(found.as_ref().is_ok_and(|(_, standing)| standing.is_listed()));
             put_result(&mut results, line, found);
         });
     }
@@ -90,13 +91,16 @@ fn json(snapshot: &Snapshot, body: &[u8]) -> Result<Response, Problem> {
     Ok(of_type(Body::full(answer), "application/json"))
 }
 
-fn put_result(json: &mut Vec<u8>, ip: &[u8], found: Result<&Standing, &'static str>) {
+/// What is known of one address, or why it is none.
+type Found<'s> = Result<(IpAddr, &'s Standing), &'static str>;
+
+fn put_result(json: &mut Vec<u8>, ip: &[u8], found: Found<'_>) {
     json.extend_from_slice(b"{\"ip\":");
     match found {
-        Ok(standing) => {
-            // What parsed as an address has nothing to escape.
+        Ok((address, standing)) => {
+            // In its canonical form: what was sent may have blanks around it that JSON must escape.
             json.push(b'"');
-            json.extend_from_slice(ip);
+            put_address(json, address);
             json.extend_from_slice(b"\",");
             put_standing(json, standing);
         }
@@ -113,11 +117,7 @@ fn put_result(json: &mut Vec<u8>, ip: &[u8], found: Result<&Standing, &'static s
 }
 
 /// Looks up each line, IPv4 in one batch, and tells what was found in the order of the lines.
-fn look_up<'l>(
-    snapshot: &Snapshot,
-    lines: &[&'l [u8]],
-    mut tell: impl FnMut(&'l [u8], Result<&Standing, &'static str>),
-) {
+fn look_up<'l>(snapshot: &Snapshot, lines: &[&'l [u8]], mut tell: impl FnMut(&'l [u8], Found<'_>)) {
     let mut addresses = [0_u32; GROUP];
     let mut classes = [Class::CLEAR; GROUP];
     let mut plain = [false; GROUP];
@@ -130,9 +130,10 @@ fn look_up<'l>(
     snapshot.table.v4.get_batch(&addresses[..lines.len()], &mut classes[..lines.len()]);
     for (at, line) in lines.iter().enumerate() {
         if plain[at] {
-            tell(line, Ok(snapshot.standing(classes[at])));
+            let address = Ipv4Addr::from_bits(addresses[at]);
+            tell(line, Ok((address.into(), snapshot.standing(classes[at]))));
         } else {
-            let found = parse_address(line).map(|address| snapshot.check(address));
+            let found = parse_address(line).map(|address| (address, snapshot.check(address)));
             tell(line, found.map_err(|fault| fault.code()));
         }
     }
@@ -230,6 +231,7 @@ impl Answers {
         let Self { snapshot, all, listed, invalid, checked, .. } = self;
         *checked += lines.len() as u64;
         look_up(snapshot, lines, |line, found| {
+            let found = found.map(|(_, standing)| standing);
             let state: &[u8] = match found {
                 Err(_) => b"invalid",
                 Ok(standing) if standing.is_listed() => b"listed",

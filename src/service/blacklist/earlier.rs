@@ -24,7 +24,7 @@ pub(super) fn routes() -> Router<Blacklist> {
         .route("/api/v1/ips/{ip}", get(entry))
         .route("/api/v1/search", post(search::search))
         .route("/api/v1/blacklist/search/{ip}", get(entry))
-        .route("/api/v1/active-ips", get(active::active))
+        .route("/api/v1/active-ips", get(active::earlier))
         .route("/api/v1/statistics", get(statistics::statistics))
         .route("/api/v1/cleanup", delete(statistics::expire))
 }

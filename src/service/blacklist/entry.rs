@@ -3,11 +3,17 @@
 use super::super::reply::view;
 use super::Blacklist;
 use crate::addr::parse_address;
+use crate::engine::Snapshot;
 use crate::model::{Detail, SourceName, Time};
+use crate::store::View;
 use crate::web::{Json, Problem};
+use http::StatusCode;
 use serde::Serialize;
 use std::net::IpAddr;
 use std::sync::Arc;
+
+/// Addresses in one question; each that is listed costs a seek for every source and level.
+const MOST: usize = 1_000;
 
 /// A listing in the earlier system's words.
 #[derive(Serialize)]
@@ -39,20 +45,24 @@ impl Entry {
     }
 }
 
-/// The listings around an address; what the earlier system called its entry comes first.
+/// The listings around an address, active ones first; the first is what the earlier system called its entry.
 pub(super) async fn entries(role: &Blacklist, address: IpAddr) -> Result<Vec<Entry>, Problem> {
     let snapshot = Arc::clone(&role.engine.snapshot());
-    let is_active = snapshot.check(address).is_listed();
-    view(&role.engine, move |view| {
-        let mut entries = Vec::new();
-        for source in snapshot.sources.values() {
-            for found in view.covering(source.id, address)? {
-                entries.push(Entry::new(found.range.to_string(), &source.name, found.detail, is_active));
-            }
+    view(&role.engine, move |view| around(&snapshot, view, address)).await
+}
+
+fn around(snapshot: &Snapshot, view: &View, address: IpAddr) -> Result<Vec<Entry>, redb::Error> {
+    let exempt = snapshot.check(address).exempt().is_some();
+    let mut entries = Vec::new();
+    for source in snapshot.sources.values() {
+        for found in view.covering(source.id, address)? {
+            let ended = snapshot.suppressions.iter().any(|s| s.ends(&source.name, found.range));
+            let is_active = !exempt && !ended;
+            entries.push(Entry::new(found.range.to_string(), &source.name, found.detail, is_active));
         }
-        Ok(entries)
-    })
-    .await
+    }
+    entries.sort_by_key(|entry| !entry.is_active);
+    Ok(entries)
 }
 
 /// One answer to the earlier system's search.
@@ -64,15 +74,32 @@ pub(super) struct Found {
 }
 
 /// Answers the earlier system's `{"ips":[…]}`: an address that nobody lists is not found.
+///
+/// # Errors
+/// 413 for more than [`MOST`]; the bulk check takes as many as anybody has.
 pub(super) async fn found(role: &Blacklist, ips: Vec<String>) -> Result<Json<Vec<Found>>, Problem> {
-    let mut answers = Vec::with_capacity(ips.len());
-    for ip in ips {
-        let details = match parse_address(ip.as_bytes()) {
-            Ok(address) => entries(role, address).await?.into_iter().next(),
-            Err(_) => None,
-        };
-        let found = details.as_ref().is_some_and(|entry| entry.is_active);
-        answers.push(Found { ip, found, details });
+    if ips.len() > MOST {
+        return Err(Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "too_many")
+            .detail(format!("At most {MOST} addresses at once; POST /api/v1/blacklist/check takes more.")));
     }
-    Ok(Json(answers))
+    let snapshot = Arc::clone(&role.engine.snapshot());
+    view(&role.engine, move |view| {
+        let find = |ip: String| {
+            let details = details(&snapshot, view, &ip)?;
+            let found = details.as_ref().is_some_and(|entry| entry.is_active);
+            Ok(Found { ip, found, details })
+        };
+        ips.into_iter().map(find).collect::<Result<_, _>>().map(Json)
+    })
+    .await
+}
+
+/// The entry of an address. Most that is asked for is not listed: for that no page is read.
+fn details(snapshot: &Snapshot, view: &View, ip: &str) -> Result<Option<Entry>, redb::Error> {
+    match parse_address(ip.as_bytes()) {
+        Ok(address) if !snapshot.check(address).sources.is_empty() => {
+            Ok(around(snapshot, view, address)?.into_iter().next())
+        }
+        _ => Ok(None),
+    }
 }

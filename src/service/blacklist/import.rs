@@ -1,6 +1,6 @@
 //! Whole lists: files from the command line, and bulk bodies from programs.
 
-use super::super::reply::blocking;
+use super::super::reply::aside;
 use super::manual::MANUAL;
 use super::{Blacklist, batch};
 use crate::collect::formats::{Format, Options, ReadError};
@@ -147,7 +147,7 @@ fn lifetime(text: &str) -> Option<i64> {
 }
 
 async fn take_in(body: Bytes, options: Options, terms: Terms) -> Result<Intake, Problem> {
-    blocking(move || collect::read(&body, &options, &terms).map_err(|error| unreadable(&error))).await
+    aside(move || collect::read(&body, &options, &terms).map_err(|error| unreadable(&error))).await
 }
 
 fn unreadable(error: &ReadError) -> Problem {

@@ -4,7 +4,9 @@ use super::super::reply::range;
 use super::Blacklist;
 use crate::addr::IpRange;
 use crate::collect::parse_day;
-use crate::model::{Cause, Change, Country, Detail, RowsBuilder, Scope, Severity, SourceName, Time};
+use crate::model::{
+    Cause, Change, Country, Detail, RowsBuilder, Scope, Severity, Source, SourceName, Time, TooBroad,
+};
 use crate::web::{Caller, Json, Path, Problem};
 use axum::Extension;
 use axum::extract::State;
@@ -59,6 +61,19 @@ pub(super) async fn put(
     state(&role, caller, &text, statement).await.map(Json)
 }
 
+/// A person's slip is no better than a list's.
+fn refuse_broad(range: IpRange, source: Option<&Source>) -> Result<(), Problem> {
+    let most = source.map_or_else(TooBroad::default, |source| source.policy.too_broad);
+    if !most.excludes(range) {
+        return Ok(());
+    }
+    let detail = format!(
+        "{range} is wider than /{}, or /{} for IPv6; list its parts if you mean it.",
+        most.v4, most.v6
+    );
+    Err(Problem::unprocessable("too_broad", detail))
+}
+
 /// Makes or changes one listing.
 pub(super) async fn state(
     role: &Blacklist,
@@ -71,6 +86,7 @@ pub(super) async fn state(
         Some(source) => source,
         None => MANUAL.parse().map_err(Problem::internal)?,
     };
+    refuse_broad(range, role.engine.snapshot().source(source.as_str()))?;
     let reason = statement.reason.clone().unwrap_or_default();
     let mut rows = RowsBuilder::default();
     rows.push(range, &detail(statement)?);

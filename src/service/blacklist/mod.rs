@@ -10,6 +10,7 @@ mod generations;
 mod import;
 mod listing;
 mod manual;
+mod pages;
 mod search;
 mod statistics;
 mod story;

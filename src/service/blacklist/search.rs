@@ -1,11 +1,11 @@
 //! `POST …/search`: entries by what is said of them.
 
-use super::super::reply::{blocking, range};
+use super::super::paging::limit;
+use super::super::reply::{range, view};
 use super::Blacklist;
-use super::active::Cursor;
 use super::listing::Listing;
-use crate::addr::IpRange;
-use crate::engine::{Engine, EngineError, Snapshot};
+use super::pages::{Cursor, Pager, Scope};
+use crate::engine::Snapshot;
 use crate::model::{Country, Day, Detail, SourceId, SourceName};
 use crate::store::Entry;
 use crate::web::{Body, Json, Problem, Response};
@@ -41,16 +41,6 @@ pub(super) struct Question {
 }
 
 #[derive(Serialize)]
-struct Page {
-    status: &'static str,
-    data: Vec<Hit>,
-    count: usize,
-    total: u64,
-    cursor: Option<Cursor>,
-    generation: u64,
-}
-
-#[derive(Serialize)]
 struct Hit {
     range: String,
     listings: Vec<Listing>,
@@ -65,41 +55,23 @@ pub(super) async fn search(
     }
     let around = question.address.as_deref().map(range).transpose()?;
     let inside = question.prefix.as_deref().map(range).transpose()?;
-    let page = blocking(move || Ok(page(&role.engine, &question, around, inside)?)).await?;
-    Ok(Json(page).into_response().map(Body::from))
-}
-
-fn page(
-    engine: &Engine,
-    question: &Question,
-    around: Option<IpRange>,
-    inside: Option<IpRange>,
-) -> Result<Page, EngineError> {
-    let snapshot = Arc::clone(&engine.snapshot());
-    let limit = question.limit.unwrap_or(LIMIT).clamp(1, MOST);
-    let counted = question.cursor.map(|cursor| cursor.total);
-    let (mut data, mut total, mut last, mut more) = (Vec::new(), 0, None, false);
-    let zone = engine.zone();
-    engine.view(|view| {
-        view.each_entry(question.cursor.map(|cursor| cursor.after), |entry| {
-            let placed = around.is_none_or(|address| entry.range.covers(address))
-                && inside.is_none_or(|outer| outer.covers(entry.range));
+    let scope = match (around, inside) {
+        (Some(inner), _) => Scope::Around(inner),
+        (None, Some(outer)) => Scope::Inside(outer),
+        (None, None) => Scope::Everything,
+    };
+    let limit = limit(question.limit, LIMIT, MOST)?;
+    let pager = Pager { scope, cursor: question.cursor, limit, count: true, ..Pager::default() };
+    let (snapshot, zone) = (Arc::clone(&role.engine.snapshot()), role.engine.zone());
+    let page = view(&role.engine, move |view| {
+        let wanted = |entry: &Entry| {
             let fits = |(id, detail): &(SourceId, Detail)| question.fits(&snapshot, *id, detail, zone);
-            if !placed || !entry.listings.iter().any(fits) {
-                return true;
-            }
-            total += 1;
-            more = data.len() >= limit;
-            if !more {
-                last = Some(entry.range);
-                data.push(hit(&snapshot, entry));
-            }
-            !(more && counted.is_some())
-        })
-    })?;
-    let total = counted.unwrap_or(total);
-    let cursor = last.filter(|_| more).map(|after| Cursor { after, total });
-    Ok(Page { status: "success", count: data.len(), data, total, cursor, generation: snapshot.generation })
+            let inside = inside.is_none_or(|outer| outer.covers(entry.range));
+            if inside && entry.listings.iter().any(fits) { vec![entry.range] } else { Vec::new() }
+        };
+        pager.cut(&snapshot, view, wanted, |entry, _| hit(&snapshot, entry))
+    });
+    Ok(Json(page.await?).into_response().map(Body::from))
 }
 
 impl Question {
@@ -118,12 +90,12 @@ impl Question {
     }
 }
 
-fn hit(snapshot: &Snapshot, entry: Entry) -> Hit {
+fn hit(snapshot: &Snapshot, entry: &Entry) -> Hit {
     let range = entry.range.to_string();
-    let listing = |(id, detail): (SourceId, Detail)| {
-        let source = snapshot.sources.get(&id)?;
+    let listing = |(id, detail): &(SourceId, Detail)| {
+        let source = snapshot.sources.get(id)?;
         let suppressed = snapshot.suppressions.iter().any(|s| s.ends(&source.name, entry.range));
-        Some(Listing::new(source, range.clone(), detail, suppressed))
+        Some(Listing::new(source, range.clone(), detail.clone(), suppressed))
     };
-    Hit { listings: entry.listings.into_iter().filter_map(listing).collect(), range: range.clone() }
+    Hit { listings: entry.listings.iter().filter_map(listing).collect(), range: range.clone() }
 }

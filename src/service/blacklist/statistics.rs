@@ -1,9 +1,10 @@
 //! `GET …/statistics`: totals; and expiry on a person's word.
 
-use super::super::reply::{blocking, view};
+use super::super::reply::view;
 use super::Blacklist;
 use crate::engine::Snapshot;
-use crate::store::Dimension;
+use crate::model::Time;
+use crate::store::{Dimension, View};
 use crate::web::{Json, Problem};
 use axum::extract::State;
 use serde::Serialize;
@@ -11,6 +12,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 const WEEK: i64 = 7 * 86_400;
+/// So many of the commonest are told.
+const TOP: usize = 20;
 
 /// The earlier system's shape, and more.
 #[derive(Serialize)]
@@ -26,49 +29,48 @@ struct Totals {
     /// Entries: ranges that at least one source lists and nobody has ended.
     active_ips: u64,
     sources: BTreeMap<String, u64>,
+    /// The commonest.
     top_countries: BTreeMap<String, u64>,
+    /// The commonest.
     threat_types: BTreeMap<String, u64>,
     /// Listings that end within seven days.
     expiring_soon: u64,
+    /// Listings whose end has come, and which wait for a person's word because the clock is doubted.
+    held: u64,
     allowlist: usize,
     suppressions: usize,
     generation: u64,
 }
 
 pub(super) async fn statistics(State(role): State<Blacklist>) -> Result<Json<Statistics>, Problem> {
-    let soon = role.engine.now().plus(WEEK);
     let snapshot = Arc::clone(&role.engine.snapshot());
-    let (all, countries, threats, expiring) = view(&role.engine, move |view| {
-        let due = view.due(soon)?.len() as u64;
-        let all = view.standing(Dimension::All)?.iter().map(|(_, count)| count).sum();
-        Ok((all, view.standing(Dimension::Country)?, view.standing(Dimension::Threat)?, due))
-    })
-    .await?;
-    let data = blocking(move || Ok(totals(&snapshot, all, countries, threats, expiring))).await?;
+    let (now, doubted) = (role.engine.now(), role.engine.expiry_is_held());
+    let data = view(&role.engine, move |view| totals(&snapshot, view, now, doubted)).await?;
     Ok(Json(Statistics { status: "success", data }))
 }
 
-fn totals(
-    snapshot: &Snapshot,
-    total_ips: u64,
-    countries: Vec<(String, u64)>,
-    threats: Vec<(String, u64)>,
-    expiring_soon: u64,
-) -> Totals {
+fn totals(snapshot: &Snapshot, view: &View, now: Time, doubted: bool) -> Result<Totals, redb::Error> {
     let listed = |id| snapshot.coverage.get(id).map_or(0, |coverage| coverage.len());
     let sources = snapshot.sources.iter().map(|(id, source)| (source.name.to_string(), listed(id)));
-    let known = |(key, count): (String, u64)| (!key.is_empty()).then_some((key, count));
-    Totals {
-        total_ips,
+    Ok(Totals {
+        total_ips: view.standing(Dimension::All)?.iter().map(|(_, count)| count).sum(),
         active_ips: snapshot.entries(),
         sources: sources.collect(),
-        top_countries: countries.into_iter().filter_map(known).collect(),
-        threat_types: threats.into_iter().filter_map(known).collect(),
-        expiring_soon,
+        top_countries: top(view.standing(Dimension::Country)?),
+        threat_types: top(view.standing(Dimension::Threat)?),
+        expiring_soon: view.count_due(now.plus(WEEK))?,
+        held: if doubted { view.count_due(now)? } else { 0 },
         allowlist: snapshot.allows.len(),
         suppressions: snapshot.suppressions.len(),
         generation: snapshot.generation,
-    }
+    })
+}
+
+/// The commonest keys; none is the key of what says nothing.
+fn top(mut counts: Vec<(String, u64)>) -> BTreeMap<String, u64> {
+    counts.retain(|(key, _)| !key.is_empty());
+    counts.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
+    counts.into_iter().take(TOP).collect()
 }
 
 #[derive(Serialize)]

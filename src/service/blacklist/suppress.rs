@@ -1,5 +1,6 @@
 //! Suppressions: a person ends a source's listings, whatever the source repeats.
 
+use super::super::paging::{Page, Paging};
 use super::super::reply::range;
 use super::Blacklist;
 use crate::addr::IpRange;
@@ -9,20 +10,16 @@ use axum::Extension;
 use axum::extract::State;
 use serde::{Deserialize, Serialize};
 
-#[derive(Serialize)]
-pub(super) struct Suppressions {
-    data: Vec<Suppression>,
-    total: usize,
-    generation: u64,
-}
+/// What tells one suppression from another.
+type Key = (IpRange, Option<SourceName>);
 
-pub(super) async fn list(State(role): State<Blacklist>) -> Json<Suppressions> {
+pub(super) async fn list(
+    State(role): State<Blacklist>,
+    Query(paging): Query<Paging<Key>>,
+) -> Result<Json<Page<Suppression, Key>>, Problem> {
     let snapshot = role.engine.snapshot();
-    Json(Suppressions {
-        data: snapshot.suppressions.to_vec(),
-        total: snapshot.suppressions.len(),
-        generation: snapshot.generation,
-    })
+    let key = |suppression: &Suppression| (suppression.range, suppression.source.clone());
+    paging.page(snapshot.suppressions.to_vec(), key, snapshot.generation).map(Json)
 }
 
 #[derive(Deserialize)]

@@ -1,0 +1,35 @@
+//! REGTECH, the portal of the Financial Security Institute of Korea: its list of IPs to watch.
+//!
+//! There is no API. The [`Client`] behaves as the portal's own page does, [`Memory`] says what is to be
+//! read next, and every way in which the portal fails while saying "200 OK" has a name ([`Error`]).
+//!
+//! A run, for whoever runs it:
+//! ```text
+//! while let Some(window) = memory.next(&settings.plan, today) {
+//!     loop {
+//!         if client.needs_login() { write the attempt down; client.login(user, password, now).await? }
+//!         match client.workbook(window).await {
+//!             Err(Error::SessionLost(_)) => continue,      // a second time it is SessionLostAgain
+//!             other => break other?,
+//!         }
+//!     }
+//!     deliver; memory.record(window, today, latest release day of the rows)
+//! }
+//! ```
+//!
+//! Architecture invariant: knows the portal, and nothing of runs, the gate or the engine. No password is
+//! kept or shown.
+
+mod answer;
+mod client;
+mod error;
+mod list;
+mod session;
+mod settings;
+mod windows;
+
+pub use client::Client;
+pub use error::{Error, Refusal, Signal, Silence};
+pub use list::{Page, Row, ndjson, page};
+pub use settings::{Paths, Settings};
+pub use windows::{Memory, Plan, Seen, Window, allowed, cut};
