@@ -3,6 +3,7 @@
 pub mod collector;
 pub mod definition;
 pub mod failure;
+pub mod feed;
 pub mod fetch;
 pub mod formats;
 pub mod gate;
