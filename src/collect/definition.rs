@@ -5,6 +5,7 @@
 
 use super::formats::Format;
 use super::gate::Limits;
+use super::regtech;
 use super::schedule::{BadSchedule, Missed, Schedule};
 use super::span::Span;
 use crate::model::{Mode, Policy};
@@ -86,6 +87,9 @@ pub struct Definition {
     /// How much may change at once.
     #[serde(default)]
     pub gate: Limits,
+    /// How the REGTECH portal is reached and read.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub regtech: Option<regtech::Settings>,
 }
 
 const fn on() -> bool {
@@ -131,6 +135,7 @@ impl Definition {
             policy: complete(),
             parser: Parser::default(),
             gate: Limits::default(),
+            regtech: None,
         }
     }
 

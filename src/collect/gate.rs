@@ -7,6 +7,9 @@ use crate::model::Time;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
+/// Servers that share a name do not agree on a document's date to the second.
+const OLDER: i64 = 3_600;
+
 /// How much may change from one delivery of a source to the next.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -155,7 +158,7 @@ fn quality(arrival: &Arrival, limits: &Limits) -> Option<Ground> {
 
 fn age(before: &Before, arrival: &Arrival, limits: &Limits) -> Option<Ground> {
     let (before, after) = (before.dated?, arrival.dated?);
-    (after < before && !limits.allow_older).then_some(Ground::Older { before, after })
+    (after < before.plus(-OLDER) && !limits.allow_older).then_some(Ground::Older { before, after })
 }
 
 fn guarded(before: &Before, arrival: &Arrival, limits: &Limits) -> Option<Ground> {
@@ -266,7 +269,7 @@ mod tests {
     #[test]
     fn a_document_older_than_the_last_is_held_unless_it_may_be() {
         let dated = |unix| Some(Time::from_unix(unix));
-        let before = Before { dated: dated(100), ..Before::default() };
+        let before = Before { dated: dated(100 + OLDER), ..Before::default() };
         let arrival = |unix| Arrival { dated: dated(unix), ..Arrival::default() };
         assert_eq!(codes(before, arrival(99)), ["older"]);
         assert!(codes(before, arrival(100)).is_empty());

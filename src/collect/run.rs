@@ -165,6 +165,8 @@ pub struct Document {
     pub scope: Option<Scope>,
     /// Its own date.
     pub dated: Option<Time>,
+    /// The day of listing of all its rows that do not say one.
+    pub posted: Option<Day>,
     /// Whether its bytes are kept with this run: those of an unchanged document are with the run that
     /// first brought them.
     pub kept: bool,

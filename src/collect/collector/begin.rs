@@ -140,7 +140,9 @@ impl Inner {
         }
         match credentials {
             None if definition.kind.is_portal() => Err(CollectError::NoCredentials(beginning.source.clone())),
-            Some(kept) if definition.kind.is_portal() => kept.may_attempt().map_err(Into::into).map(|()| standing),
+            Some(kept) if definition.kind.is_portal() => {
+                kept.may_attempt().map_err(Into::into).map(|()| standing)
+            }
             _ => Ok(standing),
         }
     }

@@ -1,8 +1,8 @@
 //! From bytes to the blacklist: what was delivered is kept, read, judged, and submitted or held.
 
+use super::Inner;
 use super::ending::Ending;
 use super::job::Job;
-use super::Inner;
 use crate::collect::definition::Definition;
 use crate::collect::formats::{Options, ReadError};
 use crate::collect::gate::{Arrival, Before, Ground, judge};
@@ -11,7 +11,7 @@ use crate::collect::run::Document;
 use crate::collect::{Intake, Terms, read};
 use crate::disk::{digest, hex};
 use crate::engine::{EngineError, Plan};
-use crate::model::{Batch, Cause, Change, Detail, Mode, Receipt, Rows, Scope, SourceName, Time};
+use crate::model::{Batch, Cause, Change, Day, Detail, Mode, Receipt, Rows, Scope, SourceName, Time};
 use bytes::Bytes;
 use uuid::Uuid;
 
@@ -28,6 +28,15 @@ pub struct Delivery {
     pub scope: Option<Scope>,
     /// Its own date.
     pub dated: Option<Time>,
+    /// The day of listing of all its rows that do not say one.
+    pub posted: Option<Day>,
+}
+
+impl Delivery {
+    /// A document of which nothing else is known.
+    pub fn new(label: String, bytes: Bytes) -> Self {
+        Self { label, name: None, bytes, scope: None, dated: None, posted: None }
+    }
 }
 
 /// What became of a delivery.
@@ -59,16 +68,23 @@ impl Job {
         }
     }
 
-    /// Equal bytes are not even read, except where reading them puts an expiry off.
-    fn is_unchanged(&self, delivery: &Delivery, digest: &str) -> bool {
+    /// Whether even an unchanged document must be read: that puts the expiry of an append source off,
+    /// once a day.
+    pub(super) fn wants_bytes(&self) -> bool {
         let policy = &self.definition.policy;
         let day = |time: Time| time.day_in(policy.zone);
         let stamped = self.memory.stamped.is_some_and(|stamped| day(stamped) == day(self.now()));
+        policy.mode == Mode::Append && policy.expires_days.is_some() && !stamped
+    }
+
+    /// Equal bytes are not even read.
+    fn is_unchanged(&self, delivery: &Delivery, digest: &str) -> bool {
         delivery.scope.is_none()
+            && delivery.posted.is_none()
             && self.run.wish.again.is_none()
             && !self.run.wish.force
             && self.memory.digest.as_deref() == Some(digest)
-            && (policy.mode == Mode::Snapshot || stamped)
+            && !self.wants_bytes()
     }
 
     async fn see(&mut self, delivery: Delivery, digest: String) -> Result<Delivered, Ending> {
@@ -81,10 +97,8 @@ impl Job {
     pub(super) async fn seen(&mut self) -> Result<(), Ending> {
         let inner = self.inner();
         let listed = inner.listed(&self.run.source);
-        if self.definition.policy.mode == Mode::Snapshot {
-            let receipt = self.submit(Change::Seen { source: self.run.source.clone() }).await?;
-            self.run.generation = Some(receipt.generation);
-        }
+        let receipt = self.submit(Change::Seen { source: self.run.source.clone() }).await?;
+        self.run.generation = Some(receipt.generation);
         self.run.counts.read += listed;
         self.run.counts.unchanged += listed;
         Ok(())
@@ -127,6 +141,10 @@ impl Job {
         }
         let change = Change::List { source: self.run.source.clone(), rows: intake.rows.clone(), scope };
         let receipt = self.submit(change).await?;
+        if scope == Scope::Part {
+            // A part moves no watermark, and yet the source has been seen.
+            self.submit(Change::Seen { source: self.run.source.clone() }).await?;
+        }
         self.take(delivery, digest, protected, &receipt);
         Ok(Delivered::Taken(intake.rows))
     }
@@ -141,13 +159,7 @@ impl Job {
         self.show();
     }
 
-    fn hold(
-        &mut self,
-        index: usize,
-        delivery: &Delivery,
-        grounds: Vec<Ground>,
-        shown: Receipt,
-    ) -> Delivered {
+    fn hold(&mut self, index: usize, delivery: &Delivery, grounds: Vec<Ground>, shown: Receipt) -> Delivered {
         let told: Vec<String> = grounds.iter().map(ToString::to_string).collect();
         tracing::warn!(source = %self.run.source, run = %self.run.id, document = delivery.label, grounds = told.join("; "), "held");
         self.held.push(Held { index, label: delivery.label.clone(), grounds, shown });
@@ -202,7 +214,8 @@ impl Inner {
         delivery: &Delivery,
         now: Time,
     ) -> Result<Intake, ReadError> {
-        let (options, terms) = (options(definition, delivery, self.fetch.size_limit), terms(definition, now));
+        let (options, terms) =
+            (options(definition, delivery, self.fetch.size_limit), terms(definition, delivery, now));
         let bytes = delivery.bytes.clone();
         let read = tokio::task::spawn_blocking(move || read(&bytes, &options, &terms)).await;
         read.unwrap_or_else(|error| Err(ReadError::Input(std::io::Error::other(error))))
@@ -230,13 +243,17 @@ fn options(definition: &Definition, delivery: &Delivery, size: u64) -> Options {
     options
 }
 
-/// What holds for every listing of a source that says nothing else itself.
-fn terms(definition: &Definition, now: Time) -> Terms {
+/// What holds for every listing of a document that says nothing else itself.
+fn terms(definition: &Definition, delivery: &Delivery, now: Time) -> Terms {
     let policy = &definition.policy;
+    let days = policy.expires_days;
     // Nothing but its own expiry ends what an append source lists, and each time it is seen puts that off.
-    let days = policy.expires_days.filter(|_| policy.mode == Mode::Append);
-    let expires = days.map(|days| now.day_in(policy.zone).plus(days.into()).end_in(policy.zone));
-    Terms::new(Detail { expires, ..Detail::default() }, policy)
+    let is_seen = policy.mode == Mode::Append && delivery.posted.is_none();
+    let stamp = |days: u16| now.day_in(policy.zone).plus(days.into()).end_in(policy.zone);
+    let detail =
+        Detail { listed: delivery.posted, expires: days.filter(|_| is_seen).map(stamp), ..Detail::default() };
+    let lasts = days.filter(|_| delivery.posted.is_some() || definition.kind.is_portal());
+    Terms { lasts, ..Terms::new(detail, policy) }
 }
 
 /// What a delivery's silence means. A window source without a given period covers the days of its rows.
@@ -286,6 +303,7 @@ fn document(delivery: &Delivery, digest: String, kept: bool) -> Document {
         digest,
         scope: delivery.scope,
         dated: delivery.dated,
+        posted: delivery.posted,
         kept,
     }
 }

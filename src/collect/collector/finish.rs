@@ -144,7 +144,8 @@ pub(super) fn interrupted(ledger: &Ledger, now: Time) -> Result<(), DiskError> {
                 if fetches(run.trigger) {
                     let attempt = run.attempt.saturating_add(1);
                     let pause = Retry::PASSING.pause(run.source.as_str(), attempt, None);
-                    standing.retry = pause.map(|_| Retrying { at: now.plus(SETTLING), attempt, cooling: false });
+                    standing.retry =
+                        pause.map(|_| Retrying { at: now.plus(SETTLING), attempt, cooling: false });
                 }
             })?;
             change.run(&run).map(drop)

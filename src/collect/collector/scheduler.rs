@@ -5,7 +5,7 @@ use super::error::CollectError;
 use super::flow::Input;
 use super::sources::Known;
 use super::{Collector, Inner};
-use crate::collect::ledger::{Retrying, Standing};
+use crate::collect::ledger::Standing;
 use crate::collect::run::{Trigger, Wish};
 use crate::collect::schedule::{Decision, Occurrence, Schedule};
 use crate::disk::DiskError;
@@ -14,7 +14,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 /// The wall clock is looked at so often at least: it may jump while the timers sleep.
-const LOOK: Duration = Duration::from_secs(30);
+const LOOK_SECONDS: u32 = 30;
+const LOOK: Duration = Duration::from_secs(LOOK_SECONDS as u64);
 /// Raw bytes are looked through so often.
 const TIDY: Duration = Duration::from_secs(3_600);
 /// No pause before a retry is longer; one that seems to be is of a clock that was wrong.
@@ -24,11 +25,12 @@ const ACTOR: &str = "schedule";
 
 /// What is due of a source.
 enum Due {
+    /// Nothing before this moment.
     Nothing(Time),
-    Retry(Retrying),
-    Occurrence(Option<Occurrence>),
     /// Only what waits has changed.
     Wait(Option<Occurrence>),
+    /// A run, and what waits after it.
+    Run { trigger: Trigger, attempt: u16, next: Option<Occurrence> },
 }
 
 impl Collector {
@@ -62,14 +64,17 @@ impl Inner {
     /// Begins what is due; gives the moment of what is due next.
     async fn tick(self: &Arc<Self>) -> Result<Time, DiskError> {
         let now = self.now();
-        let mut first = now.plus(LOOK.as_secs() as i64);
+        let mut first = now.plus(i64::from(LOOK_SECONDS));
         for known in self.known().await? {
             let Some(schedule) = self.schedule_of(&known) else { continue };
-            match due(&known.name, &schedule, &known.standing, now) {
+            match due(&known.name, schedule.as_ref(), &known.standing, now) {
                 Due::Nothing(at) => first = first.min(at),
                 Due::Wait(next) => self.wait(&known.name, next).await?,
-                Due::Retry(retry) => self.begin_due(known.name, Trigger::Retry, retry.attempt, None).await?,
-                Due::Occurrence(next) => self.begin_due(known.name, Trigger::Schedule, 0, next).await?,
+                // What waits for a retry goes on waiting while a file that somebody brought is read.
+                Due::Run { trigger: Trigger::Retry, .. } if self.live.of(&known.name).is_some() => {}
+                Due::Run { trigger, attempt, next } => {
+                    self.begin_due(known.name, trigger, attempt, next).await?;
+                }
             }
         }
         Ok(first)
@@ -77,7 +82,7 @@ impl Inner {
 
     /// When a source is fetched by itself; none: it is not.
     fn schedule_of(&self, known: &Known) -> Option<Option<Schedule>> {
-        let runs = known.is_on() && known.standing.stopped.is_none() && self.live.of(&known.name).is_none();
+        let runs = known.is_on() && known.standing.stopped.is_none();
         // A definition was checked before it was kept.
         let schedule = known.definition.schedule().ok()?;
         (runs && (schedule.is_some() || known.standing.retry.is_some())).then_some(schedule)
@@ -131,22 +136,31 @@ impl Inner {
     }
 }
 
-fn due(source: &SourceName, schedule: &Option<Schedule>, standing: &Standing, now: Time) -> Due {
-    if let Some(retry) = standing.retry {
-        let is_sane = retry.at <= now.plus(LONGEST_RETRY);
-        return if retry.at <= now || !is_sane { Due::Retry(retry) } else { Due::Nothing(retry.at) };
-    }
-    let Some(schedule) = schedule else { return Due::Nothing(now.plus(LOOK.as_secs() as i64)) };
+fn due(source: &SourceName, schedule: Option<&Schedule>, standing: &Standing, now: Time) -> Due {
     let name = source.as_str();
-    match standing.next {
+    let later = Due::Nothing(now.plus(i64::from(LOOK_SECONDS)));
+    let waiting = match (schedule, standing.next) {
+        (Some(schedule), Some(waiting)) => schedule.decide(name, waiting, now),
         // Whoever has just switched a source on wants to see it work.
-        None if standing.last_run.is_none() => Due::Occurrence(schedule.next(name, now)),
-        None => Due::Wait(schedule.next(name, now)),
-        Some(waiting) => match schedule.decide(name, waiting, now) {
-            Decision::Wait(next) if next == waiting => Due::Nothing(next.due),
-            Decision::Wait(next) => Due::Wait(Some(next)),
-            Decision::Forget(next) => Due::Wait(next),
-            Decision::Run(next) => Due::Occurrence(next),
-        },
+        (Some(schedule), None) if standing.last_run.is_none() => Decision::Run(schedule.next(name, now)),
+        (Some(schedule), None) => Decision::Forget(schedule.next(name, now)),
+        (None, _) => Decision::Forget(None),
+    };
+    if let Some(retry) = standing.retry {
+        if (now.plus(1)..=now.plus(LONGEST_RETRY)).contains(&retry.at) {
+            return Due::Nothing(retry.at);
+        }
+        let next = match waiting {
+            Decision::Run(next) | Decision::Forget(next) => next,
+            Decision::Wait(next) => Some(next),
+        };
+        return Due::Run { trigger: Trigger::Retry, attempt: retry.attempt, next };
+    }
+    match waiting {
+        Decision::Wait(next) if Some(next) == standing.next => Due::Nothing(next.due),
+        Decision::Wait(next) => Due::Wait(Some(next)),
+        Decision::Forget(None) => later,
+        Decision::Forget(next) => Due::Wait(next),
+        Decision::Run(next) => Due::Run { trigger: Trigger::Schedule, attempt: 0, next },
     }
 }

@@ -157,6 +157,16 @@ impl Look<'_> {
         Ok(runs)
     }
 
+    /// The runs that are not over, as far as the ledger knows.
+    pub fn unfinished(&self) -> Result<Vec<Run>, redb::Error> {
+        let mut open = Vec::new();
+        RUNS_BY_ID.scan::<u128>(self.0, .., false, |_, run| {
+            open.extend(Some(run).filter(|run| !run.state.is_over()));
+            true
+        })?;
+        Ok(open)
+    }
+
     /// How many runs are remembered, of one source or of all.
     pub fn count_runs(&self, source: Option<&SourceName>) -> Result<u64, redb::Error> {
         let index = self.0.open_table(RUNS_OF)?;
@@ -203,6 +213,11 @@ impl Change<'_> {
         DEFINITIONS.put(self.0, source.as_str(), definition)
     }
 
+    /// Whether somebody has defined a source over the API.
+    pub fn is_defined(&self, source: &SourceName) -> Result<bool, redb::Error> {
+        DEFINITIONS.update(self.0, source.as_str(), |kept| kept.is_some())
+    }
+
     /// Forgets a source, but for its runs and what is in the audit.
     pub fn forget(&self, source: &SourceName) -> Result<(), redb::Error> {
         DEFINITIONS.remove(self.0, source.as_str())?;
@@ -247,6 +262,25 @@ impl Change<'_> {
     /// Writes a hold down.
     pub fn hold(&self, hold: &Hold) -> Result<(), redb::Error> {
         HOLDS.put(self.0, hold.id.as_u128(), hold)
+    }
+
+    /// Lets `settle` end every hold of a source that waits for a person's word.
+    pub fn settle_pending(&self, source: &SourceName, settle: impl Fn(&mut Hold)) -> Result<(), redb::Error> {
+        let mut pending = HOLDS.all(self.0)?;
+        pending.retain(|hold| hold.source == *source && hold.settled.is_none());
+        pending.iter_mut().try_for_each(|hold| {
+            settle(hold);
+            self.hold(hold)
+        })
+    }
+
+    /// Changes a hold; gives what `change` gave.
+    pub fn with_hold<T>(
+        &self,
+        id: Uuid,
+        change: impl FnOnce(&mut Option<Hold>) -> T,
+    ) -> Result<T, redb::Error> {
+        HOLDS.update(self.0, id.as_u128(), change)
     }
 
     /// Adds to the audit, and forgets its oldest entry when there are very many.

@@ -79,6 +79,12 @@ impl<K: Key + 'static, V: Serialize + DeserializeOwned> Shelf<K, V> {
         Ok(given)
     }
 
+    /// All documents, as a writer sees them.
+    pub(super) fn all(&self, write: &WriteTransaction) -> Result<Vec<V>, redb::Error> {
+        let table = write.open_table(self.table)?;
+        table.iter()?.map(|row| decode(row?.1.value())).collect()
+    }
+
     /// The number of the last document, in a table that counts them.
     pub(super) fn last(&self, write: &WriteTransaction) -> Result<Option<u64>, redb::Error>
     where

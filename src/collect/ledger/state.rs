@@ -57,10 +57,6 @@ pub struct Stopped {
 pub struct Memory {
     /// Its SHA-256, in hexadecimal digits.
     pub digest: Option<String>,
-    /// What to ask with, so that an unchanged document is not sent again.
-    pub etag: Option<String>,
-    /// Likewise.
-    pub last_modified: Option<String>,
     /// Its own date.
     pub dated: Option<Time>,
     /// Protected addresses in it.
