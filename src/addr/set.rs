@@ -99,6 +99,12 @@ impl<W: Word> RangeSet<W> {
         after.checked_sub(1).is_some_and(|at| self.ranges[at].covers(range))
     }
 
+    /// Whether any address of `range` is inside; logarithmic.
+    pub fn meets(&self, range: Range<W>) -> bool {
+        let after = self.ranges.partition_point(|r| r.last() < range.first());
+        self.ranges.get(after).is_some_and(|r| r.first() <= range.last())
+    }
+
     /// What is in either set; linear.
     pub fn union(&self, other: &Self) -> Self {
         let (mut a, mut b) = (self.iter().peekable(), other.iter().peekable());
@@ -251,6 +257,7 @@ mod tests {
         for span in b {
             let range = Range::new(W::at(*span.start(), high), W::at(*span.end(), high)).unwrap();
             assert_eq!(x.covers(range), span.clone().all(|offset| m.contains(&offset)));
+            assert_eq!(x.meets(range), span.clone().any(|offset| m.contains(&offset)));
         }
     }
 

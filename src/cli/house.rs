@@ -5,7 +5,7 @@ use super::settings::Settings;
 use crate::collect::formats::Limits;
 use crate::engine::{Condition, Engine};
 use crate::gateway::{self, Remote, Upstream, Upstreams};
-use crate::publish::{Feeds, Profile};
+use crate::publish::{Feed, Feeds, Offer, Profile};
 use crate::service::analytics::Analytics;
 use crate::service::blacklist::{self, Blacklist, IMPORT_PATH};
 use crate::service::collection::Collection;
@@ -31,23 +31,32 @@ pub(super) struct House {
     pub(super) engine: Option<Engine>,
     /// The feeds, where the blacklist role is played.
     pub(super) feeds: Arc<Feeds>,
+    /// Opened once everything that readers may ask for is there, and shut when the service stops.
+    pub(super) ready: Latch,
     /// What each role answers.
     pub(super) apps: BTreeMap<Role, Arc<App>>,
 }
 
 impl House {
-    /// Puts the roles that `settings` name together; `key` is the administrator's.
+    /// Puts the roles that `settings` name together; `key` is the administrator's, and of the `troubles` of the
+    /// start health will tell.
     ///
     /// # Errors
     /// A role's URL is none, or the feeds' folder cannot be made.
-    pub(super) fn build(engine: Option<Engine>, key: &str, settings: &Settings) -> anyhow::Result<Self> {
+    pub(super) fn build(
+        engine: Option<Engine>,
+        key: &str,
+        settings: &Settings,
+        troubles: Vec<String>,
+    ) -> anyhow::Result<Self> {
+        let (ready, troubles) = (Latch::default(), Arc::new(troubles));
         let metrics = Arc::new(measured(engine.clone()));
         let guard = || Guard::new(key, blacklist::QUESTIONS);
         let feeds = Arc::new(feeds(engine.as_ref(), settings)?);
         let mut apps = BTreeMap::new();
         for role in settings.roles.iter().filter(|role| **role != Role::Gateway) {
             let engine = engine.clone().context("a role without its store")?;
-            let health = health(*role, &engine, &feeds);
+            let health = health(*role, &engine, &feeds, &troubles).latch("start", &ready);
             let router = health::routes(Arc::new(health)).merge(metrics::routes(Arc::clone(&metrics)));
             let app = match role {
                 Role::Blacklist => blacklist_app(engine, router, &feeds, &metrics, settings),
@@ -63,7 +72,7 @@ impl House {
             let upstreams = upstreams(&apps, key, settings)?;
             apps.insert(Role::Gateway, gateway::app(upstreams, Some(guard()), &metrics));
         }
-        Ok(Self { engine, feeds, apps })
+        Ok(Self { engine, feeds, ready, apps })
     }
 }
 
@@ -94,7 +103,8 @@ fn blacklist_app(
         .body_limit(IMPORT_PATH, large)
         .body_limit("/api/v1/blacklist/ips/bulk", large)
         .body_limit("/api/v1/bulk-insert", large)
-        .body_limit("/api/v1/blacklist/check", large);
+        // Lines are answered while they come, however many; JSON has a limit of its own.
+        .body_limit("/api/v1/blacklist/check", u64::MAX);
     desk.fast(app)
 }
 
@@ -113,18 +123,16 @@ fn upstreams(apps: &BTreeMap<Role, Arc<App>>, key: &str, settings: &Settings) ->
     Ok(upstreams)
 }
 
-fn health(role: Role, engine: &Engine, feeds: &Arc<Feeds>) -> Health {
-    let snapshot = Latch::default();
-    // An engine that opened has its snapshot.
-    snapshot.open();
+fn health(role: Role, engine: &Engine, feeds: &Arc<Feeds>, troubles: &Arc<Vec<String>>) -> Health {
     let (store, clock) = (engine.clone(), engine.clone());
     let health = Health::new(role.name())
-        .latch("snapshot", &snapshot)
         .check("store", move || condition(&store))
         .check("expiry", move || expiry(&clock));
     if role == Role::Blacklist {
-        let feeds = Arc::clone(feeds);
-        return health.check("feeds", move || released(&feeds));
+        let (feeds, troubles, engine) = (Arc::clone(feeds), Arc::clone(troubles), engine.clone());
+        return health
+            .check("feeds", move || released(&feeds, &engine))
+            .check("import", move || imported(&troubles));
     }
     health
 }
@@ -133,6 +141,7 @@ fn condition(engine: &Engine) -> Check {
     match engine.condition() {
         Condition::Writable => Check::healthy(format!("generation {}", engine.snapshot().generation)),
         Condition::Failing(why) => Check::degraded(why, "it is tried again at the next change; see the log"),
+        Condition::Stopped(why) => Check::degraded(why, "restart ironlist, and report what its log says"),
         Condition::ReadOnly(why) => {
             let cure = "stop ironlist, run `ironlist doctor --rebuild`, start it again; or restore a backup";
             Check::degraded(why, cure)
@@ -148,16 +157,32 @@ fn expiry(engine: &Engine) -> Check {
     Check::healthy("")
 }
 
-fn released(feeds: &Feeds) -> Check {
+fn imported(troubles: &[String]) -> Check {
+    if troubles.is_empty() {
+        return Check::healthy("");
+    }
+    Check::degraded(troubles.join("; "), "what was there before is served; correct it, then start again")
+}
+
+/// Before the first source nothing is expected of a feed; from then on an empty one is worth a look.
+fn released(feeds: &Feeds, engine: &Engine) -> Check {
     let faults = feeds.iter().filter_map(|feed| {
         let fault = feed.status().fault?;
         Some(format!("{}: {} (since {})", feed.profile().name, fault.what, fault.since))
     });
     let faults: Vec<String> = faults.collect();
-    if faults.is_empty() {
-        return Check::healthy("");
+    if !faults.is_empty() {
+        return Check::degraded(
+            faults.join("; "),
+            "the last good list is served; it is tried again by itself",
+        );
     }
-    Check::degraded(faults.join("; "), "the last good list is served; it is tried again by itself")
+    let is_empty = |feed: &Feed| matches!(&**feed.offer(), Offer::Empty);
+    if feeds.iter().any(is_empty) && !engine.snapshot().sources.is_empty() {
+        let cure = "import a list, or see what expired or was allowed: ironlist generation list";
+        return Check::degraded("nothing is listed: readers get 503 and keep their last list", cure);
+    }
+    Check::healthy("")
 }
 
 /// The metrics of the process, with what is read from the blacklist at each scrape.
@@ -176,3 +201,6 @@ fn measured(engine: Option<Engine>) -> Metrics {
         }
     })
 }
+
+#[cfg(test)]
+mod tests;

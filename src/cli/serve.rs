@@ -39,7 +39,7 @@ pub fn run(args: &ServeArgs, settings: &Settings, inputs: &Inputs) -> anyhow::Re
 /// A role cannot be made.
 pub fn app(engine: &Engine, settings: &Settings) -> anyhow::Result<Arc<App>> {
     let key = admin_key(&settings.data)?;
-    let house = House::build(Some(engine.clone()), &key, settings)?;
+    let house = House::build(Some(engine.clone()), &key, settings, Vec::new())?;
     publish::refresh(&house.feeds, engine);
     front(&house).cloned().context("roles.run names no role")
 }
@@ -50,10 +50,17 @@ async fn serve(imports: &[PathBuf], settings: &Settings, inputs: &Inputs) -> any
     let bound = bind(settings).await?;
     let key = admin_key(&settings.data)?;
     let engine = open(settings).await?;
+    let mut troubles = Vec::new();
     if let Some(engine) = &engine {
-        import(engine, imports).await?;
+        import(engine, imports, &mut troubles).await?;
     }
-    let house = House::build(engine.clone(), &key, settings)?;
+    let house = House::build(engine.clone(), &key, settings, troubles)?;
+    if let Some(engine) = engine.clone() {
+        // Before anybody can ask: the lists that were kept may be older than the last allow.
+        let feeds = Arc::clone(&house.feeds);
+        tokio::task::spawn_blocking(move || publish::refresh(&feeds, &engine)).await?;
+    }
+    house.ready.open();
     let (stop, stopped) = watch::channel(false);
     let mut tasks = JoinSet::new();
     attend(&house, settings, key, &stopped, &mut tasks);
@@ -73,6 +80,7 @@ async fn serve(imports: &[PathBuf], settings: &Settings, inputs: &Inputs) -> any
     signals.end(settings, inputs).await;
     announce(&[NotifyState::Stopping]);
     tracing::info!("stopping: requests in flight are answered first");
+    house.ready.shut();
     stop.send_replace(true);
     while tasks.join_next().await.is_some() {}
     if let Some(engine) = engine {
@@ -151,33 +159,51 @@ async fn open(settings: &Settings) -> anyhow::Result<Option<Engine>> {
     Ok(Some(tokio::task::spawn_blocking(move || Engine::open(options)).await??))
 }
 
-/// Takes the files of `--import` in: each is the whole of a source of the file's name.
-async fn import(engine: &Engine, files: &[PathBuf]) -> anyhow::Result<()> {
+/// Takes the files of `--import` in: each is the whole of a source of the file's name. What fails is among the
+/// `troubles` then.
+///
+/// # Errors
+/// A file fails, and there is nothing to serve without it.
+async fn import(engine: &Engine, files: &[PathBuf], troubles: &mut Vec<String>) -> anyhow::Result<()> {
     for file in files {
-        let source = source_name(file)?;
-        let (path, options, policy) =
-            (file.clone(), options(file), engine.snapshot().policy(source.as_str()));
-        let intake = tokio::task::spawn_blocking(move || {
-            let bytes = std::fs::read(&path)?;
-            let terms = Terms::new(Detail::default(), &policy);
-            Ok::<_, anyhow::Error>(collect::read(&bytes, &options, &terms)?)
-        });
-        let intake = intake.await?.with_context(|| file.display().to_string())?;
-        for error in &intake.errors {
-            tracing::warn!(file = %file.display(), line = error.line, code = error.code, value = error.value, "{}", error.detail);
+        match import_one(engine, file).await {
+            Err(error) if engine.snapshot().generation == 0 => return Err(error),
+            Err(error) => {
+                tracing::error!(
+                    error = format!("{error:#}"),
+                    "not imported; what was there before is served"
+                );
+                troubles.push(format!("{error:#}"));
+            }
+            Ok(()) => {}
         }
-        let scope = intake.scope(true).with_context(|| file.display().to_string())?;
-        let change = Change::List { source: source.clone(), rows: intake.rows, scope };
-        let batch = Batch {
-            id: uuid::Uuid::now_v7(),
-            actor: "serve --import".to_owned(),
-            reason: file.display().to_string(),
-            cause: Cause::Import,
-            change,
-        };
-        let receipt = engine.submit(batch).await?;
-        tracing::info!(%source, added = receipt.added, removed = receipt.removed, unchanged = receipt.unchanged, rejected = intake.rejected, "imported");
     }
+    Ok(())
+}
+
+async fn import_one(engine: &Engine, file: &Path) -> anyhow::Result<()> {
+    let source = source_name(file)?;
+    let (path, options, policy) = (file.to_owned(), options(file), engine.snapshot().policy(source.as_str()));
+    let intake = tokio::task::spawn_blocking(move || {
+        let bytes = std::fs::read(&path)?;
+        let terms = Terms::new(Detail::default(), &policy);
+        Ok::<_, anyhow::Error>(collect::read(&bytes, &options, &terms)?)
+    });
+    let intake = intake.await?.with_context(|| file.display().to_string())?;
+    for error in &intake.errors {
+        tracing::warn!(file = %file.display(), line = error.line, code = error.code, value = error.value, "{}", error.detail);
+    }
+    let scope = intake.scope(true).with_context(|| file.display().to_string())?;
+    let change = Change::List { source: source.clone(), rows: intake.rows, scope };
+    let batch = Batch {
+        id: uuid::Uuid::now_v7(),
+        actor: "serve --import".to_owned(),
+        reason: file.display().to_string(),
+        cause: Cause::Import,
+        change,
+    };
+    let receipt = engine.submit(batch).await.with_context(|| file.display().to_string())?;
+    tracing::info!(%source, added = receipt.added, removed = receipt.removed, unchanged = receipt.unchanged, rejected = intake.rejected, "imported");
     Ok(())
 }
 

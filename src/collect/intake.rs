@@ -2,9 +2,10 @@
 //!
 //! Knows formats and the model; not where the bytes come from, nor what becomes of the listings.
 
+use super::dates::{parse_day, parse_expiry};
 use super::formats::{self, Fields, Options, ReadError, Refused, RowFault, Sink};
 use crate::addr::IpRange;
-use crate::model::{Country, Day, Detail, Policy, Rows, RowsBuilder, Scope, Time, TooBroad};
+use crate::model::{Country, Detail, Policy, Rows, RowsBuilder, Scope, TooBroad};
 use chrono_tz::Tz;
 use serde::Serialize;
 
@@ -21,12 +22,14 @@ pub struct Terms {
     pub zone: Tz,
     /// What the file cannot mean.
     pub too_broad: TooBroad,
+    /// Days after its day of listing on which a row ends that does not say when.
+    pub lasts: Option<u16>,
 }
 
 impl Terms {
     /// What holds for a file of a source with that policy.
     pub fn new(detail: Detail, policy: &Policy) -> Self {
-        Self { detail, zone: policy.zone, too_broad: policy.too_broad }
+        Self { detail, zone: policy.zone, too_broad: policy.too_broad, lasts: None }
     }
 }
 
@@ -148,8 +151,10 @@ fn detail(fields: &Fields<'_>, terms: &Terms) -> Result<Detail, Refused> {
         None => Ok(None),
         Some(text) => parse_day(text).map(Some).ok_or_else(|| bad_date(text)),
     };
+    let listed = day(fields.listed)?.or(base.listed);
+    let lasts = listed.zip(terms.lasts).map(|(day, days)| day.plus(days.into()).end_in(terms.zone));
     let expires = match fields.expires.map(str::trim).filter(|t| !matches!(*t, "" | "-")) {
-        None => base.expires,
+        None => base.expires.or(lasts),
         Some(text) => Some(parse_expiry(text, terms.zone).ok_or_else(|| bad_date(text))?),
     };
     Ok(Detail {
@@ -160,33 +165,11 @@ fn detail(fields: &Fields<'_>, terms: &Terms) -> Result<Detail, Refused> {
         country: fields.country.and_then(|c| Country::new(c.trim())).or(base.country),
         confidence: fields.confidence.or(base.confidence),
         detected: day(fields.detected)?.or(base.detected),
-        listed: day(fields.listed)?.or(base.listed),
+        listed,
         expires,
         first_seen: base.first_seen,
         upstream_id: text(fields.upstream_id, &base.upstream_id),
     })
-}
-
-/// A calendar day from the beginning of a text: `2026-11-22`, `2026/11/22`, `2026.11.22` or
-/// `20261122`, whatever time of day follows.
-pub fn parse_day(text: &str) -> Option<Day> {
-    let digits = |text: &str| text.bytes().all(|b| b.is_ascii_digit());
-    let (year, month, day) = match text.get(4..5)? {
-        mark @ ("-" | "/" | ".") if text.get(7..8) == Some(mark) => {
-            (text.get(..4)?, text.get(5..7)?, text.get(8..10)?)
-        }
-        _ => (text.get(..4)?, text.get(4..6)?, text.get(6..8)?),
-    };
-    if !(digits(year) && digits(month) && digits(day)) {
-        return None;
-    }
-    let date = chrono::NaiveDate::from_ymd_opt(year.parse().ok()?, month.parse().ok()?, day.parse().ok()?)?;
-    Some(Day::from_date(date))
-}
-
-/// The moment at which a listing ends: RFC 3339 as it says, a day with its last second in `zone`.
-pub fn parse_expiry(text: &str, zone: Tz) -> Option<Time> {
-    text.parse().ok().or_else(|| parse_day(text).map(|day| day.end_in(zone)))
 }
 
 #[cfg(test)]
@@ -255,12 +238,15 @@ mod tests {
     }
 
     #[test]
-    fn days_are_read_in_every_usual_form() {
-        for text in ["2026-11-22", "2026/11/22", "2026.11.22", "20261122", "2026-11-22T08:00:00Z"] {
-            assert_eq!(parse_day(text).unwrap().to_string(), "2026-11-22", "{text}");
-        }
-        for text in ["", "-", "2026-13-01", "22.11.2026", "soon", "2026-1", "２０２６-11-22"] {
-            assert_eq!(parse_day(text), None, "{text}");
-        }
+    fn a_row_without_a_release_day_lasts_days_after_its_listing_where_the_source_says_so() {
+        let text = "ip,listed,expires\n20.0.0.1,2026-06-01,\n20.0.0.2,2026-06-01,2026-07-01\n20.0.0.3,,\n";
+        let ends = |terms: &Terms| -> Vec<_> {
+            let intake = read(text.as_bytes(), &Options::default(), terms).unwrap();
+            intake.rows.iter().map(|(_, detail)| detail.expires.map(|end| end.to_string())).collect()
+        };
+        let said = Some("2026-07-01T15:00:00Z".to_owned());
+        assert_eq!(ends(&terms()), [None, said.clone(), None]);
+        let lasting = Terms { lasts: Some(90), ..terms() };
+        assert_eq!(ends(&lasting), [Some("2026-08-30T15:00:00Z".to_owned()), said, None]);
     }
 }

@@ -1,6 +1,8 @@
-//! Bringing lists in: reading them in every form, and making listings of what they say.
+//! Bringing lists in: fetching them, reading them in every form, judging them, and making listings of
+//! what they say.
 
 pub mod collector;
+mod dates;
 pub mod definition;
 pub mod failure;
 pub mod feed;
@@ -14,7 +16,9 @@ pub mod raw;
 pub mod regtech;
 pub mod run;
 pub mod schedule;
+pub mod secudium;
 pub mod span;
 pub mod vault;
 
-pub use intake::{Intake, LineError, Terms, parse_day, parse_expiry, read};
+pub use dates::{parse_day, parse_expiry};
+pub use intake::{Intake, LineError, Terms, read};

@@ -12,6 +12,9 @@ pub enum Condition {
     Failing(String),
     /// A store was found damaged at the start: the snapshot is served and nothing is written.
     ReadOnly(String),
+    /// The writer's thread is gone, by this fault of the program: the last snapshot is served and
+    /// nothing is written until the next start.
+    Stopped(String),
 }
 
 /// Why the engine did not do what it was asked.

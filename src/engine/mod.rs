@@ -22,6 +22,7 @@ pub use condition::{Condition, EngineError};
 pub use coverage::Coverage;
 pub use guard::Guard;
 pub use plan::{Plan, Refusal};
+pub use recover::compare;
 pub use snapshot::Snapshot;
 
 use crate::disk::{DiskError, Medium};
@@ -112,6 +113,17 @@ impl Published {
         }
     }
 
+    /// Runs the writer; a panic of it ends writing and nothing else, and everybody is told.
+    fn watch(&self, run: impl FnOnce()) {
+        // Nobody looks at the writer's state again: it went with the panic.
+        if let Err(panic) = std::panic::catch_unwind(std::panic::AssertUnwindSafe(run)) {
+            let text = panic.downcast_ref::<String>().map(String::as_str);
+            let why = text.or(panic.downcast_ref::<&str>().copied()).unwrap_or("no reason given");
+            tracing::error!(why, "the writer has failed");
+            self.set_condition(Condition::Stopped(format!("the writer has failed: {why}")));
+        }
+    }
+
     fn set_expiry_held(&self, held: bool) {
         self.expiry_held.store(held, Ordering::Relaxed);
     }
@@ -155,9 +167,12 @@ impl Engine {
             dirty: (!archived).then(std::time::Instant::now),
         };
         let (commands, queue) = sync_channel(QUEUE);
-        let thread = std::thread::Builder::new().name("writer".into()).spawn(move || writer.run(&queue));
-        // Without its writer the engine serves, and says that it stopped to whoever would write.
-        let thread = thread.inspect_err(|error| tracing::error!(%error, "could not start the writer")).ok();
+        let watched = Arc::clone(&published);
+        let run = move || watched.watch(|| writer.run(&queue));
+        let thread = std::thread::Builder::new().name("writer".into()).spawn(run);
+        let stopped = |error: &std::io::Error| published.set_condition(Condition::Stopped(error.to_string()));
+        // Without its writer the engine serves, and says so to whoever would write.
+        let thread = thread.inspect_err(stopped).ok();
         Self(Arc::new(Inner {
             published,
             projection: Some(projection),
@@ -273,15 +288,15 @@ impl Engine {
         let (reply, answer) = oneshot::channel();
         commands.try_send(command(reply)).map_err(|error| match error {
             TrySendError::Full(_) => EngineError::Busy,
-            TrySendError::Disconnected(_) => EngineError::Stopped,
+            TrySendError::Disconnected(_) => self.unwritable(),
         })?;
-        answer.await.map_err(|_| EngineError::Stopped)?
+        answer.await.map_err(|_| self.unwritable())?
     }
 
     fn unwritable(&self) -> EngineError {
         match self.condition() {
-            Condition::ReadOnly(cause) | Condition::Failing(cause) => EngineError::ReadOnly(cause),
-            Condition::Writable => EngineError::Stopped,
+            Condition::ReadOnly(cause) | Condition::Stopped(cause) => EngineError::ReadOnly(cause),
+            Condition::Writable | Condition::Failing(_) => EngineError::Stopped,
         }
     }
 

@@ -6,7 +6,7 @@ use crate::addr::IpRange;
 use crate::disk::{Digest, DiskError, Medium};
 use crate::journal::Journal;
 use crate::model::{Difference, Op, Record, RowsBuilder, SourceId};
-use crate::store::{Projection, Tables, View};
+use crate::store::{self, Projection, Tables, View};
 
 /// Takes into the projection the records it has not seen.
 pub(super) fn catch_up_projection(
@@ -14,15 +14,33 @@ pub(super) fn catch_up_projection(
     projection: &Projection,
     zone: chrono_tz::Tz,
 ) -> Result<(), DiskError> {
+    compare(journal, projection)?;
     let seen = projection.generation()?;
-    if seen > journal.generation() {
-        let why = format!("it has seen generation {seen}, the journal ends at {}", journal.generation());
-        return Err(DiskError::damaged("the hot store", why));
-    }
     if seen == journal.generation() {
         return Ok(());
     }
-    journal.replay(seen, |record| projection.update(|update| update.apply(&record, zone).map(Ok)))
+    journal.replay(seen, |record| projection.update(|update| update.apply(&record, zone).map(Ok)))?;
+    projection.update(|update| update.remember(journal.generation(), &journal.digest()).map(Ok))
+}
+
+/// Checks that the projection was made from this journal and is not ahead of it.
+///
+/// # Errors
+/// [`DiskError::Damaged`] when it is another's: somebody has put an older or a foreign journal
+/// beside it.
+pub fn compare(journal: &Journal, projection: &Projection) -> Result<(), DiskError> {
+    let (seen, last) = (projection.generation()?, journal.generation());
+    if seen > last {
+        let why = format!("it has seen generation {seen}, the journal ends at {last}");
+        return Err(DiskError::damaged(store::FILE, why));
+    }
+    match projection.journal()? {
+        Some((generation, digest)) if generation > last || journal.digest_at(generation)? != digest => {
+            let why = format!("generation {generation} of this journal is not the one that it has seen");
+            Err(DiskError::damaged(store::FILE, why))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// Takes into the derivation the records it has not seen. The projection must be ahead already.

@@ -4,6 +4,7 @@ use super::tests::{House, NOON, allow, list, name, suppression};
 use super::*;
 use crate::model::{Allow, Change, Scope, Suppression};
 use std::fs;
+use std::time::Instant;
 
 /// A house with something in each table, closed, so that every file is written.
 fn furnished() -> House {
@@ -197,4 +198,42 @@ fn a_range_named_twice_ends_once() {
     house.submit(list("a", &["20.0.0.1", "20.0.0.2"], Scope::Part)).unwrap();
     let ranges = ["20.0.0.1", "20.0.0.2", "20.0.0.1"].map(|text| text.parse().unwrap()).to_vec();
     assert_eq!(house.submit(Change::Unlist { source: name("a"), ranges }).unwrap().removed, 2);
+}
+
+#[test]
+fn a_store_beside_the_journal_of_another_is_not_trusted() {
+    let mut house = furnished();
+    let mut other = House::new();
+    for n in 0..9 {
+        other.submit(list("x", &[&format!("30.0.0.{n}")], Scope::Part)).unwrap();
+    }
+    other.engine = None;
+    fs::copy(other.folder.path().join("journal.redb"), house.folder.path().join("journal.redb")).unwrap();
+    house.open().unwrap();
+    assert_read_only(&house);
+    let Condition::ReadOnly(cure) = house.engine().condition() else { unreachable!() };
+    assert!(cure.contains("is not the one that it has seen") && cure.contains("--rebuild"), "{cure}");
+}
+
+#[test]
+fn a_panic_of_the_writer_ends_writing_and_says_so() {
+    let mut house = furnished();
+    let (now, broken) = (Arc::clone(&house.now), Arc::new(AtomicBool::new(false)));
+    let flag = Arc::clone(&broken);
+    let clock: Clock = Arc::new(move || {
+        assert!(!flag.load(Ordering::Relaxed), "the clock fell off the wall");
+        Time::from_unix(now.load(Ordering::Relaxed))
+    });
+    let medium = Medium::folder(house.folder.path());
+    house.engine = Some(Engine::open(Options { clock, ..Options::new(medium) }).unwrap());
+    broken.store(true, Ordering::Relaxed);
+    house.submit(Change::Allow(allow("20.7.7.7"))).unwrap_err();
+    let waited = Instant::now();
+    while !matches!(house.engine().condition(), Condition::Stopped(_)) {
+        assert!(waited.elapsed().as_secs() < 10, "nobody was told");
+        std::thread::yield_now();
+    }
+    assert_furnished(&house);
+    let error = house.submit(Change::Allow(allow("20.7.7.7"))).unwrap_err();
+    assert!(matches!(&error, EngineError::ReadOnly(why) if why.contains("fell off the wall")), "{error}");
 }

@@ -4,11 +4,12 @@
 use super::tests::{House, NOON, name};
 use super::*;
 use crate::addr::{IpRange, Range};
-use crate::model::{Change, Day, Detail, Policy, RowsBuilder, Scope};
+use crate::model::{Batch, Cause, Change, Day, Detail, Policy, RowsBuilder, Scope};
 use proptest::collection::vec;
 use proptest::option;
 use proptest::prelude::*;
 use std::collections::BTreeMap;
+use uuid::Uuid;
 
 const DAY: i64 = 86_400;
 const SEOUL: i64 = 9 * 3600;
@@ -253,4 +254,56 @@ proptest! {
         model.restart(&mut house);
         prop_assert_eq!(house.dump(), before);
     }
+}
+
+#[test]
+fn rows_that_touch_the_guard_list_or_an_allow_are_counted() {
+    let house = House::new();
+    house.submit(Change::Allow(super::tests::allow("20.0.0.0/24"))).unwrap();
+    let mut rows = RowsBuilder::default();
+    for text in ["10.0.0.1", "9.0.0.0-10.0.0.0", "20.0.0.255", "20.0.0.0/8", "20.0.1.0", "fe80::1", "2a00::1"]
+    {
+        rows.push(text.parse().unwrap(), &Detail::default());
+    }
+    assert_eq!(house.engine().snapshot().protected(&rows.finish().0), 5);
+}
+
+#[test]
+fn a_preview_tells_what_its_counts_are_to_be_set_against() {
+    let house = House::new();
+    let listed = |day: i32| Detail { listed: Some(Day::from_number(day)), ..Detail::default() };
+    let rows = |days: &[i32]| {
+        let mut rows = RowsBuilder::default();
+        let ranges = (0..).map(|n| Range::single(0x1400_0000_u32 + n).into());
+        ranges.zip(days).for_each(|(range, day)| rows.push(range, &listed(*day)));
+        rows.finish().0
+    };
+    let list = |rows, scope| Change::List { source: name("a"), rows, scope };
+    house.submit(list(rows(&[1, 2, 2, 3]), Scope::Part)).unwrap();
+    let window = Scope::Window { first: Day::from_number(2), last: Day::from_number(2) };
+    for (scope, before) in [(Scope::Part, 4), (Scope::Whole, 4), (window, 2)] {
+        let (id, actor, reason) = (Uuid::now_v7(), String::new(), String::new());
+        let batch = Batch { id, actor, reason, cause: Cause::Run, change: list(rows(&[1, 5]), scope) };
+        let plan = house.runtime.block_on(house.engine().preview(batch)).unwrap();
+        assert_eq!(plan.before, before, "{scope:?}");
+    }
+}
+
+#[test]
+fn what_nobody_sees_any_more_ends_by_itself_and_is_told_before() {
+    let house = House::new();
+    let policy = Policy { expires_days: Some(1), ..Policy::default() };
+    house.submit(Change::Describe { source: name("a"), policy }).unwrap();
+    house.submit(super::tests::list("a", &["20.0.0.1"], Scope::Whole)).unwrap();
+    house.submit(super::tests::list("b", &["20.0.0.1"], Scope::Whole)).unwrap();
+    let expiring = |days: i64| {
+        let snapshot = Arc::clone(&house.engine().snapshot());
+        house.engine().view(|view| snapshot.expiring(view, Time::from_unix(NOON + days * DAY))).unwrap()
+    };
+    assert_eq!((expiring(1), expiring(2)), (0, 1));
+    house.now.store(NOON + 2 * DAY, Ordering::Relaxed);
+    // A clock that jumped by days is doubted; a person's word sets it right.
+    assert_eq!(house.runtime.block_on(house.engine().expire()).unwrap().removed, 1);
+    assert_eq!(house.check("20.0.0.1").1, ["b"]);
+    assert_eq!(expiring(2), 0);
 }

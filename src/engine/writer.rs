@@ -178,7 +178,15 @@ impl Writer {
                 return Ok(Err(error));
             }
         }
-        Ok(self.append(&group).map(|()| *durable = Some(group)))
+        if let Err(error) = self.append(&group) {
+            return Ok(Err(error));
+        }
+        let has_records = !group.records.is_empty();
+        *durable = Some(group);
+        if has_records {
+            update.remember(self.journal.generation(), &self.journal.digest())?;
+        }
+        Ok(Ok(()))
     }
 
     /// Plans one batch on top of those before it, and takes its record in.

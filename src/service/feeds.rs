@@ -138,7 +138,7 @@ struct Page {
 /// The headers of one representation.
 struct Headers {
     whole: HeaderMap,
-    /// What a 304 repeats (RFC 9110, 15.4.5).
+    /// What a 304 repeats: what a cache needs, and nothing that describes the bytes it has (RFC 9110, 15.4.5).
     unchanged: HeaderMap,
 }
 
@@ -167,14 +167,16 @@ impl Headers {
     fn new(released: &Released, form: &Representation) -> Self {
         let unchanged = HeaderMap::from_iter([
             (ETAG, text(&form.etag)),
-            (LAST_MODIFIED, text(&httpdate::fmt_http_date(moment(released.modified)))),
             // Kept by whoever likes, but never used without asking.
             (CACHE_CONTROL, HeaderValue::from_static("no-cache")),
             (VARY, HeaderValue::from_static("accept-encoding")),
+        ]);
+        let mut whole = unchanged.clone();
+        whole.extend([
+            (LAST_MODIFIED, text(&httpdate::fmt_http_date(moment(released.modified)))),
             (X_TOTAL_IPS, text(&released.addresses.to_string())),
             (X_GENERATED_AT, text(&released.modified.to_string())),
         ]);
-        let mut whole = unchanged.clone();
         whole.insert(CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
         whole.insert(CONTENT_LENGTH, form.bytes.len().into());
         Self { whole, unchanged }

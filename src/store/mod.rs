@@ -16,7 +16,7 @@ pub use activity::{Activity, Dimension, Tally, Unit};
 pub use entries::Entry;
 pub use scan::{Found, Lookup, Tables};
 
-use crate::disk::{DiskError, Medium, RedbFile};
+use crate::disk::{Digest, DiskError, Medium, RedbFile};
 use crate::model::{Op, Record, SourceId};
 use redb::{ReadTransaction, ReadableTable as _, TableDefinition, WriteTransaction};
 
@@ -27,6 +27,8 @@ const CACHE: usize = 8 << 20;
 
 /// Under "generation": the last record seen. Under "format": see [`FORMAT`].
 const META: TableDefinition<&str, u64> = TableDefinition::new("meta");
+/// Under 0: a generation that was seen, and the journal's digest at it.
+const JOURNAL: TableDefinition<u8, (u64, &[u8])> = TableDefinition::new("journal");
 /// The tables' form; a file of another form is rebuilt from the journal.
 const FORMAT: u64 = 2;
 
@@ -57,6 +59,19 @@ impl Projection {
     /// A fault of the disk.
     pub fn generation(&self) -> Result<u64, DiskError> {
         self.file.read(generation)
+    }
+
+    /// Of which journal the records were: a generation, and the digest there. None before the first.
+    ///
+    /// # Errors
+    /// A fault of the disk.
+    pub fn journal(&self) -> Result<Option<(u64, Digest)>, DiskError> {
+        self.file.read(|transaction| {
+            let table = transaction.open_table(JOURNAL)?;
+            let Some(row) = table.get(0)? else { return Ok(None) };
+            let (generation, digest) = row.value();
+            Ok(Some((generation, digest.try_into().map_err(damaged)?)))
+        })
     }
 
     /// Runs `change` in one transaction, which readers see at once and a crash may take back until
@@ -90,6 +105,7 @@ impl Projection {
             policy::clear(transaction)?;
             activity::clear(transaction)?;
             transaction.open_table(META)?.insert("generation", 0)?;
+            transaction.open_table(JOURNAL)?.remove(0)?;
             Ok(())
         })
     }
@@ -137,6 +153,15 @@ impl Update<'_> {
         Ok(self.0.open_table(META)?.get("generation")?.map_or(0, |v| v.value()))
     }
 
+    /// Remembers the digest of the journal whose records were taken in up to `generation`.
+    ///
+    /// # Errors
+    /// A fault of the disk.
+    pub fn remember(&self, generation: u64, digest: &Digest) -> Result<(), redb::Error> {
+        self.0.open_table(JOURNAL)?.insert(0, (generation, digest.as_slice()))?;
+        Ok(())
+    }
+
     /// Takes in the record that follows the last one; one that was seen before is passed over.
     /// Days are those of `zone`.
     ///
@@ -165,6 +190,7 @@ fn prepare(transaction: &WriteTransaction) -> Result<bool, redb::Error> {
     listings::prepare(transaction)?;
     policy::prepare(transaction)?;
     activity::prepare(transaction)?;
+    transaction.open_table(JOURNAL)?;
     let mut meta = transaction.open_table(META)?;
     let format = meta.get("format")?.map_or(FORMAT, |v| v.value());
     meta.insert("format", format)?;

@@ -104,6 +104,14 @@ impl Body {
         Self(Kind::Stream(axum::body::Body::new(body)))
     }
 
+    /// Keeps `held` until the body has been sent, if that takes its time.
+    pub(super) fn holding(self, held: impl Send + 'static) -> Self {
+        match self.0 {
+            Kind::Stream(body) => Self::stream(Holding { body, _held: held }),
+            _ => self,
+        }
+    }
+
     /// A body that a connection is receiving.
     pub(crate) fn received(incoming: Incoming, pace: Pace) -> Self {
         if incoming.is_end_stream() {
@@ -242,6 +250,34 @@ impl HttpBody for Bounded {
         let within = self.count <= self.limit;
         let limit = self.limit;
         Poll::Ready(Some(if within { Ok(frame) } else { Err(BodyError::TooLarge { limit }.into()) }))
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
+
+/// A stream, and what lasts as long as it.
+struct Holding<T> {
+    body: axum::body::Body,
+    _held: T,
+}
+
+impl<T> Unpin for Holding<T> {}
+
+impl<T> HttpBody for Holding<T> {
+    type Data = Bytes;
+    type Error = axum::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
+        Pin::new(&mut self.body).poll_frame(cx)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
     }
 
     fn size_hint(&self) -> SizeHint {

@@ -149,7 +149,7 @@ fn to_origin_form(request: &mut Request) -> Result<(), Problem> {
 fn refuse_climbing(path: &str) -> Result<(), Problem> {
     let bytes = path.as_bytes();
     let begins = |at: usize| matches!(bytes.get(at + 1), Some(b'.' | b'%'));
-    let suspicious = bytes.iter().enumerate().any(|(at, byte)| *byte == b'/' && begins(at));
+    let suspicious = memchr::memchr_iter(b'/', bytes).any(begins);
     if bytes.first() != Some(&b'/') || (suspicious && path.split('/').any(is_dots)) {
         return Err(Problem::bad_request("path", "The path is not a plain one."));
     }

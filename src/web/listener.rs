@@ -4,8 +4,7 @@
 
 use super::app::{Answer, App, Peer};
 use super::body::{Body, Pace, Request, Response};
-use super::stall::Guarded;
-use futures_util::future::{FutureExt, Map};
+use super::stall::{AtWork, Guarded};
 use hyper::body::Incoming;
 use hyper::service::Service;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
@@ -16,7 +15,9 @@ use std::fs::Permissions;
 use std::io;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
@@ -28,7 +29,7 @@ use tokio::task::{JoinError, JoinSet};
 pub struct Limits {
     /// Connections at once; more wait in the kernel's backlog.
     pub connections: usize,
-    /// The time for a request's head; a kept-alive connection may be idle as long.
+    /// The time for a request's head; a kept-alive connection may be idle for twice as long.
     pub head: Duration,
     /// How slowly a body may come.
     pub pace: Pace,
@@ -174,8 +175,9 @@ impl Server {
     where
         S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
     {
-        let io = Guarded::new(stream, self.limits.head, self.limits.stalled_reader);
-        let visitor = Visitor { app: Arc::clone(&self.app), peer, pace: self.limits.pace };
+        let at_work = AtWork::default();
+        let io = Guarded::new(stream, self.limits.head, self.limits.stalled_reader, at_work.clone());
+        let visitor = Visitor { app: Arc::clone(&self.app), peer, pace: self.limits.pace, at_work };
         let connection = self.http.serve_connection(io, visitor).into_owned();
         let connection = self.draining.watch(connection);
         let open = self.app.metrics.connections.clone();
@@ -223,13 +225,14 @@ impl Server {
     }
 }
 
-/// hyper with a timer (without one its timeouts do nothing) and explicit limits.
+/// hyper with explicit limits. Heads of HTTP/1 are timed by [`Guarded`]; for HTTP/2 hyper needs a timer, without which
+/// its timeouts do nothing.
 fn builder(limits: &Limits) -> Builder<TokioExecutor> {
     let mut http = Builder::new(TokioExecutor::new());
     // The number of headers stays at hyper's 100: to set it costs an allocation a request. `pipeline_flush` would
     // make sixteen pipelined look-ups four times cheaper and a 10 MB feed nearly three times dearer, since it
     // copies bodies; nobody who fetches feeds or asks for verdicts was seen to pipeline.
-    http.http1().timer(TokioTimer::new()).header_read_timeout(limits.head).max_buf_size(64 << 10);
+    http.http1().header_read_timeout(None).max_buf_size(64 << 10);
     http.http2()
         .timer(TokioTimer::new())
         .max_concurrent_streams(limits.streams)
@@ -244,16 +247,37 @@ struct Visitor {
     app: Arc<App>,
     peer: Peer,
     pace: Pace,
+    at_work: AtWork,
 }
 
 impl Service<http::Request<Incoming>> for Visitor {
     type Response = Response;
     type Error = Infallible;
-    type Future = Map<Answer, fn(Response) -> Result<Response, Infallible>>;
+    type Future = Reply;
 
-    fn call(&self, request: http::Request<Incoming>) -> Self::Future {
+    fn call(&self, request: http::Request<Incoming>) -> Reply {
         let request: Request = request.map(|body| Body::received(body, self.pace));
-        self.app.answer(request, self.peer).map(Ok)
+        let answer = self.app.answer(request, self.peer);
+        let at_work = matches!(answer, Answer::Later(_)).then(|| self.at_work.clone());
+        Reply { answer, at_work }
+    }
+}
+
+/// An answer on its way; one that takes time keeps the connection from being idle, until its body ends.
+struct Reply {
+    answer: Answer,
+    at_work: Option<AtWork>,
+}
+
+impl Future for Reply {
+    type Output = Result<Response, Infallible>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let response = ready!(Pin::new(&mut self.answer).poll(cx));
+        Poll::Ready(Ok(match self.at_work.take() {
+            Some(at_work) => response.map(|body| body.holding(at_work)),
+            None => response,
+        }))
     }
 }
 

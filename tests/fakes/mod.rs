@@ -10,4 +10,5 @@ pub(crate) mod books;
 pub(crate) mod data;
 pub(crate) mod regtech;
 pub(crate) mod regtech_pages;
+pub(crate) mod secudium;
 pub(crate) mod server;

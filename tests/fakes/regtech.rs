@@ -9,7 +9,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use chrono::NaiveDate;
 use serde_json::json;
 use std::collections::{HashSet, VecDeque};
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 pub(crate) const USER: &str = "analyst";
@@ -68,6 +68,7 @@ pub(crate) enum SecondStep {
 }
 
 /// The portal's state; tests change it as they go.
+#[derive(Clone)]
 pub(crate) struct State {
     pub(crate) password: String,
     pub(crate) rows: Vec<Row>,
@@ -125,14 +126,19 @@ impl Regtech {
         Self { server, state }
     }
 
-    /// The state, to look at and to change.
-    pub(crate) fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap()
+    /// The state as it is now.
+    pub(crate) fn state(&self) -> State {
+        self.state.lock().unwrap().clone()
+    }
+
+    /// Changes the state.
+    pub(crate) fn set(&self, change: impl FnOnce(&mut State)) {
+        change(&mut self.state.lock().unwrap());
     }
 
     /// Sets what becomes of the next requests for data.
     pub(crate) fn misbehave(&self, faults: impl IntoIterator<Item = Fault>) {
-        self.state().faults.extend(faults);
+        self.set(|state| state.faults.extend(faults));
     }
 
     /// Logins with a wrong password, and whether the account was locked by them.

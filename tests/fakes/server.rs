@@ -50,7 +50,7 @@ pub(crate) enum Manner {
 }
 
 /// An answer.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(crate) struct Reply {
     status: StatusCode,
     headers: HeaderMap,

@@ -6,9 +6,13 @@
 mod fakes;
 mod regtech;
 mod regtech_logins;
+mod secudium;
+mod secudium_logins;
 
 use ironlist::collect::fetch::{FetchSettings, Reach};
-use ironlist::model::Time;
+use ironlist::collect::formats::{Options, ReadError, SheetReader};
+use ironlist::collect::{Intake, Terms, read};
+use ironlist::model::{Detail, Policy, Time};
 use std::time::Duration;
 
 /// How a fake is fetched from: it may be, although it is on the loopback, and it answers soon.
@@ -21,4 +25,12 @@ fn fetch(server: &fakes::server::Server) -> FetchSettings {
 
 fn now() -> Time {
     chrono::Utc::now().into()
+}
+
+/// Reads a download as a run would: workbooks in a process of their own.
+fn read_by_program(bytes: &[u8], detail: Detail) -> Result<Intake, ReadError> {
+    let program = Some(env!("CARGO_BIN_EXE_ironlist").into());
+    let options =
+        Options { sheet_reader: SheetReader { program, ..SheetReader::default() }, ..Options::default() };
+    read(bytes, &options, &Terms::new(detail, &Policy::default()))
 }

@@ -2,13 +2,11 @@
 
 use super::fakes::data::{day, rows};
 use super::fakes::regtech::{Fault, LIST, LOGIN_PAGE, PASSWORD, Regtech, USER, WORKBOOK};
-use super::{fetch, now};
+use super::{fetch, now, read_by_program};
 use ironlist::collect::failure::Failure;
 use ironlist::collect::fetch::FetchSettings;
-use ironlist::collect::formats::{Options, SheetReader};
 use ironlist::collect::portal::Gathering;
 use ironlist::collect::regtech::{Client, Error, Row, Settings, Window, ndjson};
-use ironlist::collect::{Terms, read};
 use std::time::Duration;
 
 pub(super) fn settings(portal: &Regtech) -> Settings {
@@ -33,11 +31,7 @@ fn week() -> Window {
 
 /// The addresses and last days that the program reads from a download, in order.
 fn listed(bytes: &[u8]) -> Vec<(String, String)> {
-    let program = Some(env!("CARGO_BIN_EXE_ironlist").into());
-    let options =
-        Options { sheet_reader: SheetReader { program, ..SheetReader::default() }, ..Options::default() };
-    let terms = Terms { detail: Default::default(), zone: chrono_tz::Asia::Seoul };
-    let intake = read(bytes, &options, &terms).unwrap();
+    let intake = read_by_program(bytes, Default::default()).unwrap();
     assert_eq!(intake.rejected, 0);
     intake
         .rows
@@ -70,7 +64,7 @@ async fn a_workbook_is_read_whether_it_has_one_sheet_or_three() {
     let mut client = client(&portal).await;
     let one = client.workbook(week()).await.unwrap();
     assert_eq!(listed(&one), truth(&portal));
-    portal.state().all_tabs = true;
+    portal.set(|state| state.all_tabs = true);
     let three = client.workbook(week()).await.unwrap();
     assert_eq!(listed(&three), truth(&portal));
     let asked = portal.server.asked().pop().unwrap();
@@ -184,7 +178,7 @@ async fn three_block_signals_in_a_row_end_the_asking() {
         (Fault::NoTable, "blocked_no_table"),
     ] {
         let portal = portal();
-        portal.state().mood = Some(fault);
+        portal.set(|state| state.mood = Some(fault));
         let error = client(&portal).await.workbook(week()).await.unwrap_err();
         assert_eq!((error.code(), error.kind()), (code, Failure::Blocked));
         assert_eq!(portal.server.count(WORKBOOK), 3);
@@ -215,7 +209,7 @@ async fn a_session_that_is_lost_is_made_anew_once() {
         client.login(USER, PASSWORD, now()).await.unwrap();
         client.gather(week(), &mut rows).await.unwrap();
         assert_eq!(rows.finish().unwrap().len(), 70, "it goes on where it stopped");
-        portal.state().forget_sessions();
+        portal.set(|state| state.forget_sessions());
         let error = client.workbook(week()).await.unwrap_err();
         assert_eq!((error.code(), error.kind()), ("session_lost_again", Failure::Broken));
     }
@@ -241,11 +235,7 @@ async fn a_bomb_ends_its_reading_and_nothing_else() {
     let portal = portal();
     portal.misbehave([Fault::Bomb]);
     let book = client(&portal).await.workbook(week()).await.unwrap();
-    let program = Some(env!("CARGO_BIN_EXE_ironlist").into());
-    let options =
-        Options { sheet_reader: SheetReader { program, ..SheetReader::default() }, ..Options::default() };
-    let terms = Terms { detail: Default::default(), zone: chrono_tz::Asia::Seoul };
-    assert_eq!(read(&book, &options, &terms).unwrap_err().code(), "sheet_resources");
+    assert_eq!(read_by_program(&book, Default::default()).unwrap_err().code(), "sheet_resources");
 }
 
 #[tokio::test]

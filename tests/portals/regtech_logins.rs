@@ -37,7 +37,7 @@ async fn a_login_asks_as_the_page_does() {
 #[tokio::test]
 async fn without_the_cookie_the_page_proves_the_login() {
     let portal = Regtech::start(Vec::new());
-    portal.state().token_seconds = None;
+    portal.set(|state| state.token_seconds = None);
     let mut client = client(&portal);
     client.login(USER, PASSWORD, now()).await.unwrap();
     assert_eq!(portal.server.count("/main/main"), 1);
@@ -47,7 +47,7 @@ async fn without_the_cookie_the_page_proves_the_login() {
 async fn a_token_that_is_over_at_once_does_not_cause_login_after_login() {
     let portal = Regtech::start(Vec::new());
     for seconds in [-86_400, 10, 299] {
-        portal.state().token_seconds = Some(seconds);
+        portal.set(|state| state.token_seconds = Some(seconds));
         let mut client = client(&portal);
         client.login(USER, PASSWORD, now()).await.unwrap();
         assert!(!client.needs_login(), "{seconds}");
@@ -69,7 +69,7 @@ async fn each_code_of_the_first_step_has_a_name_and_the_second_is_not_taken() {
         ("E00010601", "foreign_address", Failure::Attention),
         ("E00019999", "login_refused", Failure::Attention),
     ] {
-        portal.state().member = Some((code, "점검 중입니다"));
+        portal.set(|state| state.member = Some((code, "점검 중입니다")));
         let error = refused(&portal, PASSWORD).await;
         assert_eq!((error.code(), error.kind()), (name, kind), "{code}");
         let shows = matches!(code, "E00010205" | "E00019999");
@@ -100,7 +100,7 @@ async fn five_wrong_logins_lock_the_account_of_whoever_does_that() {
 #[tokio::test]
 async fn an_address_outside_korea_is_told_so() {
     let portal = Regtech::start(Vec::new());
-    portal.state().is_foreign = true;
+    portal.set(|state| state.is_foreign = true);
     assert_eq!(refused(&portal, PASSWORD).await.code(), "foreign_address");
 }
 
@@ -112,7 +112,7 @@ async fn the_second_step_refuses_in_three_ways() {
         (SecondStep::ShowsLogin, "login_turned_away", Failure::Credentials),
         (SecondStep::Forgets, "login_unproven", Failure::Attention),
     ] {
-        portal.state().second_step = step;
+        portal.set(|state| state.second_step = step);
         let error = refused(&portal, PASSWORD).await;
         assert_eq!((error.code(), error.kind()), (code, kind), "{step:?}");
     }
@@ -130,7 +130,7 @@ async fn a_password_whose_fate_is_unknown_is_not_sent_again() {
         (ADD_LOGIN, 502, Failure::Broken),
     ] {
         let before = (portal.server.count(FIND_MEMBER), portal.server.count(ADD_LOGIN));
-        portal.state().login_faults.push_back((path, status));
+        portal.set(|state| state.login_faults.push_back((path, status)));
         let error = refused(&portal, PASSWORD).await;
         assert_eq!((error.code(), error.kind()), ("login_unanswered", kind), "{path} {status}");
         let after = (portal.server.count(FIND_MEMBER), portal.server.count(ADD_LOGIN));
@@ -147,7 +147,7 @@ async fn no_password_is_given_to_a_page_that_does_not_ask_for_one() {
         (vec![404], "no_login_page", Failure::Broken),
         (vec![406], "foreign_address", Failure::Attention),
     ] {
-        portal.state().login_faults.extend(faults.into_iter().map(|status| (LOGIN_PAGE, status)));
+        portal.set(|state| state.login_faults.extend(faults.into_iter().map(|status| (LOGIN_PAGE, status))));
         let error = refused(&portal, PASSWORD).await;
         assert_eq!((error.code(), error.kind()), (code, kind));
     }

@@ -15,3 +15,4 @@ mod keys;
 mod lists;
 mod several;
 mod signals;
+mod start;

@@ -3,7 +3,7 @@
 use super::super::settings::Settings;
 use super::Finding;
 use crate::disk::{DiskError, Medium, read_footed};
-use crate::engine::{Engine, Options, SNAPSHOT_FILE};
+use crate::engine::{self, Engine, Options, SNAPSHOT_FILE};
 use crate::journal::{self, Journal};
 use crate::store::{self, Projection};
 use crate::web::health::Check;
@@ -21,27 +21,28 @@ pub(super) fn look(data: &Path) -> Vec<Finding> {
     }
     let medium = Medium::folder(data);
     let mut findings = Vec::new();
-    let generation = match replay(&medium) {
-        Ok(generation) => {
+    let journal = match replay(&medium) {
+        Ok(journal) => {
+            let generation = journal.generation();
             findings.push(("journal", Check::healthy(format!("{generation} generations, unbroken"))));
-            Some(generation)
+            Some(journal)
         }
         Err(error) => {
             findings.push(("journal", of_error(&error, RESTORE)));
             None
         }
     };
-    findings.push(("store", store(&medium, generation)));
+    findings.push(("store", store(&medium, journal.as_ref())));
     findings.push(("snapshot", file(&data.join(SNAPSHOT_FILE))));
     findings.extend(feeds(data).iter().map(|path| ("feed", file(path))));
     findings.into_iter().map(|(name, check)| (name.to_owned(), check)).collect()
 }
 
-/// Follows the chain of records from the first to the last; answers how many there are.
-fn replay(medium: &Medium) -> Result<u64, DiskError> {
+/// Follows the chain of records from the first to the last.
+fn replay(medium: &Medium) -> Result<Journal, DiskError> {
     let journal = Journal::open(medium)?;
     journal.replay(0, |_| Ok::<_, DiskError>(()))?;
-    Ok(journal.generation())
+    Ok(journal)
 }
 
 fn of_error(error: &DiskError, cure: &'static str) -> Check {
@@ -54,22 +55,22 @@ fn of_error(error: &DiskError, cure: &'static str) -> Check {
     Check::unhealthy(error.to_string(), cure)
 }
 
-fn store(medium: &Medium, journal: Option<u64>) -> Check {
+fn store(medium: &Medium, journal: Option<&Journal>) -> Check {
     if !medium.path().join(store::FILE).exists() {
         return Check::healthy("not there; the next start makes it from the journal");
     }
-    match (seen(medium), journal) {
-        (Err(error), _) => of_error(&error, REBUILD),
-        (Ok(seen), Some(last)) if seen > last => {
-            Check::unhealthy(format!("it has seen generation {seen}, the journal ends at {last}"), REBUILD)
-        }
-        (Ok(seen), _) => Check::healthy(format!("whole, at generation {seen}")),
+    match seen(medium, journal) {
+        Err(error) => of_error(&error, REBUILD),
+        Ok(seen) => Check::healthy(format!("whole, at generation {seen}")),
     }
 }
 
-/// The last generation that the store took in; opening it checks every page.
-fn seen(medium: &Medium) -> Result<u64, DiskError> {
-    Projection::open(medium)?.generation()
+/// The last generation that the store took in, if it was of this journal; opening it checks every
+/// page.
+fn seen(medium: &Medium, journal: Option<&Journal>) -> Result<u64, DiskError> {
+    let projection = Projection::open(medium)?;
+    journal.map_or(Ok(()), |journal| engine::compare(journal, &projection))?;
+    projection.generation()
 }
 
 /// A file that ends in its own digest, and that the service makes anew when it is wrong.
@@ -97,13 +98,15 @@ fn feeds(data: &Path) -> Vec<PathBuf> {
 pub(super) fn rebuild(settings: &Settings) -> anyhow::Result<String> {
     let medium = Medium::folder(&settings.data);
     ensure!(settings.data.join(journal::FILE).exists(), "there is no journal in {}", settings.data.display());
-    let last = replay(&medium).context("there is nothing to rebuild from; restore a backup")?;
+    let journal = replay(&medium).context("there is nothing to rebuild from; restore a backup")?;
     let path = settings.data.join(store::FILE);
-    match seen(&medium) {
-        Ok(seen) if seen <= last => return Ok(format!("the store is whole, at generation {seen}")),
+    match seen(&medium, Some(&journal)) {
+        Ok(seen) => return Ok(format!("the store is whole, at generation {seen}")),
         Err(error) if !error.is_damage() => return Err(error.into()),
-        _ => {}
+        Err(_) => {}
     }
+    // The engine opens it itself.
+    drop(journal);
     let time = chrono::Utc::now().format("%Y%m%dT%H%M%SZ");
     let aside = settings.data.join(format!("{}.damaged-{time}", store::FILE));
     fs::rename(&path, &aside).with_context(|| path.display().to_string())?;

@@ -203,7 +203,7 @@ mod tests {
     fn rows_are_written_as_the_reader_of_lists_knows_them() {
         use crate::collect::formats::Options;
         use crate::collect::{Terms, read};
-        let terms = Terms { detail: Default::default(), zone: chrono_tz::Asia::Seoul };
+        let terms = Terms::new(Default::default(), &Default::default());
         let intake = read(&ndjson(&[row()]), &Options::default(), &terms).unwrap();
         let (range, detail) = intake.rows.iter().next().unwrap();
         assert_eq!(range.to_string(), "203.0.113.7");

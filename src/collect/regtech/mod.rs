@@ -5,6 +5,7 @@
 //!
 //! A run, for whoever runs it:
 //! ```text
+//! memory.begin(&settings.plan, today);
 //! while let Some(window) = memory.next(&settings.plan, today) {
 //!     loop {
 //!         if client.needs_login() { write the attempt down; client.login(user, password, now).await? }
@@ -13,7 +14,8 @@
 //!             other => break other?,
 //!         }
 //!     }
-//!     deliver; memory.record(window, today, latest release day of the rows)
+//!     read the bytes, with `Terms { lasts: Some(settings.release_days), .. }`; deliver them as that window;
+//!     memory.record(window, today, last_day(&rows, zone))
 //! }
 //! ```
 //!
@@ -32,4 +34,4 @@ pub use client::Client;
 pub use error::{Error, Refusal, Signal, Silence};
 pub use list::{Page, Row, ndjson, page};
 pub use settings::{Paths, Settings};
-pub use windows::{Memory, Plan, Seen, Window, allowed, cut};
+pub use windows::{Memory, Plan, Seen, Window, allowed, cut, last_day};

@@ -3,8 +3,9 @@
 //! All periods are windows of one fixed grid, so that a window read again is the same window, and
 //! what the memory says of it stays true.
 
-use crate::model::Day;
+use crate::model::{Day, Rows};
 use chrono::Datelike;
+use chrono_tz::Tz;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -48,6 +49,12 @@ pub fn cut(period: Window, plan: &Plan) -> Vec<Window> {
         last = window.first.plus(-1);
     }
     windows
+}
+
+/// The latest release day of rows, for [`Memory::record`].
+pub fn last_day(rows: &Rows, zone: Tz) -> Option<Day> {
+    // An expiry is the first moment after the release day.
+    rows.iter().filter_map(|(_, detail)| detail.expires).max().map(|end| end.plus(-1).day_in(zone))
 }
 
 /// How far back and how often windows are read.

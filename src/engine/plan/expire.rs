@@ -20,7 +20,7 @@ pub(in crate::engine) fn next<T: Tables>(
 }
 
 /// The sources whose listings without an expiry of their own are over, as far as they have any.
-pub(in crate::engine) fn unseen<'s, T: Tables>(
+fn unseen<'s, T: Tables>(
     snapshot: &'s Snapshot,
     view: &View<'_, T>,
     now: Time,
@@ -32,6 +32,21 @@ pub(in crate::engine) fn unseen<'s, T: Tables>(
         }
     }
     Ok(unseen)
+}
+
+impl Snapshot {
+    /// How many listings are over by `at` unless their source is seen again. Reads the blocks that
+    /// hold such as say so themselves, and gathers nothing.
+    ///
+    /// # Errors
+    /// A fault of the disk.
+    pub fn expiring<T: Tables>(&self, view: &View<'_, T>, at: Time) -> Result<u64, redb::Error> {
+        let mut count = view.count_due(at)?;
+        for source in unseen(self, view, at)? {
+            count += view.standing_of(Dimension::Lasting, source.id)?;
+        }
+        Ok(count)
+    }
 }
 
 /// Works out what is over at `now`.

@@ -2,7 +2,7 @@
 
 use super::Blacklist;
 use super::check::{put_address, put_standing};
-use crate::addr::{Class, parse_address, parse_v4};
+use crate::addr::{Class, leading_v4, parse_address, parse_v4};
 use crate::engine::{Snapshot, Standing};
 use crate::web::{Body, Problem, Query, Request, Response};
 use axum::extract::State;
@@ -25,6 +25,8 @@ const LONGEST_LINE: usize = 4096;
 const SHORT: u64 = 1 << 20;
 /// At most so many addresses in one JSON body; text has no such limit, because it streams.
 const MOST: usize = 1_000_000;
+/// Nobody's million of addresses is longer, in bytes; a JSON body is in memory as a whole.
+const LONGEST_JSON: u64 = 64 << 20;
 
 #[derive(Deserialize, Default)]
 #[serde(deny_unknown_fields)]
@@ -42,7 +44,11 @@ pub(super) async fn many(
     let kind = request.headers().get(CONTENT_TYPE).and_then(|v| v.to_str().ok()).unwrap_or_default();
     let snapshot = Arc::clone(&role.engine.snapshot());
     match kind.split(';').next().unwrap_or_default().trim() {
-        "application/json" => json(&snapshot, &request.into_body().read().await?),
+        "application/json" => {
+            let mut body = request.into_body();
+            body.limit_to(LONGEST_JSON).map_err(|error| Problem::of_body(&error))?;
+            json(&snapshot, &body.read().await?)
+        }
         "text/plain" => text(snapshot, parameters.all, request.into_body()).await,
         _ => Err(Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "media_type")
             .detail("Send {\"ips\":[…]} as application/json, or one address a line as text/plain.")),
@@ -69,10 +75,10 @@ fn json(snapshot: &Snapshot, body: &[u8]) -> Result<Response, Problem> {
     }
     let mut results = Vec::with_capacity(question.ips.len() * 72);
     let mut listed = 0_u64;
-    for group in question.ips.chunks(GROUP) {
-        let mut lines: Vec<&[u8]> = Vec::with_capacity(GROUP);
-        lines.extend(group.iter().map(|text| text.0.as_bytes()));
-        look_up(snapshot, &lines, |line, found| {
+    for texts in question.ips.chunks(GROUP) {
+        let mut group = Group::default();
+        texts.iter().for_each(|text| group.push(text.0.as_bytes()));
+        group.look_up(snapshot, |line, found| {
             listed += u64::from(found.as_ref().is_ok_and(|(_, standing)| standing.is_listed()));
             put_result(&mut results, line, found);
         });
@@ -116,26 +122,52 @@ fn put_result(json: &mut Vec<u8>, ip: &[u8], found: Found<'_>) {
     json.extend_from_slice(b"},");
 }
 
-/// Looks up each line, IPv4 in one batch, and tells what was found in the order of the lines.
-fn look_up<'l>(snapshot: &Snapshot, lines: &[&'l [u8]], mut tell: impl FnMut(&'l [u8], Found<'_>)) {
-    let mut addresses = [0_u32; GROUP];
-    let mut classes = [Class::CLEAR; GROUP];
-    let mut plain = [false; GROUP];
-    for (at, line) in lines.iter().enumerate() {
-        if let Some(address) = parse_v4(line) {
-            addresses[at] = address;
-            plain[at] = true;
-        }
+/// Lines that are looked up together, with the IPv4 addresses that are in them.
+struct Group<'l> {
+    len: usize,
+    lines: [&'l [u8]; GROUP],
+    addresses: [u32; GROUP],
+    /// Whether there is one; any other line is looked at again.
+    plain: [bool; GROUP],
+}
+
+impl Default for Group<'_> {
+    fn default() -> Self {
+        Self { len: 0, lines: [b""; GROUP], addresses: [0; GROUP], plain: [false; GROUP] }
     }
-    snapshot.table.v4.get_batch(&addresses[..lines.len()], &mut classes[..lines.len()]);
-    for (at, line) in lines.iter().enumerate() {
-        if plain[at] {
-            let address = Ipv4Addr::from_bits(addresses[at]);
-            tell(line, Ok((address.into(), snapshot.standing(classes[at]))));
-        } else {
-            let found = parse_address(line).map(|address| (address, snapshot.check(address)));
-            tell(line, found.map_err(|fault| fault.code()));
+}
+
+impl<'l> Group<'l> {
+    fn push(&mut self, line: &'l [u8]) {
+        self.push_parsed(line, parse_v4(line));
+    }
+
+    #[inline]
+    fn push_parsed(&mut self, line: &'l [u8], address: Option<u32>) {
+        self.lines[self.len] = line;
+        self.addresses[self.len] = address.unwrap_or(0);
+        self.plain[self.len] = address.is_some();
+        self.len += 1;
+    }
+
+    fn is_full(&self) -> bool {
+        self.len == GROUP
+    }
+
+    /// Looks up each line, IPv4 in one batch, tells what was found in the order of the lines, and is empty then.
+    fn look_up(&mut self, snapshot: &Snapshot, mut tell: impl FnMut(&'l [u8], Found<'_>)) {
+        let mut classes = [Class::CLEAR; GROUP];
+        snapshot.table.v4.get_batch(&self.addresses[..self.len], &mut classes[..self.len]);
+        for (at, line) in self.lines[..self.len].iter().enumerate() {
+            if self.plain[at] {
+                let address = Ipv4Addr::from_bits(self.addresses[at]);
+                tell(line, Ok((address.into(), snapshot.standing(classes[at]))));
+            } else {
+                let found = parse_address(line).map(|address| (address, snapshot.check(address)));
+                tell(line, found.map_err(|fault| fault.code()));
+            }
         }
+        self.len = 0;
     }
 }
 
@@ -207,30 +239,35 @@ impl Answers {
     }
 
     fn lines(&mut self, text: &[u8], out: &mut Vec<u8>) {
-        let mut group: [&[u8]; GROUP] = [b""; GROUP];
-        let mut count = 0;
+        let mut group = Group::default();
         let mut rest = text;
         while !rest.is_empty() {
-            let end = memchr::memchr(b'\n', rest).unwrap_or(rest.len());
-            let line = rest[..end].trim_ascii();
-            rest = rest.get(end + 1..).unwrap_or_default();
-            if line.is_empty() || line[0] == b'#' {
-                continue;
+            // Nearly every line is an address and nothing else: no need to look for its end first.
+            if let Some((address, used)) = leading_v4(rest)
+                && rest.get(used) == Some(&b'\n')
+            {
+                group.push_parsed(&rest[..used], Some(address));
+                rest = &rest[used + 1..];
+            } else {
+                let end = memchr::memchr(b'\n', rest).unwrap_or(rest.len());
+                let line = rest[..end].trim_ascii();
+                rest = rest.get(end + 1..).unwrap_or_default();
+                if line.is_empty() || line[0] == b'#' {
+                    continue;
+                }
+                group.push(line);
             }
-            group[count] = line;
-            count += 1;
-            if count == GROUP {
-                self.group(&group, out);
-                count = 0;
+            if group.is_full() {
+                self.group(&mut group, out);
             }
         }
-        self.group(&group[..count], out);
+        self.group(&mut group, out);
     }
 
-    fn group(&mut self, lines: &[&[u8]], out: &mut Vec<u8>) {
+    fn group(&mut self, group: &mut Group<'_>, out: &mut Vec<u8>) {
         let Self { snapshot, all, listed, invalid, checked, .. } = self;
-        *checked += lines.len() as u64;
-        look_up(snapshot, lines, |line, found| {
+        *checked += group.len as u64;
+        group.look_up(snapshot, |line, found| {
             let found = found.map(|(_, standing)| standing);
             let state: &[u8] = match found {
                 Err(_) => b"invalid",

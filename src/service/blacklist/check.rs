@@ -64,8 +64,29 @@ pub(super) fn put_standing(json: &mut Vec<u8>, standing: &Standing) {
     }
 }
 
-fn put_number(out: &mut Vec<u8>, number: u64) {
-    use std::io::Write as _;
-    // Writing to a Vec does not fail.
-    let _ = write!(out, "{number}");
+/// `format!` takes as long as the look-up.
+fn put_number(out: &mut Vec<u8>, mut number: u64) {
+    let begin = out.len();
+    loop {
+        out.push(b'0' + (number % 10) as u8);
+        number /= 10;
+        if number == 0 {
+            break;
+        }
+    }
+    out[begin..].reverse();
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_are_written_as_the_standard_library_does() {
+        for number in [0, 7, 10, 99, 100, 1_234_567_890, u64::MAX] {
+            let mut out = b"x".to_vec();
+            put_number(&mut out, number);
+            assert_eq!(String::from_utf8(out).unwrap(), format!("x{number}"));
+        }
+    }
 }

@@ -4,7 +4,7 @@ use super::super::reply::view;
 use super::Blacklist;
 use crate::addr::parse_address;
 use crate::engine::Snapshot;
-use crate::model::{Detail, SourceName, Time};
+use crate::model::{Detail, Source, Time};
 use crate::store::View;
 use crate::web::{Json, Problem};
 use http::StatusCode;
@@ -30,16 +30,16 @@ pub(super) struct Entry {
 }
 
 impl Entry {
-    fn new(ip: String, source: &SourceName, detail: Detail, is_active: bool) -> Self {
+    fn new(ip: String, source: &Source, detail: Detail, is_active: bool) -> Self {
         Self {
-            id: format!("{source}:{ip}"),
+            id: format!("{}:{ip}", source.name),
             ip,
-            source: source.to_string(),
+            source: source.name.to_string(),
             detection_date: detail.detected.or(detail.listed).map(|day| day.to_string()),
+            expires_date: source.expiry_of(&detail),
             threat_type: detail.threat,
             country: detail.country.map(String::from),
             is_active,
-            expires_date: detail.expires,
             created_at: detail.first_seen,
         }
     }
@@ -58,7 +58,7 @@ fn around(snapshot: &Snapshot, view: &View, address: IpAddr) -> Result<Vec<Entry
         for found in view.covering(source.id, address)? {
             let ended = snapshot.suppressions.iter().any(|s| s.ends(&source.name, found.range));
             let is_active = !exempt && !ended;
-            entries.push(Entry::new(found.range.to_string(), &source.name, found.detail, is_active));
+            entries.push(Entry::new(found.range.to_string(), source, found.detail, is_active));
         }
     }
     entries.sort_by_key(|entry| !entry.is_active);

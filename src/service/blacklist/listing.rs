@@ -12,9 +12,11 @@ pub(super) struct Listing {
     threat_type: Option<Box<str>>,
     severity: Option<Severity>,
     country: Option<Country>,
+    /// Its own, or its source's.
     confidence: Option<u8>,
     detected: Option<Day>,
     listed: Option<Day>,
+    /// When it ends: by its own word, or unless its source is seen again.
     expires: Option<Time>,
     first_seen: Time,
     /// The source's last complete run, which still had it.
@@ -29,14 +31,14 @@ impl Listing {
         Self {
             source: source.name.to_string(),
             range,
+            confidence: source.confidence_of(&detail),
+            expires: source.expiry_of(&detail),
             reason: detail.reason,
             threat_type: detail.threat,
             severity: detail.severity,
             country: detail.country,
-            confidence: detail.confidence,
             detected: detail.detected,
             listed: detail.listed,
-            expires: detail.expires,
             first_seen: detail.first_seen,
             last_seen: source.last_seen,
             upstream_id: detail.upstream_id,

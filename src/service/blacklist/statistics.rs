@@ -33,7 +33,7 @@ struct Totals {
     top_countries: BTreeMap<String, u64>,
     /// The commonest.
     threat_types: BTreeMap<String, u64>,
-    /// Listings that end within seven days.
+    /// Listings that end within seven days unless their source is seen again.
     expiring_soon: u64,
     /// Listings whose end has come, and which wait for a person's word because the clock is doubted.
     held: u64,
@@ -58,8 +58,8 @@ fn totals(snapshot: &Snapshot, view: &View, now: Time, doubted: bool) -> Result<
         sources: sources.collect(),
         top_countries: top(view.standing(Dimension::Country)?),
         threat_types: top(view.standing(Dimension::Threat)?),
-        expiring_soon: view.count_due(now.plus(WEEK))?,
-        held: if doubted { view.count_due(now)? } else { 0 },
+        expiring_soon: snapshot.expiring(view, now.plus(WEEK))?,
+        held: if doubted { snapshot.expiring(view, now)? } else { 0 },
         allowlist: snapshot.allows.len(),
         suppressions: snapshot.suppressions.len(),
         generation: snapshot.generation,

@@ -3,6 +3,7 @@
 use super::*;
 use crate::disk::Medium;
 use crate::engine::Options;
+use crate::model::{Policy, TooBroad};
 use crate::web::metrics::Metrics;
 use crate::web::{App, Body, Role};
 use http::header::{CONTENT_TYPE, HOST};
@@ -69,6 +70,12 @@ impl House {
 
     async fn get(&self, path: &str) -> (u16, Value) {
         self.json(Method::GET, path, Value::Null).await
+    }
+
+    async fn describe(&self, source: &str, policy: Policy) {
+        let caller = Caller { peer: Peer::Local, admin: true };
+        let change = Change::Describe { source: source.parse().unwrap(), policy };
+        self.engine.submit(batch(caller, "", Cause::Manual, change)).await.unwrap();
     }
 
     async fn import(&self, parameters: &str, list: &str) -> Value {
@@ -239,4 +246,31 @@ async fn a_bulk_body_keeps_its_good_lines() {
     assert_eq!(status, 415);
     let (status, text) = house.ask(Method::POST, path, "text/plain", "<!DOCTYPE html><html></html>").await;
     assert_eq!(status, 422, "{text}");
+}
+
+#[tokio::test]
+async fn what_a_listing_does_not_say_its_source_says_for_it() {
+    let house = House::new();
+    house.import("source=a&replace=true", "20.0.0.1\n").await;
+    let policy = Policy { confidence: Some(40), expires_days: Some(1), ..Policy::default() };
+    house.describe("a", policy).await;
+    let ends = house.engine.snapshot().source("a").unwrap().ends().unwrap().to_string();
+    let (_, story) = house.get("/api/v1/blacklist/ips/20.0.0.1").await;
+    let (_, found) = house.json(Method::POST, "/api/v1/blacklist/search", json!({"source": "a"})).await;
+    for listing in [&story["listings"][0], &found["data"][0]["listings"][0]] {
+        assert_eq!((&listing["confidence"], &listing["expires"]), (&json!(40), &json!(ends)));
+    }
+    let (_, statistics) = house.get("/api/v1/blacklist/statistics").await;
+    assert_eq!(statistics["data"]["expiring_soon"], 1);
+}
+
+#[tokio::test]
+async fn an_import_keeps_to_the_limits_of_its_source() {
+    let house = House::new();
+    let too_broad = TooBroad { v4: 24, ..TooBroad::default() };
+    let policy = Policy { too_broad, ..Policy::default() };
+    house.describe("a", policy).await;
+    let list = "20.0.0.0/16\n20.0.0.0/24\n";
+    assert_eq!(house.import("source=a", list).await["rejected"], 1);
+    assert_eq!(house.import("source=b", list).await["rejected"], 0);
 }

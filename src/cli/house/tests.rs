@@ -1,0 +1,70 @@
+//! A process as its callers see it.
+
+use super::*;
+use crate::cli::folder;
+use crate::cli::tests::House as Place;
+use crate::disk::Medium;
+use crate::engine::Options;
+use crate::model::{Batch, Cause, Change, Rows, Scope};
+use crate::publish;
+use crate::web::{Body, Peer};
+use http::header::{CONTENT_TYPE, HOST};
+use serde_json::Value;
+
+fn house(place: &Place) -> House {
+    folder::make(&place.settings.data).unwrap();
+    let engine = Engine::open(Options::new(Medium::folder(&place.settings.data))).unwrap();
+    House::build(Some(engine), "key", &place.settings, Vec::new()).unwrap()
+}
+
+async fn ask(house: &House, method: &str, path: &str, kind: &str, body: String) -> (u16, String) {
+    let request = http::Request::builder().method(method).uri(path);
+    let request = request.header(HOST, "a").header(CONTENT_TYPE, kind).body(Body::full(body)).unwrap();
+    let response = house.apps[&Role::Blacklist].answer(request, Peer::Local).await;
+    let status = response.status().as_u16();
+    (status, String::from_utf8(response.into_body().read().await.unwrap().to_vec()).unwrap())
+}
+
+async fn get(house: &House, path: &str) -> (u16, Value) {
+    let (status, text) = ask(house, "GET", path, "", String::new()).await;
+    (status, serde_json::from_str(&text).unwrap())
+}
+
+#[tokio::test]
+async fn a_house_is_ready_from_its_first_lists_until_it_drains() {
+    let place = Place::new();
+    let house = house(&place);
+    assert_eq!(get(&house, "/ready").await.0, 503);
+    house.ready.open();
+    assert_eq!(get(&house, "/ready").await.0, 200);
+    house.ready.shut();
+    assert_eq!(get(&house, "/ready").await.0, 503);
+}
+
+#[tokio::test]
+async fn an_empty_feed_is_healthy_only_before_there_is_a_source() {
+    let place = Place::new();
+    let house = house(&place);
+    let engine = house.engine.clone().unwrap();
+    publish::refresh(&house.feeds, &engine);
+    assert_eq!(get(&house, "/health").await.1["checks"]["feeds"]["status"], "healthy");
+    let change = Change::List { source: "a".parse().unwrap(), rows: Rows::default(), scope: Scope::Whole };
+    let (id, reason) = (uuid::Uuid::now_v7(), String::new());
+    let batch = Batch { id, actor: "test".into(), reason, cause: Cause::Import, change };
+    engine.submit(batch).await.unwrap();
+    publish::refresh(&house.feeds, &engine);
+    let feeds = &get(&house, "/health").await.1["checks"]["feeds"];
+    assert_eq!(feeds["status"], "degraded");
+    assert!(feeds["cure"].as_str().is_some_and(|cure| cure.contains("import")), "{feeds}");
+}
+
+#[tokio::test]
+async fn a_json_question_is_bounded_and_a_text_is_not() {
+    let place = Place::with(&[("limits.import_body", "any", "1MiB")]);
+    let house = house(&place);
+    let (path, long) = ("/api/v1/blacklist/check", " ".repeat(65 << 20));
+    let (status, problem) = ask(&house, "POST", path, "application/json", long.clone()).await;
+    assert_eq!((status, problem.contains("body_too_large")), (413, true), "{problem}");
+    let told = ask(&house, "POST", path, "text/plain", long).await;
+    assert_eq!(told, (200, "# checked 0 listed 0 invalid 0\n".to_owned()));
+}
