@@ -5,9 +5,9 @@
 
 use super::formats::Format;
 use super::gate::Limits;
-use super::regtech;
 use super::schedule::{BadSchedule, Missed, Schedule};
 use super::span::Span;
+use super::{regtech, secudium};
 use crate::model::{Mode, Policy};
 use serde::{Deserialize, Serialize};
 
@@ -90,6 +90,9 @@ pub struct Definition {
     /// How the REGTECH portal is reached and read.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub regtech: Option<regtech::Settings>,
+    /// How the SECUDIUM portal is reached and read.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub secudium: Option<secudium::Settings>,
 }
 
 const fn on() -> bool {
@@ -136,6 +139,7 @@ impl Definition {
             parser: Parser::default(),
             gate: Limits::default(),
             regtech: None,
+            secudium: None,
         }
     }
 

@@ -93,14 +93,20 @@ impl Job {
         Ok(Delivered::Unchanged)
     }
 
-    /// A complete run found all as it was; at most one small record a day.
+    /// A complete run found all as it was.
     pub(super) async fn seen(&mut self) -> Result<(), Ending> {
-        let inner = self.inner();
-        let listed = inner.listed(&self.run.source);
-        let receipt = self.submit(Change::Seen { source: self.run.source.clone() }).await?;
-        self.run.generation = Some(receipt.generation);
+        self.mark_seen().await?;
+        let listed = self.inner().listed(&self.run.source);
         self.run.counts.read += listed;
         self.run.counts.unchanged += listed;
+        Ok(())
+    }
+
+    /// Moves the watermark of the source; at most one small record a day.
+    pub(super) async fn mark_seen(&mut self) -> Result<(), Ending> {
+        self.describe().await?;
+        let receipt = self.submit(Change::Seen { source: self.run.source.clone() }).await?;
+        self.run.generation = Some(receipt.generation);
         Ok(())
     }
 
@@ -143,7 +149,7 @@ impl Job {
         let receipt = self.submit(change).await?;
         if scope == Scope::Part {
             // A part moves no watermark, and yet the source has been seen.
-            self.submit(Change::Seen { source: self.run.source.clone() }).await?;
+            self.mark_seen().await?;
         }
         self.take(delivery, digest, protected, &receipt);
         Ok(Delivered::Taken(intake.rows))

@@ -3,7 +3,9 @@
 use super::deliver::{Delivery, scope};
 use super::error::CollectError;
 use super::{Collector, Inner};
-use crate::collect::ledger::{Held, Hold, How, Settled, weight};
+use crate::collect::Intake;
+use crate::collect::formats::ReadError;
+use crate::collect::ledger::{Held, Hold, How, Settled};
 use crate::collect::run::Document;
 use crate::model::{Cause, Change, Receipt, Rows, Scope, SourceName};
 use uuid::Uuid;
@@ -82,7 +84,11 @@ impl Inner {
         for held in &hold.documents {
             let document = run.documents.get(held.index).cloned().ok_or(CollectError::NoRaw(run.id))?;
             let delivery = self.kept(run.id, held.index, &document).await?;
-            let intake = self.read(&definition, &delivery, self.now()).await?;
+            let intake = match self.read(&definition, &delivery, self.now()).await {
+                // Whoever consents to an empty file says that the list is empty.
+                Err(ReadError::Empty) => Intake::default(),
+                read => read?,
+            };
             let scope = scope(&delivery, &definition, &intake.rows);
             wanted.push(Wanted { held: held.clone(), document, rows: intake.rows, scope });
         }
@@ -142,10 +148,21 @@ impl Inner {
                     standing.memory.protected = Some(protected);
                 }
             })?;
-            change.hold(&hold)?;
-            change.audit(&audit)
+            // Somebody else's word, or a newer run, may have come first.
+            let id = hold.id;
+            let first = change.with_hold(hold.id, |kept| match kept {
+                Some(kept) if kept.settled.is_none() => {
+                    *kept = hold;
+                    Ok(())
+                }
+                _ => Err(CollectError::Settled(id)),
+            })?;
+            if first.is_ok() {
+                change.audit(&audit)?;
+            }
+            Ok(first)
         });
-        Ok(written.await?)
+        written.await?
     }
 
     fn protected(&self, rows: &Rows) -> u64 {

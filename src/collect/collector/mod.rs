@@ -34,9 +34,9 @@ pub use sources::{Origin, SourceView};
 
 use super::definition::Definition;
 use super::fetch::FetchSettings;
-use super::ledger::{Audit, Change, Hold, Ledger, Look};
+use super::ledger::{Audit, Change, Ledger, Look};
 use super::raw::{Raw, Retention};
-use super::run::{Run, State};
+use super::run::Run;
 use super::vault::Vault;
 use crate::disk::{DiskError, Medium};
 use crate::engine::{Engine, EngineError};
@@ -250,7 +250,9 @@ impl Collector {
     /// interrupted at the next start.
     pub async fn stop(&self) {
         self.0.stopping.send_replace(true);
-        self.0.live.all().iter().for_each(|live| drop(live.stop.send_replace(Stop::Service)));
+        for live in self.0.live.all() {
+            live.stop.send_replace(Stop::Service);
+        }
         let mut tasks = std::mem::take(&mut *locked(&self.0.tasks));
         let all = async { while tasks.join_next().await.is_some() {} };
         if tokio::time::timeout(GRACE, all).await.is_err() {

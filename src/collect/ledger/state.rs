@@ -98,13 +98,9 @@ pub struct Held {
 impl Hold {
     /// What consent would change in all, as it was shown last.
     pub fn shown(&self) -> u64 {
+        let weight = |receipt: &Receipt| receipt.added + receipt.changed + receipt.removed;
         self.documents.iter().map(|held| weight(&held.shown)).sum()
     }
-}
-
-/// How many listings a change touches.
-pub fn weight(receipt: &Receipt) -> u64 {
-    receipt.added + receipt.changed + receipt.removed
 }
 
 /// The end of a hold.

@@ -5,6 +5,7 @@
 
 mod feed;
 mod regtech;
+mod secudium;
 mod upload;
 
 use super::accounts::Account;
@@ -54,7 +55,8 @@ async fn run(job: &mut Job) -> Result<(), Ending> {
         Input::Source => match job.definition.kind {
             Kind::Feed => feed::run(job).await,
             Kind::Regtech => regtech::run(job).await,
-            Kind::Secudium | Kind::Upload => {
+            Kind::Secudium => secudium::run(job).await,
+            Kind::Upload => {
                 Err(Ending::new(Failure::Broken, "not_fetched", "nothing is fetched for this source"))
             }
         },
@@ -66,7 +68,8 @@ pub(super) async fn probe(job: &mut Job) -> Result<(), Ending> {
     match job.definition.kind {
         Kind::Feed => feed::probe(job).await,
         Kind::Regtech => regtech::probe(job).await,
-        Kind::Secudium | Kind::Upload => Ok(()),
+        Kind::Secudium => secudium::probe(job).await,
+        Kind::Upload => Ok(()),
     }
 }
 
