@@ -1,6 +1,7 @@
 //! Bringing lists in: fetching them, reading them in every form, judging them, and making listings of
 //! what they say.
 
+pub mod catalog;
 pub mod collector;
 mod dates;
 pub mod definition;
@@ -22,3 +23,8 @@ pub mod vault;
 
 pub use dates::{parse_day, parse_expiry};
 pub use intake::{Intake, LineError, Terms, read};
+
+/// The lists' server of the tests, which those of the whole program use too.
+#[cfg(test)]
+#[path = "../../tests/fakes/feed.rs"]
+mod fake_feed;

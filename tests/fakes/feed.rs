@@ -19,6 +19,14 @@ pub(crate) fn gzip(bytes: &[u8]) -> Vec<u8> {
     packer.finish().unwrap()
 }
 
+/// The bytes as the only file of a zip archive.
+pub(crate) fn zip(name: &str, bytes: &[u8]) -> Vec<u8> {
+    let mut packer = zip::ZipWriter::new(std::io::Cursor::new(Vec::new()));
+    packer.start_file(name, zip::write::SimpleFileOptions::default()).unwrap();
+    packer.write_all(bytes).unwrap();
+    packer.finish().unwrap().into_inner()
+}
+
 /// What a path answers.
 #[derive(Clone, Debug)]
 pub(crate) struct Answer {

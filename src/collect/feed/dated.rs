@@ -48,12 +48,16 @@ pub fn dated(list: &[u8]) -> Option<Time> {
     }
 }
 
-/// `# Last updated: 2026-11-22 …`, and the date itself of the headline of a DROP list.
+/// `# Last updated: 2026-11-22 …`, the same without a colon in seconds, and the headline of a DROP
+/// list.
 fn in_comment(line: &str) -> Option<Time> {
     let text = line.trim().strip_prefix(['#', ';', '/'])?.trim_matches(['#', ';', '/', ' ', '\t']);
     let lower = text.to_ascii_lowercase();
     if let Some((_, day)) = lower.split_once("drop list ") {
         return moment(day);
+    }
+    if let Some(seconds) = lower.strip_prefix("last updated ") {
+        return moment(seconds.split(' ').next()?);
     }
     let (name, value) = text.split_once(':')?;
     let name = name.trim().to_ascii_lowercase();
@@ -159,6 +163,7 @@ mod tests {
             ("#\n# This File Date  : Sun Nov 22 10:00:05 UTC 2026\n", "2026-11-22T10:00:05Z"),
             ("# Last update: Sun, 22 Nov 2026 11:00:05 +0100\n", "2026-11-22T10:00:05Z"),
             ("# updated: 2026-11-22T19:00:05+09:00\n", "2026-11-22T10:00:05Z"),
+            ("# last updated 1795341605 (Sun Nov 22 10:00:05 2026 GMT)\n", "2026-11-22T10:00:05Z"),
             ("# Generated at 10: no\n# Generated: 2026-11-22 10:00\n", "2026-11-22T10:00:00Z"),
             (
                 "{\"meta\":{\"generatedAt\":\"2026-11-22T10:00:05+00:00\"},\"data\":[]}",

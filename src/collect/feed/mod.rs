@@ -24,6 +24,10 @@ use reqwest::{Response, StatusCode};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
+/// JSON first: there are servers that name their errors only to who asks for it, and send others to
+/// a page.
+const ACCEPTED: &str = "application/json, text/plain;q=0.9, */*;q=0.8";
+
 /// What one download leaves for the next. Without it a list is sent whole and counts as new.
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -78,7 +82,7 @@ pub async fn download(
 
 /// Asks for nothing that is known already.
 fn conditions(memory: &Memory) -> HeaderMap {
-    let mut headers = HeaderMap::from_iter([(ACCEPT, HeaderValue::from_static("*/*"))]);
+    let mut headers = HeaderMap::from_iter([(ACCEPT, HeaderValue::from_static(ACCEPTED))]);
     // Tags and dates without the list they belong to would be answered with nothing.
     if memory.digest.is_some() {
         let known = [(IF_NONE_MATCH, &memory.etag), (IF_MODIFIED_SINCE, &memory.last_modified)];

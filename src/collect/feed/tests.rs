@@ -2,12 +2,9 @@
 
 use super::*;
 use crate::collect::failure::Failure;
+use crate::collect::fake_feed::{Answer, FeedServer, gzip, zip};
 use crate::collect::fetch::{FetchSettings, Reach};
-use server::{Answer, FeedServer, gzip};
 use std::time::Duration;
-
-#[path = "../../../tests/fakes/feed.rs"]
-mod server;
 
 const LIST: &str = "# Last updated: 2026-11-22 10:00:00 UTC\n192.0.2.1\n";
 
@@ -77,9 +74,12 @@ async fn a_server_without_tags_is_asked_by_date() {
 async fn packed_foreign_and_strange_bodies_come_as_they_are() {
     let server = FeedServer::start();
     let (korean, _, _) = encoding_rs::EUC_KR.encode("192.0.2.1,스캔\n");
-    for (path, body) in
-        [("/list.gz", gzip(LIST.as_bytes())), ("/korean.csv", korean.into_owned()), ("/empty", Vec::new())]
-    {
+    for (path, body) in [
+        ("/list.gz", gzip(LIST.as_bytes())),
+        ("/korean.csv", korean.into_owned()),
+        ("/empty", Vec::new()),
+        ("/list.zip", zip("list.txt", LIST.as_bytes())),
+    ] {
         server.serve(path, Answer::list(body.clone()));
         assert_eq!(fetched(ask(&server, path, None, &Memory::default()).await).0, body, "{path}");
     }

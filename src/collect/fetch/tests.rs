@@ -2,16 +2,13 @@
 
 use super::*;
 use crate::collect::failure::Failure;
-use feed::{Answer, FeedServer};
+use crate::collect::fake_feed::{Answer, FeedServer};
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use reqwest::header::{HeaderMap, HeaderValue};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
-
-#[path = "../../../tests/fakes/feed.rs"]
-mod feed;
 
 /// The settings with which the fake servers, which are neither public nor at a usual port, are reached.
 fn settings(servers: &[&FeedServer]) -> FetchSettings {
@@ -242,4 +239,110 @@ async fn a_server_without_tls_is_told_from_one_that_is_away() {
     let url = server.url("/").replace("http:", "https:");
     let error = body(&fetcher(&[&server]), &url).await.unwrap_err();
     assert_eq!(error.code(), "tls_failed", "{error}");
+}
+
+#[tokio::test]
+async fn through_a_proxy_only_the_listed_hosts_are_asked_and_it_resolves_their_names() {
+    let proxy = FeedServer::start();
+    proxy.serve("http://feed.example/list", Answer::list("192.0.2.1\n"));
+    proxy.serve("http://feed.example/away", Answer::redirect("http://10.0.0.1/list"));
+    proxy.serve("feed.example:443", Answer::status(502));
+    let url = proxy.url("/").parse().unwrap();
+    let hosts = vec!["*.example".parse().unwrap()];
+    let reach = Reach { proxy: Some(Proxy { url, hosts }), ..Reach::default() };
+    let fetcher = Fetcher::new(FetchSettings { reach, ..FetchSettings::default() }).unwrap();
+
+    assert_eq!(body(&fetcher, "http://feed.example/list").await.unwrap(), "192.0.2.1\n");
+    assert_eq!(code(&fetcher, "http://other.test/list").await, "host_denied");
+    assert_eq!(code(&fetcher, "http://127.0.0.1/list").await, "host_denied");
+    assert_eq!(code(&fetcher, "http://feed.example/away").await, "host_denied");
+    assert_eq!(code(&fetcher, "http://feed.example:22/list").await, "port_denied");
+    // By https it is asked for a tunnel, which it may refuse.
+    assert_eq!(code(&fetcher, "https://feed.example/list").await, "connect_failed");
+    let targets: Vec<_> = proxy.requests().into_iter().map(|request| request.target).collect();
+    assert_eq!(targets, ["http://feed.example/list", "http://feed.example/away", "feed.example:443"]);
+}
+
+#[test]
+fn a_proxy_keeps_its_password_to_itself() {
+    let url: Url = "http://user:hidden@proxy.example:3128".parse().unwrap();
+    let proxy = Proxy { url, hosts: Vec::new() };
+    assert!(!format!("{proxy:?}").contains("hidden"), "{proxy:?}");
+}
+
+#[test]
+fn hosts_and_networks_are_written_as_people_write_them() {
+    for (pattern, host, expected) in [
+        ("feed.example", "feed.example", true),
+        ("feed.example", "FEED.example.", true),
+        ("feed.example", "a.feed.example", false),
+        ("*.example", "feed.example", true),
+        ("*.example", "a.b.example", true),
+        ("*.example", "example", false),
+        ("*.example", "badexample", false),
+    ] {
+        assert_eq!(pattern.parse::<HostPattern>().unwrap().matches(host), expected, "{pattern} {host}");
+    }
+    for (text, network) in
+        [("10.1.0.0/16", true), ("fd00::/8", true), ("10.0.0.1", true), ("intranet", false)]
+    {
+        let exception: Exception = text.parse().unwrap();
+        assert_eq!(matches!(exception, Exception::Network(_)), network, "{text}");
+        assert_eq!(exception.to_string(), text);
+    }
+    for text in ["", "*.", "a b", "10.0.0.0/99", "http://feed.example"] {
+        assert!(text.parse::<Exception>().is_err(), "{text}");
+    }
+}
+
+/// A server by TLS that answers every request with `answer`, and the file of its own authority.
+async fn secure(names: &[&str], answer: &'static str) -> (u16, tempfile::NamedTempFile) {
+    use std::io::Write;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    install_provider();
+    let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
+    let made = rcgen::generate_simple_self_signed(names).unwrap();
+    let mut file = tempfile::NamedTempFile::new().unwrap();
+    file.write_all(made.cert.pem().as_bytes()).unwrap();
+    let key = rustls::pki_types::PrivateKeyDer::Pkcs8(made.signing_key.serialize_der().into());
+    let config = rustls::ServerConfig::builder().with_no_client_auth();
+    let config = config.with_single_cert(vec![made.cert.der().clone()], key).unwrap();
+    let acceptor = tokio_rustls::TlsAcceptor::from(Arc::new(config));
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    tokio::spawn(async move {
+        while let Ok((stream, _)) = listener.accept().await {
+            let Ok(mut stream) = acceptor.accept(stream).await else { continue };
+            let _ = stream.read(&mut [0; 4096]).await;
+            let _ = stream.write_all(answer.as_bytes()).await;
+            let _ = stream.shutdown().await;
+        }
+    });
+    (port, file)
+}
+
+#[tokio::test]
+async fn a_server_of_ones_own_authority_is_trusted_by_its_file_alone() {
+    let (port, file) = secure(&["feed.example"], "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok").await;
+    let by = |ca_file| {
+        let exceptions = vec!["127.0.0.1".parse().unwrap()];
+        let reach = Reach { ports: vec![port], exceptions, ..Reach::default() };
+        let settings = FetchSettings { reach, ca_file, ..FetchSettings::default() };
+        Fetcher::with_names(Arc::new(settings), Names::new(&["127.0.0.1"])).unwrap()
+    };
+    let trusting = by(Some(file.path().to_owned()));
+    assert_eq!(body(&trusting, &format!("https://feed.example:{port}/")).await.unwrap(), "ok");
+    assert_eq!(code(&trusting, &format!("https://other.example:{port}/")).await, "tls_failed");
+    assert_eq!(code(&by(None), &format!("https://feed.example:{port}/")).await, "tls_failed");
+}
+
+#[tokio::test]
+async fn a_secure_server_cannot_lead_to_an_open_one() {
+    let answer = "HTTP/1.1 302 Found\r\nLocation: http://feed.example/\r\nContent-Length: 0\r\n\r\n";
+    let (port, file) = secure(&["feed.example"], answer).await;
+    let exceptions = vec!["127.0.0.1".parse().unwrap()];
+    let reach = Reach { ports: vec![port, 80], exceptions, ..Reach::default() };
+    let settings = FetchSettings { reach, ca_file: Some(file.path().to_owned()), ..FetchSettings::default() };
+    let fetcher = Fetcher::with_names(Arc::new(settings), Names::new(&["127.0.0.1"])).unwrap();
+    assert_eq!(code(&fetcher, &format!("https://feed.example:{port}/")).await, "redirect_to_http");
 }

@@ -3,7 +3,7 @@
 //! Records are cut by hand rather than by a CSV reader, because a quote that is never closed must
 //! cost one line and not the rest of the file.
 
-use super::line::is_comment;
+use super::layout::{Layout, Separator};
 use super::rows::{RowFault, Sink, Tally};
 use super::table::Columns;
 use super::{Format, LONGEST_LINE, ReadError};
@@ -14,8 +14,13 @@ const DELIMITERS: [char; 4] = [',', '\t', ';', '|'];
 
 /// Reads a table with a header, also one that stands in a comment, or by its first column of
 /// addresses.
-pub(super) fn read<S: Sink>(text: &str, format: Format, rows: &mut Tally<'_, S>) -> Result<(), ReadError> {
-    let mut table = Table { format, known: None };
+pub(super) fn read<S: Sink>(
+    text: &str,
+    format: Format,
+    layout: &Layout,
+    rows: &mut Tally<'_, S>,
+) -> Result<(), ReadError> {
+    let mut table = Table { format, layout, known: None, headed: false };
     let mut cells = Vec::new();
     let mut untold = 0;
     for record in (Records { rest: text, line: 1 }) {
@@ -39,31 +44,40 @@ pub(super) fn read<S: Sink>(text: &str, format: Format, rows: &mut Tally<'_, S>)
 }
 
 /// What is known of the table so far.
-struct Table {
+struct Table<'l> {
     format: Format,
+    layout: &'l Layout,
     known: Option<(char, Columns)>,
+    /// Whether a record has been taken for the header.
+    headed: bool,
 }
 
-impl Table {
+impl Table<'_> {
     /// Whether the line is one; between semicolons, a line that begins with one has a first cell
     /// without text.
     fn is_comment(&self, line: &str) -> bool {
         let empty_cell = matches!(self.known, Some((';', _))) && line.starts_with(';');
-        is_comment(line) && !empty_cell
+        self.layout.is_comment(line) && !empty_cell
     }
 
     /// Looks for a header in a comment: one name alone would be chance.
     fn comment(&mut self, line: &str) {
         let names = line.trim_start_matches(['#', ';', '/', ' ']);
-        if let Some(found) = header(names, self.format).filter(|(_, columns)| columns.known() > 1) {
+        if let Some(found) =
+            header(names, self.format, self.layout).filter(|(_, columns)| columns.known() > 1)
+        {
             self.known.get_or_insert(found);
         }
     }
 
-    /// Whether `record` is the header.
+    /// Whether `record` is the header: the first one is, if there is said to be one.
     fn header(&mut self, record: &str) -> bool {
-        let found = header(record, self.format);
-        let is_header = found.is_some();
+        if self.layout.header == Some(false) {
+            return false;
+        }
+        let found = header(record, self.format, self.layout);
+        let is_header = found.is_some() || (self.layout.header == Some(true) && !self.headed);
+        self.headed |= is_header;
         self.known = found.or(self.known.take());
         is_header
     }
@@ -71,37 +85,43 @@ impl Table {
     /// The columns, if need be as `record` shows them.
     fn columns(&mut self, record: &str) -> Option<(char, &Columns)> {
         if self.known.is_none() {
-            self.known = of_values(record, self.format);
+            self.known = of_values(record, self.format, self.layout);
         }
         self.known.as_ref().map(|(delimiter, columns)| (*delimiter, columns))
     }
 }
 
-fn delimiters(format: Format) -> impl Iterator<Item = char> {
-    DELIMITERS.into_iter().filter(move |delimiter| format != Format::Tsv || *delimiter == '\t')
+fn delimiters(format: Format, layout: &Layout) -> impl Iterator<Item = char> {
+    let told = layout.separator.map(|Separator(mark)| mark);
+    let told = told.or((format == Format::Tsv).then_some('\t'));
+    let usual = DELIMITERS.into_iter().filter(move |_| told.is_none());
+    told.into_iter().chain(usual)
 }
 
 /// The delimiter and the columns, if `record` names them.
-pub(super) fn header(record: &str, format: Format) -> Option<(char, Columns)> {
-    delimiters(format).find_map(|delimiter| {
+pub(super) fn header(record: &str, format: Format, layout: &Layout) -> Option<(char, Columns)> {
+    delimiters(format, layout).find_map(|delimiter| {
         let mut cells = Vec::new();
         split(record, delimiter, &mut cells);
-        Columns::of_header(cells.iter().map(AsRef::as_ref)).map(|columns| (delimiter, columns))
+        Columns::of_header(cells.iter().map(AsRef::as_ref), layout).map(|columns| (delimiter, columns))
     })
 }
 
 /// The delimiter and the column of addresses, if `record` has one among its values.
-fn of_values(record: &str, format: Format) -> Option<(char, Columns)> {
-    delimiters(format).find_map(|delimiter| {
+fn of_values(record: &str, format: Format, layout: &Layout) -> Option<(char, Columns)> {
+    delimiters(format, layout).find_map(|delimiter| {
         let mut cells = Vec::new();
         split(record, delimiter, &mut cells);
-        Columns::of_values(cells.iter().map(AsRef::as_ref)).map(|columns| (delimiter, columns))
+        Columns::of_values(cells.iter().map(AsRef::as_ref), layout).map(|columns| (delimiter, columns))
     })
 }
 
 /// Cuts a record into its cells, without blanks and quotes around them.
 pub(super) fn split<'t>(record: &'t str, delimiter: char, cells: &mut Vec<Cow<'t, str>>) {
     cells.clear();
+    if delimiter == Separator::BLANKS {
+        return cells.extend(record.split_ascii_whitespace().map(Cow::Borrowed));
+    }
     let mut rest = Some(record);
     while let Some(text) = rest {
         let (cell, after) = match text.trim_start_matches(' ').strip_prefix('"') {

@@ -2,24 +2,24 @@
 
 use super::delimited::{header, split};
 use super::json::is_record;
-use super::line::is_comment;
-use super::{Format, Options};
+use super::{Format, Layout, Options};
 use crate::addr::parse_range;
 
 /// The format to read `text` in.
 pub(super) fn settle(text: &str, options: &Options) -> Format {
     match options.format {
-        Format::Auto => detect(text, options.name.as_deref().unwrap_or_default()),
+        Format::Auto => detect(text, options.name.as_deref().unwrap_or_default(), &options.layout),
         wanted => wanted,
     }
 }
 
-fn detect(text: &str, name: &str) -> Format {
+fn detect(text: &str, name: &str, layout: &Layout) -> Format {
     let text = text.trim_start();
     match text.as_bytes() {
         [b'{', ..] => object(text),
         [b'[', ..] if begins_json(&text[1..]) => Format::Json,
-        _ => table(text).or_else(|| by_name(name)).unwrap_or(Format::Plain),
+        _ if layout.is_of_table() => Format::Csv,
+        _ => table(text, layout).or_else(|| by_name(name)).unwrap_or(Format::Plain),
     }
 }
 
@@ -40,16 +40,16 @@ fn object(text: &str) -> Format {
 }
 
 /// A table, if the first lines name columns or have an address between commas.
-fn table(text: &str) -> Option<Format> {
+fn table(text: &str, layout: &Layout) -> Option<Format> {
     let mut lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
-    for line in lines.by_ref().take_while(|line| is_comment(line)) {
-        let names = header(line.trim_start_matches(['#', ';', '/', ' ']), Format::Auto);
+    for line in lines.by_ref().take_while(|line| layout.is_comment(line)) {
+        let names = header(line.trim_start_matches(['#', ';', '/', ' ']), Format::Auto, layout);
         if let Some((delimiter, _)) = names.filter(|(_, columns)| columns.known() > 1) {
             return Some(of_delimiter(delimiter));
         }
     }
-    let first = text.lines().map(str::trim).find(|line| !line.is_empty() && !is_comment(line))?;
-    if let Some((delimiter, _)) = header(first, Format::Auto) {
+    let first = text.lines().map(str::trim).find(|line| !line.is_empty() && !layout.is_comment(line))?;
+    if let Some((delimiter, _)) = header(first, Format::Auto, layout) {
         return Some(of_delimiter(delimiter));
     }
     let mut cells = Vec::new();

@@ -53,7 +53,7 @@ pub enum ReadError {
     #[error("no list found in the JSON document; give the path to it")]
     NoList,
     /// Columns, none of which holds addresses.
-    #[error("no column holds addresses")]
+    #[error("no column holds addresses, or a column that was named is not there")]
     NoColumn,
     /// More wrong lines than right ones.
     #[error("most of it is not a list: {rejected} lines are wrong, {rows} are right{}", shown(.examples))]

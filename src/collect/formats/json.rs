@@ -5,7 +5,7 @@
 
 use super::rows::{RowFault, Sink, Tally};
 use super::table::{Role, Values, role_of};
-use super::{LONGEST_LINE, ReadError};
+use super::{LONGEST_LINE, Layout, Options, ReadError};
 use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use std::borrow::Cow;
 use std::fmt;
@@ -25,23 +25,23 @@ const LISTS: [&str; 11] = [
     "blacklist",
 ];
 
-/// Reads a document. `path` says where the values are; without it, a root that is no array is
+/// Reads a document. The path says where the values are; without it, a root that is no array is
 /// searched for the usual keys.
 pub(super) fn read_document<S: Sink>(
     text: &str,
-    path: Option<&str>,
+    options: &Options,
     rows: &mut Tally<'_, S>,
 ) -> Result<(), ReadError> {
-    let path = keys(path);
-    let mut walk = Walk::new(rows, 1);
+    let path = keys(options);
+    let mut walk = Walk::new(rows, &options.layout, 1);
     walk.value(text, &path, true)?;
     if walk.found { Ok(()) } else { Err(ReadError::NoList) }
 }
 
 /// Reads a value a line; a line that is no JSON costs that line.
-pub(super) fn read_lines<S: Sink>(text: &str, path: Option<&str>, rows: &mut Tally<'_, S>) {
-    let path = keys(path);
-    let mut walk = Walk::new(rows, 0);
+pub(super) fn read_lines<S: Sink>(text: &str, options: &Options, rows: &mut Tally<'_, S>) {
+    let path = keys(options);
+    let mut walk = Walk::new(rows, &options.layout, 0);
     for (number, line) in (1..).zip(text.lines().map(str::trim)) {
         walk.number = number;
         if line.len() > LONGEST_LINE {
@@ -52,8 +52,8 @@ pub(super) fn read_lines<S: Sink>(text: &str, path: Option<&str>, rows: &mut Tal
     }
 }
 
-fn keys(path: Option<&str>) -> Vec<&str> {
-    path.map(|path| path.split('.').collect()).unwrap_or_default()
+fn keys(options: &Options) -> Vec<&str> {
+    options.path.as_ref().map(|path| path.split('.').collect()).unwrap_or_default()
 }
 
 /// Whether `line` is one complete JSON object, and then whether it names an address.
@@ -66,7 +66,8 @@ pub(super) fn is_record(line: &str) -> Option<bool> {
 /// Where the rows go, and what is known on the way.
 struct Walk<'w, 's, S> {
     rows: &'w mut Tally<'s, S>,
-    names: Names,
+    layout: &'w Layout,
+    names: Names<'w>,
     /// The record, counted, or the line.
     number: u64,
     /// How much further the next record is: lines may hold several.
@@ -76,8 +77,8 @@ struct Walk<'w, 's, S> {
 }
 
 impl<'w, 's, S: Sink> Walk<'w, 's, S> {
-    fn new(rows: &'w mut Tally<'s, S>, step: u64) -> Self {
-        Self { rows, names: Names::default(), number: 0, step, found: false }
+    fn new(rows: &'w mut Tally<'s, S>, layout: &'w Layout, step: u64) -> Self {
+        Self { rows, layout, names: Names { layout, known: Vec::new() }, number: 0, step, found: false }
     }
 
     fn value(&mut self, text: &str, path: &[&str], root: bool) -> Result<(), serde_json::Error> {
@@ -97,7 +98,7 @@ impl<'w, 's, S: Sink> Walk<'w, 's, S> {
         self.number += self.step;
         if names_address || !(root || describes_list) {
             self.found = true;
-            row.put(self.number, self.rows);
+            row.put(self.number, self.layout.least, self.rows);
         }
     }
 }
@@ -111,19 +112,19 @@ enum Key {
 }
 
 /// The keys met so far: a list has a dozen and repeats them a million times.
-#[derive(Default)]
-struct Names {
+struct Names<'l> {
+    layout: &'l Layout,
     known: Vec<(String, Key)>,
 }
 
-impl Names {
+impl Names<'_> {
     const MOST: usize = 64;
 
     fn key(&mut self, name: &str) -> Key {
         if let Some((_, key)) = self.known.iter().find(|(known, _)| known == name) {
             return *key;
         }
-        let key = match role_of(name) {
+        let key = match self.layout.role_of(name) {
             _ if LISTS.contains(&name) => Key::List,
             Some(role) => Key::Value(role),
             None => Key::Other,
@@ -135,7 +136,7 @@ impl Names {
     }
 }
 
-impl<'de> DeserializeSeed<'de> for &mut Names {
+impl<'de> DeserializeSeed<'de> for &mut Names<'_> {
     type Value = Key;
 
     fn deserialize<D: Deserializer<'de>>(self, key: D) -> Result<Key, D::Error> {
@@ -143,7 +144,7 @@ impl<'de> DeserializeSeed<'de> for &mut Names {
     }
 }
 
-impl Visitor<'_> for &mut Names {
+impl Visitor<'_> for &mut Names<'_> {
     type Value = Key;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -185,7 +186,7 @@ impl<'de, S: Sink> Visitor<'de> for Node<'_, '_, '_, S> {
             self.walk.number += self.walk.step;
             let mut values = Values::default();
             values.set(Role::Address, text);
-            values.put(self.walk.number, self.walk.rows);
+            values.put(self.walk.number, None, self.walk.rows);
         }
         Ok(())
     }

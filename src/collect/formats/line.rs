@@ -1,16 +1,16 @@
 //! One line of a list without columns, in any of the forms such lists use.
 
-use super::LONGEST_LINE;
 use super::rows::{Fields, RowFault, Sink, Tally};
+use super::{LONGEST_LINE, Layout};
 use crate::addr::{Fault, IpRange, parse_between, parse_range};
 
 /// What a line states; nothing, if it is one that belongs to the form but names no address.
 type Statement<'a> = Option<(IpRange, Fields<'a>)>;
 
 /// Reads one line: a row, several (values between commas), a rejected value, or nothing.
-pub(super) fn read<S: Sink>(line: &str, number: u64, rows: &mut Tally<'_, S>) {
+pub(super) fn read<S: Sink>(line: &str, number: u64, layout: &Layout, rows: &mut Tally<'_, S>) {
     let line = line.trim();
-    if line.is_empty() || is_comment(line) {
+    if line.is_empty() || layout.is_comment(line) {
         return;
     }
     if let Some(values) = several(line) {
@@ -23,16 +23,11 @@ pub(super) fn read<S: Sink>(line: &str, number: u64, rows: &mut Tally<'_, S>) {
     if line.len() > LONGEST_LINE {
         return rows.reject(number, line, RowFault::LineTooLong);
     }
-    match statement(line) {
+    match statement(line, layout) {
         Ok(Some((range, fields))) => rows.row(number, range, &fields),
         Ok(None) => {}
         Err(fault) => rows.reject(number, line, fault.into()),
     }
-}
-
-/// Whether the whole line is one.
-pub(super) fn is_comment(line: &str) -> bool {
-    line.starts_with(['#', ';']) || line.starts_with("//")
 }
 
 /// The values of a line that holds several: `[a,b]`, alone or in a Snort rule, or `a,b`.
@@ -48,25 +43,11 @@ fn several(line: &str) -> Option<&str> {
     parse_range(first.as_bytes()).is_ok().then_some(line)
 }
 
-fn statement(line: &str) -> Result<Statement<'_>, Fault> {
-    let (value, comment) = split_comment(line);
+fn statement<'a>(line: &'a str, layout: &Layout) -> Result<Statement<'a>, Fault> {
+    let (value, comment) = layout.split_comment(line);
     match parse_range(value.as_bytes()) {
         Ok(range) => Ok(Some((range, comment_fields(comment)))),
         Err(fault) => other_form(line, value).unwrap_or(Err(fault)),
-    }
-}
-
-/// The value and the comment after it; the `//` of a URL begins no comment.
-fn split_comment(line: &str) -> (&str, &str) {
-    let bytes = line.as_bytes();
-    let begins = |at: usize| match bytes[at] {
-        b'#' | b';' => true,
-        b'/' => bytes.get(at + 1) == Some(&b'/') && !line[..at].ends_with(':'),
-        _ => false,
-    };
-    match (0..bytes.len()).find(|at| begins(*at)) {
-        Some(at) => (line[..at].trim_end(), line[at + 1..].trim_start_matches('/').trim()),
-        None => (line, ""),
     }
 }
 

@@ -12,7 +12,9 @@ mod delimited;
 mod detect;
 mod error;
 mod json;
+mod layout;
 mod line;
+mod parser;
 mod parts;
 mod plain;
 mod rows;
@@ -25,8 +27,11 @@ mod unpack;
 mod workbook;
 
 pub use error::{ReadError, SheetError};
+pub use layout::{Column, Layout, Separator};
+pub use parser::{BadParser, Minimum, Parser};
 pub use rows::{Example, Fields, Refused, RowFault, Sink, Summary};
 pub use sheet::SheetReader;
+pub use table::Role;
 pub use unpack::Limits;
 pub use workbook::{COMMAND as READ_SHEET, run as read_sheet};
 
@@ -109,6 +114,11 @@ pub struct Options {
     pub path: Option<String>,
     /// For workbooks: the sheet to read, instead of the one that has addresses.
     pub sheet: Option<String>,
+    /// What is known of its columns and comments.
+    pub layout: Layout,
+    /// Whether a file with more wrong lines than right ones is read for the right ones: a person has
+    /// looked at it and said so.
+    pub tolerant: bool,
     /// How large things may be.
     pub limits: Limits,
     /// How spreadsheets are read.
@@ -136,7 +146,7 @@ pub fn read(input: &[u8], options: &Options, sink: &mut impl Sink) -> Result<Sum
             format
         }
     };
-    rows.count().finish(format)
+    rows.count().finish(format, options.tolerant)
 }
 
 /// As [`read`], but a large plain list is read on all cores and never held in memory whole.
@@ -154,7 +164,7 @@ pub fn read_in_parts<S: Sink + Send>(
     let mut head = Vec::new();
     input.by_ref().take(parts::BLOCK).read_to_end(&mut head)?;
     if head.len() as u64 == parts::BLOCK && is_plain(&head, options) {
-        return parts::read(head.as_slice().chain(input), options.limits.size, new_sink);
+        return parts::read(head.as_slice().chain(input), options, new_sink);
     }
     input.take(options.limits.size.saturating_add(1).saturating_sub(parts::BLOCK)).read_to_end(&mut head)?;
     let mut sink = new_sink();
@@ -176,15 +186,15 @@ fn read_text<S: Sink>(
     rows: &mut Tally<'_, S>,
 ) -> Result<(), ReadError> {
     match format {
-        Format::Csv | Format::Tsv => delimited::read(text, format, rows),
-        Format::Json => json::read_document(text, options.path.as_deref(), rows),
+        Format::Csv | Format::Tsv => delimited::read(text, format, &options.layout, rows),
+        Format::Json => json::read_document(text, options, rows),
         Format::Ndjson => {
-            json::read_lines(text, options.path.as_deref(), rows);
+            json::read_lines(text, options, rows);
             Ok(())
         }
         Format::Xlsx | Format::Xls => Err(SheetError::NotAWorkbook.into()),
         Format::Plain | Format::Auto => {
-            plain::read(text, 1, rows);
+            plain::read(text, 1, &options.layout, rows);
             Ok(())
         }
     }

@@ -1,7 +1,7 @@
 //! Large plain lists on all cores, block by block.
 
 use super::rows::{Count, Sink, Tally};
-use super::{Format, ReadError, Summary, plain, text};
+use super::{Format, Options, ReadError, Summary, plain, text};
 use memchr::{memchr_iter, memrchr};
 use std::io::Read;
 use std::sync::{Mutex, PoisonError};
@@ -10,35 +10,40 @@ use std::thread;
 /// What a thread takes at a time: enough to outweigh the lock, small enough to stay in the cache.
 pub(super) const BLOCK: u64 = 1 << 20;
 
-/// Reads the lines of `input`, at most `size` bytes, with a thread and a sink for each core.
+/// Reads the lines of `input`, within the size limit of `options`, with a thread and a sink for each core.
 pub(super) fn read<S: Sink + Send>(
     input: impl Read + Send,
-    size: u64,
+    options: &Options,
     new_sink: impl Fn() -> S,
 ) -> Result<(Summary, Vec<S>), ReadError> {
+    let size = options.limits.size;
     let cores = thread::available_parallelism().map_or(1, usize::from);
     let mut sinks: Vec<S> = (0..cores).map(|_| new_sink()).collect();
     let blocks = Mutex::new(Blocks { input, left: size, size, line: 1, carry: Vec::new() });
     let mut total = Count::default();
     thread::scope(|scope| {
         let running: Vec<_> =
-            sinks.iter_mut().map(|sink| scope.spawn(|| read_blocks(&blocks, sink))).collect();
+            sinks.iter_mut().map(|sink| scope.spawn(|| read_blocks(&blocks, options, sink))).collect();
         for part in running {
             total.add(part.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))?);
         }
         Ok::<_, ReadError>(())
     })?;
-    Ok((total.finish(Format::Plain)?, sinks))
+    Ok((total.finish(Format::Plain, options.tolerant)?, sinks))
 }
 
-fn read_blocks<S: Sink>(blocks: &Mutex<Blocks<impl Read>>, sink: &mut S) -> Result<Count, ReadError> {
+fn read_blocks<S: Sink>(
+    blocks: &Mutex<Blocks<impl Read>>,
+    options: &Options,
+    sink: &mut S,
+) -> Result<Count, ReadError> {
     let mut rows = Tally::new(sink);
     let mut block = Vec::new();
     loop {
         // Poisoned by a panic of another thread, which ends the reading anyway.
         let next = blocks.lock().unwrap_or_else(PoisonError::into_inner).next(&mut block)?;
         let Some(line) = next else { return Ok(rows.count()) };
-        plain::read(&text::without_mark(&block), line, &mut rows);
+        plain::read(&text::without_mark(&block), line, &options.layout, &mut rows);
     }
 }
 
@@ -79,7 +84,7 @@ impl<R: Read> Blocks<R> {
 mod tests {
     use super::*;
     use crate::addr::IpRange;
-    use crate::collect::formats::{Fields, Refused, RowFault};
+    use crate::collect::formats::{Fields, Limits, Refused, RowFault};
 
     #[derive(Default)]
     struct Lines(Vec<(u64, String)>);
@@ -102,7 +107,8 @@ mod tests {
             _ => format!("10.{}.{}.1", n >> 8 & 255, n & 255),
         };
         let lines: Vec<_> = (0..200_000).map(line).collect();
-        let (summary, sinks) = read(lines.join("\n").as_bytes(), u64::MAX, Lines::default).unwrap();
+        let (summary, sinks) =
+            read(lines.join("\n").as_bytes(), &Options::default(), Lines::default).unwrap();
         let mut read: Vec<_> = sinks.into_iter().flat_map(|sink| sink.0).collect();
         read.sort();
         let expected: Vec<_> =
@@ -114,6 +120,8 @@ mod tests {
     #[test]
     fn an_endless_line_stops_at_the_size_limit() {
         let endless = std::io::repeat(b'1');
-        assert!(matches!(read(endless, 5 << 20, Lines::default), Err(ReadError::TooLarge { .. })));
+        let limits = Limits { size: 5 << 20, ..Limits::default() };
+        let options = Options { limits, ..Options::default() };
+        assert!(matches!(read(endless, &options, Lines::default), Err(ReadError::TooLarge { .. })));
     }
 }

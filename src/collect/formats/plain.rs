@@ -3,13 +3,13 @@
 //! Nearly all lines of nearly all lists are a bare IPv4 address or prefix, so those are read
 //! straight off the text, without looking for the end of the line first.
 
-use super::line;
 use super::rows::{Fields, Sink, Tally};
+use super::{Layout, line};
 use crate::addr::{Range, leading_v4_range};
 use memchr::memchr;
 
 /// Reads all lines of `text`, of which the first has the number `number`.
-pub(super) fn read<S: Sink>(text: &str, mut number: u64, rows: &mut Tally<'_, S>) {
+pub(super) fn read<S: Sink>(text: &str, mut number: u64, layout: &Layout, rows: &mut Tally<'_, S>) {
     let bytes = text.as_bytes();
     let mut at = 0;
     while at < bytes.len() {
@@ -18,7 +18,7 @@ pub(super) fn read<S: Sink>(text: &str, mut number: u64, rows: &mut Tally<'_, S>
             at += used;
         } else {
             let end = memchr(b'\n', &bytes[at..]).map_or(bytes.len(), |len| at + len);
-            line::read(&text[at..end], number, rows);
+            line::read(&text[at..end], number, layout, rows);
             at = end + 1;
         }
         number += 1;

@@ -199,10 +199,11 @@ impl Count {
     }
 
     /// The counts, or the refusal of a file most of which is wrong: it is not the list it is
-    /// taken for, and the few lines that look right are there by chance.
-    pub(super) fn finish(self, format: Format) -> Result<Summary, ReadError> {
+    /// taken for, and the few lines that look right are there by chance. Unless somebody has looked,
+    /// and is `tolerant`.
+    pub(super) fn finish(self, format: Format, tolerant: bool) -> Result<Summary, ReadError> {
         let Self { rows, rejected, examples } = self;
-        if rejected >= ENOUGH_TO_JUDGE && rejected > rows {
+        if rejected >= ENOUGH_TO_JUDGE && rejected > rows && !tolerant {
             return Err(ReadError::MostlyBad { rows, rejected, examples });
         }
         Ok(Summary { format, rows, rejected })

@@ -6,7 +6,7 @@
 use super::rows::{Sink, Tally};
 use super::table::Columns;
 use super::workbook::{COMMAND, ExitReason};
-use super::{Format, LONGEST_LINE, Options, ReadError, RowFault, SheetError};
+use super::{Format, LONGEST_LINE, Layout, Options, ReadError, RowFault, SheetError};
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -40,7 +40,7 @@ pub(super) fn read<S: Sink>(
 ) -> Result<(), ReadError> {
     let child = start(format, options).map_err(SheetError::Start)?;
     let text = converse(child, book, options)?;
-    put_rows(&text, rows)
+    put_rows(&text, &options.layout, rows)
 }
 
 fn start(format: Format, options: &Options) -> io::Result<Child> {
@@ -118,7 +118,7 @@ fn outcome(status: ExitStatus) -> Result<(), SheetError> {
 }
 
 /// The child's lines: the row's number, then its cells, between tabs.
-fn put_rows<S: Sink>(text: &str, rows: &mut Tally<'_, S>) -> Result<(), ReadError> {
+fn put_rows<S: Sink>(text: &str, layout: &Layout, rows: &mut Tally<'_, S>) -> Result<(), ReadError> {
     let mut columns: Option<Columns> = None;
     let mut cells: Vec<&str> = Vec::new();
     let mut untold = 0;
@@ -132,11 +132,12 @@ fn put_rows<S: Sink>(text: &str, rows: &mut Tally<'_, S>) -> Result<(), ReadErro
         cells.clear();
         cells.extend(row.split('\t'));
         if columns.is_none() {
-            columns = Columns::of_header(cells.iter().copied());
+            let named = layout.header != Some(false);
+            columns = named.then(|| Columns::of_header(cells.iter().copied(), layout)).flatten();
             if columns.is_some() {
                 continue;
             }
-            columns = Columns::of_values(cells.iter().copied());
+            columns = Columns::of_values(cells.iter().copied(), layout);
         }
         match &columns {
             Some(columns) => columns.put(|at| cells.get(at).copied(), number, rows),

@@ -3,28 +3,47 @@
 //! Names are compared without case, blanks and punctuation, so `Threat_Type`, `threat type` and
 //! `threatType` are one. Korean names are those that portals and their workbooks use.
 
+use super::layout::{Column, Layout};
 use super::rows::{Fields, RowFault, Sink, Tally};
 use crate::addr::{IpRange, parse_between, parse_range};
+use serde::{Deserialize, Serialize};
 
 /// What a column holds.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum Role {
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Role {
+    /// An address, prefix or range.
     Address,
+    /// The first address of a range.
     First,
+    /// The last address of a range.
     Last,
+    /// A netmask or prefix length for the address.
     Mask,
+    /// Why it is listed.
     Reason,
+    /// The kind of threat.
     Threat,
+    /// How grave.
     Severity,
+    /// The country.
     Country,
+    /// How sure the list is, 0 to 100.
     Confidence,
+    /// When it was seen.
     Detected,
+    /// When it was listed.
     Listed,
+    /// When the listing ends.
     Expires,
+    /// The list's own name for the record.
     Id,
+    /// How much speaks for the row, see [`super::Minimum`].
+    #[serde(skip)]
+    Count,
 }
 
-const ROLES: usize = 13;
+const ROLES: usize = 14;
 
 /// The names of each role, in the normal form of [`role_of`]; the first of a role is the surest.
 const NAMES: [(Role, &[&str]); ROLES] = [
@@ -169,6 +188,8 @@ const NAMES: [(Role, &[&str]); ROLES] = [
         ],
     ),
     (Role::Id, &["id", "uuid", "sblid", "upstreamid", "reference"]),
+    // Only where a minimum is asked for, and then by the name given there.
+    (Role::Count, &[]),
 ];
 
 /// What a column of this name holds, and how sure that is: 0 is surest.
@@ -186,30 +207,64 @@ pub(super) fn role_of(name: &str) -> Option<Role> {
 #[derive(Clone, Debug)]
 pub(super) struct Columns {
     at: [Option<usize>; ROLES],
+    least: Option<u64>,
 }
 
 impl Columns {
     /// The columns, if these are the names of a table that holds addresses.
-    pub(super) fn of_header<'a>(cells: impl Iterator<Item = &'a str>) -> Option<Self> {
+    pub(super) fn of_header<'a>(
+        cells: impl Iterator<Item = &'a str> + Clone,
+        layout: &Layout,
+    ) -> Option<Self> {
         let mut best = [(usize::MAX, None); ROLES];
-        for (at, cell) in cells.enumerate() {
+        for (at, cell) in cells.clone().enumerate() {
             if let Some((role, rank)) = ranked(cell)
+                && !layout.tells(role)
                 && rank < best[role as usize].0
             {
                 best[role as usize] = (rank, Some(at));
             }
         }
-        let columns = Self { at: best.map(|(_, at)| at) };
-        let has = |role: Role| columns.at[role as usize].is_some();
-        (has(Role::Address) || (has(Role::First) && has(Role::Last))).then_some(columns)
+        let mut columns = Self { at: best.map(|(_, at)| at), least: layout.least };
+        let known = columns.holds_addresses();
+        columns.take(layout, |name| cells.clone().position(|cell| cell == name))?;
+        ((known || layout.names_columns()) && columns.holds_addresses()).then_some(columns)
     }
 
-    /// The first column whose value is an address, for tables without a header.
-    pub(super) fn of_values<'a>(mut cells: impl Iterator<Item = &'a str>) -> Option<Self> {
-        let address = cells.position(|cell| parse_range(cell.as_bytes()).is_ok())?;
-        let mut at = [None; ROLES];
-        at[Role::Address as usize] = Some(address);
-        Some(Self { at })
+    /// The columns of a table without a header: those that are told, and the first whose value is
+    /// an address.
+    pub(super) fn of_values<'a>(
+        cells: impl Iterator<Item = &'a str> + Clone,
+        layout: &Layout,
+    ) -> Option<Self> {
+        let mut columns = Self { at: [None; ROLES], least: layout.least };
+        columns.take(layout, |_| None)?;
+        let reach = columns.at.iter().flatten().max().map_or(0, |last| last + 1);
+        let is_address = |cell: &str| parse_range(cell.as_bytes()).is_ok();
+        match columns.at[Role::Address as usize].or(columns.at[Role::First as usize]) {
+            // Whoever says what stands between columns has seen them.
+            Some(_) if layout.separator.is_some() => {}
+            Some(at) => cells.clone().nth(at).filter(|cell| is_address(cell)).map(drop)?,
+            None => columns.at[Role::Address as usize] = Some(cells.clone().position(is_address)?),
+        }
+        (cells.count() >= reach).then_some(columns)
+    }
+
+    /// Takes in the columns that are told; nothing, if one of that name is not there.
+    fn take(&mut self, layout: &Layout, position: impl Fn(&str) -> Option<usize>) -> Option<()> {
+        for (role, column) in &layout.columns {
+            let at = match column {
+                Column::At(at) => *at,
+                Column::Name(name) => position(name)?,
+            };
+            self.at[*role as usize] = Some(at);
+        }
+        Some(())
+    }
+
+    fn holds_addresses(&self) -> bool {
+        let has = |role: Role| self.at[role as usize].is_some();
+        has(Role::Address) || (has(Role::First) && has(Role::Last))
     }
 
     /// How many columns have a known meaning.
@@ -224,7 +279,7 @@ impl Columns {
         line: u64,
         rows: &mut Tally<'_, S>,
     ) {
-        Values { of: self.at.map(|at| at.and_then(&cell)) }.put(line, rows);
+        Values { of: self.at.map(|at| at.and_then(&cell)) }.put(line, self.least, rows);
     }
 }
 
@@ -247,10 +302,21 @@ impl<'a> Values<'a> {
         (!absent).then_some(value)
     }
 
-    /// A row, or a rejected value.
-    pub(super) fn put<S: Sink>(&self, line: u64, rows: &mut Tally<'_, S>) {
-        let shown = self.get(Role::Address).or(self.get(Role::First)).unwrap_or_default();
-        rows.put(line, shown, self.range().map(|range| (range, self.fields())));
+    /// A row, a rejected value, or nothing if the row counts for less than `least`.
+    pub(super) fn put<S: Sink>(&self, line: u64, least: Option<u64>, rows: &mut Tally<'_, S>) {
+        if let Some(least) = least {
+            match self.get(Role::Count).and_then(|count| count.parse::<u64>().ok()) {
+                Some(count) if count < least => return,
+                Some(_) => {}
+                // A row whose count cannot be read must not pass for one that has enough.
+                None => return rows.reject(line, self.shown(), RowFault::Malformed),
+            }
+        }
+        rows.put(line, self.shown(), self.range().map(|range| (range, self.fields())));
+    }
+
+    fn shown(&self) -> &'a str {
+        self.get(Role::Address).or(self.get(Role::First)).unwrap_or_default()
     }
 
     fn range(&self) -> Result<IpRange, RowFault> {

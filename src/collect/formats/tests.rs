@@ -6,9 +6,9 @@ use crate::addr::IpRange;
 
 /// What a reading gave, as text: a row is its range and then the fields it has.
 #[derive(Default)]
-struct Read {
-    rows: Vec<String>,
-    rejected: Vec<String>,
+pub(super) struct Read {
+    pub(super) rows: Vec<String>,
+    pub(super) rejected: Vec<String>,
 }
 
 impl Sink for Read {
@@ -48,7 +48,7 @@ impl Sink for Read {
     }
 }
 
-fn read_with(input: impl AsRef<[u8]>, options: &Options) -> Result<(Format, Read), ReadError> {
+pub(super) fn read_with(input: impl AsRef<[u8]>, options: &Options) -> Result<(Format, Read), ReadError> {
     let mut sink = Read::default();
     let summary = read(input.as_ref(), options, &mut sink)?;
     assert_eq!((summary.rows, summary.rejected), (sink.rows.len() as u64, sink.rejected.len() as u64));

@@ -5,7 +5,7 @@
 //! memory, time, files. It knows nothing of the service whose program it is.
 
 use super::table::Columns;
-use super::{Format, LONGEST_LINE};
+use super::{Format, LONGEST_LINE, Layout};
 use calamine::{Data, DataType, ExcelDateTime, Reader, Xls, Xlsx, XlsxError};
 use rustix::process::{Resource, Rlimit, setrlimit};
 use std::borrow::Cow;
@@ -119,10 +119,10 @@ fn choose(
     for name in names {
         let Some(text) = beginning(name).and_then(|bytes| String::from_utf8(bytes).ok()) else { continue };
         let mut rows = text.lines().map(|line| line.split('\t').skip(1));
-        if rows.clone().any(|cells| Columns::of_header(cells).is_some()) {
+        if rows.clone().any(|cells| Columns::of_header(cells, &Layout::default()).is_some()) {
             return Ok(name.clone());
         }
-        if fallback.is_none() && rows.any(|cells| Columns::of_values(cells).is_some()) {
+        if fallback.is_none() && rows.any(|cells| Columns::of_values(cells, &Layout::default()).is_some()) {
             fallback = Some(name.clone());
         }
     }
