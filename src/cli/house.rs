@@ -103,6 +103,8 @@ fn blacklist_app(
         .body_limit(IMPORT_PATH, large)
         .body_limit("/api/v1/blacklist/ips/bulk", large)
         .body_limit("/api/v1/bulk-insert", large)
+        .body_limit(journal::BATCHES, large)
+        .body_limit(journal::PREVIEW, large)
         // Lines are answered while they come, however many; JSON has a limit of its own.
         .body_limit("/api/v1/blacklist/check", u64::MAX);
     desk.fast(app)

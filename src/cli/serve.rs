@@ -11,6 +11,7 @@ use crate::disk::{Medium, write_private};
 use crate::engine::{Engine, Options};
 use crate::model::{Batch, Cause, Change, Detail, SourceName};
 use crate::publish;
+use crate::service::journal::Remote;
 use crate::web::listener::{self, Limits, Listener};
 use crate::web::{App, Role};
 use anyhow::{Context, bail};
@@ -63,7 +64,7 @@ async fn serve(imports: &[PathBuf], settings: &Settings, inputs: &Inputs) -> any
     house.ready.open();
     let (stop, stopped) = watch::channel(false);
     let mut tasks = JoinSet::new();
-    attend(&house, settings, key, &stopped, &mut tasks);
+    attend(&house, settings, &key, &stopped, &mut tasks)?;
     let limits = Limits { connections: settings.limits.connections, ..Limits::default() };
     for (role, listener) in bound {
         tracing::info!(role = role.name(), address = %address(&listener), "listening");
@@ -230,24 +231,26 @@ fn source_name(file: &Path) -> anyhow::Result<SourceName> {
 fn attend(
     house: &House,
     settings: &Settings,
-    key: String,
+    key: &str,
     stopped: &watch::Receiver<bool>,
     tasks: &mut JoinSet<()>,
-) {
-    let Some(engine) = house.engine.clone() else { return };
+) -> anyhow::Result<()> {
+    let Some(engine) = house.engine.clone() else { return Ok(()) };
     if settings.roles.contains(&Role::Blacklist) {
         tasks.spawn(publish::follow(Arc::clone(&house.feeds), engine, raised(stopped.clone())));
-    } else if let Some(url) = settings.upstream(Role::Blacklist).map(str::to_owned) {
+    } else if let Some(url) = settings.upstream(Role::Blacklist) {
+        let owner = Remote::new(url, key).context("the administrator's key holds what no header can")?;
         let stop = raised(stopped.clone());
         tasks.spawn(async move {
             tokio::select! {
-                () = follow(engine, url, key) => {}
+                () = follow(engine, owner) => {}
                 () = stop => {}
             }
         });
     } else {
         tracing::warn!("no blacklist role here and no upstream.blacklist: nothing will ever be listed");
     }
+    Ok(())
 }
 
 async fn raised(mut stopped: watch::Receiver<bool>) {

@@ -4,9 +4,11 @@
 //! A plain list takes 1 to 4 bytes a row. Reading trusts nothing: every length is checked against
 //! what is left, so that damaged bytes end in [`Damaged`] and not in a panic or a huge allocation.
 
+mod batch;
 mod detail;
 mod rows;
 mod wire;
 
+pub use batch::{get_batch, put_batch};
 pub use rows::{Group, get_rows, put_group, put_rows};
 pub use wire::{Damaged, Reader, Writer};

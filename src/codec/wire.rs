@@ -1,5 +1,8 @@
 //! Numbers and texts as bytes.
 
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
 /// The bytes are not what a [`Writer`] wrote.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("packed data is damaged: {0}")]
@@ -57,6 +60,12 @@ impl Writer {
     pub fn bytes(&mut self, bytes: &[u8]) {
         self.count(bytes.len());
         self.raw(bytes);
+    }
+
+    /// A small value as JSON, after its length.
+    pub fn json(&mut self, value: &impl Serialize) -> Result<(), serde_json::Error> {
+        self.bytes(&serde_json::to_vec(value)?);
+        Ok(())
     }
 }
 
@@ -148,6 +157,11 @@ impl<'a> Reader<'a> {
     /// A text after its length.
     pub fn text(&mut self) -> Result<&'a str, Damaged> {
         std::str::from_utf8(self.bytes()?).map_err(|_| Damaged("a text is not UTF-8"))
+    }
+
+    /// A small value from JSON after its length.
+    pub fn json<T: DeserializeOwned>(&mut self) -> Result<T, Damaged> {
+        serde_json::from_slice(self.bytes()?).map_err(|_| Damaged("it holds bad JSON"))
     }
 }
 

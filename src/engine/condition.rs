@@ -2,6 +2,7 @@
 
 use super::plan::Refusal;
 use crate::disk::DiskError;
+use serde::{Deserialize, Serialize};
 
 /// Whether writing works; look-ups and feeds always do.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -18,7 +19,8 @@ pub enum Condition {
 }
 
 /// Why the engine did not do what it was asked.
-#[derive(Clone, Debug, thiserror::Error)]
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum EngineError {
     /// The wish makes no sense as things are.
     #[error(transparent)]
@@ -38,6 +40,10 @@ pub enum EngineError {
     /// The engine is stopping.
     #[error("the engine has stopped")]
     Stopped,
+    /// The writer is in another process, which cannot be reached or answers with what is none of
+    /// these.
+    #[error("the process with the blacklist role: {0}")]
+    Remote(String),
 }
 
 impl From<DiskError> for EngineError {

@@ -240,7 +240,9 @@ impl Writer {
         let now = (self.clock)();
         let planned: Result<Result<Plan, Refusal>, DiskError> =
             self.projection.view(|view| plan(batch, &self.derivation.snapshot, view, now));
-        planned.map_err(EngineError::from)?.map_err(EngineError::Refused)
+        let mut plan = planned.map_err(EngineError::from)?.map_err(EngineError::Refused)?;
+        plan.receipt.generation = self.derivation.snapshot.generation;
+        Ok(plan)
     }
 
     fn follow(&mut self, sealed: &[Sealed]) -> Result<u64, EngineError> {

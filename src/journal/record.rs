@@ -3,9 +3,7 @@
 
 use crate::codec::{Damaged, Reader, Writer, get_rows, put_rows};
 use crate::disk::Digest;
-use crate::model::{Cause, Difference, Op, Receipt, Record, SourceId, Time};
-use serde::Serialize;
-use serde::de::DeserializeOwned;
+use crate::model::{Difference, Op, Receipt, Record, SourceId, Time};
 use std::io::{self, Read};
 use uuid::Uuid;
 
@@ -30,7 +28,7 @@ pub(super) fn encode(record: &Record) -> io::Result<Vec<u8>> {
     writer.signed(record.time.unix());
     writer.bytes(record.actor.as_bytes());
     writer.bytes(record.reason.as_bytes());
-    put_json(&mut writer, &record.cause)?;
+    writer.json(&record.cause)?;
     writer.count(record.ops.len());
     for op in &record.ops {
         put_op(&mut writer, op)?;
@@ -42,7 +40,7 @@ fn put_op(writer: &mut Writer, op: &Op) -> io::Result<()> {
     match op {
         Op::Source(source) => {
             writer.byte(SOURCE);
-            put_json(writer, source)
+            Ok(writer.json(source)?)
         }
         Op::Listings { source, difference } => {
             writer.byte(LISTINGS);
@@ -53,18 +51,13 @@ fn put_op(writer: &mut Writer, op: &Op) -> io::Result<()> {
         }
         Op::Allows { removed, added } => {
             writer.byte(ALLOWS);
-            put_json(writer, &(removed, added))
+            Ok(writer.json(&(removed, added))?)
         }
         Op::Suppressions { removed, added } => {
             writer.byte(SUPPRESSIONS);
-            put_json(writer, &(removed, added))
+            Ok(writer.json(&(removed, added))?)
         }
     }
-}
-
-fn put_json(writer: &mut Writer, value: &impl Serialize) -> io::Result<()> {
-    writer.bytes(&serde_json::to_vec(value)?);
-    Ok(())
 }
 
 /// Unpacks a record.
@@ -84,26 +77,22 @@ fn get_record(reader: &mut Reader) -> Result<Record, Damaged> {
         time: Time::from_unix(reader.signed()?),
         actor: reader.text()?.to_owned(),
         reason: reader.text()?.to_owned(),
-        cause: get_json::<Cause>(reader)?,
+        cause: reader.json()?,
         ops: (0..reader.count()?).map(|_| get_op(reader)).collect::<Result<_, _>>()?,
     })
 }
 
 fn get_op(reader: &mut Reader) -> Result<Op, Damaged> {
     match reader.byte()? {
-        SOURCE => Ok(Op::Source(get_json(reader)?)),
+        SOURCE => Ok(Op::Source(reader.json()?)),
         LISTINGS => Ok(Op::Listings {
             source: SourceId(reader.fitting()?),
             difference: Difference { removed: get_rows(reader)?, added: get_rows(reader)? },
         }),
-        ALLOWS => get_json(reader).map(|(removed, added)| Op::Allows { removed, added }),
-        SUPPRESSIONS => get_json(reader).map(|(removed, added)| Op::Suppressions { removed, added }),
+        ALLOWS => reader.json().map(|(removed, added)| Op::Allows { removed, added }),
+        SUPPRESSIONS => reader.json().map(|(removed, added)| Op::Suppressions { removed, added }),
         _ => Err(Damaged("a record has an unknown step")),
     }
-}
-
-fn get_json<T: DeserializeOwned>(reader: &mut Reader) -> Result<T, Damaged> {
-    serde_json::from_slice(reader.bytes()?).map_err(|_| Damaged("a record holds bad JSON"))
 }
 
 /// A receipt as bytes.

@@ -152,6 +152,17 @@ pub struct Receipt {
     pub unchanged: u64,
 }
 
+/// What a batch would do.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Preview {
+    /// What its sender would be told, but for the generation, which is the current one.
+    #[serde(flatten)]
+    pub receipt: Receipt,
+    /// What the counts are to be set against: how many listings the source has, in the window if
+    /// there is one. Zero for what is no [`Change::List`].
+    pub before: u64,
+}
+
 /// One step of a record.
 #[derive(Clone, Debug)]
 pub enum Op {

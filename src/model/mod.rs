@@ -11,7 +11,7 @@ mod source;
 mod time;
 mod verdict;
 
-pub use batch::{Batch, Cause, Change, Difference, Op, Receipt, Record, Scope};
+pub use batch::{Batch, Cause, Change, Difference, Op, Preview, Receipt, Record, Scope};
 pub use listing::{Country, Detail, Severity};
 pub use policy::{Allow, Suppression};
 pub use rows::{Row, Rows, RowsBuilder, SourceRanges};

@@ -31,6 +31,7 @@ impl From<EngineError> for Problem {
                 Self::unavailable("disk", 30).detail("The store failed; the log says how.").inner(error)
             }
             EngineError::Busy => Self::unavailable("busy", 1).detail("Too many changes are waiting."),
+            EngineError::Remote(_) => Self::unavailable("blacklist_unreachable", 5).detail(error.to_string()),
             EngineError::Stopped => Self::unavailable("stopping", 5).detail("The service is stopping."),
         }
     }

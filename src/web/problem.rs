@@ -7,6 +7,7 @@ use axum::response::IntoResponse;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderName, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{HeaderMap, HeaderValue, StatusCode};
 use serde::Serialize;
+use serde_json::{Map, Value};
 use std::borrow::Cow;
 use std::error::Error;
 use std::fmt::Display;
@@ -23,6 +24,7 @@ struct Parts {
     code: &'static str,
     detail: Cow<'static, str>,
     inner: Option<String>,
+    members: Map<String, Value>,
     headers: HeaderMap,
 }
 
@@ -54,6 +56,7 @@ impl Problem {
             code,
             detail: Cow::Borrowed(""),
             inner: None,
+            members: Map::new(),
             headers: HeaderMap::new(),
         }))
     }
@@ -110,6 +113,15 @@ impl Problem {
         self
     }
 
+    /// Adds a member for programs (RFC 9457, 3.2); its name must be none of the usual ones.
+    #[must_use]
+    pub fn member(mut self, name: &'static str, value: &impl Serialize) -> Self {
+        // A value that is no JSON would be missing, and the rest of the problem as true as before.
+        let value = serde_json::to_value(value).unwrap_or_default();
+        self.0.members.insert(name.to_owned(), value);
+        self
+    }
+
     /// Asks the caller to wait for so many seconds; for 429, 503 and 507.
     #[must_use]
     pub fn retry_after(self, seconds: u32) -> Self {
@@ -148,6 +160,7 @@ impl Problem {
             detail: if self.0.detail.is_empty() { title } else { &self.0.detail },
             code: self.0.code,
             request_id,
+            members: &self.0.members,
         };
         // Plain strings and a number: there is nothing in it that could fail to serialise.
         let bytes = serde_json::to_vec(&document).unwrap_or_default();
@@ -169,6 +182,8 @@ struct Document<'a> {
     detail: &'a str,
     code: &'a str,
     request_id: &'a str,
+    #[serde(flatten)]
+    members: &'a Map<String, Value>,
 }
 
 /// From a handler a problem travels as an extension: only the application knows the request's id, and

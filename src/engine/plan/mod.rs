@@ -11,9 +11,11 @@ use crate::model::{
     Allow, Batch, Change, Op, Policy, Receipt, Source, SourceId, SourceName, Suppression, Time,
 };
 use crate::store::{Tables, View};
+use serde::{Deserialize, Serialize};
 
 /// Why a batch is not carried out; asking again will not help.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Refusal {
     /// No source has that name.
     #[error("there is no source {0}")]
@@ -37,10 +39,9 @@ pub enum Refusal {
 pub struct Plan {
     /// The steps; none if there is nothing to change.
     pub ops: Vec<Op>,
-    /// Their counts; the generation is filled in by whoever makes the record.
+    /// Their counts; the generation is the one it is planned upon.
     pub receipt: Receipt,
-    /// What the counts are to be set against: how many listings the source had before, in the
-    /// window if there is one. Zero for what is no [`Change::List`].
+    /// See [`Preview::before`](crate::model::Preview::before).
     pub before: u64,
 }
 

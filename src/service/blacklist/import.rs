@@ -6,7 +6,7 @@ use super::{Blacklist, batch};
 use crate::collect::formats::{Format, Options, ReadError};
 use crate::collect::{self, Intake, LineError, Terms, parse_expiry};
 use crate::engine::Plan;
-use crate::model::{Cause, Change, Country, Detail, Op, Policy, Receipt, Rows, Scope, SourceName, Time};
+use crate::model::{Cause, Change, Country, Detail, Op, Policy, Rows, Scope, SourceName, Time};
 use crate::web::extract::Whole;
 use crate::web::{Caller, Json, Problem, Query};
 use axum::Extension;
@@ -91,8 +91,7 @@ pub(super) async fn import(
     let change = Change::List { source: parameters.source.clone(), rows, scope };
     let (receipt, examples) = if parameters.dry_run {
         let plan = role.engine.preview(batch(caller, &reason, Cause::Import, change)).await?;
-        let receipt = Receipt { generation: role.engine.snapshot().generation, ..plan.receipt };
-        (receipt, Some(examples(&plan)))
+        (plan.receipt, Some(examples(&plan)))
     } else {
         (role.submit(caller, &reason, Cause::Import, change).await?, None)
     };

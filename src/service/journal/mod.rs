@@ -1,0 +1,119 @@
+//! The journal between processes. The one that owns it answers, with the administrator's key:
+//!
+//! - `GET /internal/v1/journal?after=N`: the records that follow, so that another process keeps the
+//!   same blacklist. A record is sent as it is stored, digest first, after its length in four bytes
+//!   (big-endian). With nothing to send, the answer waits for the next generation, a while.
+//! - `POST /internal/v1/batches`: carries a packed batch out and answers its receipt.
+//! - `POST /internal/v1/preview`: says what a packed batch would do.
+//!
+//! An error of the engine travels as the member `error` of the problem, so that [`Remote`], the
+//! other end, fails as the engine itself would.
+
+mod remote;
+
+pub use remote::Remote;
+
+use super::reply::blocking;
+use crate::codec::{Reader, get_batch};
+use crate::engine::{Engine, EngineError};
+use crate::model::{Batch, Preview, Receipt};
+use crate::web::extract::Whole;
+use crate::web::{Body, Caller, Json, Problem, Query, Response};
+use axum::extract::State;
+use axum::routing::{get, post};
+use axum::{Extension, Router};
+use bytes::{Buf as _, Bytes};
+use serde::Deserialize;
+use std::time::Duration;
+
+const JOURNAL: &str = "/internal/v1/journal";
+/// The path of batches, whose bodies are as large as lists.
+pub const BATCHES: &str = "/internal/v1/batches";
+/// The path of batches that are only asked about.
+pub const PREVIEW: &str = "/internal/v1/preview";
+/// The member of a problem that says which error of the engine it was.
+const ERROR: &str = "error";
+/// So long an answer without records is held back.
+const PATIENCE: Duration = Duration::from_secs(20);
+/// About so many bytes are sent at once.
+const CHUNK: usize = 8 << 20;
+
+/// The routes of the process that owns the journal.
+pub fn routes(engine: Engine) -> Router {
+    Router::new()
+        .route(JOURNAL, get(send))
+        .route(BATCHES, post(submit))
+        .route(PREVIEW, post(preview))
+        .with_state(engine)
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct From {
+    after: u64,
+}
+
+async fn send(
+    State(engine): State<Engine>,
+    Extension(caller): Extension<Caller>,
+    Query(from): Query<From>,
+) -> Result<Response, Problem> {
+    caller.demand_admin()?;
+    let mut generations = engine.generations();
+    let news = generations.wait_for(|generation| *generation > from.after);
+    if tokio::time::timeout(PATIENCE, news).await.is_err() {
+        return Ok(Response::new(Body::empty()));
+    }
+    let mut body = Vec::new();
+    for sealed in engine.sealed(from.after, CHUNK).await? {
+        let length = u32::try_from(sealed.len()).map_err(Problem::internal)?;
+        body.extend_from_slice(&length.to_be_bytes());
+        body.extend_from_slice(&sealed);
+    }
+    Ok(Response::new(Body::full(body)))
+}
+
+/// Takes an answer apart; `None` if it was cut off.
+fn records(mut body: Bytes) -> Option<Vec<Vec<u8>>> {
+    let mut records = Vec::new();
+    while body.has_remaining() {
+        let length = body.try_get_u32().ok()? as usize;
+        if body.remaining() < length {
+            return None;
+        }
+        records.push(body.split_to(length).to_vec());
+    }
+    Some(records)
+}
+
+async fn submit(
+    State(engine): State<Engine>,
+    Extension(caller): Extension<Caller>,
+    Whole(body): Whole,
+) -> Result<Json<Receipt>, Problem> {
+    let batch = unpack(caller, body).await?;
+    engine.submit(batch).await.map(Json).map_err(typed)
+}
+
+async fn preview(
+    State(engine): State<Engine>,
+    Extension(caller): Extension<Caller>,
+    Whole(body): Whole,
+) -> Result<Json<Preview>, Problem> {
+    let batch = unpack(caller, body).await?;
+    let plan = engine.preview(batch).await.map_err(typed)?;
+    Ok(Json(Preview { receipt: plan.receipt, before: plan.before }))
+}
+
+async fn unpack(caller: Caller, body: Bytes) -> Result<Batch, Problem> {
+    caller.demand_admin()?;
+    let wrong = |error| Problem::bad_request("bad_batch", format!("{error}."));
+    blocking(move || get_batch(&mut Reader::new(&body)).map_err(wrong)).await
+}
+
+fn typed(error: EngineError) -> Problem {
+    Problem::from(error.clone()).member(ERROR, &error)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,159 @@
+//! The other end: the journal of the process that has the blacklist role, as seen from one that has not.
+
+use super::{BATCHES, ERROR, JOURNAL, PATIENCE, PREVIEW, records};
+use crate::codec::{Writer, put_batch};
+use crate::engine::EngineError;
+use crate::journal::Sealed;
+use crate::model::{Batch, Preview, Receipt};
+use crate::web::auth::X_API_KEY;
+use bytes::Bytes;
+use http::header::{HeaderValue, InvalidHeaderValue};
+use http::{Request, StatusCode};
+use http_body_util::{BodyExt as _, Full, Limited};
+use hyper_util::client::legacy::Client;
+use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::rt::{TokioExecutor, TokioTimer};
+use serde::de::DeserializeOwned;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// A batch is tried again while it does not arrive, for so long.
+const PERSISTENCE: Duration = Duration::from_secs(60);
+/// So long a large batch may take to be sent, planned and made durable.
+const ANSWER: Duration = Duration::from_secs(120);
+/// The first pause before another try, and the longest.
+const PAUSES: (Duration, Duration) = (Duration::from_millis(200), Duration::from_secs(5));
+/// An answer is at most one record longer than what the other side aims at.
+const MOST: usize = 4 << 30;
+/// A connection that is idle longer is not used again: well below what the other side closes at.
+const IDLE: Duration = Duration::from_secs(5);
+
+/// The writer in another process; cheap to clone.
+#[derive(Clone)]
+pub struct Remote {
+    client: Client<HttpConnector, Full<Bytes>>,
+    url: Arc<str>,
+    key: HeaderValue,
+    persistence: Duration,
+}
+
+/// Why there is no answer: the request may have arrived or not.
+struct Unanswered(String);
+
+impl Remote {
+    /// The process at `url` (`http://host:port`), with the administrator's `key`.
+    ///
+    /// # Errors
+    /// The key holds what no header can.
+    pub fn new(url: &str, key: &str) -> Result<Self, InvalidHeaderValue> {
+        let client = Client::builder(TokioExecutor::new())
+            .pool_timer(TokioTimer::new())
+            .pool_idle_timeout(IDLE)
+            .build_http();
+        let mut key = HeaderValue::try_from(key)?;
+        key.set_sensitive(true);
+        Ok(Self { client, url: url.into(), key, persistence: PERSISTENCE })
+    }
+
+    /// Gives up sooner.
+    #[cfg(test)]
+    pub(super) fn persisting(self, persistence: Duration) -> Self {
+        Self { persistence, ..self }
+    }
+
+    /// The records after generation `after`; none when there are none for a while.
+    ///
+    /// # Errors
+    /// [`EngineError::Remote`]; it is not tried again here.
+    pub async fn sealed(&self, after: u64) -> Result<Vec<Sealed>, EngineError> {
+        let request = Request::get(format!("{}{JOURNAL}?after={after}", self.url));
+        let answer = self.ask(request, Bytes::new(), PATIENCE * 2).await;
+        let (status, body) = answer.map_err(|Unanswered(why)| EngineError::Remote(why))?;
+        if !status.is_success() {
+            return Err(failure(status, &body));
+        }
+        records(body).ok_or_else(|| EngineError::Remote("its answer was cut off".to_owned()))
+    }
+
+    /// Carries a batch out there. Whether one that got no answer has arrived is not known, so it is
+    /// sent again for a minute: its id makes that harmless.
+    ///
+    /// # Errors
+    /// What the engine there says, or [`EngineError::Remote`].
+    pub async fn submit(&self, batch: Batch) -> Result<Receipt, EngineError> {
+        self.post(BATCHES, batch).await
+    }
+
+    /// Says what a batch would do there.
+    ///
+    /// # Errors
+    /// As [`Remote::submit`].
+    pub async fn preview(&self, batch: Batch) -> Result<Preview, EngineError> {
+        self.post(PREVIEW, batch).await
+    }
+
+    async fn post<T: DeserializeOwned>(&self, path: &str, batch: Batch) -> Result<T, EngineError> {
+        let mut writer = Writer::default();
+        put_batch(&mut writer, &batch).map_err(|error| EngineError::Remote(error.to_string()))?;
+        // Only the packed form is held while it is on its way.
+        drop(batch);
+        let (status, body) = self.insist(path, writer.into_bytes().into()).await?;
+        if !status.is_success() {
+            return Err(failure(status, &body));
+        }
+        serde_json::from_slice(&body)
+            .map_err(|error| EngineError::Remote(format!("its answer is unknown: {error}")))
+    }
+
+    async fn insist(&self, path: &str, body: Bytes) -> Result<(StatusCode, Bytes), EngineError> {
+        let (begin, mut pause) = (Instant::now(), PAUSES.0);
+        loop {
+            let request = Request::post(format!("{}{path}", self.url));
+            match self.ask(request, body.clone(), ANSWER).await {
+                Ok(answer) => return Ok(answer),
+                Err(Unanswered(why)) if begin.elapsed() + pause > self.persistence => {
+                    return Err(EngineError::Remote(why));
+                }
+                Err(Unanswered(why)) => tracing::warn!(why, url = &*self.url, path, "trying again"),
+            }
+            tokio::time::sleep(pause).await;
+            pause = (pause * 2).min(PAUSES.1);
+        }
+    }
+
+    async fn ask(
+        &self,
+        request: http::request::Builder,
+        body: Bytes,
+        patience: Duration,
+    ) -> Result<(StatusCode, Bytes), Unanswered> {
+        let request = request.header(X_API_KEY, &self.key).body(Full::new(body));
+        let request = request.map_err(|error| Unanswered(error.to_string()))?;
+        let exchange = async {
+            let answer = self.client.request(request).await.map_err(|error| Unanswered(chain(&error)))?;
+            let status = answer.status();
+            let body = Limited::new(answer.into_body(), MOST).collect().await;
+            Ok((status, body.map_err(|error| Unanswered(error.to_string()))?.to_bytes()))
+        };
+        let late = |_| Unanswered(format!("no answer within {} s", patience.as_secs()));
+        tokio::time::timeout(patience, exchange).await.map_err(late)?
+    }
+}
+
+/// The engine's own error if the problem names it, else what the answer says.
+fn failure(status: StatusCode, body: &[u8]) -> EngineError {
+    let problem: serde_json::Value = serde_json::from_slice(body).unwrap_or_default();
+    let named = problem.get(ERROR).cloned().and_then(|error| serde_json::from_value(error).ok());
+    let said = problem.get("detail").and_then(|detail| detail.as_str()).unwrap_or_default();
+    let cure = match status {
+        StatusCode::UNAUTHORIZED => " The administrator's key must be the same there and here.",
+        _ => "",
+    };
+    named.unwrap_or_else(|| EngineError::Remote(format!("it answered {status}: {said}{cure}")))
+}
+
+/// An error with its causes in one line.
+fn chain(error: &dyn std::error::Error) -> String {
+    let causes = std::iter::successors(error.source(), |error| error.source());
+    causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}"))
+}
