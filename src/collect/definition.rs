@@ -3,7 +3,8 @@
 //!
 //! Plain data with its checks; it does not know how a source is fetched.
 
-use super::formats::Format;
+use super::catalog::Entry;
+use super::formats::{BadParser, Parser};
 use super::gate::Limits;
 use super::schedule::{BadSchedule, Missed, Schedule};
 use super::span::Span;
@@ -40,18 +41,6 @@ impl Kind {
     pub const fn is_portal(self) -> bool {
         matches!(self, Self::Regtech | Self::Secudium)
     }
-}
-
-/// How the documents of a source are read; what is not said is found out.
-#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct Parser {
-    /// What they are written in.
-    pub format: Format,
-    /// For JSON: where the values are, as keys between dots.
-    pub path: Option<String>,
-    /// For workbooks: the sheet.
-    pub sheet: Option<String>,
 }
 
 /// A source as an operator describes it.
@@ -119,12 +108,31 @@ pub enum BadDefinition {
     /// Listings that would never end.
     #[error("policy.expires_days: absence from an append source says nothing, so its listings need an end")]
     Endless,
+    /// Contradictions about the form.
+    #[error("parser: {0}")]
+    Parser(#[from] BadParser),
     /// A number beyond its bounds.
     #[error("{0}")]
     Bounds(&'static str),
 }
 
 impl Definition {
+    /// A list of the catalogue, switched off.
+    ///
+    /// # Errors
+    /// The catalogue's own settings are wrong, which a test rules out.
+    pub fn of_catalog(entry: &Entry) -> Result<Self, toml::de::Error> {
+        Ok(Self {
+            url: Some(entry.url.to_owned()),
+            enabled: false,
+            every: Some(Span::seconds(entry.every.as_secs())),
+            jitter: Span::minutes(5),
+            policy: entry.policy(),
+            parser: entry.parser()?,
+            ..Self::new(Kind::Feed)
+        })
+    }
+
     /// A source of that kind of which nothing else is said.
     pub fn new(kind: Kind) -> Self {
         Self {
@@ -163,6 +171,7 @@ impl Definition {
     /// The first thing that is wrong.
     pub fn check(&self) -> Result<(), BadDefinition> {
         self.schedule()?;
+        self.parser.options()?;
         self.check_url()?;
         let policy = &self.policy;
         if policy.confidence.is_some_and(|confidence| confidence > 100) {
@@ -211,7 +220,7 @@ mod tests {
         assert_eq!((feed.policy.mode, feed.enabled, feed.schedule().unwrap()), (Mode::Snapshot, true, None));
         let more = "every = '1h'\njitter = '5m'\n[policy]\nmode = 'append'\nexpires_days = 30\n[parser]\nformat = 'csv'\n[gate]\nshrink_percent = 20\n";
         let feed = read(&format!("{FEED}{more}")).unwrap();
-        assert_eq!((feed.gate.shrink_percent, feed.parser.format), (20, Format::Csv));
+        assert_eq!((feed.gate.shrink_percent, feed.parser.format.as_str()), (20, "csv"));
         assert!(feed.schedule().unwrap().is_some());
         let again: Definition = serde_json::from_value(serde_json::to_value(&feed).unwrap()).unwrap();
         assert_eq!(again, feed);
@@ -230,6 +239,7 @@ mod tests {
             ("[policy]\ntoo_broad = { v4 = 33 }", "too_broad"),
             ("[gate]\nshrink_percent = 101", "shrink_percent"),
             ("[gate]\nshrinks = 1", "shrinks"),
+            ("[parser]\nformat = 'csv'\npath = 'data'", "parser: path"),
             ("password = 'x'", "password"),
         ] {
             let refusal = read(&format!("{FEED}{more}\n")).unwrap_err();

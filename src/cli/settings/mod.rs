@@ -3,6 +3,7 @@
 //! A key that nobody knows is an error, because it is a wish that nobody fulfils; every value knows
 //! where it was said. What the values are used for is not known here.
 
+mod collection;
 mod layers;
 mod show;
 mod table;
@@ -11,6 +12,7 @@ mod value;
 #[cfg(test)]
 mod tests;
 
+pub use collection::Collection;
 pub(super) use layers::CONFIG_VARIABLE;
 pub use layers::{Inputs, Origin};
 pub(super) use show::example;
@@ -73,6 +75,16 @@ pub enum SettingsError {
         /// What is meant instead.
         why: String,
     },
+    /// A source is none.
+    #[error("{place}: source.{name}: {why}")]
+    WrongSource {
+        /// In which file.
+        place: String,
+        /// Which source.
+        name: String,
+        /// What is wrong.
+        why: String,
+    },
     /// A listener would be open to a network without protection.
     #[error(
         "{origin}: listen.{role} = \"{address}\" is not on loopback, and nothing there would be encrypted: put a \
@@ -109,6 +121,8 @@ pub struct Settings {
     pub log: Log,
     /// How large things may be.
     pub limits: Limits,
+    /// How collection works.
+    pub collection: Collection,
     /// The zone in whose days statistics are counted.
     pub zone: Tz,
     layers: Layers,
@@ -162,6 +176,7 @@ impl Settings {
                 body: layers.get::<Size>("limits.body")?.0,
                 import_body: layers.get::<Size>("limits.import_body")?.0,
             },
+            collection: Collection::read(&layers)?,
             zone: layers.get("time.display_zone")?,
             layers,
         };

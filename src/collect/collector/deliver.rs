@@ -4,14 +4,16 @@ use super::Inner;
 use super::ending::Ending;
 use super::job::Job;
 use crate::collect::definition::Definition;
-use crate::collect::formats::{Options, ReadError};
+use crate::collect::formats::{BadParser, Options, ReadError};
 use crate::collect::gate::{Arrival, Before, Ground, judge};
 use crate::collect::ledger::Held;
 use crate::collect::run::Document;
 use crate::collect::{Intake, Terms, read};
 use crate::disk::{digest, hex};
-use crate::engine::{EngineError, Plan};
-use crate::model::{Batch, Cause, Change, Day, Detail, Mode, Receipt, Rows, Scope, SourceName, Time};
+use crate::engine::EngineError;
+use crate::model::{
+    Batch, Cause, Change, Day, Detail, Mode, Preview, Receipt, Rows, Scope, SourceName, Time,
+};
 use bytes::Bytes;
 use uuid::Uuid;
 
@@ -59,7 +61,7 @@ impl Job {
         }
         let index = self.keep(&delivery, digest.clone()).await?;
         self.step(format!("reading {}", delivery.label), 0, None);
-        match self.inner().read(&self.definition, &delivery, self.now()).await {
+        match self.inner().read(&self.definition, &delivery, false).await {
             Ok(intake) => self.judge(index, &delivery, digest, intake).await,
             Err(error) => match unreadable(&error) {
                 Some(ground) => Ok(self.hold(index, &delivery, vec![ground], Receipt::default())),
@@ -207,10 +209,10 @@ impl Inner {
         source: &SourceName,
         rows: Rows,
         scope: Scope,
-    ) -> Result<Plan, EngineError> {
+    ) -> Result<Preview, EngineError> {
         let change = Change::List { source: source.clone(), rows, scope };
         let (actor, reason) = (String::new(), String::new());
-        self.engine.preview(Batch { id: Uuid::now_v7(), actor, reason, cause: Cause::Run, change }).await
+        (self.preview)(Batch { id: Uuid::now_v7(), actor, reason, cause: Cause::Run, change }).await
     }
 
     /// Reads a document into listings; spreadsheets in a process of their own.
@@ -218,10 +220,11 @@ impl Inner {
         &self,
         definition: &Definition,
         delivery: &Delivery,
-        now: Time,
+        tolerant: bool,
     ) -> Result<Intake, ReadError> {
-        let (options, terms) =
-            (options(definition, delivery, self.fetch.size_limit), terms(definition, delivery, now));
+        let options = options(definition, delivery, self.fetch.size_limit, tolerant);
+        let options = options.map_err(|error| ReadError::Input(std::io::Error::other(error)))?;
+        let terms = terms(definition, delivery, self.now());
         let bytes = delivery.bytes.clone();
         let read = tokio::task::spawn_blocking(move || read(&bytes, &options, &terms)).await;
         read.unwrap_or_else(|error| Err(ReadError::Input(std::io::Error::other(error))))
@@ -235,18 +238,16 @@ impl Inner {
     }
 }
 
-/// How documents of a source are read.
-fn options(definition: &Definition, delivery: &Delivery, size: u64) -> Options {
-    let parser = &definition.parser;
-    let mut options = Options {
-        format: parser.format,
-        name: delivery.name.clone(),
-        path: parser.path.clone(),
-        sheet: parser.sheet.clone(),
-        ..Options::default()
-    };
+/// How a document is read; `tolerant` when a person has said that the right lines are to be taken.
+fn options(
+    definition: &Definition,
+    delivery: &Delivery,
+    size: u64,
+    tolerant: bool,
+) -> Result<Options, BadParser> {
+    let mut options = Options { name: delivery.name.clone(), tolerant, ..definition.parser.options()? };
     options.limits.size = options.limits.size.max(size);
-    options
+    Ok(options)
 }
 
 /// What holds for every listing of a document that says nothing else itself.
@@ -277,7 +278,7 @@ pub(super) fn scope(delivery: &Delivery, definition: &Definition, rows: &Rows) -
     })
 }
 
-fn arrival(intake: &Intake, plan: &Plan, scope: Scope, dated: Option<Time>, protected: u64) -> Arrival {
+fn arrival(intake: &Intake, plan: &Preview, scope: Scope, dated: Option<Time>, protected: u64) -> Arrival {
     let Receipt { added, removed, .. } = plan.receipt;
     Arrival {
         listings: (plan.before + added).saturating_sub(removed),

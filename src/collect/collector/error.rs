@@ -100,9 +100,6 @@ pub enum CollectError {
     /// A decision without a reason.
     #[error("say why: the reason goes into the audit")]
     NoReason,
-    /// The portal or the server failed at the test.
-    #[error("{}", .0.detail)]
-    Test(Fault),
     /// The vault.
     #[error(transparent)]
     Vault(#[from] VaultError),

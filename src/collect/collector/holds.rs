@@ -84,7 +84,7 @@ impl Inner {
         for held in &hold.documents {
             let document = run.documents.get(held.index).cloned().ok_or(CollectError::NoRaw(run.id))?;
             let delivery = self.kept(run.id, held.index, &document).await?;
-            let intake = match self.read(&definition, &delivery, self.now()).await {
+            let intake = match self.read(&definition, &delivery, true).await {
                 // Whoever consents to an empty file says that the list is empty.
                 Err(ReadError::Empty) => Intake::default(),
                 read => read?,

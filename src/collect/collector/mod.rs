@@ -40,7 +40,7 @@ use super::run::Run;
 use super::vault::Vault;
 use crate::disk::{DiskError, Medium};
 use crate::engine::{Engine, EngineError};
-use crate::model::{Batch, Receipt, SourceName, Time};
+use crate::model::{Batch, Preview, Receipt, SourceName, Time};
 use bytes::Bytes;
 use flow::Work;
 use futures_util::future::BoxFuture;
@@ -55,6 +55,8 @@ use uuid::Uuid;
 
 /// The way of a batch to the one writer, in this process or another.
 pub type Submit = Arc<dyn Fn(Batch) -> BoxFuture<'static, Result<Receipt, EngineError>> + Send + Sync>;
+/// What a batch would change there.
+pub type Foresee = Arc<dyn Fn(Batch) -> BoxFuture<'static, Result<Preview, EngineError>> + Send + Sync>;
 /// Is told of each run that has ended; for metrics.
 pub type Observe = Arc<dyn Fn(&Run) + Send + Sync>;
 
@@ -67,6 +69,8 @@ pub struct Options {
     pub engine: Engine,
     /// The way of batches.
     pub submit: Submit,
+    /// What they would change.
+    pub preview: Foresee,
     /// The data folder.
     pub medium: Medium,
     /// Opens and seals credentials.
@@ -91,9 +95,18 @@ impl Options {
             let writer = writer.clone();
             Box::pin(async move { writer.submit(batch).await })
         });
+        let planner = engine.clone();
+        let preview: Foresee = Arc::new(move |batch| {
+            let planner = planner.clone();
+            Box::pin(async move {
+                let plan = planner.preview(batch).await?;
+                Ok(Preview { receipt: plan.receipt, before: plan.before })
+            })
+        });
         Self {
             engine,
             submit,
+            preview,
             medium,
             vault,
             fetch: FetchSettings::default(),
@@ -112,6 +125,7 @@ pub struct Collector(Arc<Inner>);
 struct Inner {
     engine: Engine,
     submit: Submit,
+    preview: Foresee,
     ledger: Arc<Ledger>,
     vault: Arc<Vault>,
     raw: Raw,
@@ -145,6 +159,7 @@ impl Collector {
             raw: Raw::open(options.medium.path())?,
             engine: options.engine,
             submit: options.submit,
+            preview: options.preview,
             ledger,
             vault: Arc::new(options.vault),
             fetch: options.fetch,

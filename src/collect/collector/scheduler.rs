@@ -62,7 +62,7 @@ impl Collector {
 
 impl Inner {
     /// Begins what is due; gives the moment of what is due next.
-    async fn tick(self: &Arc<Self>) -> Result<Time, DiskError> {
+    pub(super) async fn tick(self: &Arc<Self>) -> Result<Time, DiskError> {
         let now = self.now();
         let mut first = now.plus(i64::from(LOOK_SECONDS));
         for known in self.known().await? {

@@ -4,9 +4,11 @@
 use super::error::CollectError;
 use super::live::Progress;
 use super::{Collector, Inner};
+use crate::collect::catalog::CATALOG;
 use crate::collect::definition::{Definition, Kind};
 use crate::collect::ledger::{Look, Retrying, Standing, Stopped};
 use crate::collect::run::State;
+use crate::collect::span::Span;
 use crate::disk::DiskError;
 use crate::model::{Mode, Policy, SourceName, Time};
 use serde::Serialize;
@@ -236,23 +238,25 @@ fn known(
     Ok(Known { name, origin, definition, standing, has_credentials })
 }
 
-/// The portals: known by name, and fetched as soon as there is an account for them.
+/// The portals, fetched as soon as there is an account for them, and the lists of the catalogue, each
+/// off until somebody switches it on.
 fn builtin() -> BTreeMap<SourceName, (Origin, Definition)> {
-    let portal = |kind: Kind, mode, cron: &str, expires_days| {
-        let policy = Policy { mode, expires_days: Some(expires_days), ..Policy::default() };
-        let cron = Some(cron.to_owned());
-        let definition = Definition {
-            cron,
-            policy,
-            jitter: crate::collect::span::Span::minutes(20),
-            ..Definition::new(kind)
-        };
-        // The names are constants that the parser of names takes; a test says so.
-        kind.as_str().parse().ok().map(|name| (name, (Origin::Builtin, definition)))
-    };
-    let regtech = portal(Kind::Regtech, Mode::Window, "0 6 * * *", 90);
-    let secudium = portal(Kind::Secudium, Mode::Append, "30 6 * * *", 90);
-    regtech.into_iter().chain(secudium).collect()
+    let lists = CATALOG.iter().filter_map(|entry| Some((entry.name, Definition::of_catalog(entry).ok()?)));
+    let portals = [
+        ("regtech", portal(Kind::Regtech, Mode::Window, "0 6 * * *")),
+        ("secudium", portal(Kind::Secudium, Mode::Append, "30 6 * * *")),
+    ];
+    // The names are constants that the parser of names takes; a test says so.
+    let named =
+        |(name, definition): (&str, Definition)| Some((name.parse().ok()?, (Origin::Builtin, definition)));
+    portals.into_iter().chain(lists).filter_map(named).collect()
+}
+
+/// Both give a listing without a release day ninety days.
+fn portal(kind: Kind, mode: Mode, cron: &str) -> Definition {
+    let policy = Policy { mode, expires_days: Some(90), ..Policy::default() };
+    let (cron, jitter) = (Some(cron.to_owned()), Span::minutes(20));
+    Definition { cron, policy, jitter, ..Definition::new(kind) }
 }
 
 #[cfg(test)]
@@ -260,13 +264,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn both_portals_are_known_and_well_defined() {
+    fn what_is_built_in_is_well_defined_and_lists_are_off() {
         let known = builtin();
-        let names: Vec<_> = known.keys().map(SourceName::as_str).collect();
-        assert_eq!(names, ["regtech", "secudium"]);
-        for (origin, definition) in known.values() {
+        assert_eq!(known.len(), CATALOG.len() + 2);
+        for (name, (_, definition)) in &known {
             definition.check().unwrap();
-            assert!(definition.schedule().unwrap().is_some() && *origin == Origin::Builtin);
+            assert!(definition.schedule().unwrap().is_some(), "{name}");
+            assert_eq!(definition.enabled, definition.kind.is_portal(), "{name}");
         }
     }
 }
