@@ -43,54 +43,78 @@ impl Kind {
     }
 }
 
-/// A source as an operator describes it.
+/// A source as an operator describes it; what is not said is as usual for its kind.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(from = "Said")]
 pub struct Definition {
     /// The craft.
     pub kind: Kind,
     /// Where it is.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub url: Option<String>,
     /// Whether it is fetched by itself; a person's later word counts more.
-    #[serde(default = "on")]
     pub enabled: bool,
     /// When it is fetched: a pattern of five fields in the policy's zone.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub cron: Option<String>,
     /// When it is fetched, otherwise: an interval.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub every: Option<Span>,
     /// Runs begin up to so much later than that, so that not all begin together.
-    #[serde(default)]
     pub jitter: Span,
     /// What is done about runs that were missed.
-    #[serde(default)]
     pub missed: Missed,
     /// What its listings mean.
-    #[serde(default = "complete")]
     pub policy: Policy,
     /// How its documents are read.
-    #[serde(default)]
     pub parser: Parser,
     /// How much may change at once.
-    #[serde(default)]
     pub gate: Limits,
     /// How the REGTECH portal is reached and read.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub regtech: Option<regtech::Settings>,
     /// How the SECUDIUM portal is reached and read.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub secudium: Option<secudium::Settings>,
 }
 
-const fn on() -> bool {
-    true
+/// A definition as it is written.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Said {
+    kind: Kind,
+    url: Option<String>,
+    enabled: Option<bool>,
+    cron: Option<String>,
+    every: Option<Span>,
+    jitter: Option<Span>,
+    missed: Option<Missed>,
+    policy: Option<Policy>,
+    parser: Option<Parser>,
+    gate: Option<Limits>,
+    regtech: Option<regtech::Settings>,
+    secudium: Option<secudium::Settings>,
 }
 
-/// A list that is fetched mostly is complete: what it lists no more has ended.
-fn complete() -> Policy {
-    Policy { mode: Mode::Snapshot, ..Policy::default() }
+impl From<Said> for Definition {
+    fn from(said: Said) -> Self {
+        let usual = Self::new(said.kind);
+        let usual_cron = usual.cron.filter(|_| said.every.is_none());
+        Self {
+            kind: said.kind,
+            url: said.url,
+            enabled: said.enabled.unwrap_or(usual.enabled),
+            cron: said.cron.or(usual_cron),
+            every: said.every,
+            jitter: said.jitter.unwrap_or(usual.jitter),
+            missed: said.missed.unwrap_or_default(),
+            policy: said.policy.unwrap_or(usual.policy),
+            parser: said.parser.unwrap_or_default(),
+            gate: said.gate.unwrap_or_default(),
+            regtech: said.regtech,
+            secudium: said.secudium,
+        }
+    }
 }
 
 /// Why a definition is none.
@@ -108,6 +132,9 @@ pub enum BadDefinition {
     /// Listings that would never end.
     #[error("policy.expires_days: absence from an append source says nothing, so its listings need an end")]
     Endless,
+    /// A portal's listings mean what they mean.
+    #[error("policy.mode: {kind} is a source of the mode {mode}", kind = .0.as_str(), mode = if *.0 == Kind::Regtech { "window" } else { "append" })]
+    Mode(Kind),
     /// Contradictions about the form.
     #[error("parser: {0}")]
     Parser(#[from] BadParser),
@@ -133,17 +160,23 @@ impl Definition {
         })
     }
 
-    /// A source of that kind of which nothing else is said.
+    /// A source of that kind of which nothing else is said. Portals are asked in the morning, and give a
+    /// listing without a release day ninety days; a list that is fetched mostly is complete.
     pub fn new(kind: Kind) -> Self {
+        let (cron, mode, expires_days) = match kind {
+            Kind::Regtech => (Some("0 6 * * *"), Mode::Window, Some(90)),
+            Kind::Secudium => (Some("30 6 * * *"), Mode::Append, Some(90)),
+            Kind::Feed | Kind::Upload => (None, Mode::Snapshot, None),
+        };
         Self {
             kind,
             url: None,
             enabled: true,
-            cron: None,
+            cron: cron.map(str::to_owned),
             every: None,
-            jitter: Span::default(),
+            jitter: if kind.is_portal() { Span::minutes(20) } else { Span::default() },
             missed: Missed::default(),
-            policy: complete(),
+            policy: Policy { mode, expires_days, ..Policy::default() },
             parser: Parser::default(),
             gate: Limits::default(),
             regtech: None,
@@ -179,6 +212,9 @@ impl Definition {
         }
         if policy.too_broad.v4 > 32 || policy.too_broad.v6 > 128 {
             return Err(BadDefinition::Bounds("policy.too_broad: at most 32 for v4 and 128 for v6 is meant"));
+        }
+        if self.kind.is_portal() && policy.mode != Self::new(self.kind).policy.mode {
+            return Err(BadDefinition::Mode(self.kind));
         }
         if self.kind == Kind::Feed && policy.mode == Mode::Append && policy.expires_days.is_none() {
             return Err(BadDefinition::Endless);
@@ -251,9 +287,21 @@ mod tests {
     }
 
     #[test]
-    fn portals_and_uploads_need_no_url() {
-        for kind in ["regtech", "secudium", "upload"] {
-            assert!(read(&format!("kind = '{kind}'")).is_ok(), "{kind}");
+    fn portals_and_uploads_need_no_url_and_have_what_is_usual_for_them() {
+        for (kind, mode, scheduled) in [
+            ("regtech", Mode::Window, true),
+            ("secudium", Mode::Append, true),
+            ("upload", Mode::Snapshot, false),
+        ] {
+            let definition = read(&format!("kind = '{kind}'")).unwrap();
+            assert_eq!(
+                (definition.policy.mode, definition.schedule().unwrap().is_some()),
+                (mode, scheduled),
+                "{kind}"
+            );
         }
+        let often = read("kind = 'regtech'\nevery = '6h'\nregtech = { pause_ms = 0 }").unwrap();
+        assert_eq!(often.cron, None);
+        assert!(read("kind = 'regtech'\npolicy = { mode = 'snapshot' }").unwrap_err().contains("window"));
     }
 }

@@ -40,9 +40,7 @@ impl Place {
         let url = portal.server.url();
         Self::new(
             &[port(&portal.server)],
-            &format!(
-                "[source.regtech]\nkind = \"regtech\"\nurl = \"{url}\"\ncron = \"0 6 * * *\"\npolicy = {{ mode = \"window\", expires_days = 90 }}\nregtech = {{ pause_ms = 0 }}\n"
-            ),
+            &format!("[source.regtech]\nkind = \"regtech\"\nurl = \"{url}\"\nregtech = {{ pause_ms = 0 }}\n"),
         )
     }
 }
@@ -206,9 +204,8 @@ fn a_code_that_a_portal_asks_for_is_said_on_the_command_line() {
         Secudium::start(vec![Post::new(1, &day.to_string(), Some(("Black IP.xls", attachment(day))))]);
     portal.set(|state| state.needs_code = true);
     let url = portal.server.url();
-    let source = format!(
-        "[source.secudium]\nkind = \"secudium\"\nurl = \"{url}\"\npolicy = {{ mode = \"append\", expires_days = 90 }}\nsecudium = {{ pause_ms = 0 }}\n"
-    );
+    let source =
+        format!("[source.secudium]\nkind = \"secudium\"\nurl = \"{url}\"\nsecudium = {{ pause_ms = 0 }}\n");
     let place = Place::new(&[port(&portal.server)], &source);
     let house = place.plan().start();
     set_account(&place.data(), &place.config, "secudium", secudium::USER, secudium::PASSWORD);

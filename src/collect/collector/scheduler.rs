@@ -14,8 +14,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 /// The wall clock is looked at so often at least: it may jump while the timers sleep.
-const LOOK_SECONDS: u32 = 30;
-const LOOK: Duration = Duration::from_secs(LOOK_SECONDS as u64);
+const LOOK: Duration = Duration::from_secs(30);
 /// Raw bytes are looked through so often.
 const TIDY: Duration = Duration::from_secs(3_600);
 /// No pause before a retry is longer; one that seems to be is of a clock that was wrong.
@@ -25,8 +24,8 @@ const ACTOR: &str = "schedule";
 
 /// What is due of a source.
 enum Due {
-    /// Nothing before this moment.
-    Nothing(Time),
+    /// Nothing before this moment, or before somebody acts.
+    Nothing(Option<Time>),
     /// Only what waits has changed.
     Wait(Option<Occurrence>),
     /// A run, and what waits after it.
@@ -36,6 +35,11 @@ enum Due {
 impl Collector {
     /// Begins runs as they become due, until the collector stops.
     pub async fn schedule(&self) {
+        self.schedule_looking_every(LOOK).await;
+    }
+
+    /// The same, with another pause between two looks at the clock.
+    pub(super) async fn schedule_looking_every(&self, look: Duration) {
         let inner = &self.0;
         let mut stopping = inner.stopping.subscribe();
         let mut tidied: Option<tokio::time::Instant> = None;
@@ -45,10 +49,13 @@ impl Collector {
                 tidied = Some(tokio::time::Instant::now());
             }
             let pause = match inner.tick().await {
-                Ok(next) => Duration::from_secs(next.unix().abs_diff(inner.now().unix()).max(1)).min(LOOK),
+                Ok(Some(next)) => {
+                    Duration::from_secs(next.unix().abs_diff(inner.now().unix()).max(1)).min(look)
+                }
+                Ok(None) => look,
                 Err(error) => {
                     tracing::error!(%error, "the schedule cannot be read; it is tried again");
-                    LOOK
+                    look
                 }
             };
             tokio::select! {
@@ -61,18 +68,22 @@ impl Collector {
 }
 
 impl Inner {
-    /// Begins what is due; gives the moment of what is due next.
-    pub(super) async fn tick(self: &Arc<Self>) -> Result<Time, DiskError> {
+    /// Begins what is due; gives the moment of what is due next, as far as that is known.
+    pub(super) async fn tick(self: &Arc<Self>) -> Result<Option<Time>, DiskError> {
         let now = self.now();
-        let mut first = now.plus(i64::from(LOOK_SECONDS));
+        let mut first: Option<Time> = None;
         for known in self.known().await? {
             let Some(schedule) = self.schedule_of(&known) else { continue };
             match due(&known.name, schedule.as_ref(), &known.standing, now) {
-                Due::Nothing(at) => first = first.min(at),
-                Due::Wait(next) => self.wait(&known.name, next).await?,
+                Due::Nothing(at) => first = first.into_iter().chain(at).min(),
+                Due::Wait(next) => {
+                    first = first.into_iter().chain(next.map(|next| next.due)).min();
+                    self.wait(&known.name, next).await?;
+                }
                 // What waits for a retry goes on waiting while a file that somebody brought is read.
                 Due::Run { trigger: Trigger::Retry, .. } if self.live.of(&known.name).is_some() => {}
                 Due::Run { trigger, attempt, next } => {
+                    first = first.into_iter().chain(next.map(|next| next.due)).min();
                     self.begin_due(known.name, trigger, attempt, next).await?;
                 }
             }
@@ -138,7 +149,6 @@ impl Inner {
 
 fn due(source: &SourceName, schedule: Option<&Schedule>, standing: &Standing, now: Time) -> Due {
     let name = source.as_str();
-    let later = Due::Nothing(now.plus(i64::from(LOOK_SECONDS)));
     let waiting = match (schedule, standing.next) {
         (Some(schedule), Some(waiting)) => schedule.decide(name, waiting, now),
         // Whoever has just switched a source on wants to see it work.
@@ -148,7 +158,7 @@ fn due(source: &SourceName, schedule: Option<&Schedule>, standing: &Standing, no
     };
     if let Some(retry) = standing.retry {
         if (now.plus(1)..=now.plus(LONGEST_RETRY)).contains(&retry.at) {
-            return Due::Nothing(retry.at);
+            return Due::Nothing(Some(retry.at));
         }
         let next = match waiting {
             Decision::Run(next) | Decision::Forget(next) => next,
@@ -157,9 +167,9 @@ fn due(source: &SourceName, schedule: Option<&Schedule>, standing: &Standing, no
         return Due::Run { trigger: Trigger::Retry, attempt: retry.attempt, next };
     }
     match waiting {
-        Decision::Wait(next) if Some(next) == standing.next => Due::Nothing(next.due),
+        Decision::Wait(next) if Some(next) == standing.next => Due::Nothing(Some(next.due)),
         Decision::Wait(next) => Due::Wait(Some(next)),
-        Decision::Forget(None) => later,
+        Decision::Forget(None) => Due::Nothing(None),
         Decision::Forget(next) => Due::Wait(next),
         Decision::Run(next) => Due::Run { trigger: Trigger::Schedule, attempt: 0, next },
     }

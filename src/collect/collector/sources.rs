@@ -8,9 +8,8 @@ use crate::collect::catalog::CATALOG;
 use crate::collect::definition::{Definition, Kind};
 use crate::collect::ledger::{Look, Retrying, Standing, Stopped};
 use crate::collect::run::State;
-use crate::collect::span::Span;
 use crate::disk::DiskError;
-use crate::model::{Mode, Policy, SourceName, Time};
+use crate::model::{SourceName, Time};
 use serde::Serialize;
 use std::collections::BTreeMap;
 
@@ -242,21 +241,12 @@ fn known(
 /// off until somebody switches it on.
 fn builtin() -> BTreeMap<SourceName, (Origin, Definition)> {
     let lists = CATALOG.iter().filter_map(|entry| Some((entry.name, Definition::of_catalog(entry).ok()?)));
-    let portals = [
-        ("regtech", portal(Kind::Regtech, Mode::Window, "0 6 * * *")),
-        ("secudium", portal(Kind::Secudium, Mode::Append, "30 6 * * *")),
-    ];
+    let portals =
+        [("regtech", Definition::new(Kind::Regtech)), ("secudium", Definition::new(Kind::Secudium))];
     // The names are constants that the parser of names takes; a test says so.
     let named =
         |(name, definition): (&str, Definition)| Some((name.parse().ok()?, (Origin::Builtin, definition)));
     portals.into_iter().chain(lists).filter_map(named).collect()
-}
-
-/// Both give a listing without a release day ninety days.
-fn portal(kind: Kind, mode: Mode, cron: &str) -> Definition {
-    let policy = Policy { mode, expires_days: Some(90), ..Policy::default() };
-    let (cron, jitter) = (Some(cron.to_owned()), Span::minutes(20));
-    Definition { cron, policy, jitter, ..Definition::new(kind) }
 }
 
 #[cfg(test)]

@@ -85,7 +85,7 @@ async fn sources_are_told_as_the_engine_has_them() {
     let (_, list) = ask(&house, "/api/v1/collection/sources").await;
     assert_eq!(list["total"], 2);
     let (status, one) = ask(&house, "/api/v1/collection/sources/regtech").await;
-    assert_eq!((status.as_u16(), &one), (200, &list["data"][0]));
+    assert_eq!((status.as_u16(), &one), (200, &list["data"][1]), "by name");
     assert_eq!(
         one,
         json!({"name": "regtech", "mode": "append", "zone": "Asia/Seoul", "confidence": null, "expires_days": null,
