@@ -47,6 +47,9 @@ impl Default for Limits {
 pub struct Before {
     /// What it lists now, within what the delivery speaks of.
     pub listings: u64,
+    /// What it lists now in all; none: it has never been collected whole, so that nobody knows how much
+    /// is usual. A window grows as its days pass, and only the source as a whole has a size to judge by.
+    pub total: Option<u64>,
     /// Protected addresses in the last delivery that was believed; none: there was no such delivery.
     pub protected: Option<u64>,
     /// The date of that document.
@@ -137,16 +140,17 @@ pub fn judge(before: &Before, arrival: &Arrival, limits: &Limits) -> Vec<Ground>
 }
 
 fn size(before: &Before, arrival: &Arrival, limits: &Limits) -> Option<Ground> {
-    let (before, after) = (before.listings, arrival.listings);
-    let share = |percent: u32| limits.few.max(part(before, percent));
+    let (total, before, after) = (before.total, before.listings, arrival.listings);
+    let share = |of: u64, percent: u32| limits.few.max(part(of, percent));
+    let grows = |total: &u64| after.saturating_sub(before) > share(*total, limits.grow_percent);
     if arrival.whole && after == 0 && before > 0 {
         Some(Ground::Empty { before })
-    } else if before.saturating_sub(after) > share(limits.shrink_percent) {
+    } else if before.saturating_sub(after) > share(before, limits.shrink_percent) {
         Some(Ground::Shrunk { before, after, limit_percent: limits.shrink_percent })
-    } else if before > 0 && after.saturating_sub(before) > share(limits.grow_percent) {
-        Some(Ground::Grown { before, after, limit_percent: limits.grow_percent })
     } else {
-        None
+        let total = total.filter(|total| *total > 0).filter(grows)?;
+        let after = total.saturating_add(after - before);
+        Some(Ground::Grown { before: total, after, limit_percent: limits.grow_percent })
     }
 }
 
@@ -222,7 +226,7 @@ mod tests {
     }
 
     fn sizes(before: u64, after: u64) -> Vec<&'static str> {
-        let before = Before { listings: before, ..Before::default() };
+        let before = Before { listings: before, total: Some(before), ..Before::default() };
         codes(before, Arrival { listings: after, read: after, whole: true, ..Arrival::default() })
     }
 
@@ -259,6 +263,17 @@ mod tests {
     }
 
     #[test]
+    fn a_window_may_grow_as_its_days_pass_and_the_source_may_not_double() {
+        let window = |total, before, after| {
+            let before = Before { listings: before, total, ..Before::default() };
+            codes(before, Arrival { listings: after, ..Arrival::default() })
+        };
+        assert!(window(Some(20_000), 100, 1_500).is_empty());
+        assert_eq!(window(Some(20_000), 100, 20_101), ["grown"]);
+        assert!(window(None, 0, 1_000_000).is_empty(), "a first backfill has no size yet");
+    }
+
+    #[test]
     fn lines_that_are_none_are_judged_by_their_share() {
         let bad = |read, rejected| codes(Before::default(), Arrival { read, rejected, ..Arrival::default() });
         assert!(bad(10_000, 3_333).is_empty());
@@ -291,7 +306,8 @@ mod tests {
 
     #[test]
     fn every_ground_that_holds_is_told_with_its_numbers() {
-        let before = Before { listings: 10_000, protected: Some(0), dated: Some(Time::from_unix(9)) };
+        let dated = Some(Time::from_unix(9 + OLDER));
+        let before = Before { listings: 10_000, total: Some(10_000), protected: Some(0), dated };
         let arrival = Arrival {
             listings: 200,
             read: 200,
@@ -317,7 +333,8 @@ mod tests {
             shrink in 0_u32..=100, grow in 0_u32..1000, few in 0_u64..1000) {
             let limits = Limits { shrink_percent: shrink, grow_percent: grow, few, ..Limits::default() };
             let arrival = Arrival { listings: after, whole: true, ..Arrival::default() };
-            let held = !judge(&Before { listings: before, ..Before::default() }, &arrival, &limits).is_empty();
+            let held = Before { listings: before, total: Some(before), ..Before::default() };
+            let held = !judge(&held, &arrival, &limits).is_empty();
             let (b, a) = (i128::from(before), i128::from(after));
             let lost = (b - a) * 100 > b * i128::from(shrink) && b - a > i128::from(few);
             let won = b > 0 && (a - b) * 100 > b * i128::from(grow) && a - b > i128::from(few);

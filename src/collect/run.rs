@@ -64,6 +64,13 @@ pub enum Trigger {
     Again,
 }
 
+impl Trigger {
+    /// Whether such a run asks the source, so that its failure says something of the source.
+    pub const fn asks_source(self) -> bool {
+        matches!(self, Self::Schedule | Self::Retry | Self::Person)
+    }
+}
+
 /// What a run is asked to do beyond the usual.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]

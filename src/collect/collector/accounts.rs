@@ -8,7 +8,7 @@ use super::live::Live;
 use super::{Collector, Inner};
 use crate::collect::definition::Kind;
 use crate::collect::feed;
-use crate::collect::ledger::Credentials;
+use crate::collect::ledger::{Credentials, Retrying};
 use crate::collect::run::{Fault, Run, Trigger, Wish};
 use crate::collect::vault::VaultError;
 use crate::disk::DiskError;
@@ -59,7 +59,12 @@ impl Collector {
                 let version = kept.as_ref().map_or(0, |kept| kept.version) + 1;
                 *kept = Some(Credentials::new(version, sealed, now, actor));
             })?;
-            change.standing(&source, |standing| standing.stopped = None)?;
+            change.standing(&source, |standing| {
+                // Whoever mends a source wants to see that it works again.
+                let mended =
+                    standing.stopped.take().map(|_| Retrying { at: now, attempt: 0, cooling: false });
+                standing.retry = mended.or(standing.retry);
+            })?;
             change.audit(&audit)
         });
         set.await?;

@@ -107,8 +107,10 @@ impl Inner {
         self.change(move |change| {
             change.standing(&run.source, |standing| {
                 standing.last_run = Some(run.id);
-                standing.retry = None;
-                standing.next = next.or(standing.next);
+                if run.trigger.asks_source() {
+                    standing.retry = None;
+                    standing.next = next.or(standing.next);
+                }
             })?;
             change.run(&run).map(drop)
         })
@@ -126,23 +128,18 @@ impl Inner {
         if !matches!(beginning.input, Input::Source) {
             return Ok(standing);
         }
-        let forced = beginning.wish.force;
+        let (source, forced) = (|| beginning.source.clone(), beginning.wish.force);
         if definition.kind == Kind::Upload {
-            return Err(CollectError::NotFetched(beginning.source.clone()));
+            return Err(CollectError::NotFetched(source()));
+        }
+        if definition.kind.is_portal() {
+            credentials.ok_or_else(|| CollectError::NoCredentials(source()))?.may_attempt()?;
         }
         if let Some(stopped) = standing.stopped.as_ref().filter(|stopped| stopped.credentials || !forced) {
             return Err(CollectError::Stopped(stopped.fault.clone()));
         }
-        if let Some(retry) = standing.retry.filter(|retry| retry.cooling && !forced)
-            && beginning.trigger == Trigger::Person
-        {
-            return Err(CollectError::Cooling(retry.at));
-        }
-        match credentials {
-            None if definition.kind.is_portal() => Err(CollectError::NoCredentials(beginning.source.clone())),
-            Some(kept) if definition.kind.is_portal() => {
-                kept.may_attempt().map_err(Into::into).map(|()| standing)
-            }
+        match standing.retry.filter(|retry| retry.cooling && !forced) {
+            Some(retry) if beginning.trigger == Trigger::Person => Err(CollectError::Cooling(retry.at)),
             _ => Ok(standing),
         }
     }

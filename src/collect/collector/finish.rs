@@ -4,7 +4,7 @@ use super::ending::Ending;
 use super::job::Job;
 use crate::collect::failure::Failure;
 use crate::collect::ledger::{Change, Hold, How, Ledger, Retrying, Settled, Standing, Stopped};
-use crate::collect::run::{Fault, Run, State, Trigger};
+use crate::collect::run::{Fault, Run, State};
 use crate::collect::schedule::Retry;
 use crate::disk::DiskError;
 use crate::model::Time;
@@ -27,6 +27,7 @@ impl Job {
                 standing.checkpoint = checkpoint;
                 settle(standing, &run, failure, now);
             })?;
+            stop_without_attempts(change, &run, now)?;
             if matches!(run.state, State::Done | State::Held) {
                 supersede(change, &run, now)?;
             }
@@ -89,14 +90,9 @@ impl Job {
 fn settle(standing: &mut Standing, run: &Run, failure: Option<Failure>, now: Time) {
     match (run.state, failure) {
         (State::Done, _) => standing.last_success = Some(now),
-        (State::Failed, Some(kind)) if fetches(run.trigger) => after(standing, run, kind, now),
+        (State::Failed, Some(kind)) if run.trigger.asks_source() => after(standing, run, kind, now),
         _ => {}
     }
-}
-
-/// Whether a run asks the source, so that its failure says something of the source.
-fn fetches(trigger: Trigger) -> bool {
-    matches!(trigger, Trigger::Schedule | Trigger::Retry | Trigger::Person)
 }
 
 fn after(standing: &mut Standing, run: &Run, kind: Failure, now: Time) {
@@ -120,6 +116,17 @@ fn after(standing: &mut Standing, run: &Run, kind: Failure, now: Time) {
     }
 }
 
+/// A source whose credentials may not be tried again stands still, whatever the run ended with.
+fn stop_without_attempts(change: &Change<'_>, run: &Run, now: Time) -> Result<(), redb::Error> {
+    let refusal = change.credentials(&run.source, |kept| kept.as_ref()?.may_attempt().err())?;
+    let Some(refusal) = refusal else { return Ok(()) };
+    change.standing(&run.source, |standing| {
+        let fault = Fault::new(refusal.code(), refusal.to_string());
+        standing.stopped.get_or_insert(Stopped { since: now, credentials: true, fault });
+        standing.retry = None;
+    })
+}
+
 /// A newer run took the place of what was held before.
 fn supersede(change: &Change<'_>, run: &Run, now: Time) -> Result<(), redb::Error> {
     let reason = format!("run {} is newer", run.id);
@@ -141,13 +148,14 @@ pub(super) fn interrupted(ledger: &Ledger, now: Time) -> Result<(), DiskError> {
         (run.state, run.ended, run.fault) = (State::Failed, Some(now), Some(stopped_midway()));
         ledger.change(|change| {
             change.standing(&run.source, |standing| {
-                if fetches(run.trigger) {
+                if run.trigger.asks_source() {
                     let attempt = run.attempt.saturating_add(1);
                     let pause = Retry::PASSING.pause(run.source.as_str(), attempt, None);
                     standing.retry =
                         pause.map(|_| Retrying { at: now.plus(SETTLING), attempt, cooling: false });
                 }
             })?;
+            stop_without_attempts(change, &run, now)?;
             change.run(&run).map(drop)
         })?;
     }

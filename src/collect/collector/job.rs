@@ -29,6 +29,10 @@ pub(super) struct Job {
     pub(super) input: Input,
     pub(super) held: Vec<Held>,
     pub(super) live: Arc<Live>,
+    /// Whether the source has been collected whole before.
+    pub(super) settled: bool,
+    /// The version of the credentials of which the last attempt was one.
+    attempted: u64,
 }
 
 impl Job {
@@ -40,9 +44,10 @@ impl Job {
         live: Arc<Live>,
         input: Input,
     ) -> Self {
-        let Standing { memory, checkpoint, .. } = standing;
-        let definition = Arc::new(definition);
-        Self { inner, run, definition, memory, checkpoint, input, held: Vec::new(), live }
+        let Standing { memory, checkpoint, last_success, .. } = standing;
+        let (definition, held) = (Arc::new(definition), Vec::new());
+        let settled = last_success.is_some();
+        Self { inner, run, definition, memory, checkpoint, input, held, live, settled, attempted: 0 }
     }
 
     pub(super) fn inner(&self) -> Arc<Inner> {
@@ -130,37 +135,55 @@ impl Job {
     /// The source's credentials, opened.
     pub(super) async fn credentials<T: DeserializeOwned>(&self) -> Result<Option<T>, Ending> {
         let source = self.run.source.clone();
-        let Some(kept) = self.inner.look(move |look| look.credentials(&source)).await? else {
-            return Ok(None);
-        };
-        let opened = self.inner.open_sealed(&self.run.source, kept.sealed).await?;
-        match serde_json::from_slice(&opened) {
-            Ok(credentials) => Ok(Some(credentials)),
-            // What it says of the text could quote it.
-            Err(_) => Err(Ending::new(
-                Failure::Credentials,
-                "credentials_form",
-                "the credentials are none that this source can use; set them again",
-            )),
+        match self.inner.look(move |look| look.credentials(&source)).await? {
+            Some(kept) => self.opened(kept.sealed).await.map(Some),
+            None => Ok(None),
         }
     }
 
-    /// Writes an attempt to log in down. Only then may it be made.
-    pub(super) async fn attempt(&self) -> Result<(), Ending> {
-        let (source, now) = (self.run.source.clone(), self.now());
-        let begun = self.inner.change(move |change| {
-            change.credentials(&source, |kept| kept.as_mut().map_or(Ok(()), |kept| kept.begin(now)))
-        });
-        begun.await?.map_err(|refusal: NoAttempt| {
-            Ending::new(Failure::Credentials, refusal.code(), refusal.to_string())
+    async fn opened<T: DeserializeOwned>(&self, sealed: Vec<u8>) -> Result<T, Ending> {
+        let opened = self.inner.open_sealed(&self.run.source, sealed).await?;
+        // What serde says of the text could quote it.
+        serde_json::from_slice(&opened).map_err(|_| {
+            let cure = "the credentials are none that this source can use; set them again";
+            Ending::new(Failure::Credentials, "credentials_form", cure)
         })
     }
 
-    /// Writes the answer to the attempt down.
+    /// Writes an attempt to log in down, and gives the credentials that it is an attempt of. Only then may
+    /// it be made.
+    pub(super) async fn attempt<T: DeserializeOwned>(&mut self) -> Result<T, Ending> {
+        let (source, now) = (self.run.source.clone(), self.now());
+        let begun = self.inner.change(move |change| {
+            change.credentials(&source, |kept| {
+                let kept = kept.as_mut()?;
+                Some(kept.begin(now).map(|()| (kept.version, kept.sealed.clone())))
+            })
+        });
+        let missing =
+            || Ending::new(Failure::Credentials, "no_credentials", "the source has no credentials; set them");
+        let refused =
+            |refusal: NoAttempt| Ending::new(Failure::Credentials, refusal.code(), refusal.to_string());
+        let (version, sealed) = begun.await?.ok_or_else(missing)?.map_err(refused)?;
+        self.attempted = version;
+        match self.opened(sealed).await {
+            Ok(credentials) => Ok(credentials),
+            Err(ending) => {
+                self.answered(Answer::Nothing).await?;
+                Err(ending)
+            }
+        }
+    }
+
+    /// Writes the answer to the attempt down. It says nothing of credentials that were set since.
     pub(super) async fn answered(&self, answer: Answer) -> Result<(), Ending> {
-        let source = self.run.source.clone();
+        let (source, version) = (self.run.source.clone(), self.attempted);
         let written = self.inner.change(move |change| {
-            change.credentials(&source, |kept| kept.as_mut().map_or((), |kept| kept.answer(answer)))
+            change.credentials(&source, |kept| {
+                if let Some(kept) = kept.as_mut().filter(|kept| kept.version == version) {
+                    kept.answer(answer);
+                }
+            })
         });
         Ok(written.await?)
     }

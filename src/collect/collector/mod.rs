@@ -155,6 +155,7 @@ impl Collector {
     fn with_work(options: Options, work: Work) -> Result<Self, DiskError> {
         let ledger = Arc::new(Ledger::open(&options.medium)?);
         finish::interrupted(&ledger, options.engine.now())?;
+        sources::redefine(&ledger, &options.configured)?;
         Ok(Self(Arc::new(Inner {
             raw: Raw::open(options.medium.path())?,
             engine: options.engine,

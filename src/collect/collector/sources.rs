@@ -6,9 +6,9 @@ use super::live::Progress;
 use super::{Collector, Inner};
 use crate::collect::catalog::CATALOG;
 use crate::collect::definition::{Definition, Kind};
-use crate::collect::ledger::{Look, Retrying, Standing, Stopped};
+use crate::collect::ledger::{Ledger, Look, Retrying, Standing, Stopped};
 use crate::collect::run::State;
-use crate::disk::DiskError;
+use crate::disk::{DiskError, digest, hex};
 use crate::model::{SourceName, Time};
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -164,12 +164,13 @@ impl Collector {
         self.0.known_as(name).await?;
         let action = if on { "source.enable" } else { "source.disable" };
         let audit = self.0.audit(actor, action, name, "", String::new());
-        let source = name.clone();
+        let (source, now) = (name.clone(), self.0.now());
         let switched = self.0.change(move |change| {
             change.standing(&source, |standing| {
                 standing.enabled = Some(on);
-                standing.stopped = standing.stopped.take().filter(|stopped| stopped.credentials || !on);
-                standing.retry = standing.retry.filter(|retry| on && retry.cooling);
+                let seen = standing.stopped.take_if(|stopped| on && !stopped.credentials);
+                let mended = seen.map(|_| Retrying { at: now, attempt: 0, cooling: false });
+                standing.retry = mended.or(standing.retry.filter(|retry| on && retry.cooling));
             })?;
             change.audit(&audit)
         });
@@ -235,6 +236,27 @@ fn known(
     let standing = look.standing(&name)?;
     let has_credentials = look.credentials(&name)?.is_some();
     Ok(Known { name, origin, definition, standing, has_credentials })
+}
+
+/// Forgets what was remembered of sources that the configuration file describes otherwise than at the last
+/// start, and what waits by their old rules.
+pub(super) fn redefine(
+    ledger: &Ledger,
+    configured: &BTreeMap<SourceName, Definition>,
+) -> Result<(), DiskError> {
+    ledger.change(|change| {
+        for (name, definition) in configured {
+            // Plain data: there is nothing in it that could fail to serialise.
+            let defined = hex(&digest(&[&serde_json::to_vec(definition).unwrap_or_default()]));
+            change.standing(name, |standing| {
+                if standing.defined.as_ref() != Some(&defined) {
+                    (standing.memory, standing.next) = Default::default();
+                    standing.defined = Some(defined);
+                }
+            })?;
+        }
+        Ok(())
+    })
 }
 
 /// The portals, fetched as soon as there is an account for them, and the lists of the catalogue, each

@@ -11,6 +11,8 @@ use uuid::Uuid;
 #[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Standing {
+    /// The SHA-256 of the definition that the rest was made under, where the configuration file has it.
+    pub defined: Option<String>,
     /// What a person said after the definition was written: on or off.
     pub enabled: Option<bool>,
     /// The occurrence that waits.

@@ -8,7 +8,6 @@ mod regtech;
 mod secudium;
 mod upload;
 
-use super::accounts::Account;
 use super::ending::Ending;
 use super::job::Job;
 use crate::collect::definition::Kind;
@@ -70,15 +69,6 @@ pub(super) async fn probe(job: &mut Job) -> Result<(), Ending> {
         Kind::Regtech => regtech::probe(job).await,
         Kind::Secudium => secudium::probe(job).await,
         Kind::Upload => Ok(()),
-    }
-}
-
-impl Job {
-    /// The account at the source's portal.
-    async fn account(&self) -> Result<Account, Ending> {
-        self.credentials().await?.ok_or_else(|| {
-            Ending::new(Failure::Credentials, "no_credentials", "the source has no credentials; set them")
-        })
     }
 }
 

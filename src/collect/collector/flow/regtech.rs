@@ -1,6 +1,7 @@
 //! REGTECH: window by window, the newest first, with a checkpoint after each.
 
 use super::failed;
+use crate::collect::collector::accounts::Account;
 use crate::collect::collector::deliver::{Delivered, Delivery};
 use crate::collect::collector::ending::Ending;
 use crate::collect::collector::job::Job;
@@ -135,9 +136,8 @@ impl Portal {
 
     /// Logs in, with the attempt written down before and its answer after. It is not ended half-way:
     /// an attempt without an answer could cost the account.
-    async fn log_in(&mut self, job: &Job) -> Result<(), Ending> {
-        let account = job.account().await?;
-        job.attempt().await?;
+    async fn log_in(&mut self, job: &mut Job) -> Result<(), Ending> {
+        let account: Account = job.attempt().await?;
         let answer = self.client.login(&account.username, &account.password, job.now()).await;
         match &answer {
             Ok(()) => job.answered(Answer::Accepted).await?,

@@ -57,8 +57,7 @@ pub(super) async fn run(job: &mut Job) -> Result<(), Ending> {
 pub(super) async fn probe(job: &mut Job) -> Result<(), Ending> {
     let settings = settings(job);
     let mut client = client(job, &settings)?;
-    let account = job.account().await?;
-    let login = attempt(job, &mut client, &account).await?;
+    let (login, _) = attempt(job, &mut client).await?;
     log_out(job, &mut client).await;
     match login {
         Login::Done => Ok(()),
@@ -84,8 +83,8 @@ fn client(job: &Job, settings: &Settings) -> Result<Client, Ending> {
 
 async fn log_in(job: &mut Job, client: &mut Client) -> Result<(), Ending> {
     job.step("logging in", 0, None);
-    let account = job.account().await?;
-    if attempt(job, client, &account).await? == Login::Done {
+    let (login, account) = attempt(job, client).await?;
+    if login == Login::Done {
         return Ok(());
     }
     let code = job.ask_code("the portal has sent a one-time code; say it with `ironlist run otp`").await?;
@@ -95,8 +94,8 @@ async fn log_in(job: &mut Job, client: &mut Client) -> Result<(), Ending> {
 }
 
 /// The first step of a login, written down before and after. It is not ended half-way.
-async fn attempt(job: &Job, client: &mut Client, account: &Account) -> Result<Login, Ending> {
-    job.attempt().await?;
+async fn attempt(job: &mut Job, client: &mut Client) -> Result<(Login, Account), Ending> {
+    let account: Account = job.attempt().await?;
     let answer = client.login(&account.username, &account.password).await;
     match &answer {
         // Whoever is asked for a code has said the right password.
@@ -107,7 +106,7 @@ async fn attempt(job: &Job, client: &mut Client, account: &Account) -> Result<Lo
             }
         }
     }
-    answer.map_err(|error| ending(&error))
+    answer.map(|login| (login, account)).map_err(|error| ending(&error))
 }
 
 /// What a failed login says of the credentials; none: nothing for certain.
