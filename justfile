@@ -23,6 +23,6 @@ lint:
     cargo clippy --all-targets --locked -- -D warnings
     cargo deny check
 
-# One fuzz target: address, auto, plain, csv, tsv, json, ndjson
+# One fuzz target: address, auto, plain, csv, tsv, json, ndjson, gzip, zip, xlsx, xls, html_list, grid
 fuzz target seconds="60":
     cargo +nightly fuzz run {{ target }} -- -max_total_time={{ seconds }}

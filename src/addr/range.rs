@@ -1,7 +1,7 @@
 //! Inclusive ranges of addresses, the form in which everything downstream sees a prefix too.
 
 use super::Word;
-use ipnet::{IpNet, Ipv4Net, Ipv6Net};
+use ipnet::{Ipv4Net, Ipv6Net};
 use std::fmt;
 use std::net::IpAddr;
 
@@ -171,23 +171,15 @@ impl IpRange {
     }
 }
 
-impl From<IpNet> for IpRange {
-    /// The range of a prefix, host bits cleared.
-    fn from(net: IpNet) -> Self {
-        match net {
-            IpNet::V4(n) => Self::V4(n.into()),
-            IpNet::V6(n) => Self::V6(n.into()),
-        }
-    }
-}
-
 impl From<Ipv4Net> for Range<u32> {
+    /// The range of a prefix, host bits cleared.
     fn from(net: Ipv4Net) -> Self {
         Self::prefix(net.addr().to_bits(), net.prefix_len())
     }
 }
 
 impl From<Ipv6Net> for Range<u128> {
+    /// The same.
     fn from(net: Ipv6Net) -> Self {
         Self::prefix(net.addr().to_bits(), net.prefix_len())
     }

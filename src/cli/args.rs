@@ -166,6 +166,9 @@ pub(super) enum AllowCommand {
     Remove {
         /// The range, as it was added
         range: String,
+        /// Why
+        #[arg(long, value_name = "TEXT")]
+        reason: String,
     },
 }
 
@@ -194,13 +197,20 @@ pub(super) enum SuppressionCommand {
         /// The source, as it was added
         #[arg(long, value_name = "NAME")]
         source: Option<String>,
+        /// Why
+        #[arg(long, value_name = "TEXT")]
+        reason: String,
     },
 }
 
 #[derive(Subcommand, Clone, Debug)]
 pub(super) enum GenerationCommand {
     /// The latest
-    List,
+    List {
+        /// So many of them
+        #[arg(long, value_name = "NUMBER", default_value_t = 20)]
+        limit: usize,
+    },
     /// One of them
     Show {
         /// Its number

@@ -4,7 +4,6 @@
 use super::collecting::{self, LastSeen};
 use super::settings::Settings;
 use crate::collect::collector::Collector;
-use crate::collect::formats::Limits;
 use crate::engine::{Condition, Engine};
 use crate::gateway::{self, Remote, Upstream, Upstreams};
 use crate::publish::{Feed, Feeds, Offer, Profile};
@@ -16,7 +15,7 @@ use crate::service::journal;
 use crate::web::auth::Guard;
 use crate::web::health::{self, Check, Health, Latch};
 use crate::web::metrics::{self, Metrics};
-use crate::web::{App, Role};
+use crate::web::{App, Limit, Role};
 use anyhow::Context;
 use axum::Router;
 use http::HeaderValue;
@@ -26,6 +25,24 @@ use std::time::Duration;
 
 /// How long the gateway waits for the head of another process's answer.
 const PATIENCE: Duration = Duration::from_secs(30);
+
+/// The limits that may change while the service runs.
+pub(super) struct LiveLimits {
+    body: Limit,
+    import_body: Limit,
+}
+
+impl LiveLimits {
+    fn new(settings: &Settings) -> Self {
+        Self { body: settings.limits.body.into(), import_body: settings.limits.import_body.into() }
+    }
+
+    /// Applies what is set now.
+    pub(super) fn apply(&self, settings: &Settings) {
+        self.body.set(settings.limits.body);
+        self.import_body.set(settings.limits.import_body);
+    }
+}
 
 /// The applications of a process, and what they share.
 pub(super) struct House {
@@ -37,6 +54,8 @@ pub(super) struct House {
     pub(super) ready: Latch,
     /// Who collects, where the collection role is played and its ledger can be used.
     pub(super) collector: Option<Collector>,
+    /// How long bodies may be.
+    pub(super) limits: LiveLimits,
     /// What each role answers.
     pub(super) apps: BTreeMap<Role, Arc<App>>,
 }
@@ -53,7 +72,7 @@ impl House {
         settings: &Settings,
         troubles: Vec<String>,
     ) -> anyhow::Result<Self> {
-        let (ready, troubles) = (Latch::default(), Arc::new(troubles));
+        let (ready, limits, troubles) = (Latch::default(), LiveLimits::new(settings), Arc::new(troubles));
         let seen = Arc::new(LastSeen::default());
         let metrics = Arc::new(measured(engine.clone(), Arc::clone(&seen)));
         let collector = collecting::open(engine.as_ref(), key, settings, &metrics, seen);
@@ -66,7 +85,7 @@ impl House {
             let health = if *role == Role::Collection { ledger(health, collector.is_some()) } else { health };
             let router = health::routes(Arc::new(health)).merge(metrics::routes(Arc::clone(&metrics)));
             let app = match role {
-                Role::Blacklist => blacklist_app(engine, router, &feeds, &metrics, settings),
+                Role::Blacklist => blacklist_app(engine, router, &feeds, &metrics, &limits.import_body),
                 Role::Analytics => {
                     let router = router.merge(Analytics { engine, metrics: Arc::clone(&metrics) }.router());
                     App::new(*role, router, &metrics)
@@ -74,16 +93,16 @@ impl House {
                 _ => {
                     let role = Collection { engine, collector: collector.clone() };
                     App::new(Role::Collection, router.merge(role.router()), &metrics)
-                        .body_limit(collection::UPLOAD_PATH, settings.limits.import_body)
+                        .body_limit(collection::UPLOAD_PATH, limits.import_body.clone())
                 }
             };
-            apps.insert(*role, Arc::new(app.guard(guard()).body_limit("/", settings.limits.body)));
+            apps.insert(*role, Arc::new(app.guard(guard()).body_limit("/", limits.body.clone())));
         }
         if settings.roles.contains(&Role::Gateway) {
             let upstreams = upstreams(&apps, key, settings)?;
             apps.insert(Role::Gateway, gateway::app(upstreams, Some(guard()), &metrics));
         }
-        Ok(Self { engine, feeds, ready, collector, apps })
+        Ok(Self { engine, feeds, ready, collector, limits, apps })
     }
 }
 
@@ -91,7 +110,11 @@ fn feeds(engine: Option<&Engine>, settings: &Settings) -> anyhow::Result<Feeds> 
     match engine {
         Some(engine) if settings.roles.contains(&Role::Blacklist) => {
             let folder = engine.folder();
-            Ok(Feeds::open(folder, vec![Profile::fortigate()], engine.now())?)
+            Ok(Feeds::open(
+                folder,
+                vec![Profile { lines: settings.lines, ..Profile::fortigate() }],
+                engine.now(),
+            )?)
         }
         _ => Ok(Feeds::default()),
     }
@@ -102,20 +125,19 @@ fn blacklist_app(
     router: Router,
     feeds: &Arc<Feeds>,
     metrics: &Arc<Metrics>,
-    settings: &Settings,
+    large: &Limit,
 ) -> App {
     let desk = Desk::new(feeds);
-    let large = settings.limits.import_body;
-    let limits = Limits { size: large, ..Limits::default() };
-    let role = Blacklist { feeds: Arc::clone(feeds), limits, ..Blacklist::new(engine.clone()) };
+    let role =
+        Blacklist { feeds: Arc::clone(feeds), import_limit: large.clone(), ..Blacklist::new(engine.clone()) };
     let router = router.merge(role.router()).merge(desk.routes()).merge(journal::routes(engine.clone()));
     let app = App::new(Role::Blacklist, router, metrics)
         .fast(blacklist::CHECK, move |request, ip| blacklist::answer_check(&engine, request, ip))
-        .body_limit(IMPORT_PATH, large)
-        .body_limit("/api/v1/blacklist/ips/bulk", large)
-        .body_limit("/api/v1/bulk-insert", large)
-        .body_limit(journal::BATCHES, large)
-        .body_limit(journal::PREVIEW, large)
+        .body_limit(IMPORT_PATH, large.clone())
+        .body_limit("/api/v1/blacklist/ips/bulk", large.clone())
+        .body_limit("/api/v1/bulk-insert", large.clone())
+        .body_limit(journal::BATCHES, large.clone())
+        .body_limit(journal::PREVIEW, large.clone())
         // Lines are answered while they come, however many; JSON has a limit of its own.
         .body_limit("/api/v1/blacklist/check", u64::MAX);
     desk.fast(app)

@@ -28,7 +28,10 @@ pub(super) async fn allow(
             let new = json!({"range": range, "reason": reason, "owner": owner, "expires": expires});
             door.post(ALLOWLIST, &new).await?
         }
-        AllowCommand::Remove { range } => door.delete(&format!("{ALLOWLIST}/{}", encode(range))).await?,
+        AllowCommand::Remove { range, reason } => {
+            let path = format!("{ALLOWLIST}/{}", encode(range));
+            door.delete(&with_query(&path, &[("reason", Some(reason))])).await?
+        }
     };
     outline(&answer, 0, console.out)?;
     Ok(ExitCode::Done)
@@ -49,9 +52,10 @@ pub(super) async fn suppression(
             let new = json!({"range": range, "source": source, "reason": reason, "expires": expires});
             door.post(SUPPRESSIONS, &new).await?
         }
-        SuppressionCommand::Remove { range, source } => {
+        SuppressionCommand::Remove { range, source, reason } => {
             let path = format!("{SUPPRESSIONS}/{}", encode(range));
-            door.delete(&with_query(&path, &[("source", source.as_deref())])).await?
+            let query = [("source", source.as_deref()), ("reason", Some(reason.as_str()))];
+            door.delete(&with_query(&path, &query)).await?
         }
     };
     outline(&answer, 0, console.out)?;
@@ -64,9 +68,9 @@ pub(super) async fn generation(
     console: Console<'_>,
 ) -> anyhow::Result<ExitCode> {
     match command {
-        GenerationCommand::List => {
-            let columns = ["generation", "time", "cause", "actor", "reason", "added", "changed", "removed"];
-            list(GENERATIONS, &columns, door, console.out).await
+        GenerationCommand::List { limit } => {
+            let columns = ["generation", "time", "cause", "actor", "reason", "added", "removed"];
+            some(GENERATIONS, &columns, *limit, door, console.out).await
         }
         GenerationCommand::Show { number } => {
             show(&format!("{GENERATIONS}/{number}"), door, console.out).await
@@ -75,9 +79,15 @@ pub(super) async fn generation(
 }
 
 /// Prints all pages of a list as one table.
-pub(super) async fn list(
+pub(super) async fn list(path: &str, columns: &[&str], door: &Door, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
+    some(path, columns, usize::MAX, door, out).await
+}
+
+/// Prints the first `most` rows of a list.
+pub(super) async fn some(
     path: &str,
     columns: &[&str],
+    most: usize,
     door: &Door,
     out: &mut dyn Write,
 ) -> anyhow::Result<ExitCode> {
@@ -90,10 +100,11 @@ pub(super) async fn list(
             _ => anyhow::bail!("the answer is no list"),
         }
         match page["cursor"].as_str() {
-            Some(next) => cursor = Some(next.to_owned()),
-            None => break,
+            Some(next) if rows.len() < most => cursor = Some(next.to_owned()),
+            _ => break,
         }
     }
+    rows.truncate(most);
     table(&rows, columns, out).context("the table cannot be written")?;
     Ok(ExitCode::Done)
 }

@@ -19,6 +19,7 @@ mod house;
 mod import;
 mod lists;
 mod moment;
+mod reload;
 pub mod serve;
 pub mod set;
 pub mod settings;
@@ -74,8 +75,8 @@ fn dispatch(cli: Cli, console: Console<'_>) -> anyhow::Result<ExitCode> {
     match cli.command {
         Command::Serve(args) => {
             let settings = settings()?;
-            log::init(&settings.log.level, settings.log.format)?;
-            serve::run(&args, &settings, &inputs)
+            let filter = log::init(&settings.log.level, settings.log.format)?;
+            serve::run(&args, settings, inputs, filter)
         }
         Command::Api(command) => {
             let settings = settings()?;

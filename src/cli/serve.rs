@@ -6,6 +6,7 @@ use super::exit::ExitCode;
 use super::folder::{self, ADMIN_KEY, SOCKET};
 use super::follow::follow;
 use super::house::House;
+use super::reload::Reload;
 use super::settings::{Inputs, Settings};
 use crate::collect::{self, Terms, formats};
 use crate::disk::{Medium, write_private};
@@ -14,6 +15,7 @@ use crate::model::{Batch, Cause, Change, Detail, SourceName};
 use crate::publish;
 use crate::service::journal::Remote;
 use crate::web::listener::{self, Limits, Listener};
+use crate::web::log::Filter;
 use crate::web::{App, Role};
 use anyhow::{Context, bail};
 use sd_notify::NotifyState;
@@ -30,9 +32,9 @@ use tokio::task::JoinSet;
 ///
 /// # Errors
 /// Whatever keeps it from starting, with what to do about it.
-pub fn run(args: &ServeArgs, settings: &Settings, inputs: &Inputs) -> anyhow::Result<ExitCode> {
+pub fn run(args: &ServeArgs, settings: Settings, inputs: Inputs, filter: Filter) -> anyhow::Result<ExitCode> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    runtime.block_on(serve(&args.import, settings, inputs))
+    runtime.block_on(serve(&args.import, settings, inputs, filter))
 }
 
 /// The application that commands ask when no service runs: all roles, over the store itself.
@@ -46,17 +48,22 @@ pub fn app(engine: &Engine, settings: &Settings) -> anyhow::Result<Arc<App>> {
     front(&house).cloned().context("roles.run names no role")
 }
 
-async fn serve(imports: &[PathBuf], settings: &Settings, inputs: &Inputs) -> anyhow::Result<ExitCode> {
+async fn serve(
+    imports: &[PathBuf],
+    settings: Settings,
+    inputs: Inputs,
+    filter: Filter,
+) -> anyhow::Result<ExitCode> {
     let mut signals = Signals::listen()?;
     folder::make(&settings.data)?;
-    let bound = bind(settings).await?;
+    let bound = bind(&settings).await?;
     let key = admin_key(&settings.data)?;
-    let engine = open(settings).await?;
+    let engine = open(&settings).await?;
     let mut troubles = Vec::new();
     if let Some(engine) = &engine {
         import(engine, imports, &mut troubles).await?;
     }
-    let house = House::build(engine.clone(), &key, settings, troubles)?;
+    let house = House::build(engine.clone(), &key, &settings, troubles)?;
     if let Some(engine) = engine.clone() {
         // Before anybody can ask: the lists that were kept may be older than the last allow.
         let feeds = Arc::clone(&house.feeds);
@@ -65,7 +72,7 @@ async fn serve(imports: &[PathBuf], settings: &Settings, inputs: &Inputs) -> any
     house.ready.open();
     let (stop, stopped) = watch::channel(false);
     let mut tasks = JoinSet::new();
-    attend(&house, settings, &key, &stopped, &mut tasks)?;
+    attend(&house, &settings, &key, &stopped, &mut tasks)?;
     if let Some(collector) = house.collector.clone() {
         collecting::accounts(&collector, &inputs.environment).await;
         tasks.spawn(collecting::run(collector, raised(stopped.clone())));
@@ -83,7 +90,8 @@ async fn serve(imports: &[PathBuf], settings: &Settings, inputs: &Inputs) -> any
         tasks.spawn(listener::serve(socket, Arc::clone(app), limits, raised(stopped)));
     }
     announce(&[NotifyState::Ready]);
-    signals.end(settings, inputs).await;
+    let mut reload = Reload { settings, inputs, filter, limits: &house.limits };
+    signals.end(&mut reload).await;
     announce(&[NotifyState::Stopping]);
     tracing::info!("stopping: requests in flight are answered first");
     house.ready.shut();
@@ -281,27 +289,17 @@ impl Signals {
     }
 
     /// Waits for SIGTERM or SIGINT; tells systemd's watchdog meanwhile that this thread still turns.
-    async fn end(&mut self, settings: &Settings, inputs: &Inputs) {
+    async fn end(&mut self, reload: &mut Reload<'_>) {
         let watchdog = sd_notify::watchdog_enabled().map_or(Duration::from_secs(3600), |every| every / 3);
         let mut tick = tokio::time::interval(watchdog);
         loop {
             tokio::select! {
                 _ = self.terminate.recv() => return,
                 _ = self.interrupt.recv() => return,
-                _ = self.hangup.recv() => reload(settings, inputs),
+                _ = self.hangup.recv() => reload.again(),
                 _ = tick.tick() => announce(&[NotifyState::Watchdog]),
             }
         }
-    }
-}
-
-/// Reads the configuration again. What it says of listeners, roles and folders counts from the
-/// next start on; a wrong one changes nothing then either, because it is refused here.
-fn reload(settings: &Settings, inputs: &Inputs) {
-    match Settings::load(inputs) {
-        Ok(now) if now.show() == settings.show() => tracing::info!("the configuration is as it was"),
-        Ok(_) => tracing::warn!("the configuration is in order and has changed; restart to apply it"),
-        Err(error) => tracing::error!(%error, "the configuration is wrong; the one in use stays"),
     }
 }
 

@@ -144,13 +144,13 @@ async fn walk(house: &House) {
     assert_eq!(code, ExitCode::Done, "{log}");
     assert_eq!(house.run("check 1.2.3.1").await.0, ExitCode::Done);
     assert!(house.run("allow list").await.1.contains("1.2.3.0/25  office"));
-    assert_eq!(house.run("allow remove 1.2.3.0/25").await.0, ExitCode::Done);
+    assert_eq!(house.run("allow remove 1.2.3.0/25 --reason moved").await.0, ExitCode::Done);
     assert_eq!(house.run("check 1.2.3.1").await.0, ExitCode::Negative);
 
     let (code, _, log) = house.run("suppression add 1.2.3.0/24 --source test --reason wrong").await;
     assert_eq!(code, ExitCode::Done, "{log}");
     assert_eq!(house.run("check 1.2.3.1").await.0, ExitCode::Done);
-    let (code, _, log) = house.run("suppression remove 1.2.3.0/24 --source other").await;
+    let (code, _, log) = house.run("suppression remove 1.2.3.0/24 --source other --reason x").await;
     assert_eq!(code, ExitCode::Failed, "{log}");
     assert!(log.contains("not_suppressed"), "{log}");
 }

@@ -57,7 +57,7 @@ pub(super) fn get(reader: &mut Reader) -> Result<Detail, Damaged> {
     }
     let has = |bit: u16| mask & bit != 0;
     Ok(Detail {
-        first_seen: Time::from_unix(reader.signed()?),
+        first_seen: time(reader)?,
         reason: has(REASON).then(|| text(reader)).transpose()?,
         threat: has(THREAT).then(|| text(reader)).transpose()?,
         upstream_id: has(UPSTREAM).then(|| text(reader)).transpose()?,
@@ -66,7 +66,7 @@ pub(super) fn get(reader: &mut Reader) -> Result<Detail, Damaged> {
         confidence: has(CONFIDENCE).then(|| reader.byte()).transpose()?,
         detected: has(DETECTED).then(|| day(reader)).transpose()?,
         listed: has(LISTED).then(|| day(reader)).transpose()?,
-        expires: has(EXPIRES).then(|| reader.signed().map(Time::from_unix)).transpose()?,
+        expires: has(EXPIRES).then(|| time(reader)).transpose()?,
     })
 }
 
@@ -81,6 +81,10 @@ fn severity(reader: &mut Reader) -> Result<Severity, Damaged> {
 fn country(reader: &mut Reader) -> Result<Country, Damaged> {
     let letters = reader.raw(2)?;
     std::str::from_utf8(letters).ok().and_then(Country::new).ok_or(Damaged("a country is not two letters"))
+}
+
+fn time(reader: &mut Reader) -> Result<Time, Damaged> {
+    reader.signed()?.try_into().map_err(|_| Damaged("a moment is out of range"))
 }
 
 fn day(reader: &mut Reader) -> Result<Day, Damaged> {

@@ -55,7 +55,7 @@ pub struct Intake {
     pub read: u64,
     /// Lines that gave none.
     pub rejected: u64,
-    /// Ranges given more than once; the last statement counts.
+    /// Ranges given more than once; the latest listing counts, of equals the last.
     pub duplicates: u64,
     /// The first of the errors.
     pub errors: Vec<LineError>,

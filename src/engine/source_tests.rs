@@ -162,7 +162,7 @@ impl Model {
             Step::List(source, rows, scope) => {
                 let mut builder = RowsBuilder::default();
                 rows.iter().for_each(|(range, said)| builder.push(*range, &said.detail()));
-                let rows = rows.iter().copied().collect();
+                let rows = last_said(rows);
                 let change = Change::List { source: of(*source), rows: builder.finish().0, scope: *scope };
                 (house.submit(change), self.list(*source, &rows, *scope))
             }
@@ -207,6 +207,13 @@ impl Model {
 
 fn of(source: u8) -> crate::model::SourceName {
     name(&format!("s{source}"))
+}
+
+/// Of what is said more than once, the latest listing, then the latest end, then the last.
+fn last_said(rows: &[(IpRange, Said)]) -> BTreeMap<IpRange, Said> {
+    let mut sorted = rows.to_vec();
+    sorted.sort_by_key(|(_, said)| (said.listed, said.expires));
+    sorted.into_iter().collect()
 }
 
 /// Whether what is known was listed after the window, and what the window has before it.

@@ -16,5 +16,5 @@ pub use listing::{Country, Detail, Severity};
 pub use policy::{Allow, Suppression};
 pub use rows::{Row, Rows, RowsBuilder, SourceRanges};
 pub use source::{BadSourceName, Mode, Policy, Source, SourceId, SourceName, TooBroad};
-pub use time::{Day, Time};
+pub use time::{BadTime, Day, Time};
 pub use verdict::{Exemption, Exemptions};

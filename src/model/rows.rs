@@ -149,11 +149,12 @@ impl RowsBuilder {
         self.rows.is_empty()
     }
 
-    /// Sorts, and drops all but the last statement about each range. Says how many it dropped.
+    /// Sorts, and drops all but one statement about each range: the one of the latest day of listing,
+    /// of those the one that says the latest end, and of equals the last. Says how many it dropped.
     pub fn finish(mut self) -> (Rows, usize) {
         let before = self.rows.len();
-        sort_and_deduplicate(&mut self.rows.v4);
-        sort_and_deduplicate(&mut self.rows.v6);
+        sort_and_deduplicate(&self.rows.details, &mut self.rows.v4);
+        sort_and_deduplicate(&self.rows.details, &mut self.rows.v6);
         let dropped = before - self.rows.len();
         (self.rows, dropped)
     }
@@ -179,12 +180,18 @@ fn in_order<W: Word>(details: &[Detail], rows: &[Row<W>]) -> bool {
     rows.is_sorted_by(|a, b| a.key() < b.key()) && rows.iter().all(|r| (r.detail as usize) < details.len())
 }
 
-fn sort_and_deduplicate<W: Word>(rows: &mut Vec<Row<W>>) {
+fn sort_and_deduplicate<W: Word>(details: &[Detail], rows: &mut Vec<Row<W>>) {
+    let dates = |row: &Row<W>| {
+        let detail = &details[row.detail as usize];
+        (detail.listed, detail.expires)
+    };
     // Stable, so that of equal ranges the one given last stands last.
     rows.sort_by_key(Row::key);
     rows.dedup_by(|later, kept| {
         let same = later.range == kept.range;
-        if same {
+        // Lists are written newest first as often as last: of a range that was listed again, and of a
+        // release that was put off, the dates tell which statement holds.
+        if same && dates(later) >= dates(kept) {
             kept.detail = later.detail;
         }
         same
@@ -194,9 +201,29 @@ fn sort_and_deduplicate<W: Word>(rows: &mut Vec<Row<W>>) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::Day;
 
     fn because(reason: &str) -> Detail {
         Detail { reason: Some(reason.into()), ..Detail::default() }
+    }
+
+    #[test]
+    fn of_a_range_that_was_listed_again_the_later_listing_holds_in_whatever_order_they_come() {
+        let on = |listed, expires| Detail {
+            listed: Some(Day::from_number(listed)),
+            expires: Some(Time::from_unix(expires)),
+            ..Detail::default()
+        };
+        let (first, put_off, again) = (on(1, 100), on(1, 200), on(2, 150));
+        let kept = |order: &[&Detail]| {
+            let mut builder = RowsBuilder::default();
+            order.iter().for_each(|detail| builder.push(IpRange::V4(Range::single(9)), detail));
+            builder.finish().0.iter().next().unwrap().1.clone()
+        };
+        for order in [[&first, &put_off, &again], [&again, &put_off, &first], [&put_off, &again, &first]] {
+            assert_eq!(kept(&order), again);
+        }
+        assert_eq!((kept(&[&put_off, &first]), kept(&[&first, &put_off])), (put_off.clone(), put_off));
     }
 
     #[test]

@@ -5,14 +5,29 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::fmt;
 use std::str::FromStr;
 
-/// A moment in UTC, to the second. Written as RFC 3339 everywhere outside.
+/// A moment in UTC, to the second, of the years 1970 to 9999. Written as RFC 3339 everywhere outside.
+///
+/// No other moment can be made: what is stored or sent can always be read back.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
 pub struct Time(i64);
 
+/// What was said is no moment, or no day, that [`Time`] and [`Day`] can hold.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
+#[error("it is no date of the years 1970 to 9999; write 2026-11-22, and for a moment 2026-11-22T00:00:00Z")]
+pub struct BadTime;
+
 impl Time {
-    /// From seconds since 1970-01-01T00:00:00Z.
+    /// 9999-12-31T23:59:59Z, the last one.
+    pub const MAX: Self = Self(253_402_300_799);
+
+    /// From seconds since 1970-01-01T00:00:00Z; the first or the last moment for what lies beyond
+    /// them. Where that would be a mistake, use `try_from`.
     pub const fn from_unix(seconds: i64) -> Self {
-        Self(seconds)
+        match seconds {
+            ..0 => Self(0),
+            0..=253_402_300_799 => Self(seconds),
+            _ => Self::MAX,
+        }
     }
 
     /// Seconds since 1970-01-01T00:00:00Z.
@@ -20,13 +35,14 @@ impl Time {
         self.0
     }
 
-    /// This moment and `seconds` more.
+    /// This moment and `seconds` more, up to the last moment.
     pub const fn plus(self, seconds: i64) -> Self {
-        Self(self.0.saturating_add(seconds))
+        Self::from_unix(self.0.saturating_add(seconds))
     }
 
-    /// The calendar form; a moment that the calendar cannot hold becomes the epoch.
+    /// The calendar form.
     pub fn utc(self) -> DateTime<Utc> {
+        // Proven by the constructors: the calendar holds every moment of these years.
         DateTime::from_timestamp(self.0, 0).unwrap_or_default()
     }
 
@@ -36,9 +52,19 @@ impl Time {
     }
 }
 
+impl TryFrom<i64> for Time {
+    type Error = BadTime;
+
+    /// From seconds since 1970-01-01T00:00:00Z.
+    fn try_from(seconds: i64) -> Result<Self, BadTime> {
+        let time = Self::from_unix(seconds);
+        if time.0 == seconds { Ok(time) } else { Err(BadTime) }
+    }
+}
+
 impl From<DateTime<Utc>> for Time {
     fn from(moment: DateTime<Utc>) -> Self {
-        Self(moment.timestamp())
+        Self::from_unix(moment.timestamp())
     }
 }
 
@@ -49,22 +75,28 @@ impl fmt::Display for Time {
 }
 
 impl FromStr for Time {
-    type Err = chrono::ParseError;
+    type Err = BadTime;
 
     /// Reads RFC 3339.
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        Ok(Self(DateTime::parse_from_rfc3339(text)?.timestamp()))
+    fn from_str(text: &str) -> Result<Self, BadTime> {
+        DateTime::parse_from_rfc3339(text).map_err(|_| BadTime)?.timestamp().try_into()
     }
 }
 
 /// A calendar day as a source says it; which moments it means depends on the source's zone.
+///
+/// Not before the year 1, nor after 9999.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
 pub struct Day(i32);
 
 impl Day {
-    /// From days since 1970-01-01.
+    /// From days since 1970-01-01; the first or the last day for what lies beyond them.
     pub const fn from_number(days: i32) -> Self {
-        Self(days)
+        match days {
+            ..=-719_163 => Self(-719_162),
+            -719_162..=2_932_896 => Self(days),
+            _ => Self(2_932_896),
+        }
     }
 
     /// Days since 1970-01-01.
@@ -72,25 +104,26 @@ impl Day {
         self.0
     }
 
-    /// The day so many days later.
+    /// The day so many days later, up to the last day.
     pub const fn plus(self, days: i32) -> Self {
-        Self(self.0.saturating_add(days))
+        Self::from_number(self.0.saturating_add(days))
     }
 
-    /// From a calendar date.
+    /// From a calendar date; the first or the last day for what lies beyond them.
     pub fn from_date(date: NaiveDate) -> Self {
-        Self(date.to_epoch_days())
+        Self::from_number(date.to_epoch_days())
     }
 
-    /// The calendar date; a day that the calendar cannot hold becomes the epoch.
+    /// The calendar date.
     pub fn date(self) -> NaiveDate {
+        // Proven by the constructors: the calendar holds every day of these years.
         NaiveDate::from_epoch_days(self.0).unwrap_or_default()
     }
 
     /// The moment at which the day after this one begins in `zone`: a listing that is released
     /// on a day is active to the last second of it.
     pub fn end_in(self, zone: chrono_tz::Tz) -> Time {
-        let next = self.plus(1).date().and_time(chrono::NaiveTime::MIN);
+        let next = (self.date() + chrono::Days::new(1)).and_time(chrono::NaiveTime::MIN);
         // A local midnight that a clock change skips is taken an hour later, as the clock shows.
         let moment = next
             .and_local_timezone(zone)
@@ -107,11 +140,13 @@ impl fmt::Display for Day {
 }
 
 impl FromStr for Day {
-    type Err = chrono::ParseError;
+    type Err = BadTime;
 
     /// Reads `YYYY-MM-DD`.
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        text.parse().map(Self::from_date)
+    fn from_str(text: &str) -> Result<Self, BadTime> {
+        let date: NaiveDate = text.parse().map_err(|_| BadTime)?;
+        let day = Self::from_date(date);
+        if day.date() == date { Ok(day) } else { Err(BadTime) }
     }
 }
 
@@ -135,6 +170,40 @@ serde_as_text!(Time, Day);
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn what_is_written_is_read_back(seconds: i64, days: i32, offset in -86_399..86_400_i64) {
+            let edges = [0, Time::MAX.unix(), Time::MAX.unix() - 7200].map(|edge| edge + offset);
+            for seconds in edges.into_iter().chain([seconds, seconds % Time::MAX.unix()]) {
+                let time = Time::from_unix(seconds);
+                let text = serde_json::to_string(&time).unwrap();
+                prop_assert_eq!(serde_json::from_str::<Time>(&text).unwrap(), time, "{}", text);
+                prop_assert_eq!(Time::try_from(seconds).is_ok(), time.unix() == seconds);
+            }
+            for days in [days, days % 4_000_000] {
+                let day = Day::from_number(days);
+                prop_assert_eq!(day.to_string().parse::<Day>().unwrap(), day);
+                prop_assert!(day.end_in(chrono_tz::Asia::Seoul) >= Time::default());
+            }
+        }
+    }
+
+    #[test]
+    fn a_moment_beyond_the_calendar_is_refused_and_never_becomes_another() {
+        for text in ["9999-12-31T23:59:59-02:00", "1970-01-01T00:00:00+09:00", "1969-12-31T23:59:59Z", "soon"]
+        {
+            assert_eq!(text.parse::<Time>(), Err(BadTime), "{text}");
+        }
+        assert_eq!("9999-12-31T23:59:59Z".parse::<Time>(), Ok(Time::MAX));
+        for text in ["+10000-01-01", "0000-12-31", "2026-02-30"] {
+            assert_eq!(text.parse::<Day>(), Err(BadTime), "{text}");
+        }
+        assert_eq!(Time::MAX.plus(1), Time::MAX);
+        assert_eq!("9999-12-31".parse::<Day>().unwrap().end_in(chrono_tz::UTC), Time::MAX);
+        assert_eq!(Time::try_from(i64::MAX), Err(BadTime));
+    }
 
     #[test]
     fn a_release_day_lasts_to_its_midnight_in_the_zone_of_the_source() {

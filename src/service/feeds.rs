@@ -34,7 +34,9 @@ const SOON: u32 = 10;
 /// Less than the usual five minutes between two polls: nothing is listed, and that may last.
 const LATER: u32 = 60;
 
+/// A count of entries, as the earlier system told it and scripts read it: small enough for any of them.
 const X_TOTAL_IPS: HeaderName = HeaderName::from_static("x-total-ips");
+const X_TOTAL_ADDRESSES: HeaderName = HeaderName::from_static("x-total-addresses");
 const X_GENERATED_AT: HeaderName = HeaderName::from_static("x-generated-at");
 
 /// Hands out feeds, with the headers of each ready made.
@@ -174,7 +176,8 @@ impl Headers {
         let mut whole = unchanged.clone();
         whole.extend([
             (LAST_MODIFIED, text(&httpdate::fmt_http_date(moment(released.modified)))),
-            (X_TOTAL_IPS, text(&released.addresses.to_string())),
+            (X_TOTAL_IPS, text(&released.entries.to_string())),
+            (X_TOTAL_ADDRESSES, text(&released.addresses.to_string())),
             (X_GENERATED_AT, text(&released.modified.to_string())),
         ]);
         whole.insert(CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));

@@ -22,6 +22,7 @@ use std::net::SocketAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll};
 use std::time::Instant;
 use tower::ServiceExt;
@@ -71,12 +72,34 @@ struct Fast {
 /// Bodies are short unless a route says otherwise, in bytes.
 const BODY_LIMIT: u64 = 1 << 20;
 
+/// A limit in bytes that may change while it is in use.
+#[derive(Clone, Debug)]
+pub struct Limit(Arc<AtomicU64>);
+
+impl Limit {
+    /// The limit as it is now.
+    pub fn get(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+
+    /// Counts for what comes from now on.
+    pub fn set(&self, bytes: u64) {
+        self.0.store(bytes, Ordering::Relaxed);
+    }
+}
+
+impl From<u64> for Limit {
+    fn from(bytes: u64) -> Self {
+        Self(Arc::new(bytes.into()))
+    }
+}
+
 /// What a port serves.
 pub struct App {
     fast: Vec<Fast>,
     router: Router,
     guard: Option<Guard>,
-    limits: Vec<(&'static str, u64)>,
+    limits: Vec<(&'static str, Limit)>,
     ids: RequestIds,
     /// The role's metrics.
     pub(super) metrics: Arc<HttpMetrics>,
@@ -120,10 +143,10 @@ impl App {
         self
     }
 
-    /// Takes bodies of up to `bytes` on paths that begin with `prefix`, instead of 1 MiB.
+    /// Takes bodies of up to `limit` bytes on paths that begin with `prefix`, instead of 1 MiB.
     #[must_use]
-    pub fn body_limit(mut self, prefix: &'static str, bytes: u64) -> Self {
-        self.limits.push((prefix, bytes));
+    pub fn body_limit(mut self, prefix: &'static str, limit: impl Into<Limit>) -> Self {
+        self.limits.push((prefix, limit.into()));
         self
     }
 
@@ -174,7 +197,7 @@ impl App {
         };
         if !request.body().is_end_stream() {
             let limit = self.limits.iter().find(|(prefix, _)| path.starts_with(prefix));
-            let limit = limit.map_or(BODY_LIMIT, |(_, bytes)| *bytes);
+            let limit = limit.map_or(BODY_LIMIT, |(_, limit)| limit.get());
             request.body_mut().limit_to(limit).map_err(|error| Problem::of_body(&error))?;
         }
         Ok(Caller { peer, admin })

@@ -36,12 +36,15 @@ impl Guard {
         headers: &HeaderMap,
         local: bool,
     ) -> Result<bool, Problem> {
-        match presented(headers) {
-            Some(key) if self.is_key(key) => Ok(true),
-            Some(_) => Err(refusal("key_wrong", "The key is wrong.")),
-            None if local => Ok(true),
-            None if self.is_safe(method, path) => Ok(false),
-            None => Err(key_missing()),
+        let mut credentials = presented(headers).peekable();
+        if credentials.peek().is_some() {
+            let right = credentials.all(|credential| credential.is_some_and(|key| self.is_key(key)));
+            return if right { Ok(true) } else { Err(refusal("key_wrong", "The key is wrong.")) };
+        }
+        match local {
+            true => Ok(true),
+            false if self.is_safe(method, path) => Ok(false),
+            false => Err(key_missing()),
         }
     }
 
@@ -59,13 +62,14 @@ impl Guard {
     }
 }
 
-/// The key a request carries, as `Authorization: Bearer` or `X-API-Key`.
-fn presented(headers: &HeaderMap) -> Option<&[u8]> {
-    let bearer = headers.get(AUTHORIZATION).and_then(|value| {
+/// Every credential of a request: the keys in `Authorization: Bearer` and `X-API-Key`, and nothing for one of
+/// another kind, which is no less a claim to be somebody.
+fn presented(headers: &HeaderMap) -> impl Iterator<Item = Option<&[u8]>> {
+    let bearers = headers.get_all(AUTHORIZATION).iter().map(|value| {
         let (scheme, key) = value.as_bytes().split_at_checked(7)?;
         scheme.eq_ignore_ascii_case(b"bearer ").then_some(key)
     });
-    bearer.or_else(|| headers.get(X_API_KEY).map(|value| value.as_bytes()))
+    bearers.chain(headers.get_all(X_API_KEY).iter().map(|value| Some(value.as_bytes())))
 }
 
 /// 401: this is the administrator's, and no key was given.
@@ -117,9 +121,30 @@ mod tests {
 
     #[test]
     fn a_wrong_key_is_never_a_silent_anonymous() {
-        for header in [("authorization", "Bearer "), ("x-api-key", "open sesame ."), ("x-api-key", "")] {
+        for header in [
+            ("authorization", "Bearer "),
+            ("authorization", "Bearer"),
+            ("authorization", "Basic b3BlbiBzZXNhbWU="),
+            ("authorization", "open sesame"),
+            ("x-api-key", "open sesame ."),
+            ("x-api-key", ""),
+        ] {
             assert_eq!(check(Method::GET, "/x", Some(header), true), Err("key_wrong"));
         }
+    }
+
+    #[test]
+    fn two_credentials_must_both_be_right() {
+        let guard = Guard::new("open sesame", &[]);
+        let check = |bearer: &'static str, key: &'static str| {
+            let mut headers = HeaderMap::new();
+            headers.insert(AUTHORIZATION, http::HeaderValue::from_static(bearer));
+            headers.insert(X_API_KEY, http::HeaderValue::from_static(key));
+            guard.check(&Method::GET, "/x", &headers, false).is_ok()
+        };
+        assert!(check("Bearer open sesame", "open sesame"));
+        assert!(!check("Bearer open sesame", "another"));
+        assert!(!check("Basic x", "open sesame"));
     }
 
     #[test]

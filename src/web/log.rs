@@ -10,8 +10,8 @@ use http::{HeaderValue, Method};
 use std::borrow::Cow;
 use std::io::IsTerminal;
 use std::time::Duration;
-use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt::format::FmtSpan;
+use tracing_subscriber::{EnvFilter, reload};
 
 /// How log lines look.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,9 +28,25 @@ pub enum LogError {
     /// The filter is not one, for instance `info,ironlist=debug`.
     #[error("the log filter is wrong: {0}")]
     Filter(#[from] tracing_subscriber::filter::ParseError),
+    /// The filter cannot be changed any more.
+    #[error("the log filter stays: {0}")]
+    Gone(#[from] reload::Error),
     /// There is a log already.
     #[error("the log is set up already")]
     Twice,
+}
+
+/// Changes the filter of a log that is set up.
+pub struct Filter(Box<dyn Fn(EnvFilter) -> Result<(), reload::Error> + Send + Sync>);
+
+impl Filter {
+    /// Sends from now on what passes `filter`.
+    ///
+    /// # Errors
+    /// When the filter is wrong.
+    pub fn set(&self, filter: &str) -> Result<(), LogError> {
+        Ok((self.0)(EnvFilter::try_new(filter)?)?)
+    }
 }
 
 /// Sends events that pass `filter` (as `info,ironlist=debug`) to standard error; without a format, as text to
@@ -38,18 +54,29 @@ pub enum LogError {
 ///
 /// # Errors
 /// When the filter is wrong, or it is called twice.
-pub fn init(filter: &str, format: Option<Format>) -> Result<(), LogError> {
+pub fn init(filter: &str, format: Option<Format>) -> Result<Filter, LogError> {
     let terminal = std::io::stderr().is_terminal();
     let format = format.unwrap_or(if terminal { Format::Text } else { Format::Json });
     let lines = tracing_subscriber::fmt()
         .with_env_filter(EnvFilter::try_new(filter)?)
         .with_span_events(FmtSpan::NONE)
         .with_writer(std::io::stderr);
-    let done = match format {
-        Format::Text => lines.with_ansi(terminal).try_init(),
-        Format::Json => lines.json().flatten_event(true).try_init(),
+    let (filter, done) = match format {
+        Format::Text => {
+            let lines = lines.with_ansi(terminal).with_filter_reloading();
+            (changing(lines.reload_handle()), lines.try_init())
+        }
+        Format::Json => {
+            let lines = lines.json().flatten_event(true).with_filter_reloading();
+            (changing(lines.reload_handle()), lines.try_init())
+        }
     };
-    done.map_err(|_| LogError::Twice)
+    done.map_err(|_| LogError::Twice)?;
+    Ok(filter)
+}
+
+fn changing<S: 'static>(handle: reload::Handle<EnvFilter, S>) -> Filter {
+    Filter(Box::new(move |filter| handle.reload(filter)))
 }
 
 /// What the log keeps of a request that is given away to a handler.

@@ -18,7 +18,7 @@ pub mod request_id;
 mod role;
 mod stall;
 
-pub use app::{App, Caller, Peer};
+pub use app::{App, Caller, Limit, Peer};
 pub use body::{Body, Request, Response};
 pub use extract::{Json, Path, Query};
 pub use problem::Problem;

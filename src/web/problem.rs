@@ -145,6 +145,11 @@ impl Problem {
         self.0.code
     }
 
+    /// What the caller is told.
+    pub fn told(&self) -> &str {
+        &self.0.detail
+    }
+
     /// What only the log may say.
     pub fn for_log(&self) -> Option<&str> {
         self.0.inner.as_deref()

@@ -26,14 +26,4 @@ impl Role {
             Self::Gateway => "gateway",
         }
     }
-
-    /// The port it listens on unless told otherwise.
-    pub fn default_port(self) -> u16 {
-        match self {
-            Self::Collection => 8000,
-            Self::Blacklist => 8001,
-            Self::Analytics => 8002,
-            Self::Gateway => 8080,
-        }
-    }
 }

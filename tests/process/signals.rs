@@ -38,8 +38,26 @@ fn sighup_with_a_broken_configuration_keeps_the_one_in_use_and_says_why() {
     house.logged("the configuration is wrong; the one in use stays");
     house.logged("there is no setting limits.bodies");
     house.get("gateway", "/ready").ok();
-    std::fs::write(&file, "[limits]\nbody = \"3 MiB\"\n").unwrap();
+    assert!(house.stop().success());
+}
+
+#[test]
+fn sighup_applies_what_can_be_applied_and_names_the_rest() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("ironlist.toml");
+    std::fs::write(&file, "[limits]\nimport_body = \"1 KiB\"\n").unwrap();
+    let house = Plan::new(&folder.path().join("data")).argument("--config").argument(&file).start();
+    let import =
+        || house.post("gateway", "/api/v1/blacklist/import?source=a", "text/plain", "45.1.2.3\n".repeat(200));
+    assert_eq!(import().status, 413);
+    let more = "[limits]\nimport_body = \"1 MiB\"\nconnections = 7\n[log]\nlevel = \"debug\"\n";
+    std::fs::write(&file, more).unwrap();
     house.signal(Signal::HUP);
-    house.logged("the configuration is in order and has changed");
+    house.logged("log.level, limits.import_body");
+    house.logged("\"settings\":\"limits.connections\"");
+    import().ok();
+    // Lines about health are for debugging only.
+    house.get("gateway", "/ready").ok();
+    house.logged("\"level\":\"DEBUG\"");
     assert!(house.stop().success());
 }

@@ -13,7 +13,7 @@
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU32, Ordering, fence};
-use std::sync::{Arc, Weak};
+use std::sync::{Arc, OnceLock, Weak};
 
 /// Cells of four bytes in a cache line.
 pub(super) const LINE: usize = 16;
@@ -21,33 +21,52 @@ pub(super) const LINE: usize = 16;
 /// Cells in a segment, which has 4 MiB. Tests have small ones, to cross from one to the next.
 const SEGMENT: usize = if cfg!(test) { 1 << 13 } else { 1 << 20 };
 
-/// Memory that never moves.
-type Segment = Box<[AtomicU32; SEGMENT]>;
+/// As many segments as cells can be numbered for; tests have few tables of that size.
+const SEGMENTS: usize = if cfg!(test) { 1 << 10 } else { (1 << 32) / SEGMENT };
 
-/// How a reader finds cells by their number; fixed for a generation, shared with the next ones.
-#[derive(Clone, Default)]
-pub(super) struct Cells(Arc<[Arc<Segment>]>);
+/// Memory that never moves.
+type Segment = [AtomicU32; SEGMENT];
+
+/// What is read where nothing was ever written. It takes no room in the program nor in memory.
+static CLEAR: Segment = [const { AtomicU32::new(0) }; SEGMENT];
+
+/// How cells are found by their number. All generations share it; segments are added and never taken away, so that
+/// between a number and its cell stands one load, of an address that is always near.
+#[derive(Clone)]
+pub(super) struct Cells(Arc<[OnceLock<Box<Segment>>; SEGMENTS]>);
+
+impl Default for Cells {
+    fn default() -> Self {
+        Self(Arc::new([const { OnceLock::new() }; SEGMENTS]))
+    }
+}
 
 impl Cells {
     /// The cell of that number, which must come from the arena of this generation.
     #[inline]
     pub(super) fn get(&self, cell: u32) -> u32 {
         let cell = cell as usize;
-        self.0[cell / SEGMENT][cell % SEGMENT].load(Ordering::Relaxed)
+        self.segment(cell)[cell % SEGMENT].load(Ordering::Relaxed)
+    }
+
+    /// The segment of a cell.
+    #[inline]
+    fn segment(&self, cell: usize) -> &Segment {
+        self.0.get(cell / SEGMENT).and_then(OnceLock::get).map_or(&CLEAR, |segment| segment)
     }
 
     /// The line of that number, likewise.
     #[inline]
     pub(super) fn line(&self, line: u32) -> Line<'_> {
         let cell = line as usize * LINE;
-        Line { segment: &self.0[cell / SEGMENT], at: cell % SEGMENT }
+        Line { segment: self.segment(cell), at: cell % SEGMENT }
     }
 }
 
 /// One cache line.
 #[derive(Clone, Copy)]
 pub(super) struct Line<'a> {
-    segment: &'a [AtomicU32; SEGMENT],
+    segment: &'a Segment,
     at: usize,
 }
 
@@ -77,6 +96,7 @@ pub(super) struct Extent {
 #[derive(Default)]
 pub(super) struct Arena {
     cells: Cells,
+    segments: usize,
     /// The lowest number never given out.
     fresh: u32,
     /// Extents to be written again, by length; tables use four lengths.
@@ -100,12 +120,12 @@ impl Arena {
 
     /// Whether more than half of a large arena lies idle, so that a new one is worth its cost.
     pub(super) fn is_wasteful(&self) -> bool {
-        self.cells.0.len() > 8 && self.lines() > 2 * self.used
+        self.segments > 8 && self.lines() > 2 * self.used
     }
 
     /// Lines taken from the system.
     fn lines(&self) -> usize {
-        self.cells.0.len() * SEGMENT / LINE
+        self.segments * SEGMENT / LINE
     }
 
     /// Stores `cells`, which are whole lines, in new ones, and returns the first.
@@ -113,7 +133,7 @@ impl Arena {
         let line = self.take((cells.len() / LINE) as u32);
         let at = line as usize * LINE;
         // An extent lies in one segment.
-        for (to, from) in self.cells.0[at / SEGMENT][at % SEGMENT..].iter().zip(cells) {
+        for (to, from) in self.cells.segment(at)[at % SEGMENT..].iter().zip(cells) {
             to.store(*from, Ordering::Relaxed);
         }
         line
@@ -132,8 +152,8 @@ impl Arena {
             self.fresh += room;
         }
         if self.fresh as usize == self.lines() {
-            let segment: Segment = bytemuck::allocation::zeroed_box();
-            self.cells.0 = self.cells.0.iter().cloned().chain([Arc::new(segment)]).collect();
+            self.cells.0[self.segments].get_or_init(bytemuck::allocation::zeroed_box);
+            self.segments += 1;
         }
         self.fresh += len;
         self.fresh - len

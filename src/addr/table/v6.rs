@@ -15,20 +15,68 @@ use std::sync::Arc;
 const CHUNK_MAX: usize = if cfg!(test) { 8 } else { 16 };
 const CHUNK_MIN: usize = CHUNK_MAX / 4;
 
-/// Sorted disjoint runs, never empty.
-type Chunk = Arc<[Run<u128>]>;
+/// Sorted disjoint runs, one to [`CHUNK_MAX`].
+struct Chunk {
+    len: usize,
+    /// The first 64 bits of where each run begins. Two cache lines that are read side by side settle nearly always
+    /// which run it is; a binary search over the runs would wait for four, one after the other.
+    heads: [u64; CHUNK_MAX],
+    runs: [Run<u128>; CHUNK_MAX],
+}
+
+impl Chunk {
+    fn new(runs: &[Run<u128>]) -> Self {
+        let mut chunk = Self {
+            len: runs.len().min(CHUNK_MAX),
+            heads: [u64::MAX; CHUNK_MAX],
+            runs: [(Range::ALL, Class::CLEAR); CHUNK_MAX],
+        };
+        for ((head, own), run) in chunk.heads.iter_mut().zip(&mut chunk.runs).zip(runs) {
+            (*head, *own) = (head_of(run.0.first()), *run);
+        }
+        chunk
+    }
+
+    fn runs(&self) -> &[Run<u128>] {
+        &self.runs[..self.len]
+    }
+
+    fn first(&self) -> u128 {
+        self.runs[0].0.first()
+    }
+
+    fn last(&self) -> u128 {
+        self.runs().last().map_or(self.first(), |(range, _)| range.last())
+    }
+
+    #[inline]
+    fn get(&self, addr: u128) -> Class {
+        let head = head_of(addr);
+        let after = self.heads.iter().filter(|other| **other <= head).count().min(self.len);
+        // Of runs that share their first 64 bits some may begin behind the address.
+        match self.runs[..after].iter().rev().find(|(range, _)| range.first() <= addr) {
+            Some((range, class)) if addr <= range.last() => *class,
+            _ => Class::CLEAR,
+        }
+    }
+}
+
+#[inline]
+fn head_of(addr: u128) -> u64 {
+    (addr >> 64) as u64
+}
 
 /// The class of every IPv6 address. Immutable, cheap to clone, shared between threads.
 #[derive(Clone, Default)]
 pub struct Table6(Arc<Chunks>);
 
 struct Chunks {
-    chunks: Box<[Chunk]>,
+    chunks: Box<[Arc<Chunk>]>,
     /// A bit for each value of the first 16 bits of an address: whether the chunks reach there.
     /// These 8 KiB stay in the nearest cache and settle most look-ups of addresses not listed.
     reached: Box<[u64; 1 << 10]>,
-    /// The first address listed in each chunk.
-    fences: Box<[u128]>,
+    /// The first 64 bits of the first address listed in each chunk.
+    fences: Box<[u64]>,
     /// For each value of the first 16 bits, and for the end, how many fences lie below it.
     index: Box<[u32]>,
     runs: usize,
@@ -41,11 +89,11 @@ impl Default for Chunks {
 }
 
 impl Chunks {
-    fn new(chunks: Vec<Chunk>) -> Self {
-        let fences: Box<[u128]> = chunks.iter().map(|chunk| chunk[0].0.first()).collect();
+    fn new(chunks: Vec<Arc<Chunk>>) -> Self {
+        let fences: Box<[u64]> = chunks.iter().map(|chunk| head_of(chunk.first())).collect();
         let mut index = Vec::with_capacity((1 << 16) + 1);
         for (i, fence) in (0_u32..).zip(&fences) {
-            let block = (fence >> 112) as usize;
+            let block = (fence >> 48) as usize;
             if block >= index.len() {
                 index.resize(block + 1, i);
             }
@@ -53,10 +101,10 @@ impl Chunks {
         index.resize((1 << 16) + 1, fences.len() as u32);
         let mut reached = Box::new([0; 1 << 10]);
         for chunk in &chunks {
-            let (first, last) = (chunk[0].0.first() >> 112, chunk[chunk.len() - 1].0.last() >> 112);
+            let (first, last) = (chunk.first() >> 112, chunk.last() >> 112);
             (first..=last).for_each(|block| reached[block as usize / 64] |= 1 << (block % 64));
         }
-        let runs = chunks.iter().map(|chunk| chunk.len()).sum();
+        let runs = chunks.iter().map(|chunk| chunk.len).sum();
         Self { chunks: chunks.into(), reached, fences, index: index.into(), runs }
     }
 
@@ -69,22 +117,34 @@ impl Chunks {
     /// The chunk whose runs may hold `addr`: the last that begins at or before it.
     #[inline]
     fn find(&self, addr: u128) -> Option<usize> {
-        let block = (addr >> 112) as usize;
+        let (block, head) = ((addr >> 112) as usize, head_of(addr));
         let (from, to) = (self.index[block] as usize, self.index[block + 1] as usize);
-        let skip = self.fences[from..to].partition_point(|fence| *fence <= addr);
-        (from + skip).checked_sub(1)
+        let fences = &self.fences[from..to];
+        let after = fences.partition_point(|fence| *fence <= head);
+        if after == 0 || fences[after - 1] != head {
+            return (from + after).checked_sub(1);
+        }
+        // Chunks may share their first 64 bits, as many as somebody likes: no walk along them.
+        let same = fences[..after].partition_point(|fence| *fence < head);
+        let ties = &self.chunks[from + same..from + after];
+        (from + same + ties.partition_point(|chunk| chunk.first() <= addr)).checked_sub(1)
     }
 
-    /// The addresses whose runs, if they have any, are in chunk `i`: up to the next chunk's fence,
+    /// The first address of chunk `i`, if there is one.
+    fn first(&self, i: usize) -> Option<u128> {
+        self.chunks.get(i).map(|chunk| chunk.first())
+    }
+
+    /// The addresses whose runs, if they have any, are in chunk `i`: up to the next chunk's first,
     /// and for the first chunk from `::` on.
     fn territory(&self, i: usize) -> Range<u128> {
-        let first = if i == 0 { 0 } else { self.fences[i] };
-        let last = self.fences.get(i + 1).map_or(u128::MAX, |fence| fence - 1);
+        let first = if i == 0 { 0 } else { self.first(i).unwrap_or(0) };
+        let last = self.first(i + 1).map_or(u128::MAX, |next| next - 1);
         Range::new(first, last).unwrap_or(Range::ALL)
     }
 
     fn runs_of(&self, i: usize) -> &[Run<u128>] {
-        self.chunks.get(i).map(|chunk| &**chunk).unwrap_or_default()
+        self.chunks.get(i).map(|chunk| chunk.runs()).unwrap_or_default()
     }
 }
 
@@ -95,13 +155,7 @@ impl Table6 {
         if !self.0.is_reached(addr) {
             return Class::CLEAR;
         }
-        let Some(chunk) = self.0.find(addr) else { return Class::CLEAR };
-        let chunk = &self.0.chunks[chunk];
-        let after = chunk.partition_point(|(range, _)| range.first() <= addr);
-        match after.checked_sub(1).and_then(|i| chunk.get(i)) {
-            Some((range, class)) if addr <= range.last() => *class,
-            _ => Class::CLEAR,
-        }
+        self.0.find(addr).map_or(Class::CLEAR, |chunk| self.0.chunks[chunk].get(addr))
     }
 
     /// The classes of `addrs` in `out`, as far as the shorter reaches.
@@ -148,7 +202,7 @@ impl Table6 {
         Runs::new(range, |at, out| {
             let i = self.0.find(at).unwrap_or(0);
             self.0.runs_of(i).iter().for_each(|(range, class)| push(out, *range, *class));
-            self.0.fences.get(i + 1).copied()
+            self.0.first(i + 1)
         })
     }
 
@@ -159,31 +213,30 @@ impl Table6 {
 
     /// Bytes held, together with other generations of the same chain.
     pub fn bytes(&self) -> usize {
-        let Chunks { chunks, reached, fences, index, runs } = &*self.0;
+        let Chunks { chunks, reached, fences, index, .. } = &*self.0;
         size_of_val(&**chunks)
             + size_of_val(&**fences)
             + size_of_val(&**index)
             + size_of_val(&**reached)
-            + runs * size_of::<Run<u128>>()
-            + chunks.len() * 2 * size_of::<usize>()
+            + chunks.len() * (size_of::<Chunk>() + 2 * size_of::<usize>())
     }
 }
 
 /// The chunks of the next generation in the making.
 #[derive(Default)]
 struct Rewrite {
-    chunks: Vec<Chunk>,
+    chunks: Vec<Arc<Chunk>>,
     /// Runs behind those chunks, to be cut into chunks.
     pending: Vec<Run<u128>>,
 }
 
 impl Rewrite {
     /// Takes over chunks that did not change, except a few to join what would become too small.
-    fn keep(&mut self, mut chunks: &[Chunk]) {
+    fn keep(&mut self, mut chunks: &[Arc<Chunk>]) {
         while (1..CHUNK_MIN).contains(&self.pending.len())
             && let Some((chunk, rest)) = chunks.split_first()
         {
-            chunk.iter().for_each(|(range, class)| push(&mut self.pending, *range, *class));
+            chunk.runs().iter().for_each(|(range, class)| push(&mut self.pending, *range, *class));
             chunks = rest;
         }
         if !chunks.is_empty() {
@@ -196,11 +249,11 @@ impl Rewrite {
     fn cut(&mut self) {
         let pieces = self.pending.len().div_ceil(CHUNK_MAX).max(1);
         let len = self.pending.len().div_ceil(pieces).max(1);
-        self.chunks.extend(self.pending.chunks(len).map(Chunk::from));
+        self.chunks.extend(self.pending.chunks(len).map(|runs| Arc::new(Chunk::new(runs))));
         self.pending.clear();
     }
 
-    fn finish(mut self) -> Vec<Chunk> {
+    fn finish(mut self) -> Vec<Arc<Chunk>> {
         self.cut();
         self.chunks
     }

@@ -110,6 +110,22 @@ async fn a_damaged_store_is_found_and_made_anew_from_the_journal() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_store_beside_the_journal_of_another_folder_is_found_and_made_anew() {
+    let (mine, other) = (house().await, house().await);
+    let journal = |house: &House| house.settings.data.join(crate::journal::FILE);
+    fs::copy(journal(&other), journal(&mine)).unwrap();
+    let (code, said) = doctor(&mine, false).await;
+    assert_eq!(code, ExitCode::Negative);
+    assert!(
+        said.contains("is not the one that it has seen") && said.contains("cure: ironlist doctor --rebuild"),
+        "{said}"
+    );
+    let (code, said) = doctor(&mine, true).await;
+    assert_eq!(code, ExitCode::Done, "{said}");
+    assert_eq!(doctor(&mine, false).await.0, ExitCode::Done);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_damaged_journal_is_never_rebuilt_from() {
     let house = house().await;
     damage(&house.settings.data.join(crate::journal::FILE));

@@ -68,3 +68,23 @@ async fn a_json_question_is_bounded_and_a_text_is_not() {
     let told = ask(&house, "POST", path, "text/plain", long).await;
     assert_eq!(told, (200, "# checked 0 listed 0 invalid 0\n".to_owned()));
 }
+
+#[tokio::test]
+async fn the_feed_comes_in_the_form_that_is_set() {
+    for (form, expected) in [
+        ("cidrs", "20.0.0.1\n20.0.0.2/31\n"),
+        ("ranges", "20.0.0.1-20.0.0.3\n"),
+        ("addresses", "20.0.0.1\n20.0.0.2\n20.0.0.3\n"),
+    ] {
+        let place = Place::with(&[("feed.lines", "any", form)]);
+        let house = house(&place);
+        let path = "/api/v1/blacklist/import?source=a";
+        let told = ask(&house, "POST", path, "text/plain", "20.0.0.1-20.0.0.3\n".into()).await;
+        assert_eq!(told.0, 200, "{}", told.1);
+        publish::refresh(&house.feeds, house.engine.as_ref().unwrap());
+        assert_eq!(
+            ask(&house, "GET", "/feeds/fortigate.txt", "", String::new()).await,
+            (200, expected.to_owned())
+        );
+    }
+}

@@ -17,6 +17,7 @@ pub(super) use layers::CONFIG_VARIABLE;
 pub use layers::{Inputs, Origin};
 pub(super) use show::example;
 
+use crate::publish::Lines;
 use crate::web::Role;
 use crate::web::log::Format;
 use chrono_tz::Tz;
@@ -24,6 +25,7 @@ use layers::Layers;
 use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use table::TABLE;
 use value::{Filter, Size, Url};
 
 /// Why a configuration is none.
@@ -123,6 +125,8 @@ pub struct Settings {
     pub limits: Limits,
     /// How collection works.
     pub collection: Collection,
+    /// How the FortiGate feed writes what is listed.
+    pub lines: Lines,
     /// The zone in whose days statistics are counted.
     pub zone: Tz,
     layers: Layers,
@@ -177,6 +181,7 @@ impl Settings {
                 import_body: layers.get::<Size>("limits.import_body")?.0,
             },
             collection: Collection::read(&layers)?,
+            lines: layers.get("feed.lines")?,
             zone: layers.get("time.display_zone")?,
             layers,
         };
@@ -192,6 +197,13 @@ impl Settings {
     /// Where a role runs that is not played here, as `http://host:port`.
     pub fn upstream(&self, role: Role) -> Option<&str> {
         self.upstream.get(role as usize)?.as_deref()
+    }
+
+    /// The keys of the settings that have another value in `other`.
+    pub fn changed(&self, other: &Self) -> Vec<&'static str> {
+        let value = |settings: &Self, key| settings.layers.entry(key).map(|(value, _)| value.clone());
+        let keys = TABLE.iter().map(|setting| setting.key);
+        keys.filter(|key| value(self, key) != value(other, key)).collect()
     }
 
     fn refuse_open_listeners(&self) -> Result<(), SettingsError> {

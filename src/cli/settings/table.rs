@@ -122,6 +122,11 @@ pub(super) const TABLE: &[Setting] = &[
         "[]",
         "The hosts that may be fetched through the proxy; *.example.com is one, too.",
     ),
+    setting(
+        "feed.lines",
+        r#""cidrs""#,
+        "How the FortiGate feed writes what is listed: cidrs (the fewest prefixes), ranges (first-last), or\naddresses (every single one, a million at most).",
+    ),
     setting("time.display_zone", r#""Asia/Seoul""#, "The zone in whose days statistics are counted."),
 ];
 

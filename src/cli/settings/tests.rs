@@ -1,4 +1,3 @@
-use super::table::TABLE;
 use super::*;
 use std::fs;
 use tempfile::TempDir;
@@ -37,8 +36,8 @@ fn nothing_configured_is_four_roles_on_loopback() {
     let settings = load("", "", &[], &[]).unwrap();
     assert_eq!(settings.roles, Role::ALL);
     assert_eq!(settings.data, PathBuf::from("./ironlist-data"));
-    for role in Role::ALL {
-        assert_eq!(settings.listen(role), ([127, 0, 0, 1], role.default_port()).into());
+    for (role, port) in Role::ALL.into_iter().zip([8000, 8001, 8002, 8080]) {
+        assert_eq!(settings.listen(role), ([127, 0, 0, 1], port).into());
         assert_eq!(settings.upstream(role), None);
     }
     assert_eq!((settings.limits.body, settings.limits.import_body), (1 << 20, 1 << 30));
@@ -85,7 +84,7 @@ fn a_stray_key_is_refused_in_every_table_of_the_example() {
     let example = example();
     assert!(refusal("stray = 1").contains("there is no setting stray"));
     let sections: Vec<&str> = example.lines().filter(|line| line.starts_with('[')).collect();
-    assert_eq!(sections.len(), 9);
+    assert_eq!(sections.len(), 10);
     for section in sections {
         let file = example.replace(&format!("\n{section}\n"), &format!("\n{section}\nstray = 1\n"));
         let refusal = refusal(&file);
@@ -206,4 +205,20 @@ fn what_fetching_may_reach_is_said_in_the_file_or_the_environment() {
 #[test]
 fn the_key_of_the_vault_is_no_setting_that_could_be_shown() {
     assert!(load("", "", &[("IRONLIST_VAULT_KEY", "00")], &[]).is_ok());
+#[test]
+fn the_feed_is_written_as_the_settings_say() {
+    let lines = |text: &str| {
+        load(&format!("[feed]\nlines = \"{text}\"\n"), "", &[], &[]).map(|settings| settings.lines)
+    };
+    assert_eq!(load("", "", &[], &[]).unwrap().lines, Lines::Cidrs);
+    assert_eq!(lines("ranges").unwrap(), Lines::Ranges);
+    assert_eq!(lines("addresses").unwrap(), Lines::Addresses);
+    assert!(lines("cidr").is_err());
+}
+
+#[test]
+fn settings_name_what_differs_and_not_where_it_was_said() {
+    let one = load("[limits]\nbody = 7\n[log]\nlevel = \"warn\"\n", "", &[], &[]).unwrap();
+    let other = load("[limits]\nbody = 8\n", "", &[("LOG_LEVEL", "warn")], &[]).unwrap();
+    assert_eq!(one.changed(&other), ["limits.body"]);
 }

@@ -2,6 +2,7 @@
 
 use crate::collect;
 use crate::collect::fetch::{Exception, HostPattern};
+use crate::publish::Lines;
 use crate::web::Role;
 use crate::web::log::Format;
 use chrono_tz::Tz;
@@ -137,6 +138,17 @@ impl FromValue for Option<collect::fetch::Url> {
         let url = text(value)?;
         let wrong = |_| "http://host:port is meant".to_owned();
         if url.is_empty() { Ok(None) } else { url.parse().map(Some).map_err(wrong) }
+    }
+}
+
+impl FromValue for Lines {
+    fn from_value(value: &Value) -> Result<Self, String> {
+        match text(value)? {
+            "cidrs" => Ok(Self::Cidrs),
+            "ranges" => Ok(Self::Ranges),
+            "addresses" => Ok(Self::Addresses),
+            _ => Err("\"cidrs\", \"ranges\" or \"addresses\" is meant".to_owned()),
+        }
     }
 }
 

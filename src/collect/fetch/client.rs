@@ -7,7 +7,7 @@ use bytes::{Bytes, BytesMut};
 use reqwest::dns::Resolve;
 use reqwest::header::{HeaderMap, LOCATION};
 use reqwest::redirect::Policy;
-use reqwest::{Client, ClientBuilder, Response};
+use reqwest::{Client, Response};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -74,7 +74,7 @@ pub struct Outgoing {
     pub secrets: HeaderMap,
 }
 
-/// Fetches within its settings. Cheap to clone; keeps connections, and cookies for as long as it lives.
+/// Fetches within its settings. Cheap to clone; keeps its connections for a while.
 #[derive(Clone, Debug)]
 pub struct Fetcher {
     client: Client,
@@ -82,35 +82,16 @@ pub struct Fetcher {
 }
 
 impl Fetcher {
-    /// A client that has no cookies yet.
+    /// A client with these settings.
     ///
     /// # Errors
     /// The CA file or the proxy cannot be used.
     pub fn new(settings: FetchSettings) -> Result<Self, FetchError> {
-        Self::with_names(Arc::new(settings), Arc::new(System))
+        Self::with_names(settings, Arc::new(System))
     }
 
     /// A client whose names come from `names`; their addresses are checked all the same.
-    pub(super) fn with_names(
-        settings: Arc<FetchSettings>,
-        names: Arc<dyn Resolve>,
-    ) -> Result<Self, FetchError> {
-        let builder = Self::builder(&settings, names)?.cookie_store(true);
-        let client = builder.redirect(redirects(Arc::new(settings.reach.clone()))).build()?;
-        Ok(Self { client, settings })
-    }
-
-    /// A client for a session with one portal, which keeps the cookies itself and for which a redirect is
-    /// an answer: [`Self::client`] follows none.
-    ///
-    /// # Errors
-    /// As [`Self::new`].
-    pub fn for_session(settings: FetchSettings) -> Result<Self, FetchError> {
-        let client = Self::builder(&settings, Arc::new(System))?.redirect(Policy::none()).build()?;
-        Ok(Self { client, settings: Arc::new(settings) })
-    }
-
-    fn builder(settings: &FetchSettings, names: Arc<dyn Resolve>) -> Result<ClientBuilder, FetchError> {
+    pub(super) fn with_names(settings: FetchSettings, names: Arc<dyn Resolve>) -> Result<Self, FetchError> {
         let reach = Arc::new(settings.reach.clone());
         let mut builder = Client::builder()
             .tls_backend_preconfigured(tls::client(settings.ca_file.as_deref())?)
@@ -120,20 +101,22 @@ impl Fetcher {
             .user_agent(settings.user_agent())
             // A page's URL may hold a key, and is nobody else's business.
             .referer(false)
+            // Whoever follows must know what is secret: see `get`.
+            .redirect(Policy::none())
             .dns_resolver(Checked { inner: names, reach: reach.clone() })
             // The environment's proxy would go round the check of addresses.
             .no_proxy();
         if let Some(proxy) = &reach.proxy {
             builder = builder.proxy(reqwest::Proxy::all(proxy.url.clone())?);
         }
-        Ok(builder)
+        Ok(Self { client: builder.build()?, settings: Arc::new(settings) })
     }
 
-    /// The client for sessions: it resolves, connects and follows redirects as this module says.
+    /// The client for a session with a portal, which keeps its cookies itself and for which a
+    /// redirect is an answer like any other.
     ///
     /// It cannot check an address that stands in a URL in place of a name: ask [`Self::check`] about
-    /// the base URL first. A redirect to another host is not followed but given back, so that nothing
-    /// of a session leaves its host.
+    /// the base URL first.
     pub fn client(&self) -> &Client {
         &self.client
     }
@@ -153,14 +136,17 @@ impl Fetcher {
     pub async fn get(&self, outgoing: Outgoing) -> Result<Response, FetchError> {
         let Outgoing { mut url, headers, mut secrets } = outgoing;
         let deadline = Instant::now() + self.settings.timeout;
+        self.check(&url)?;
         for _ in 0..=REDIRECTS {
-            self.check(&url)?;
-            let request = self.client.get(url).headers(headers.clone()).headers(secrets);
+            let request = self.client.get(url.clone()).headers(headers.clone()).headers(secrets.clone());
             let left = deadline.saturating_duration_since(Instant::now());
             let response = request.timeout(left).send().await?;
-            let Some(elsewhere) = leads_to(&response) else { return Ok(response) };
-            url = elsewhere;
-            secrets = HeaderMap::new();
+            let Some(next) = leads_to(&response) else { return Ok(response) };
+            self.settings.reach.check_redirect(&url, &next)?;
+            if !is_same_host(&url, &next) {
+                secrets.clear();
+            }
+            url = next;
         }
         Err(Denied::Redirects.into())
     }
@@ -187,23 +173,7 @@ impl Fetcher {
     }
 }
 
-/// Follows on the same host; what leads to another is given back to whoever knows what is secret.
-fn redirects(reach: Arc<Reach>) -> Policy {
-    Policy::custom(move |attempt| {
-        // The first of the previous is what was asked for.
-        let (Some(previous), count) = (attempt.previous().last(), attempt.previous().len()) else {
-            return attempt.stop();
-        };
-        match reach.check_redirect(previous, attempt.url()) {
-            Err(denied) => attempt.error(denied),
-            Ok(()) if count > REDIRECTS => attempt.error(Denied::Redirects),
-            Ok(()) if is_same_host(previous, attempt.url()) => attempt.follow(),
-            Ok(()) => attempt.stop(),
-        }
-    })
-}
-
-/// Where a redirect leads that was not followed.
+/// Where a redirect leads.
 fn leads_to(response: &Response) -> Option<Url> {
     let follows = matches!(response.status().as_u16(), 301 | 302 | 303 | 307 | 308);
     let location = response.headers().get(LOCATION).filter(|_| follows)?;

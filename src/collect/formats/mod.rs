@@ -33,7 +33,7 @@ pub use rows::{Example, Fields, Refused, RowFault, Sink, Summary};
 pub use sheet::SheetReader;
 pub use table::Role;
 pub use unpack::Limits;
-pub use workbook::{COMMAND as READ_SHEET, run as read_sheet};
+pub use workbook::{COMMAND as READ_SHEET, ExitReason, read_book, run as read_sheet};
 
 use rows::Tally;
 use std::borrow::Cow;

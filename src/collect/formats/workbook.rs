@@ -30,12 +30,16 @@ const HEADER_ROWS: u32 = 20;
 /// The sheet of addresses in the workbooks of the Korean portals, wherever it stands in them.
 const USUAL_SHEET: &str = "요주의 IP";
 
-/// Why the child gave no rows, as its exit code.
+/// Why a workbook gave no rows, as the child's exit code.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum ExitReason {
+pub enum ExitReason {
+    /// Not a workbook, or a damaged one.
     NotAWorkbook = 10,
+    /// No sheet with addresses, or none of the wanted name.
     NoSheet = 11,
+    /// Positions beyond what a sheet can have.
     Bounds = 12,
+    /// More memory, time or parts than a workbook may take.
     Resources = 13,
 }
 
@@ -56,13 +60,27 @@ pub fn run(arguments: &[String]) -> u8 {
         let mut book = Vec::new();
         let mut output = BufWriter::new(std::io::stdout().lock());
         std::io::stdin().read_to_end(&mut book).map_err(|_| ExitReason::Resources)?;
-        match format {
-            Some(Format::Xls) => read_xls(book, sheet, &mut output),
-            _ => read_xlsx(&book, sheet, &mut output),
-        }?;
+        read_book(book, format.unwrap_or_default(), sheet, &mut output)?;
         output.flush().map_err(|_| ExitReason::Resources)
     });
     outcome.err().map_or(0, |reason| reason as u8)
+}
+
+/// Writes the rows of a sheet, each as its number and its cells between tabs, to `output`: what the child does once
+/// it is confined, and not for anybody else with a workbook of a stranger's.
+///
+/// # Errors
+/// The workbook cannot be read; what was written is void.
+pub fn read_book(
+    book: Vec<u8>,
+    format: Format,
+    sheet: Option<&str>,
+    output: &mut impl Write,
+) -> Result<(), ExitReason> {
+    match format {
+        Format::Xls => read_xls(book, sheet, output),
+        _ => read_xlsx(&book, sheet, output),
+    }
 }
 
 fn confine() -> Result<(), ExitReason> {

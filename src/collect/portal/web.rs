@@ -87,7 +87,7 @@ impl Web {
     /// # Errors
     /// The settings cannot be used, or `base` is no URL that may be asked.
     pub fn new(settings: FetchSettings, base: &str, pause: Duration) -> Result<Self, WebError> {
-        let fetcher = Fetcher::for_session(settings)?;
+        let fetcher = Fetcher::new(settings)?;
         let base = base.parse().map_err(|_| FetchError::Denied(Denied::NoHost))?;
         // No request ever goes to another host, so this is the check of every one.
         fetcher.check(&base)?;

@@ -61,8 +61,12 @@ pub fn page(html: &str) -> Option<Page> {
     Some(Page { rows, total: total.and_then(number) })
 }
 
-/// The same rows as a list that can be read again: a JSON value a line.
+/// The same rows as a list that can be read again: a JSON value a line. No rows are an empty array,
+/// since an empty file would be no list.
 pub fn ndjson(rows: &[Row]) -> Vec<u8> {
+    if rows.is_empty() {
+        return b"[]\n".to_vec();
+    }
     let mut lines = Vec::new();
     for row in rows {
         // Texts alone: neither they nor the memory behind them can refuse to be written.
@@ -197,6 +201,15 @@ mod tests {
             ("", "203.0.113.7 2026-06-01 SSH & 공격 탐지")
         );
         assert_eq!(row().key(), "9f1c-1");
+    }
+
+    #[test]
+    fn a_window_without_rows_is_written_as_a_list_that_can_be_read() {
+        use crate::collect::formats::Options;
+        use crate::collect::{Terms, read};
+        let terms = Terms::new(Default::default(), &Default::default());
+        let intake = read(&ndjson(&[]), &Options::default(), &terms).unwrap();
+        assert_eq!((intake.read, intake.rejected), (0, 0));
     }
 
     #[test]

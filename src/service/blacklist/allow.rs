@@ -3,6 +3,7 @@
 use super::super::paging::{Page, Paging};
 use super::super::reply::range;
 use super::Blacklist;
+use super::reason::{Removal, reason, words};
 use crate::addr::IpRange;
 use crate::engine::Snapshot;
 use crate::model::{Allow, Cause, Change, Time};
@@ -45,18 +46,17 @@ pub(super) async fn add(
     Json(new): Json<New>,
 ) -> Result<Json<Allowed>, Problem> {
     let range = range(&new.range)?;
-    if new.reason.trim().is_empty() {
-        return Err(Problem::unprocessable("reason_missing", "Say why, for whoever asks in a year."));
-    }
+    let reason = reason(Some(&new.reason))?;
+    let owner = new.owner.as_deref().map(|owner| words("owner", owner)).transpose()?;
     let before = Arc::clone(&role.engine.snapshot());
     let allow = Allow {
         range,
-        reason: new.reason.clone(),
-        owner: new.owner.unwrap_or_else(|| super::actor(caller)),
+        reason: reason.clone(),
+        owner: owner.unwrap_or_else(|| super::actor(caller)),
         expires: new.expires,
         since: role.engine.now(),
     };
-    let receipt = role.submit(caller, &new.reason, Cause::Manual, Change::Allow(allow)).await?;
+    let receipt = role.submit(caller, &reason, Cause::Manual, Change::Allow(allow)).await?;
     Ok(Json(Allowed { range, generation: receipt.generation, frees: blocked(&before, range) }))
 }
 
@@ -87,8 +87,9 @@ pub(super) async fn remove(
     State(role): State<Blacklist>,
     Extension(caller): Extension<Caller>,
     Path(text): Path<String>,
+    removal: Removal,
 ) -> Result<Json<Removed>, Problem> {
     let range = range(&text)?;
-    let receipt = role.submit(caller, "", Cause::Manual, Change::Disallow(range)).await?;
+    let receipt = role.submit(caller, &removal.of_all()?, Cause::Manual, Change::Disallow(range)).await?;
     Ok(Json(Removed { range, generation: receipt.generation }))
 }

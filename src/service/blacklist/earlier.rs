@@ -1,46 +1,71 @@
 //! The earlier system's paths on 8001, so that no script has to change. Their success bodies are
-//! kept; errors are problems.
+//! kept; errors are problems. Fields that they do not know are passed over, as they always were.
 
-use super::super::reply::bad_address;
-use super::entry::{Entry, entries};
-use super::import::add_all;
-use super::manual::{Statement, state};
-use super::{Blacklist, active, search, statistics};
+use super::super::reply::{aside, bad_address, range};
+use super::entry::{self, Entry, entries};
+use super::manual::{Statement, detail, or_manual, refuse_broad, state};
+use super::{Blacklist, active, statistics};
 use crate::addr::parse_address;
-use crate::collect::formats::{Format, Options};
-use crate::model::SourceName;
+use crate::engine::Snapshot;
+use crate::model::{Cause, Change, Country, Rows, RowsBuilder, Scope, SourceName};
 use crate::web::extract::Whole;
 use crate::web::{Caller, Json, Path, Problem};
 use axum::extract::State;
 use axum::routing::{delete, get, post};
 use axum::{Extension, Router};
 use serde::{Deserialize, Serialize};
-use std::net::IpAddr;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// Errors that are told; all are counted.
+const ERRORS: usize = 10;
 
 pub(super) fn routes() -> Router<Blacklist> {
     Router::new()
         .route("/api/v1/ips", post(add))
         .route("/api/v1/bulk-insert", post(insert))
         .route("/api/v1/ips/{ip}", get(entry))
-        .route("/api/v1/search", post(search::search))
+        .route("/api/v1/search", post(search))
         .route("/api/v1/blacklist/search/{ip}", get(entry))
         .route("/api/v1/active-ips", get(active::earlier))
         .route("/api/v1/statistics", get(statistics::statistics))
         .route("/api/v1/cleanup", delete(statistics::expire))
 }
 
+/// An entry as the earlier system took it: sources in capitals, countries by any name.
+#[derive(Deserialize)]
+struct Row {
+    ip: String,
+    source: Option<String>,
+    detection_date: Option<String>,
+    threat_type: Option<String>,
+    country: Option<String>,
+}
+
+impl TryFrom<Row> for Statement {
+    type Error = Problem;
+
+    fn try_from(row: Row) -> Result<Self, Problem> {
+        let source = row.source.map(|name| name.trim().to_lowercase().parse::<SourceName>()).transpose();
+        let given = |text: &String| !text.trim().is_empty();
+        Ok(Self {
+            source: source.map_err(|error| Problem::unprocessable("bad_source", format!("{error}.")))?,
+            detection_date: row.detection_date.filter(given),
+            threat_type: row.threat_type,
+            // A word that is no country of ours says nothing, and does not cost the listing.
+            country: row.country.and_then(|country| Country::new(country.trim())),
+            ..Self::default()
+        })
+    }
+}
+
 async fn add(
     State(role): State<Blacklist>,
     Extension(caller): Extension<Caller>,
-    Json(statement): Json<Statement>,
+    Json(row): Json<Row>,
 ) -> Result<Json<Entry>, Problem> {
-    let ip = statement.ip.clone().unwrap_or_default();
-    let stated = state(&role, caller, &ip, statement).await?;
-    let address = match stated.range {
-        crate::addr::IpRange::V4(range) => IpAddr::from(std::net::Ipv4Addr::from_bits(range.first())),
-        crate::addr::IpRange::V6(range) => IpAddr::from(std::net::Ipv6Addr::from_bits(range.first())),
-    };
-    let entries = entries(&role, address).await?;
+    let stated = state(&role, caller, range(&row.ip)?, row.try_into()?).await?;
+    let entries = entries(&role, stated.range.first()).await?;
     let made =
         entries.into_iter().find(|e| e.source == stated.source.as_str() && e.ip == stated.range.to_string());
     made.map(Json).ok_or_else(|| Problem::conflict("gone", "The entry was removed meanwhile."))
@@ -53,8 +78,15 @@ async fn entry(State(role): State<Blacklist>, Path(ip): Path<String>) -> Result<
 }
 
 #[derive(Deserialize)]
-struct WithSource {
-    source: Option<SourceName>,
+struct Question {
+    ips: Vec<String>,
+}
+
+async fn search(
+    State(role): State<Blacklist>,
+    Json(question): Json<Question>,
+) -> Result<Json<Vec<entry::Found>>, Problem> {
+    entry::found(&role, question.ips).await
 }
 
 #[derive(Serialize)]
@@ -63,46 +95,63 @@ struct Inserted {
     data: Counts,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, Default)]
 struct Counts {
+    /// Rows that are listed now, each as often as it came.
     success_count: u64,
     error_count: u64,
     errors: Vec<String>,
 }
 
-/// An array of entries, each naming its source: one batch a source.
+/// An array of entries, each naming its source. A row that is wrong costs nobody else anything: what is right is
+/// listed, one batch a source.
 async fn insert(
     State(role): State<Blacklist>,
     Extension(caller): Extension<Caller>,
     Whole(body): Whole,
 ) -> Result<Json<Inserted>, Problem> {
-    let rows: Vec<serde_json::Value> = serde_json::from_slice(&body)
-        .map_err(|error| Problem::unprocessable("body_shape", format!("Send an array: {error}.")))?;
-    let mut by_source: std::collections::BTreeMap<SourceName, Vec<serde_json::Value>> = Default::default();
-    let mut counts = Counts { success_count: 0, error_count: 0, errors: Vec::new() };
-    for row in rows {
-        match WithSource::deserialize(&row) {
-            Ok(WithSource { source }) => {
-                let manual = || super::manual::MANUAL.parse().map_err(Problem::internal);
-                by_source.entry(source.map_or_else(manual, Ok)?).or_default().push(row);
-            }
-            Err(error) => counts.refuse(error.to_string()),
-        }
-    }
-    for (source, rows) in by_source {
-        let body = serde_json::to_vec(&rows).map_err(Problem::internal)?;
-        let options = Options { format: Format::Json, ..Options::default() };
-        let bulk = add_all(&role, caller, source, body.into(), options).await?;
-        counts.success_count += bulk.accepted;
-        bulk.errors.into_iter().for_each(|e| counts.refuse(format!("{}: {}", e.value, e.detail)));
+    let snapshot = Arc::clone(&role.engine.snapshot());
+    let (lists, counts) = aside(move || sorted(&snapshot, &body)).await?;
+    for (source, rows) in lists {
+        let change = Change::List { source, rows, scope: Scope::Part };
+        role.submit(caller, "bulk-insert", Cause::Import, change).await?;
     }
     Ok(Json(Inserted { status: "success", data: counts }))
+}
+
+/// The rows of a body by their sources.
+fn sorted(snapshot: &Snapshot, body: &[u8]) -> Result<(Vec<(SourceName, Rows)>, Counts), Problem> {
+    let rows: Vec<serde_json::Value> = serde_json::from_slice(body)
+        .map_err(|error| Problem::unprocessable("body_shape", format!("Send an array: {error}.")))?;
+    let (mut lists, mut counts) = (BTreeMap::<_, RowsBuilder>::new(), Counts::default());
+    for row in rows {
+        match insert_one(snapshot, row, &mut lists) {
+            Ok(()) => counts.success_count += 1,
+            Err(why) => counts.refuse(why),
+        }
+    }
+    Ok((lists.into_iter().map(|(source, rows)| (source, rows.finish().0)).collect(), counts))
+}
+
+fn insert_one(
+    snapshot: &Snapshot,
+    row: serde_json::Value,
+    lists: &mut BTreeMap<SourceName, RowsBuilder>,
+) -> Result<(), String> {
+    let row = Row::deserialize(row).map_err(|error| error.to_string())?;
+    let say = |problem: Problem| problem.told().to_owned();
+    let range = range(&row.ip).map_err(say)?;
+    let statement = Statement::try_from(row).map_err(say)?;
+    let source = or_manual(statement.source.clone()).map_err(say)?;
+    refuse_broad(range, snapshot.policy(source.as_str()).too_broad).map_err(say)?;
+    lists.entry(source).or_default().push(range, &detail(statement).map_err(say)?);
+    Ok(())
 }
 
 impl Counts {
     fn refuse(&mut self, error: String) {
         self.error_count += 1;
-        if self.errors.len() < 10 {
+        if self.errors.len() < ERRORS {
             self.errors.push(error);
         }
     }

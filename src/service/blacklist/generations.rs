@@ -1,5 +1,6 @@
 //! The journal for people: who changed what, when and why.
 
+use super::super::paging::{Opaque, limit};
 use super::super::reply::blocking;
 use super::Blacklist;
 use crate::disk::hex;
@@ -11,17 +12,17 @@ use axum::extract::State;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
-const LIMIT: u64 = 20;
-const MOST: u64 = 200;
+const LIMIT: usize = 20;
+const MOST: usize = 200;
 /// Records are read whole to be told of; so many bytes of them at once are enough.
 const BYTES: usize = 32 << 20;
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Parameters {
-    limit: Option<u64>,
-    /// Only generations before this one.
-    before: Option<u64>,
+    limit: Option<usize>,
+    /// The last generation of the page before.
+    cursor: Option<Opaque<u64>>,
 }
 
 #[derive(Serialize)]
@@ -30,6 +31,7 @@ pub(super) struct Generations {
     /// Newest first.
     data: Vec<Generation>,
     total: u64,
+    cursor: Option<Opaque<u64>>,
 }
 
 /// One record of the journal.
@@ -43,6 +45,10 @@ pub(super) struct Generation {
     batch: uuid::Uuid,
     /// The digest over this record and all before it.
     digest: String,
+    /// Rows that came, in all changes together; one that changed went and came.
+    added: usize,
+    /// Rows that went.
+    removed: usize,
     changes: Vec<Changed>,
 }
 
@@ -60,11 +66,13 @@ pub(super) async fn list(
     Query(parameters): Query<Parameters>,
 ) -> Result<Json<Generations>, Problem> {
     let snapshot = Arc::clone(&role.engine.snapshot());
-    let before = parameters.before.unwrap_or(u64::MAX).min(snapshot.generation + 1);
-    let limit = parameters.limit.unwrap_or(LIMIT).clamp(1, MOST);
+    let end = snapshot.generation + 1;
+    let before = parameters.cursor.map_or(end, |Opaque(last)| last.min(end));
+    let limit = limit(parameters.limit, LIMIT, MOST)? as u64;
     let mut data = read(&role, &snapshot, before.saturating_sub(limit + 1), before).await?;
     data.reverse();
-    Ok(Json(Generations { status: "success", data, total: snapshot.generation }))
+    let cursor = data.last().map(|last| last.generation).filter(|last| *last > 1).map(Opaque);
+    Ok(Json(Generations { status: "success", data, total: snapshot.generation, cursor }))
 }
 
 pub(super) async fn one(
@@ -104,7 +112,10 @@ async fn read(
 
 impl Generation {
     fn new(record: Record, digest: &[u8], snapshot: &Snapshot) -> Self {
+        let changes: Vec<_> = record.ops.iter().map(|op| Changed::new(op, snapshot)).collect();
         Self {
+            added: changes.iter().map(|change| change.added).sum(),
+            removed: changes.iter().map(|change| change.removed).sum(),
             generation: record.generation,
             time: record.time,
             actor: record.actor,
@@ -112,7 +123,7 @@ impl Generation {
             cause: record.cause,
             batch: record.batch,
             digest: hex(digest),
-            changes: record.ops.iter().map(|op| Changed::new(op, snapshot)).collect(),
+            changes,
         }
     }
 }

@@ -1,9 +1,10 @@
 //! Whole lists: files from the command line, and bulk bodies from programs.
 
 use super::super::reply::aside;
-use super::manual::MANUAL;
+use super::manual::or_manual;
+use super::reason::words;
 use super::{Blacklist, batch};
-use crate::collect::formats::{Format, Options, ReadError};
+use crate::collect::formats::{Format, Limits, Options, ReadError};
 use crate::collect::{self, Intake, LineError, Terms, parse_expiry};
 use crate::engine::Plan;
 use crate::model::{Cause, Change, Country, Detail, Op, Policy, Rows, Scope, SourceName, Time};
@@ -113,7 +114,8 @@ pub(super) async fn import(
 }
 
 fn options(role: &Blacklist) -> Options {
-    Options { limits: role.limits, sheet_reader: role.sheets.clone(), ..Options::default() }
+    let limits = Limits { size: role.import_limit.get(), ..Limits::default() };
+    Options { limits, sheet_reader: role.sheets.clone(), ..Options::default() }
 }
 
 fn terms(parameters: &Parameters, policy: &Policy, now: Time) -> Result<Terms, Problem> {
@@ -129,7 +131,8 @@ fn terms(parameters: &Parameters, policy: &Policy, now: Time) -> Result<Terms, P
             )?)
         }
     };
-    let reason = parameters.reason.as_deref().map(Box::from);
+    let reason = parameters.reason.as_deref().map(|text| words("reason", text)).transpose()?;
+    let reason = reason.map(Box::from);
     let detail = Detail { reason, country: parameters.country, expires, ..Detail::default() };
     Ok(Terms::new(detail, policy))
 }
@@ -180,10 +183,10 @@ pub(super) struct BulkParameters {
 /// The answer to a bulk body.
 #[derive(Serialize)]
 pub(super) struct Bulk {
-    pub(super) accepted: u64,
-    pub(super) rejected: u64,
-    pub(super) errors: Vec<LineError>,
-    pub(super) generation: u64,
+    accepted: u64,
+    rejected: u64,
+    errors: Vec<LineError>,
+    generation: u64,
 }
 
 pub(super) async fn bulk(
@@ -193,28 +196,14 @@ pub(super) async fn bulk(
     headers: HeaderMap,
     Whole(body): Whole,
 ) -> Result<Json<Bulk>, Problem> {
-    let source = match parameters.source {
-        Some(source) => source,
-        None => MANUAL.parse().map_err(Problem::internal)?,
-    };
+    let source = or_manual(parameters.source)?;
     let options = Options { format: format_of(&headers)?, ..options(&role) };
-    add_all(&role, caller, source, body, options).await.map(Json)
-}
-
-/// Adds what a body lists to a source.
-pub(super) async fn add_all(
-    role: &Blacklist,
-    caller: Caller,
-    source: SourceName,
-    body: Bytes,
-    options: Options,
-) -> Result<Bulk, Problem> {
     let terms = Terms::new(Detail::default(), &role.engine.snapshot().policy(source.as_str()));
-    let Intake { rows, rejected, errors, .. } = take_in(body, options, terms).await?;
-    let accepted = rows.len() as u64;
+    // Rows given twice are accepted twice: whoever counts what was sent must find it again.
+    let Intake { rows, read: accepted, rejected, errors, .. } = take_in(body, options, terms).await?;
     let change = Change::List { source, rows, scope: Scope::Part };
     let receipt = role.submit(caller, "bulk", Cause::Import, change).await?;
-    Ok(Bulk { accepted, rejected, errors, generation: receipt.generation })
+    Ok(Json(Bulk { accepted, rejected, errors, generation: receipt.generation }))
 }
 
 /// The format that the body's type names.

@@ -2,10 +2,11 @@
 
 use super::super::reply::range;
 use super::Blacklist;
+use super::reason::{Removal, reason, same_range, words};
 use crate::addr::IpRange;
 use crate::collect::parse_day;
 use crate::model::{
-    Cause, Change, Country, Detail, RowsBuilder, Scope, Severity, Source, SourceName, Time, TooBroad,
+    Cause, Change, Country, Detail, RowsBuilder, Scope, Severity, SourceName, Time, TooBroad,
 };
 use crate::web::{Caller, Json, Path, Problem};
 use axum::Extension;
@@ -13,7 +14,7 @@ use axum::extract::State;
 use serde::{Deserialize, Serialize};
 
 /// The source of listings that people make.
-pub(super) const MANUAL: &str = "manual";
+const MANUAL: &str = "manual";
 
 /// A person's statement.
 #[derive(Deserialize, Default)]
@@ -49,7 +50,8 @@ pub(super) async fn add(
     let Some(ip) = statement.ip.clone() else {
         return Err(Problem::unprocessable("ip_missing", "Say which address: {\"ip\":…}."));
     };
-    state(&role, caller, &ip, statement).await.map(Json)
+    reason(statement.reason.as_deref())?;
+    state(&role, caller, range(&ip)?, statement).await.map(Json)
 }
 
 pub(super) async fn put(
@@ -58,12 +60,24 @@ pub(super) async fn put(
     Path(text): Path<String>,
     Json(statement): Json<Statement>,
 ) -> Result<Json<Stated>, Problem> {
-    state(&role, caller, &text, statement).await.map(Json)
+    let said = range(&text)?;
+    if let Some(ip) = &statement.ip {
+        same_range(said, range(ip)?)?;
+    }
+    reason(statement.reason.as_deref())?;
+    state(&role, caller, said, statement).await.map(Json)
+}
+
+/// The source that is named, or people's own.
+pub(super) fn or_manual(source: Option<SourceName>) -> Result<SourceName, Problem> {
+    source.map_or_else(|| MANUAL.parse().map_err(Problem::internal), Ok)
 }
 
 /// A person's slip is no better than a list's.
-fn refuse_broad(range: IpRange, source: Option<&Source>) -> Result<(), Problem> {
-    let most = source.map_or_else(TooBroad::default, |source| source.policy.too_broad);
+///
+/// # Errors
+/// 422 for a range that is wider than `most`.
+pub(super) fn refuse_broad(range: IpRange, most: TooBroad) -> Result<(), Problem> {
     if !most.excludes(range) {
         return Ok(());
     }
@@ -78,24 +92,29 @@ fn refuse_broad(range: IpRange, source: Option<&Source>) -> Result<(), Problem> 
 pub(super) async fn state(
     role: &Blacklist,
     caller: Caller,
-    text: &str,
+    range: IpRange,
     statement: Statement,
 ) -> Result<Stated, Problem> {
-    let range = range(text)?;
-    let source = match statement.source.clone() {
-        Some(source) => source,
-        None => MANUAL.parse().map_err(Problem::internal)?,
-    };
-    refuse_broad(range, role.engine.snapshot().source(source.as_str()))?;
-    let reason = statement.reason.clone().unwrap_or_default();
+    let source = or_manual(statement.source.clone())?;
+    refuse_broad(range, role.engine.snapshot().policy(source.as_str()).too_broad)?;
+    let detail = detail(statement)?;
+    let reason = detail.reason.as_deref().unwrap_or_default().to_owned();
     let mut rows = RowsBuilder::default();
-    rows.push(range, &detail(statement)?);
+    rows.push(range, &detail);
     let change = Change::List { source: source.clone(), rows: rows.finish().0, scope: Scope::Part };
     let receipt = role.submit(caller, &reason, Cause::Manual, change).await?;
     Ok(Stated { range, source, new: receipt.added > 0, generation: receipt.generation })
 }
 
-fn detail(statement: Statement) -> Result<Detail, Problem> {
+/// What a statement says of its range.
+///
+/// # Errors
+/// 422 for a field that cannot be what it says.
+pub(super) fn detail(statement: Statement) -> Result<Detail, Problem> {
+    let said = |name, text: Option<String>| match text.map(|text| words(name, &text)).transpose()? {
+        Some(text) if !text.is_empty() => Ok::<_, Problem>(Some(Box::from(text))),
+        _ => Ok(None),
+    };
     let detected = match statement.detection_date.as_deref() {
         None => None,
         Some(text) => Some(parse_day(text).ok_or_else(|| {
@@ -109,8 +128,8 @@ fn detail(statement: Statement) -> Result<Detail, Problem> {
         return Err(Problem::unprocessable("bad_confidence", "confidence is 0 to 100."));
     }
     Ok(Detail {
-        reason: statement.reason.map(Into::into),
-        threat: statement.threat_type.map(Into::into),
+        reason: said("reason", statement.reason)?,
+        threat: said("threat_type", statement.threat_type)?,
         severity: statement.severity,
         country: statement.country,
         confidence: statement.confidence,
@@ -124,10 +143,11 @@ pub(super) async fn remove(
     State(role): State<Blacklist>,
     Extension(caller): Extension<Caller>,
     Path(text): Path<String>,
+    removal: Removal,
 ) -> Result<Json<Stated>, Problem> {
     let range = range(&text)?;
-    let source: SourceName = MANUAL.parse().map_err(Problem::internal)?;
+    let source = or_manual(removal.source)?;
     let change = Change::Unlist { source: source.clone(), ranges: vec![range] };
-    let receipt = role.submit(caller, "", Cause::Manual, change).await?;
+    let receipt = role.submit(caller, &removal.reason, Cause::Manual, change).await?;
     Ok(Json(Stated { range, source, new: false, generation: receipt.generation }))
 }

@@ -11,6 +11,7 @@ mod import;
 mod listing;
 mod manual;
 mod pages;
+mod reason;
 mod search;
 mod statistics;
 mod story;
@@ -23,7 +24,7 @@ use crate::collect::formats::{Limits, SheetReader};
 use crate::engine::Engine;
 use crate::model::{Batch, Cause, Change, Receipt};
 use crate::publish::Feeds;
-use crate::web::{Caller, Problem, Request, Response};
+use crate::web::{Caller, Limit, Problem, Request, Response};
 use axum::Router;
 use axum::routing::{delete, get, post, put};
 use std::sync::Arc;
@@ -42,8 +43,8 @@ pub struct Blacklist {
     pub engine: Engine,
     /// The feeds, which a story names; empty where none are made.
     pub feeds: Arc<Feeds>,
-    /// How large an imported file may be, unpacked.
-    pub limits: Limits,
+    /// How large an imported file may be, as sent and unpacked, in bytes.
+    pub import_limit: Limit,
     /// How spreadsheets are read.
     pub sheets: SheetReader,
 }
@@ -51,7 +52,8 @@ pub struct Blacklist {
 impl Blacklist {
     /// A role over `engine`, with the usual limits.
     pub fn new(engine: Engine) -> Self {
-        Self { engine, feeds: Arc::default(), limits: Limits::default(), sheets: SheetReader::default() }
+        let import_limit = Limits::default().size.into();
+        Self { engine, feeds: Arc::default(), import_limit, sheets: SheetReader::default() }
     }
 
     /// The role's routes, those of the earlier system included.

@@ -3,6 +3,7 @@
 use super::super::paging::{Page, Paging};
 use super::super::reply::range;
 use super::Blacklist;
+use super::reason::{Removal, reason};
 use crate::addr::IpRange;
 use crate::model::{Cause, Change, SourceName, Suppression, Time};
 use crate::web::{Caller, Json, Path, Problem, Query};
@@ -45,9 +46,7 @@ pub(super) async fn add(
     Json(new): Json<New>,
 ) -> Result<Json<Done>, Problem> {
     let range = range(&new.range)?;
-    if new.reason.trim().is_empty() {
-        return Err(Problem::unprocessable("reason_missing", "Say why, for whoever asks in a year."));
-    }
+    let reason = reason(Some(&new.reason))?;
     if let Some(source) = &new.source
         && role.engine.snapshot().source(source.as_str()).is_none()
     {
@@ -56,29 +55,23 @@ pub(super) async fn add(
     let suppression = Suppression {
         range,
         source: new.source,
-        reason: new.reason.clone(),
+        reason: reason.clone(),
         owner: super::actor(caller),
         expires: new.expires,
         since: role.engine.now(),
     };
-    let receipt = role.submit(caller, &new.reason, Cause::Manual, Change::Suppress(suppression)).await?;
+    let receipt = role.submit(caller, &reason, Cause::Manual, Change::Suppress(suppression)).await?;
     Ok(Json(Done { range, generation: receipt.generation }))
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct Which {
-    source: Option<SourceName>,
 }
 
 pub(super) async fn remove(
     State(role): State<Blacklist>,
     Extension(caller): Extension<Caller>,
     Path(text): Path<String>,
-    Query(which): Query<Which>,
+    removal: Removal,
 ) -> Result<Json<Done>, Problem> {
     let range = range(&text)?;
-    let change = Change::Unsuppress { range, source: which.source };
-    let receipt = role.submit(caller, "", Cause::Manual, change).await?;
+    let change = Change::Unsuppress { range, source: removal.source };
+    let receipt = role.submit(caller, &removal.reason, Cause::Manual, change).await?;
     Ok(Json(Done { range, generation: receipt.generation }))
 }

@@ -180,7 +180,7 @@ async fn an_allow_says_what_it_frees_and_is_lifted_again() {
     assert_eq!((status, &told["frees"]), (200, &json!(128)));
     let (_, text) = house.ask(Method::GET, "/api/v1/blacklist/active?format=text", "", "").await;
     assert_eq!(text, "20.0.0.0/25\n");
-    let path = "/api/v1/blacklist/allowlist/20.0.0.128%2F25";
+    let path = "/api/v1/blacklist/allowlist/20.0.0.128%2F25?reason=moved";
     assert_eq!(house.json(Method::DELETE, path, Value::Null).await.0, 200);
     assert_eq!(house.json(Method::DELETE, path, Value::Null).await.0, 404);
     let unknown = json!({"range":"20.0.0.1","reason":"x","colour":"red"});
@@ -211,13 +211,55 @@ async fn a_person_lists_and_ends_listings() {
     assert_eq!(house.json(Method::POST, "/api/v1/blacklist/ips", said).await.1["new"], true);
     let (_, check) = house.get("/api/v1/blacklist/check/20.0.0.1").await;
     assert_eq!(check["sources"], json!(["manual"]));
-    assert_eq!(house.json(Method::DELETE, "/api/v1/blacklist/ips/20.0.0.1", Value::Null).await.0, 200);
-    assert_eq!(house.json(Method::DELETE, "/api/v1/blacklist/ips/20.0.0.1", Value::Null).await.0, 404);
+    let path = "/api/v1/blacklist/ips/20.0.0.1?reason=harmless";
+    assert_eq!(house.json(Method::DELETE, path, Value::Null).await.0, 200);
+    assert_eq!(house.json(Method::DELETE, path, Value::Null).await.0, 404);
     house.import("source=feed", "20.0.0.1\n").await;
     let end = json!({"range":"20.0.0.1","source":"feed","reason":"a customer"});
     assert_eq!(house.json(Method::POST, "/api/v1/blacklist/suppressions", end).await.0, 200);
     house.import("source=feed&replace=true", "20.0.0.1\n").await;
     assert_eq!(house.get("/api/v1/blacklist/check/20.0.0.1").await.1["listed"], false);
+}
+
+#[tokio::test]
+async fn a_change_without_a_reason_is_refused_and_one_with_it_is_told() {
+    let house = House::new();
+    let said = json!({"ip":"20.0.0.1","source":"regtech","reason":" seen\u{1b}[31m\n"});
+    assert_eq!(house.json(Method::POST, "/api/v1/blacklist/ips", said).await.0, 200);
+    let allow = json!({"range":"20.0.0.2","reason":"ours"});
+    assert_eq!(house.json(Method::POST, "/api/v1/blacklist/allowlist", allow).await.0, 200);
+    let code = async |method, path: &str, body: Value| {
+        house.json(method, &format!("/api/v1/blacklist/{path}"), body).await.1["code"].clone()
+    };
+    for (method, path, body) in [
+        (Method::POST, "ips", json!({"ip":"20.0.0.3"})),
+        (Method::PUT, "ips/20.0.0.3", json!({"reason":" "})),
+        (Method::DELETE, "ips/20.0.0.1", Value::Null),
+        (Method::DELETE, "allowlist/20.0.0.2?reason=", json!({})),
+        (Method::DELETE, "suppressions/20.0.0.2", json!({"reason":"\n"})),
+    ] {
+        assert_eq!(code(method.clone(), path, body).await, "reason_missing", "{method} {path}");
+    }
+    let long = "x".repeat(1025);
+    for field in ["reason", "threat_type"] {
+        let mut said = json!({"ip":"20.0.0.3","reason":"x"});
+        said[field] = json!(long);
+        assert_eq!(code(Method::POST, "ips", said).await, "text_too_long", "{field}");
+    }
+    let owned = json!({"range":"20.0.0.3","reason":"x","owner":long});
+    assert_eq!(code(Method::POST, "allowlist", owned).await, "text_too_long");
+    let other = json!({"ip":"20.0.0.4","reason":"x"});
+    assert_eq!(code(Method::PUT, "ips/20.0.0.3", other).await, "ip_mismatch");
+
+    assert_eq!(code(Method::DELETE, "ips/20.0.0.1?reason=over", Value::Null).await, "unknown_source");
+    assert_eq!(
+        code(Method::DELETE, "ips/20.0.0.1?source=regtech", json!({"reason":"over"})).await,
+        Value::Null
+    );
+    assert_eq!(code(Method::DELETE, "allowlist/20.0.0.2", json!({"reason":"moved"})).await, Value::Null);
+    let (_, told) = house.get("/api/v1/generations").await;
+    let reasons: Vec<_> = told["data"].as_array().unwrap().iter().map(|one| one["reason"].clone()).collect();
+    assert_eq!(reasons, ["moved", "over", "ours", "seen [31m"]);
 }
 
 #[tokio::test]
@@ -230,7 +272,7 @@ async fn every_change_is_told_with_who_and_why() {
     let (_, one) = house.get("/api/v1/generations/2").await;
     assert_eq!(one["changes"], json!([{"what":"listings","source":"feed","removed":0,"added":2}]));
     assert_eq!(house.get("/api/v1/generations/3").await.0, 404);
-    assert_eq!(house.get("/api/v1/generations?before=2").await.1["data"].as_array().unwrap().len(), 1);
+    assert_eq!((&one["added"], &one["removed"]), (&json!(2), &json!(0)));
 }
 
 #[tokio::test]
@@ -243,6 +285,8 @@ async fn a_bulk_body_keeps_its_good_lines() {
         (&told["accepted"], &told["rejected"], &told["errors"][0]["line"]),
         (&json!(1), &json!(1), &json!(3))
     );
+    let (_, text) = house.ask(Method::POST, path, "text/plain", "20.0.0.9\n20.0.0.9\n").await;
+    assert_eq!(serde_json::from_str::<Value>(&text).unwrap()["accepted"], 2);
     let (status, _) = house.ask(Method::POST, path, "image/png", "x").await;
     assert_eq!(status, 415);
     let (status, text) = house.ask(Method::POST, path, "text/plain", "<!DOCTYPE html><html></html>").await;

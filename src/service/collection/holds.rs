@@ -3,6 +3,7 @@
 use super::{Collection, List};
 use crate::collect::ledger::{Audit, Hold};
 use crate::model::Receipt;
+use crate::service::paging::{Opaque, limit};
 use crate::service::reply::actor;
 use crate::web::{Caller, Json, Path, Problem, Query};
 use axum::Extension;
@@ -79,7 +80,7 @@ pub(super) async fn reject(
 #[serde(deny_unknown_fields)]
 pub(super) struct Page {
     limit: Option<usize>,
-    cursor: Option<u64>,
+    cursor: Option<Opaque<u64>>,
 }
 
 #[derive(Serialize)]
@@ -95,11 +96,11 @@ pub(super) async fn audit(
     Query(page): Query<Page>,
 ) -> Result<Json<List<AuditRow>>, Problem> {
     caller.demand_admin()?;
-    let limit = page.limit.unwrap_or(LIMIT).clamp(1, MOST);
+    let limit = limit(page.limit, LIMIT, MOST)?;
     let collector = role.collector()?;
-    let entries = collector.audit(page.cursor, limit).await?;
+    let entries = collector.audit(page.cursor.map(|cursor| cursor.0), limit).await?;
     let total = collector.audit(None, 1).await?.first().map_or(0, |(number, _)| *number);
-    let cursor = entries.last().filter(|_| entries.len() == limit).map(|(number, _)| number.to_string());
+    let cursor = entries.last().filter(|_| entries.len() == limit).map(|(number, _)| Opaque(*number).text());
     let data = entries.into_iter().map(|(number, entry)| AuditRow { number, entry }).collect();
     Ok(Json(List { status: "success", data, total, cursor }))
 }

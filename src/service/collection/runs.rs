@@ -3,6 +3,7 @@
 use super::{Collection, List, events};
 use crate::collect::run::{Run, Wish};
 use crate::model::{Day, SourceName};
+use crate::service::paging::{Opaque, limit};
 use crate::service::reply::actor;
 use crate::web::{Body, Caller, Json, Path, Problem, Query, Response};
 use axum::Extension;
@@ -72,16 +73,17 @@ pub(super) async fn upload(
 pub(super) struct Page {
     source: Option<SourceName>,
     limit: Option<usize>,
-    cursor: Option<Uuid>,
+    cursor: Option<Opaque<Uuid>>,
 }
 
 pub(super) async fn list(
     State(role): State<Collection>,
     Query(page): Query<Page>,
 ) -> Result<Json<List<Run>>, Problem> {
-    let limit = page.limit.unwrap_or(LIMIT).clamp(1, MOST);
-    let (data, total) = role.collector()?.runs(page.source, page.cursor, limit).await?;
-    let cursor = data.last().filter(|_| data.len() == limit).map(|run| run.id.to_string());
+    let limit = limit(page.limit, LIMIT, MOST)?;
+    let before = page.cursor.map(|cursor| cursor.0);
+    let (data, total) = role.collector()?.runs(page.source, before, limit).await?;
+    let cursor = data.last().filter(|_| data.len() == limit).map(|run| Opaque(run.id).text());
     Ok(Json(List { status: "success", data, total, cursor }))
 }
 

@@ -1,12 +1,13 @@
 //! The sources: what they are, how they stand, and what an administrator makes of them.
 
-use super::{Collection, List};
+use super::Collection;
 use crate::collect::collector::{SourceView, Tested};
 use crate::collect::definition::{Definition, Kind};
 use crate::engine::Snapshot;
 use crate::model::{Policy, SourceName, Time};
+use crate::service::paging::{Page, Paging};
 use crate::service::reply::actor;
-use crate::web::{Caller, Json, Path, Problem};
+use crate::web::{Caller, Json, Path, Problem, Query};
 use axum::Extension;
 use axum::extract::State;
 use http::StatusCode;
@@ -83,7 +84,10 @@ impl SourceRow {
     }
 }
 
-pub(super) async fn list(State(role): State<Collection>) -> Result<Json<List<SourceRow>>, Problem> {
+pub(super) async fn list(
+    State(role): State<Collection>,
+    Query(paging): Query<Paging<SourceName>>,
+) -> Result<Json<Page<SourceRow, SourceName>>, Problem> {
     let snapshot = std::sync::Arc::clone(&role.engine.snapshot());
     let row = |name: &SourceName| (name.clone(), SourceRow::of_blacklist(&snapshot, name));
     let mut rows: BTreeMap<_, _> = snapshot.sources.values().map(|source| row(&source.name)).collect();
@@ -93,7 +97,8 @@ pub(super) async fn list(State(role): State<Collection>) -> Result<Json<List<Sou
             rows.insert(name, plain.collected(view));
         }
     }
-    Ok(Json(List::whole(rows.into_values().collect())))
+    let rows = rows.into_values().collect();
+    paging.page(rows, |row| row.name.clone(), snapshot.generation).map(Json)
 }
 
 pub(super) async fn one(

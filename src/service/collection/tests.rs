@@ -208,7 +208,10 @@ async fn a_file_is_uploaded_followed_downloaded_and_read_again() {
     assert_eq!(status, 202);
     assert_eq!(office.over(&again).await["counts"]["unchanged"], 2);
     let (_, runs) = office.ask("GET", "/api/v1/collection/runs?source=files&limit=1", Value::Null).await;
-    assert_eq!((&runs["total"], &runs["cursor"]), (&json!(2), &runs["data"][0]["id"]));
+    assert_eq!((&runs["total"], &runs["data"][0]["trigger"]), (&json!(2), &json!("again")));
+    let next = format!("/api/v1/collection/runs?source=files&cursor={}", runs["cursor"].as_str().unwrap());
+    let (_, first) = office.ask("GET", &next, Value::Null).await;
+    assert_eq!((&first["data"][0]["id"], &first["cursor"]), (&run["id"], &Value::Null));
     let (_, status) = office.ask("GET", "/api/v1/status", Value::Null).await;
     assert_eq!(status["data"]["files"]["status"], "completed");
 }

@@ -54,7 +54,8 @@ async fn the_list_comes_with_everything_a_reader_needs_to_ask_again() {
         (LAST_MODIFIED, DATE),
         (CACHE_CONTROL, "no-cache"),
         (VARY, "accept-encoding"),
-        (X_TOTAL_IPS, "257"),
+        (X_TOTAL_IPS, "2"),
+        (X_TOTAL_ADDRESSES, "257"),
         (X_GENERATED_AT, "2026-09-21T14:13:20Z"),
     ] {
         assert_eq!(headers[&name], value, "{name}");

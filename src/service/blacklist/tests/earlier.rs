@@ -75,3 +75,33 @@ async fn statistics_tell_what_ends_soon_and_the_commonest_countries_only() {
     let countries = told["data"]["top_countries"].as_object().unwrap();
     assert_eq!((countries.len(), &countries["EE"]), (20, &json!(2)));
 }
+
+#[tokio::test]
+async fn what_is_wrong_in_one_source_costs_no_other_and_every_row_is_counted() {
+    let house = House::new();
+    let row = |ip: String, source: &str| json!({"ip": ip, "source": source, "detection_date": "2026-11-20"});
+    let mut rows =
+        vec![row("20.0.0.1".into(), "aaa"), row("20.0.0.2".into(), "ccc"), row("20.0.0.2".into(), "ccc")];
+    rows.extend((0..20).map(|n| row(format!("300.0.0.{n}"), "bbb")));
+    rows.push(json!({"ip": 7}));
+    rows.push(row("0.0.0.0/1".into(), "ccc"));
+    let (status, told) = house.json(Method::POST, "/api/v1/bulk-insert", json!(rows)).await;
+    assert_eq!(status, 200, "{told}");
+    let counts = &told["data"];
+    assert_eq!((&counts["success_count"], &counts["error_count"]), (&json!(3), &json!(22)));
+    assert_eq!(counts["errors"].as_array().unwrap().len(), 10);
+    let (_, statistics) = house.get("/api/v1/statistics").await;
+    assert_eq!(statistics["data"]["sources"], json!({"aaa":1,"ccc":1}));
+}
+
+#[tokio::test]
+async fn words_of_the_earlier_system_are_understood() {
+    let house = House::new();
+    let new = json!({"ip":"20.0.0.1","source":" REGTECH ","detection_date":"2026-11-20T09:00:00","country":"China",
+        "threat_type":"scan","is_active":true});
+    let (status, entry) = house.json(Method::POST, "/api/v1/ips", new).await;
+    assert_eq!((status, &entry["source"], &entry["country"]), (200, &json!("regtech"), &Value::Null));
+    assert_eq!((&entry["detection_date"], &entry["threat_type"]), (&json!("2026-11-20"), &json!("scan")));
+    let question = json!({"ips":["20.0.0.1"],"include_inactive":false});
+    assert_eq!(house.json(Method::POST, "/api/v1/search", question).await.1[0]["found"], true);
+}

@@ -148,3 +148,17 @@ async fn what_people_decided_is_paged() {
     let twice = ["20.0.0.1", "20.0.0.1", "20.0.0.5", "20.0.0.5", "20.0.0.9", "20.0.0.9"];
     assert_eq!(ranges("suppressions").await, twice);
 }
+
+#[tokio::test]
+async fn generations_are_paged_from_the_newest_to_the_first() {
+    let house = House::new();
+    for last in 1..=5 {
+        house.import("source=a", &format!("20.0.0.{last}\n")).await;
+    }
+    for limit in 1..=6 {
+        let rows = walk(&house, "/api/v1/generations", limit).await;
+        let numbers: Vec<_> = rows.iter().map(|row| row["generation"].as_u64().unwrap()).collect();
+        assert_eq!(numbers, [5, 4, 3, 2, 1], "{limit}");
+    }
+    assert_eq!(house.get("/api/v1/generations?limit=0").await.0, 400);
+}

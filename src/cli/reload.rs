@@ -1,0 +1,44 @@
+//! Reading the configuration again while the service runs.
+
+use super::house::LiveLimits;
+use super::settings::{Inputs, Settings};
+use crate::web::log::Filter;
+
+/// The settings that count at once; listeners, roles, folders and what is made of them need a restart.
+const LIVE: [&str; 3] = ["log.level", "limits.body", "limits.import_body"];
+
+/// What a running service was configured with, and what of it can be changed.
+pub(super) struct Reload<'h> {
+    pub(super) settings: Settings,
+    pub(super) inputs: Inputs,
+    pub(super) filter: Filter,
+    pub(super) limits: &'h LiveLimits,
+}
+
+impl Reload<'_> {
+    /// Reads everything again and applies what can be applied. A configuration that is wrong changes nothing.
+    pub(super) fn again(&mut self) {
+        match Settings::load(&self.inputs) {
+            Ok(settings) => self.apply(settings),
+            Err(error) => tracing::error!(%error, "the configuration is wrong; the one in use stays"),
+        }
+    }
+
+    fn apply(&mut self, settings: Settings) {
+        let changed = self.settings.changed(&settings);
+        if changed.is_empty() {
+            return tracing::info!("the configuration is as it was");
+        }
+        if let Err(error) = self.filter.set(&settings.log.level) {
+            tracing::error!(%error, "the log goes on as before");
+        }
+        self.limits.apply(&settings);
+        let (live, later): (Vec<&str>, Vec<&str>) = changed.into_iter().partition(|key| LIVE.contains(key));
+        tracing::info!(applied = live.join(", "), "the configuration was read again");
+        if !later.is_empty() {
+            tracing::warn!(settings = later.join(", "), "restart to apply these");
+        }
+        // What needs a restart is told at each change, and not again at the next one.
+        self.settings = settings;
+    }
+}
