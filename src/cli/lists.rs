@@ -79,7 +79,12 @@ pub(super) async fn generation(
 }
 
 /// Prints all pages of a list as one table.
-pub(super) async fn list(path: &str, columns: &[&str], door: &Door, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
+pub(super) async fn list(
+    path: &str,
+    columns: &[&str],
+    door: &Door,
+    out: &mut dyn Write,
+) -> anyhow::Result<ExitCode> {
     some(path, columns, usize::MAX, door, out).await
 }
 

@@ -205,6 +205,8 @@ fn what_fetching_may_reach_is_said_in_the_file_or_the_environment() {
 #[test]
 fn the_key_of_the_vault_is_no_setting_that_could_be_shown() {
     assert!(load("", "", &[("IRONLIST_VAULT_KEY", "00")], &[]).is_ok());
+}
+
 #[test]
 fn the_feed_is_written_as_the_settings_say() {
     let lines = |text: &str| {
