@@ -13,6 +13,7 @@ mod value;
 mod tests;
 
 pub use collection::Collection;
+use collection::SOURCES;
 pub(super) use layers::CONFIG_VARIABLE;
 pub use layers::{Inputs, Origin};
 pub(super) use show::example;
@@ -203,7 +204,8 @@ impl Settings {
     pub fn changed(&self, other: &Self) -> Vec<&'static str> {
         let value = |settings: &Self, key| settings.layers.entry(key).map(|(value, _)| value.clone());
         let keys = TABLE.iter().map(|setting| setting.key);
-        keys.filter(|key| value(self, key) != value(other, key)).collect()
+        let sources = self.collection.sources != other.collection.sources;
+        keys.filter(|key| value(self, key) != value(other, key)).chain(sources.then_some(SOURCES)).collect()
     }
 
     fn refuse_open_listeners(&self) -> Result<(), SettingsError> {

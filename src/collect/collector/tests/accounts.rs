@@ -1,6 +1,7 @@
 //! Credentials and codes: sealed, attempted at most once when wrong, asked for once.
 
 use super::*;
+use crate::disk::faulty::{self, FaultyDisk};
 
 #[tokio::test]
 async fn a_portal_runs_once_it_has_an_account_and_never_after_a_wrong_one() {
@@ -122,4 +123,60 @@ async fn credentials_are_sealed_and_those_of_the_environment_count_once() {
     collector.set_account(&name("account"), "u", secret).await.unwrap();
     let ledger = std::fs::read(house.folder.path().join(crate::collect::ledger::FILE)).unwrap();
     assert!(!ledger.windows(secret.len()).any(|part| part == secret.as_bytes()));
+}
+
+/// A portal that counts wrong passwords, and a run that logs in, delivers and remembers.
+fn logs_in(right: bool, wrong: Arc<AtomicUsize>) -> Script {
+    script(move |job| {
+        let wrong = Arc::clone(&wrong);
+        Box::pin(async move {
+            job.attempt::<serde_json::Value>().await?;
+            if !right {
+                wrong.fetch_add(1, Ordering::Relaxed);
+                job.answered(Answer::Refused(Fault::new("wrong_credentials", "wrong"))).await?;
+                return Err(Ending::new(Failure::Credentials, "wrong_credentials", "wrong"));
+            }
+            job.answered(Answer::Accepted).await?;
+            deliver(job, TWO).await?;
+            job.checkpoint = json!(1);
+            job.save().await
+        })
+    })
+}
+
+async fn until_nobody_runs(collector: &Collector) {
+    while !collector.0.live.all().is_empty() {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+}
+
+#[tokio::test]
+async fn wherever_the_power_fails_a_wrong_password_is_sent_once_and_a_right_one_resumes_or_says_why_not() {
+    for (right, sync) in [true, false].into_iter().flat_map(|right| (1..14).map(move |sync| (right, sync))) {
+        let (house, disk) = (House::new(), FaultyDisk::default());
+        let wrong = Arc::new(AtomicUsize::new(0));
+        let open = |disk: &FaultyDisk| {
+            let vault = Vault::new(KeySource::Text("a".repeat(64).into()));
+            let medium = disk.medium(house.folder.path());
+            let configured = [(name("account"), Definition::new(Kind::Regtech))].into();
+            let options = Options { configured, ..Options::new(house.engine().clone(), medium, vault) };
+            Collector::with_work(options, logs_in(right, Arc::clone(&wrong))).unwrap()
+        };
+        let collector = open(&disk);
+        set_account(&collector).await;
+        disk.set_fault(faulty::Fault::PowerCut(sync, sync));
+        // Whether it begins at all depends on when the power fails.
+        let _ = collector.trigger(name("account"), "tester", Wish::default()).await;
+        until_nobody_runs(&collector).await;
+        crash(collector).await;
+        let collector = open(&disk.after_power_cut());
+        let again = collector.trigger(name("account"), "tester", Wish::default()).await;
+        until_nobody_runs(&collector).await;
+        assert!(wrong.load(Ordering::Relaxed) <= 1, "sync {sync}");
+        match again {
+            Ok(_) if right => assert_eq!(house.engine().snapshot().listings(), 2, "sync {sync}"),
+            Ok(_) | Err(CollectError::NoAttempt(_)) => {}
+            Err(error) => panic!("sync {sync}: {error}"),
+        }
+    }
 }
