@@ -128,6 +128,18 @@ pub enum IpRange {
 }
 
 impl IpRange {
+    /// The IPv4 ranges and the IPv6 ranges among `ranges`, each in their order.
+    pub fn by_family(ranges: impl IntoIterator<Item = Self>) -> (Vec<Range<u32>>, Vec<Range<u128>>) {
+        let (mut v4, mut v6) = (Vec::new(), Vec::new());
+        for range in ranges {
+            match range {
+                Self::V4(range) => v4.push(range),
+                Self::V6(range) => v6.push(range),
+            }
+        }
+        (v4, v6)
+    }
+
     /// Whether `address`, canonical, lies inside; never across families.
     pub fn contains(self, address: IpAddr) -> bool {
         match (self, address) {

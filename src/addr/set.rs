@@ -2,7 +2,7 @@
 //!
 //! The canonical form: two sets hold the same addresses if and only if their ranges are equal.
 
-use super::{Range, Word, sort};
+use super::{IpRange, Range, Word, sort};
 
 /// A set of addresses of one family: sorted ranges that neither overlap nor touch.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
@@ -142,6 +142,14 @@ impl<W: Word> RangeSet<W> {
             ranges.extend(without(range, holes));
         }
         Self { ranges }
+    }
+}
+
+impl RangeSet<u32> {
+    /// The sets of IPv4 and of IPv6 addresses of `ranges`.
+    pub fn of_families(ranges: impl IntoIterator<Item = IpRange>) -> (Self, RangeSet<u128>) {
+        let (v4, v6) = IpRange::by_family(ranges);
+        (Self::from_ranges(v4), RangeSet::from_ranges(v6))
     }
 }
 

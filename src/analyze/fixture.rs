@@ -16,12 +16,22 @@ pub(crate) struct House {
     pub(crate) folder: tempfile::TempDir,
     now: Arc<AtomicI64>,
     engine: Option<Engine>,
+    follower: bool,
 }
 
 impl House {
     pub(crate) fn new() -> Self {
+        Self::begin(false)
+    }
+
+    /// One that follows another.
+    pub(crate) fn following() -> Self {
+        Self::begin(true)
+    }
+
+    fn begin(follower: bool) -> Self {
         let now = Arc::new(AtomicI64::new(NOON.parse::<Time>().unwrap().unix()));
-        let mut house = Self { folder: tempfile::tempdir().unwrap(), now, engine: None };
+        let mut house = Self { folder: tempfile::tempdir().unwrap(), now, engine: None, follower };
         house.open();
         house
     }
@@ -43,7 +53,8 @@ impl House {
         let now = Arc::clone(&self.now);
         let clock: Clock = Arc::new(move || Time::from_unix(now.load(Ordering::Relaxed)));
         let medium = Medium::folder(self.folder.path());
-        self.engine = Some(Engine::open(Options { clock, ..Options::new(medium) }).unwrap());
+        let options = Options { clock, follower: self.follower, ..Options::new(medium) };
+        self.engine = Some(Engine::open(options).unwrap());
     }
 
     pub(crate) fn engine(&self) -> &Engine {

@@ -2,6 +2,7 @@
 //! line calls when no service runs.
 
 use super::collecting::{self, LastSeen};
+use super::follow::Following;
 use super::settings::Settings;
 use crate::collect::collector::Collector;
 use crate::engine::{Condition, Engine};
@@ -50,6 +51,8 @@ pub(super) struct House {
     pub(super) engine: Option<Engine>,
     /// The feeds, where the blacklist role is played.
     pub(super) feeds: Arc<Feeds>,
+    /// How the following of another process goes, where the blacklist role is not played.
+    pub(super) following: Arc<Following>,
     /// Opened once everything that readers may ask for is there, and shut when the service stops.
     pub(super) ready: Latch,
     /// Who collects, where the collection role is played and its ledger can be used.
@@ -73,6 +76,8 @@ impl House {
         troubles: Vec<String>,
     ) -> anyhow::Result<Self> {
         let (ready, limits, troubles) = (Latch::default(), LiveLimits::new(settings), Arc::new(troubles));
+        let following = Arc::<Following>::default();
+        let follows = !settings.roles.contains(&Role::Blacklist);
         let seen = Arc::new(LastSeen::default());
         let metrics = Arc::new(measured(engine.clone(), Arc::clone(&seen)));
         let collector = collecting::open(engine.as_ref(), key, settings, &metrics, seen);
@@ -83,6 +88,7 @@ impl House {
             let engine = engine.clone().context("a role without its store")?;
             let health = health(*role, &engine, &feeds, &troubles).latch("start", &ready);
             let health = if *role == Role::Collection { ledger(health, collector.is_some()) } else { health };
+            let health = if follows { follows_check(health, &engine, &following) } else { health };
             let router = health::routes(Arc::new(health)).merge(metrics::routes(Arc::clone(&metrics)));
             let app = match role {
                 Role::Blacklist => blacklist_app(engine, router, &feeds, &metrics, &limits.import_body),
@@ -102,7 +108,7 @@ impl House {
             let upstreams = upstreams(&apps, key, settings)?;
             apps.insert(Role::Gateway, gateway::app(upstreams, Some(guard()), &metrics));
         }
-        Ok(Self { engine, feeds, ready, collector, limits, apps })
+        Ok(Self { engine, feeds, following, ready, collector, limits, apps })
     }
 }
 
@@ -182,15 +188,17 @@ fn ledger(health: Health, is_open: bool) -> Health {
     })
 }
 
+fn follows_check(health: Health, engine: &Engine, following: &Arc<Following>) -> Health {
+    let (engine, following) = (engine.clone(), Arc::clone(following));
+    health.check("follows", move || following.check(engine.snapshot().generation))
+}
+
 fn condition(engine: &Engine) -> Check {
     match engine.condition() {
         Condition::Writable => Check::healthy(format!("generation {}", engine.snapshot().generation)),
         Condition::Failing(why) => Check::degraded(why, "it is tried again at the next change; see the log"),
         Condition::Stopped(why) => Check::degraded(why, "restart ironlist, and report what its log says"),
-        Condition::ReadOnly(why) => {
-            let cure = "stop ironlist, run `ironlist doctor --rebuild`, start it again; or restore a backup";
-            Check::degraded(why, cure)
-        }
+        Condition::ReadOnly { why, cure } => Check::degraded(why, cure),
     }
 }
 

@@ -15,6 +15,7 @@ const GENERATIONS: &str = "/api/v1/generations";
 
 pub(super) async fn allow(
     command: &AllowCommand,
+    zone: chrono_tz::Tz,
     door: &Door,
     console: Console<'_>,
 ) -> anyhow::Result<ExitCode> {
@@ -24,7 +25,7 @@ pub(super) async fn allow(
             return list(ALLOWLIST, &columns, door, console.out).await;
         }
         AllowCommand::Add { range, reason, owner, expires } => {
-            let expires = moment::optional(expires.as_deref())?;
+            let expires = moment::optional(expires.as_deref(), zone)?;
             let new = json!({"range": range, "reason": reason, "owner": owner, "expires": expires});
             door.post(ALLOWLIST, &new).await?
         }
@@ -39,6 +40,7 @@ pub(super) async fn allow(
 
 pub(super) async fn suppression(
     command: &SuppressionCommand,
+    zone: chrono_tz::Tz,
     door: &Door,
     console: Console<'_>,
 ) -> anyhow::Result<ExitCode> {
@@ -48,7 +50,7 @@ pub(super) async fn suppression(
             return list(SUPPRESSIONS, &columns, door, console.out).await;
         }
         SuppressionCommand::Add { range, source, reason, expires } => {
-            let expires = moment::optional(expires.as_deref())?;
+            let expires = moment::optional(expires.as_deref(), zone)?;
             let new = json!({"range": range, "source": source, "reason": reason, "expires": expires});
             door.post(SUPPRESSIONS, &new).await?
         }

@@ -120,8 +120,8 @@ async fn execute(
         ApiCommand::Source(command) => collection::source(&command, &door, console).await,
         ApiCommand::Run(command) => collection::run(&command, &door, console).await,
         ApiCommand::Hold(command) => collection::hold(&command, &door, console).await,
-        ApiCommand::Allow(command) => lists::allow(&command, &door, console).await,
-        ApiCommand::Suppression(command) => lists::suppression(&command, &door, console).await,
+        ApiCommand::Allow(command) => lists::allow(&command, settings.zone, &door, console).await,
+        ApiCommand::Suppression(command) => lists::suppression(&command, settings.zone, &door, console).await,
         ApiCommand::Generation(command) => lists::generation(&command, &door, console).await,
     }
 }

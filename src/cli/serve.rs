@@ -169,7 +169,8 @@ async fn open(settings: &Settings) -> anyhow::Result<Option<Engine>> {
     if settings.roles.iter().all(|role| *role == Role::Gateway) {
         return Ok(None);
     }
-    let options = Options { zone: settings.zone, ..Options::new(Medium::folder(&settings.data)) };
+    let follower = !settings.roles.contains(&Role::Blacklist);
+    let options = Options { zone: settings.zone, follower, ..Options::new(Medium::folder(&settings.data)) };
     Ok(Some(tokio::task::spawn_blocking(move || Engine::open(options)).await??))
 }
 
@@ -254,9 +255,10 @@ fn attend(
     } else if let Some(url) = settings.upstream(Role::Blacklist) {
         let owner = Remote::new(url, key).context("the administrator's key holds what no header can")?;
         let stop = raised(stopped.clone());
+        let following = Arc::clone(&house.following);
         tasks.spawn(async move {
             tokio::select! {
-                () = follow(engine, owner) => {}
+                () = follow(engine, owner, &following) => {}
                 () = stop => {}
             }
         });

@@ -1,7 +1,7 @@
-//! The forms in which lists write a day. Pure; a day's zone is its source's.
+//! The forms in which lists and people write days and ends. Pure; a day's zone is its source's.
 
 use crate::model::{Day, Time};
-use chrono::NaiveDate;
+use chrono::{DateTime, NaiveDate, NaiveDateTime, NaiveTime};
 use chrono_tz::Tz;
 
 /// Days that a spreadsheet counts at 1970-01-01; it begins at the end of 1899.
@@ -16,9 +16,47 @@ pub fn parse_day(text: &str) -> Option<Day> {
     usual(text).or_else(|| korean(text)).or_else(|| serial(text))
 }
 
-/// The moment at which a listing ends: RFC 3339 as it says, a day with its last second in `zone`.
+/// The moment at which a listing ends: RFC 3339 as it says; a day and a time on the clocks of
+/// `zone`; a day with its last second there.
 pub fn parse_expiry(text: &str, zone: Tz) -> Option<Time> {
-    text.parse().ok().or_else(|| parse_day(text).map(|day| day.end_in(zone)))
+    // A moment that is written whole and beyond the calendar is none, and no day either.
+    if let Ok(moment) = DateTime::parse_from_rfc3339(text) {
+        return moment.timestamp().try_into().ok();
+    }
+    let local = clock(text).map(|local| Time::local(local, zone));
+    local.or_else(|| parse_day(text).map(|day| day.end_in(zone)))
+}
+
+/// An end as people type it: `90d`, `12h` or `5m` from `now` on, or as [`parse_expiry`] reads it.
+pub fn parse_until(text: &str, now: Time, zone: Tz) -> Option<Time> {
+    match seconds(text) {
+        Some(seconds) => now.unix().checked_add(seconds)?.try_into().ok(),
+        None => parse_expiry(text, zone),
+    }
+}
+
+/// A whole number of days, hours or minutes, in seconds.
+fn seconds(text: &str) -> Option<i64> {
+    let (digits, unit) = text.split_at_checked(text.len().checked_sub(1)?)?;
+    let unit = match unit {
+        "d" => 86_400,
+        "h" => 3_600,
+        "m" => 60,
+        _ => return None,
+    };
+    digits.parse::<u32>().ok().map(|number| i64::from(number) * unit)
+}
+
+/// `2026-11-22 08:00` with whatever mark between the numbers of the day, seconds or not. Midnight is
+/// none: spreadsheets write it behind a plain day.
+fn clock(text: &str) -> Option<NaiveDateTime> {
+    let (day, time) = text.trim().split_at_checked(10)?;
+    let time = time.strip_prefix(['T', ' '])?;
+    let time = ["%H:%M", "%H:%M:%S", "%H:%M:%S%.f"]
+        .iter()
+        .find_map(|form| NaiveTime::parse_from_str(time, form).ok())
+        .filter(|time| *time != NaiveTime::MIN)?;
+    Some(usual(day)?.date().and_time(time))
 }
 
 fn usual(text: &str) -> Option<Day> {
@@ -111,5 +149,28 @@ mod tests {
         assert_eq!(expiry("2026-11-22T08:00:00+09:00").as_deref(), Some("2026-11-21T23:00:00Z"));
         assert_eq!(expiry("2026-11-22").as_deref(), Some("2026-11-22T15:00:00Z"));
         assert_eq!(expiry("never"), None);
+        for text in
+            ["2026-11-22 08:00:00", "2026-11-22T08:00:00", "2026/11/22 08:00", "2026.11.22 08:00:00.5"]
+        {
+            assert_eq!(expiry(text).as_deref(), Some("2026-11-21T23:00:00Z"), "{text}");
+        }
+        for day in ["2026-11-22 00:00:00", "2026-11-22 25:00", "2026-11-22 (Sun)"] {
+            assert_eq!(expiry(day).as_deref(), Some("2026-11-22T15:00:00Z"), "{day}");
+        }
+        assert_eq!(expiry("9999-12-31T23:59:59-02:00"), None);
+    }
+
+    #[test]
+    fn people_may_say_how_long() {
+        let now = Time::from_unix(1_790_000_000);
+        let until = |text| parse_until(text, now, chrono_tz::Asia::Seoul);
+        assert_eq!(until("90d"), Some(now.plus(90 * 86_400)));
+        assert_eq!(until("12h"), Some(now.plus(12 * 3_600)));
+        assert_eq!(until("5m"), Some(now.plus(300)));
+        assert_eq!(until("2026-11-22"), "2026-11-22T15:00:00Z".parse().ok());
+        assert_eq!(until("2026-11-22T09:00:00+09:00"), "2026-11-22T00:00:00Z".parse().ok());
+        for wrong in ["", "d", "-1d", "1w", "90", "1.5d", "날d", "99999999d", "99999999999d"] {
+            assert_eq!(until(wrong), None, "{wrong}");
+        }
     }
 }

@@ -21,7 +21,7 @@ pub mod secudium;
 pub mod span;
 pub mod vault;
 
-pub use dates::{parse_day, parse_expiry};
+pub use dates::{parse_day, parse_expiry, parse_until};
 pub use intake::{Intake, LineError, Terms, read};
 
 /// The lists' server of the tests, which those of the whole program use too.

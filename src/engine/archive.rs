@@ -67,12 +67,12 @@ pub(super) fn save(path: &Path, snapshot: &Snapshot, journal: Digest) -> Result<
 ///
 /// # Errors
 /// [`DiskError::Damaged`] or a fault of the disk.
-pub(super) fn load(path: &Path) -> Result<Option<(Derivation, Digest)>, DiskError> {
+pub(super) fn load(path: &Path, zone: chrono_tz::Tz) -> Result<Option<(Derivation, Digest)>, DiskError> {
     let Some(file) = read_footed(path)? else { return Ok(None) };
-    get(&file.bytes).map(Some).map_err(|e| DiskError::damaged(path.display().to_string(), e))
+    get(&file.bytes, zone).map(Some).map_err(|e| DiskError::damaged(path.display().to_string(), e))
 }
 
-fn get(bytes: &[u8]) -> Result<(Derivation, Digest), Damaged> {
+fn get(bytes: &[u8], zone: chrono_tz::Tz) -> Result<(Derivation, Digest), Damaged> {
     let mut reader = Reader::new(bytes);
     if reader.raw(MAGIC.len())? != MAGIC {
         return Err(Damaged("it is no snapshot of this form"));
@@ -93,6 +93,7 @@ fn get(bytes: &[u8]) -> Result<(Derivation, Digest), Damaged> {
     let snapshot = Snapshot {
         generation: head.generation,
         time: head.time,
+        zone,
         table,
         standings: classes.standings(),
         sources: Arc::new(head.sources.into_iter().map(|source| (source.id, source)).collect()),

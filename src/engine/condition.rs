@@ -2,6 +2,7 @@
 
 use super::plan::Refusal;
 use crate::disk::DiskError;
+use crate::store;
 use serde::{Deserialize, Serialize};
 
 /// Whether writing works; look-ups and feeds always do.
@@ -12,10 +13,30 @@ pub enum Condition {
     /// The last write failed with this; the next is tried.
     Failing(String),
     /// A store was found damaged at the start: the snapshot is served and nothing is written.
-    ReadOnly(String),
+    ReadOnly {
+        /// What is damaged.
+        why: String,
+        /// What cures it.
+        cure: &'static str,
+    },
     /// The writer's thread is gone, by this fault of the program: the last snapshot is served and
     /// nothing is written until the next start.
     Stopped(String),
+}
+
+/// What cures a store that cannot be opened, or whose reading fails with `error`.
+pub fn cure(error: &DiskError) -> &'static str {
+    match error {
+        DiskError::Full(_) => "free some room",
+        DiskError::InUse(_) => "another process has it, without its socket: stop it",
+        DiskError::Io { .. } => "look at the disk and at the permissions",
+        DiskError::Damaged { what, .. } | DiskError::Version { what, .. } if what.ends_with(store::FILE) => {
+            "stop ironlist, run `ironlist doctor --rebuild`, start it again"
+        }
+        DiskError::Version { .. } => "run the version of ironlist that wrote it",
+        // Everything else is made from the journal, and the journal from nothing.
+        DiskError::Damaged { .. } => "stop ironlist, and restore a backup of the whole data folder",
+    }
 }
 
 /// Why the engine did not do what it was asked.
@@ -40,6 +61,12 @@ pub enum EngineError {
     /// The engine is stopping.
     #[error("the engine has stopped")]
     Stopped,
+    /// The journal here follows another's: only the process that has that one changes anything.
+    #[error("this process follows the blacklist of another; ask the process with the blacklist role")]
+    Follower,
+    /// The journal here is its own, and takes in no other's records.
+    #[error("this process has the blacklist role and follows nobody")]
+    NoFollower,
     /// The writer is in another process, which cannot be reached or answers with what is none of
     /// these.
     #[error("the process with the blacklist role: {0}")]

@@ -29,7 +29,7 @@ pub(super) struct Derivation {
 
 impl Derivation {
     /// Generation 0: nothing listed, the guard list exempt.
-    pub(super) fn empty() -> Self {
+    pub(super) fn empty(zone: chrono_tz::Tz) -> Self {
         let mut classes = Classes::new();
         let guard = Guard::built_in();
         let table = Table::default();
@@ -41,6 +41,7 @@ impl Derivation {
         let snapshot = Snapshot {
             generation: 0,
             time: Time::default(),
+            zone,
             table,
             standings: classes.standings(),
             sources: Arc::default(),
@@ -69,10 +70,18 @@ impl Derivation {
         }
         self.snapshot.generation = record.generation;
         self.snapshot.time = record.time;
-        if self.classes.len() != self.snapshot.standings.len() {
-            self.snapshot.standings = self.classes.standings();
-        }
+        self.snapshot.standings = self.classes.standings();
         Ok(())
+    }
+
+    /// Makes numbers of classes free that no address has any more. The snapshot must be the last
+    /// one of all: what is thrown away later must not come back.
+    pub(super) fn tidy(&mut self) {
+        let table = &self.snapshot.table;
+        self.classes.sweep(|| {
+            let v4 = table.v4.runs().map(|(_, class)| class);
+            v4.chain(table.v6.runs().map(|(_, class)| class))
+        });
     }
 
     fn list(&mut self, source: SourceId, difference: &Difference) {
@@ -115,8 +124,8 @@ impl Derivation {
         allows.sort_by_key(|allow| allow.range);
         let now = Arc::clone(&self.snapshot.allows);
         let changed = removed.iter().chain(added).map(|allow| allow.range);
-        let (touched4, touched6) = split(changed);
-        let (now4, now6) = split(now.iter().map(|allow| allow.range));
+        let (touched4, touched6) = RangeSet::of_families(changed);
+        let (now4, now6) = RangeSet::of_families(now.iter().map(|allow| allow.range));
         let mark = |exempt| Mark::Exempt(Exemption::Allowlist, exempt);
         self.mark(&touched4, &now4.intersect(&touched4), mark(true), mark(false));
         self.mark(&touched6, &now6.intersect(&touched6), mark(true), mark(false));
@@ -149,8 +158,9 @@ impl Derivation {
     fn recover(&mut self, source: SourceId, mut ended: Vec<IpRange>, mut active: Vec<IpRange>) {
         ended.sort_unstable();
         active.sort_unstable();
-        self.cover::<u32>(source, &pick(&ended), &pick(&active));
-        self.cover::<u128>(source, &pick(&ended), &pick(&active));
+        let (ended, active) = (IpRange::by_family(ended), IpRange::by_family(active));
+        self.cover(source, &ended.0, &active.0);
+        self.cover(source, &ended.1, &active.1);
     }
 
     /// Gives `on` to all of `covered`, and `off` to the rest of `touched`.
@@ -181,37 +191,19 @@ fn marks<W: Word>(set: &RangeSet<W>, mark: Mark) -> Vec<(Range<W>, Mark)> {
     set.iter().map(|range| (range, mark)).collect()
 }
 
-/// Ranges of both families as a set of each.
-pub(super) fn split(ranges: impl Iterator<Item = IpRange>) -> (RangeSet<u32>, RangeSet<u128>) {
-    let all: Vec<IpRange> = ranges.collect();
-    (RangeSet::from_ranges(pick(&all)), RangeSet::from_ranges(pick(&all)))
-}
-
-fn pick<W: Family>(ranges: &[IpRange]) -> Vec<Range<W>> {
-    ranges.iter().filter_map(|range| W::of(*range)).collect()
-}
-
 /// What the two families do alike with different parts of the snapshot.
 pub(super) trait Family: SourceRanges + Covered {
-    /// The range, if it is of this family.
-    fn of(range: IpRange) -> Option<Range<Self>>;
     /// Replaces the table by its next generation.
     fn rewrite(table: &mut Table, edits: &[(Range<Self>, Mark)], classes: &mut Classes);
 }
 
 impl Family for u32 {
-    fn of(range: IpRange) -> Option<Range<Self>> {
-        if let IpRange::V4(range) = range { Some(range) } else { None }
-    }
     fn rewrite(table: &mut Table, edits: &[(Range<Self>, Mark)], classes: &mut Classes) {
         table.v4 = table.v4.next(edits, |mark, class| classes.step(class, *mark));
     }
 }
 
 impl Family for u128 {
-    fn of(range: IpRange) -> Option<Range<Self>> {
-        if let IpRange::V6(range) = range { Some(range) } else { None }
-    }
     fn rewrite(table: &mut Table, edits: &[(Range<Self>, Mark)], classes: &mut Classes) {
         table.v6 = table.v6.next(edits, |mark, class| classes.step(class, *mark));
     }

@@ -18,7 +18,7 @@ mod writer;
 
 pub use archive::FILE as SNAPSHOT_FILE;
 pub use classes::{Standing, Standings};
-pub use condition::{Condition, EngineError};
+pub use condition::{Condition, EngineError, cure};
 pub use coverage::Coverage;
 pub use guard::Guard;
 pub use plan::{Plan, Refusal};
@@ -30,14 +30,13 @@ use crate::journal::Sealed;
 use crate::model::{Batch, Receipt, Time};
 use crate::store::{Projection, View};
 use arc_swap::ArcSwap;
-use derive::Derivation;
 use expiry::Expiry;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use tokio::sync::{oneshot, watch};
-use writer::{Command, Reply, Writer};
+use writer::{Command, Reply, Word, Writer};
 
 /// Reads the wall clock; tests bring their own.
 pub type Clock = Arc<dyn Fn() -> Time + Send + Sync>;
@@ -50,17 +49,20 @@ const QUEUE: usize = 256;
 pub struct Options {
     /// Where it lives.
     pub medium: Medium,
-    /// The zone in whose days activity is counted.
+    /// The zone in whose days activity is counted, and of a source that does not say its own.
     pub zone: chrono_tz::Tz,
     /// The wall clock.
     pub clock: Clock,
+    /// Whether the journal here follows another process's: then nothing else makes a record, not
+    /// even expiry, since no record of its own could be followed by the other's next.
+    pub follower: bool,
 }
 
 impl Options {
-    /// The system's clock, and days of Seoul.
+    /// The system's clock, days of Seoul, and a journal of its own.
     pub fn new(medium: Medium) -> Self {
         let clock: Clock = Arc::new(|| chrono::Utc::now().into());
-        Self { medium, zone: chrono_tz::Asia::Seoul, clock }
+        Self { medium, zone: chrono_tz::Asia::Seoul, clock, follower: false }
     }
 }
 
@@ -141,8 +143,8 @@ impl Engine {
     pub fn open(options: Options) -> Result<Self, DiskError> {
         match recover::recover(&options.medium, options.zone) {
             Ok(recovered) => Ok(Self::start(options, recovered)),
-            Err(recover::Unrecovered { error, last: Some(derivation) }) if error.is_damage() => {
-                Ok(Self::read_only(options, &error, *derivation))
+            Err(recover::Unrecovered { error, last: Some(snapshot) }) if error.is_damage() => {
+                Ok(Self::read_only(options, &error, *snapshot))
             }
             Err(recover::Unrecovered { error, .. }) => Err(error),
         }
@@ -152,7 +154,6 @@ impl Engine {
         let recover::Recovered { journal, projection, derivation, archived } = recovered;
         let published = Arc::new(Published::new(derivation.snapshot.clone(), Condition::Writable));
         let projection = Arc::new(projection);
-        let now = (options.clock)();
         let writer = Writer {
             journal,
             projection: Arc::clone(&projection),
@@ -160,7 +161,8 @@ impl Engine {
             archive: options.medium.path().join(archive::FILE),
             zone: options.zone,
             clock: Arc::clone(&options.clock),
-            expiry: Expiry::begin(now, derivation.snapshot.time),
+            expiry: Expiry::begin(derivation.snapshot.time),
+            follower: options.follower,
             derivation,
             uncertain: false,
             // A start after a crash leaves a snapshot behind, so that the next one has it.
@@ -182,10 +184,10 @@ impl Engine {
         }))
     }
 
-    fn read_only(options: Options, error: &DiskError, derivation: Derivation) -> Self {
-        let cure = format!("{error}; stop ironlist and run `ironlist doctor --rebuild`, or restore a backup");
-        tracing::error!(%error, "serving the last snapshot, read-only");
-        let published = Arc::new(Published::new(derivation.snapshot, Condition::ReadOnly(cure)));
+    fn read_only(options: Options, error: &DiskError, snapshot: Snapshot) -> Self {
+        let condition = Condition::ReadOnly { why: error.to_string(), cure: cure(error) };
+        tracing::error!(%error, cure = cure(error), "serving the last snapshot, read-only");
+        let published = Arc::new(Published::new(snapshot, condition));
         Self(Arc::new(Inner {
             published,
             projection: None,
@@ -245,7 +247,7 @@ impl Engine {
     /// Carries out a batch; answers when its record is durable and visible.
     ///
     /// # Errors
-    /// [`EngineError`]; nothing has changed then.
+    /// [`EngineError`]; nothing has changed then. Always [`EngineError::Follower`] for a follower.
     pub async fn submit(&self, batch: Batch) -> Result<Receipt, EngineError> {
         self.ask(|reply| Command::Submit(batch, reply)).await
     }
@@ -263,14 +265,22 @@ impl Engine {
     /// # Errors
     /// As [`Engine::submit`].
     pub async fn expire(&self) -> Result<Receipt, EngineError> {
-        self.ask(Command::Expire).await
+        self.ask(|reply| Command::Expire(Word::Given, reply)).await
+    }
+
+    /// Ends what is due now rather than within a second, if the clock is believed.
+    ///
+    /// # Errors
+    /// As [`Engine::submit`]; [`Refusal::ClockDoubted`].
+    pub async fn clean_up(&self) -> Result<Receipt, EngineError> {
+        self.ask(|reply| Command::Expire(Word::NotGiven, reply)).await
     }
 
     /// Takes in records sealed by the journal that this engine follows; answers the generation
     /// reached.
     ///
     /// # Errors
-    /// As [`Engine::submit`].
+    /// [`EngineError::NoFollower`], else as [`Engine::submit`].
     pub async fn follow(&self, sealed: Vec<Sealed>) -> Result<u64, EngineError> {
         self.ask(|reply| Command::Follow(sealed, reply)).await
     }
@@ -295,7 +305,8 @@ impl Engine {
 
     fn unwritable(&self) -> EngineError {
         match self.condition() {
-            Condition::ReadOnly(cause) | Condition::Stopped(cause) => EngineError::ReadOnly(cause),
+            Condition::ReadOnly { why, cure } => EngineError::ReadOnly(format!("{why}; {cure}")),
+            Condition::Stopped(cause) => EngineError::ReadOnly(cause),
             Condition::Writable | Condition::Failing(_) => EngineError::Stopped,
         }
     }

@@ -2,11 +2,17 @@
 
 use super::archive;
 use super::derive::{Derivation, Within};
+use super::snapshot::Snapshot;
 use crate::addr::IpRange;
 use crate::disk::{Digest, DiskError, Medium};
-use crate::journal::Journal;
+use crate::journal::{self, Journal};
 use crate::model::{Difference, Op, Record, RowsBuilder, SourceId};
 use crate::store::{self, Projection, Tables, View};
+use std::fs;
+use std::path::Path;
+
+/// What the snapshot file holds, and the journal's digest that it names.
+type Loaded = Result<Option<(Derivation, Digest)>, DiskError>;
 
 /// Takes into the projection the records it has not seen.
 pub(super) fn catch_up_projection(
@@ -31,8 +37,7 @@ pub(super) fn catch_up_projection(
 pub fn compare(journal: &Journal, projection: &Projection) -> Result<(), DiskError> {
     let (seen, last) = (projection.generation()?, journal.generation());
     if seen > last {
-        let why = format!("it has seen generation {seen}, the journal ends at {last}");
-        return Err(DiskError::damaged(store::FILE, why));
+        return Err(behind(journal, store::FILE, seen));
     }
     match projection.journal()? {
         Some((generation, digest)) if generation > last || journal.digest_at(generation)? != digest => {
@@ -41,6 +46,12 @@ pub fn compare(journal: &Journal, projection: &Projection) -> Result<(), DiskErr
         }
         _ => Ok(()),
     }
+}
+
+/// What was made from records of a journal is ahead of it: records are lost.
+fn behind(journal: &Journal, file: &str, seen: u64) -> DiskError {
+    let last = journal.generation();
+    DiskError::damaged(journal::FILE, format!("it ends at generation {last}, and {file} has seen {seen}"))
 }
 
 /// Takes into the derivation the records it has not seen. The projection must be ahead already.
@@ -57,33 +68,43 @@ pub(super) fn catch_up_derivation(
 }
 
 /// The derivation at the journal's end: from the snapshot file where that fits, else from the
-/// projection. The projection must have caught up. Says whether the file is of that generation.
-pub(super) fn derivation(
+/// projection. The projection must have caught up. Says whether the file `path` is of that
+/// generation.
+fn derivation(
     journal: &Journal,
     projection: &Projection,
-    loaded: Result<Option<(Derivation, Digest)>, DiskError>,
+    path: &Path,
+    loaded: Loaded,
+    zone: chrono_tz::Tz,
 ) -> Result<(Derivation, bool), DiskError> {
     match loaded {
-        Ok(Some((mut derivation, digest))) if fits(journal, &derivation, &digest)? => {
-            let archived = derivation.snapshot.generation == journal.generation();
-            catch_up_derivation(journal, projection, &mut derivation)?;
-            return Ok((derivation, archived));
+        Ok(Some((mut derivation, digest))) => {
+            let generation = derivation.snapshot.generation;
+            if generation > journal.generation() {
+                return Err(behind(journal, archive::FILE, generation));
+            }
+            if journal.digest_at(generation)? == digest {
+                catch_up_derivation(journal, projection, &mut derivation)?;
+                return Ok((derivation, generation == journal.generation()));
+            }
+            // It may be the last copy of what another journal held.
+            let aside = path.with_extension("other");
+            fs::rename(path, &aside).map_err(|error| DiskError::io(path.display().to_string(), error))?;
+            tracing::warn!(kept = %aside.display(), "the snapshot file is of another journal; making it anew");
         }
-        Ok(Some(_)) => tracing::warn!("the snapshot file is of another journal; making it anew"),
         Ok(None) => {}
         Err(error) => tracing::warn!(%error, "the snapshot file is of no use; making it anew"),
     }
-    Ok((from_projection(journal, projection)?, false))
-}
-
-fn fits(journal: &Journal, derivation: &Derivation, digest: &Digest) -> Result<bool, DiskError> {
-    let generation = derivation.snapshot.generation;
-    Ok(generation <= journal.generation() && journal.digest_at(generation)? == *digest)
+    Ok((from_projection(journal, projection, zone)?, false))
 }
 
 /// Builds the derivation from the listings and policy in the projection, as one made-up record.
-fn from_projection(journal: &Journal, projection: &Projection) -> Result<Derivation, DiskError> {
-    let mut derivation = Derivation::empty();
+fn from_projection(
+    journal: &Journal,
+    projection: &Projection,
+    zone: chrono_tz::Tz,
+) -> Result<Derivation, DiskError> {
+    let mut derivation = Derivation::empty(zone);
     let time = journal.last_time()?;
     projection.view(|view| {
         let mut ops: Vec<Op> = view.sources()?.into_iter().map(Op::Source).collect();
@@ -152,7 +173,7 @@ pub(super) struct Recovered {
 pub(super) struct Unrecovered {
     pub(super) error: DiskError,
     /// What the snapshot file holds.
-    pub(super) last: Option<Box<Derivation>>,
+    pub(super) last: Option<Box<Snapshot>>,
 }
 
 /// Opens the stores while the snapshot file is read on another core.
@@ -162,22 +183,18 @@ pub(super) struct Unrecovered {
 pub(super) fn recover(medium: &Medium, zone: chrono_tz::Tz) -> Result<Recovered, Unrecovered> {
     let path = medium.path().join(archive::FILE);
     let (stores, loaded) = std::thread::scope(|scope| {
-        let loading = scope.spawn(|| archive::load(&path));
+        let loading = scope.spawn(|| archive::load(&path, zone));
         let stores = open(medium, zone);
         let loaded =
             loading.join().unwrap_or_else(|_| Err(DiskError::damaged(archive::FILE, "reading it panicked")));
         (stores, loaded)
     });
-    match stores {
-        Ok((journal, projection)) => match derivation(&journal, &projection, loaded) {
-            Ok((derivation, archived)) => Ok(Recovered { journal, projection, derivation, archived }),
-            Err(error) => Err(Unrecovered { error, last: None }),
-        },
-        Err(error) => {
-            let last = loaded.ok().flatten().map(|(derivation, _)| Box::new(derivation));
-            Err(Unrecovered { error, last })
-        }
-    }
+    let last = loaded.as_ref().ok().and_then(|loaded| Some(loaded.as_ref()?.0.snapshot.clone()));
+    let recovered = stores.and_then(|(journal, projection)| {
+        let (derivation, archived) = derivation(&journal, &projection, &path, loaded, zone)?;
+        Ok(Recovered { journal, projection, derivation, archived })
+    });
+    recovered.map_err(|error| Unrecovered { error, last: last.map(Box::new) })
 }
 
 fn open(medium: &Medium, zone: chrono_tz::Tz) -> Result<(Journal, Projection), DiskError> {

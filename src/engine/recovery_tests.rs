@@ -27,7 +27,8 @@ fn assert_furnished(house: &House) {
 
 fn assert_read_only(house: &House) {
     assert_furnished(house);
-    assert!(matches!(house.engine().condition(), Condition::ReadOnly(_)), "{:?}", house.engine().condition());
+    let condition = house.engine().condition();
+    assert!(matches!(condition, Condition::ReadOnly { .. }), "{condition:?}");
     assert!(matches!(house.submit(Change::Allow(allow("20.7.7.7"))), Err(EngineError::ReadOnly(_))));
     assert!(matches!(house.engine().view(|view| view.sources()), Err(EngineError::ReadOnly(_))));
 }
@@ -106,9 +107,63 @@ fn a_snapshot_file_of_another_journal_is_not_believed() {
     other.engine = None;
     let file = "snapshot.bin";
     fs::copy(other.folder.path().join(file), house.folder.path().join(file)).unwrap();
-    house.open().unwrap();
+    let foreign = fs::read(house.folder.path().join(file)).unwrap();
+    house.restart();
     assert_furnished(&house);
     assert!(!house.check("30.0.0.1").0);
+    house.submit(Change::Allow(allow("20.7.7.7"))).unwrap();
+    house.engine = None;
+    assert_eq!(fs::read(house.folder.path().join("snapshot.other")).unwrap(), foreign, "it is kept");
+}
+
+#[test]
+fn a_snapshot_or_segments_without_their_journal_are_served_and_never_written_over() {
+    for what in ["snapshot", "segments"] {
+        let mut house = furnished();
+        let path = |name: &str| house.folder.path().join(name);
+        let snapshot = fs::read(path("snapshot.bin")).unwrap();
+        fs::remove_file(path("journal.redb")).unwrap();
+        fs::remove_file(path("ironlist.redb")).unwrap();
+        if what == "segments" {
+            fs::write(path("journal/00000001-00000003.seg"), [0; 32]).unwrap();
+        }
+        house.restart();
+        assert_read_only(&house);
+        let Condition::ReadOnly { why, cure } = house.engine().condition() else { unreachable!() };
+        assert!(why.contains("ends at generation 0") && cure.contains("backup"), "{why}; {cure}");
+        house.engine = None;
+        assert_eq!(fs::read(house.folder.path().join("snapshot.bin")).unwrap(), snapshot);
+    }
+}
+
+#[test]
+fn an_old_snapshot_is_served_when_the_records_since_are_damaged() {
+    let mut house = furnished();
+    let old = fs::read(house.folder.path().join("snapshot.bin")).unwrap();
+    house.open().unwrap();
+    house.submit(list("b", &["20.0.0.8"], Scope::Part)).unwrap();
+    house.engine = None;
+    fs::write(house.folder.path().join("snapshot.bin"), old).unwrap();
+    spoil_record(&house, 5);
+    house.open().unwrap();
+    assert_read_only(&house);
+    let Condition::ReadOnly { cure, .. } = house.engine().condition() else { unreachable!() };
+    assert!(cure.contains("backup"), "{cure}");
+}
+
+/// Changes a byte of a record in a way that redb's own checksums do not see.
+fn spoil_record(house: &House, generation: u64) {
+    use redb::ReadableTable as _;
+    const RECORDS: redb::TableDefinition<u64, &[u8]> = redb::TableDefinition::new("records");
+    let database = redb::Database::open(house.folder.path().join("journal.redb")).unwrap();
+    let transaction = database.begin_write().unwrap();
+    {
+        let mut table = transaction.open_table(RECORDS).unwrap();
+        let mut bytes = table.get(generation).unwrap().unwrap().value().to_vec();
+        *bytes.last_mut().unwrap() ^= 1;
+        table.insert(generation, bytes.as_slice()).unwrap();
+    }
+    transaction.commit().unwrap();
 }
 
 #[test]
@@ -145,30 +200,51 @@ fn an_older_snapshot_of_the_same_journal_catches_up_and_agrees_with_a_new_one() 
 fn a_follower_comes_to_equal_its_leader() {
     let mut leader = furnished();
     leader.open().unwrap();
-    let mut follower = House::new();
-    let catch_up = |leader: &House, follower: &House| loop {
-        let here = follower.engine().snapshot().generation;
-        let sealed = leader.runtime.block_on(leader.engine().sealed(here, 1)).unwrap();
-        if sealed.is_empty() {
-            return;
-        }
-        let reached = follower.runtime.block_on(follower.engine().follow(sealed)).unwrap();
-        assert_eq!(reached, here + 1);
-    };
-    catch_up(&leader, &follower);
+    let mut follower = House::following();
+    follower.follow(&leader);
     assert_furnished(&follower);
     assert_eq!(follower.dump(), leader.dump());
     follower.restart();
     leader.submit(list("b", &["20.0.1.1"], Scope::Whole)).unwrap();
-    catch_up(&leader, &follower);
+    follower.follow(&leader);
     assert_eq!(follower.check("20.0.1.1"), leader.check("20.0.1.1"));
     assert_eq!(follower.dump(), leader.dump());
     let stray = leader.runtime.block_on(leader.engine().sealed(2, usize::MAX)).unwrap();
     assert!(follower.runtime.block_on(follower.engine().follow(stray)).is_err());
     leader.submit(Change::Allow(allow("20.0.1.1"))).unwrap();
-    catch_up(&leader, &follower);
+    follower.follow(&leader);
     assert_eq!(follower.check("20.0.1.1").2, Some("allowlist"));
     assert_eq!(follower.engine().condition(), Condition::Writable);
+}
+
+#[test]
+fn a_follower_makes_no_record_of_its_own_whatever_is_due() {
+    let (leader, mut follower) = (House::new(), House::following());
+    leader.list_until("a", "20.0.0.1", 60);
+    follower.follow(&leader);
+    follower.engine = None;
+    for house in [&leader, &follower] {
+        house.now.store(NOON + 61, Ordering::Relaxed);
+    }
+    follower.open().unwrap();
+    let refusals = [
+        follower.submit(Change::Expire),
+        follower.runtime.block_on(follower.engine().expire()),
+        follower.runtime.block_on(follower.engine().clean_up()),
+    ];
+    for refusal in refusals {
+        assert!(matches!(refusal, Err(EngineError::Follower)), "{refusal:?}");
+    }
+    // The writer looks for what is due between two requests, and at the latest after a second.
+    std::thread::sleep(std::time::Duration::from_millis(1100));
+    assert_eq!(follower.engine().snapshot().generation, 1);
+    leader.runtime.block_on(leader.engine().expire()).unwrap();
+    follower.follow(&leader);
+    assert!(!follower.check("20.0.0.1").0);
+    assert_eq!(follower.dump(), leader.dump());
+    let stray = follower.runtime.block_on(follower.engine().sealed(0, 1)).unwrap();
+    let refusal = leader.runtime.block_on(leader.engine().follow(stray));
+    assert!(matches!(refusal, Err(EngineError::NoFollower)), "{refusal:?}");
 }
 
 #[test]
@@ -211,8 +287,8 @@ fn a_store_beside_the_journal_of_another_is_not_trusted() {
     fs::copy(other.folder.path().join("journal.redb"), house.folder.path().join("journal.redb")).unwrap();
     house.open().unwrap();
     assert_read_only(&house);
-    let Condition::ReadOnly(cure) = house.engine().condition() else { unreachable!() };
-    assert!(cure.contains("is not the one that it has seen") && cure.contains("--rebuild"), "{cure}");
+    let Condition::ReadOnly { why, cure } = house.engine().condition() else { unreachable!() };
+    assert!(why.contains("is not the one that it has seen") && cure.contains("--rebuild"), "{why}; {cure}");
 }
 
 #[test]

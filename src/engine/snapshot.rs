@@ -2,7 +2,6 @@
 
 use super::classes::{Standing, Standings};
 use super::coverage::Coverage;
-use super::derive::split;
 use super::guard::Guard;
 use crate::addr::{Class, RangeSet, Table, Word};
 use crate::model::{Allow, Policy, Row, Rows, Source, SourceId, Suppression, Time};
@@ -19,6 +18,8 @@ pub struct Snapshot {
     /// That record's time; whatever depends on time depends on this one, so that a feed is a
     /// function of its generation.
     pub time: Time,
+    /// The zone of days of a source that does not say its own.
+    pub zone: chrono_tz::Tz,
     /// Which class each address belongs to.
     pub table: Table,
     /// What the classes stand for.
@@ -55,13 +56,14 @@ impl Snapshot {
     /// How many of the rows have an address that is exempt, whatever is listed; about 20 ns each.
     pub fn protected(&self, rows: &Rows) -> u64 {
         let guard = Guard::built_in();
-        let (v4, v6) = split(self.allows.iter().map(|allow| allow.range));
+        let (v4, v6) = RangeSet::of_families(self.allows.iter().map(|allow| allow.range));
         meeting(rows.family(), &guard.v4.union(&v4)) + meeting(rows.family(), &guard.v6.union(&v6))
     }
 
-    /// The policy of the source of that name; the usual one while there is none.
+    /// The policy of the source of that name; the one it would begin with while there is none.
     pub fn policy(&self, name: &str) -> Policy {
-        self.source(name).map(|source| source.policy.clone()).unwrap_or_default()
+        let usual = || Policy { zone: self.zone, ..Policy::default() };
+        self.source(name).map_or_else(usual, |source| source.policy.clone())
     }
 
     /// The first moment at which an allow or a suppression expires.

@@ -20,13 +20,24 @@ pub(super) struct House {
     pub(super) now: Arc<AtomicI64>,
     pub(super) engine: Option<Engine>,
     pub(super) runtime: tokio::runtime::Runtime,
+    pub(super) follower: bool,
 }
 
 impl House {
     pub(super) fn new() -> Self {
+        Self::begin(false)
+    }
+
+    /// One that follows another.
+    pub(super) fn following() -> Self {
+        Self::begin(true)
+    }
+
+    fn begin(follower: bool) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
-        let mut house = Self { folder, now: Arc::new(AtomicI64::new(NOON)), engine: None, runtime };
+        let now = Arc::new(AtomicI64::new(NOON));
+        let mut house = Self { folder, now, engine: None, runtime, follower };
         house.open().unwrap();
         house
     }
@@ -35,8 +46,30 @@ impl House {
         let now = Arc::clone(&self.now);
         let clock: Clock = Arc::new(move || Time::from_unix(now.load(Ordering::Relaxed)));
         let medium = Medium::folder(self.folder.path());
-        self.engine = Some(Engine::open(Options { clock, ..Options::new(medium) })?);
+        let follower = self.follower;
+        self.engine = Some(Engine::open(Options { clock, follower, ..Options::new(medium) })?);
         Ok(())
+    }
+
+    /// Takes in all that `leader` has more.
+    pub(super) fn follow(&self, leader: &Self) {
+        loop {
+            let here = self.engine().snapshot().generation;
+            let sealed = leader.runtime.block_on(leader.engine().sealed(here, 1)).unwrap();
+            if sealed.is_empty() {
+                return;
+            }
+            assert_eq!(self.runtime.block_on(self.engine().follow(sealed)).unwrap(), here + 1);
+        }
+    }
+
+    /// Lists one address that expires so many seconds after noon.
+    pub(super) fn list_until(&self, source: &str, address: &str, seconds: i64) -> Receipt {
+        let mut builder = RowsBuilder::default();
+        let expires = Some(Time::from_unix(NOON + seconds));
+        builder.push(address.parse().unwrap(), &Detail { expires, ..Detail::default() });
+        let rows = builder.finish().0;
+        self.submit(Change::List { source: name(source), rows, scope: Scope::Part }).unwrap()
     }
 
     pub(super) fn engine(&self) -> &Engine {
@@ -212,11 +245,7 @@ fn what_expires_ends_as_a_record_of_its_own() {
 #[test]
 fn a_clock_that_jumps_ends_nothing_without_consent() {
     let house = House::new();
-    let mut builder = RowsBuilder::default();
-    let expires = Some(Time::from_unix(NOON + 60));
-    builder.push("20.0.0.1".parse().unwrap(), &Detail { expires, ..Detail::default() });
-    let change = Change::List { source: name("a"), rows: builder.finish().0, scope: Scope::Part };
-    house.submit(change).unwrap();
+    house.list_until("a", "20.0.0.1", 60);
     house.now.store(NOON + 40_000_000, Ordering::Relaxed);
     let waited = Instant::now();
     while !house.engine().expiry_is_held() {
@@ -224,7 +253,93 @@ fn a_clock_that_jumps_ends_nothing_without_consent() {
         std::thread::sleep(std::time::Duration::from_millis(20));
     }
     assert!(house.check("20.0.0.1").0);
-    assert_eq!(house.runtime.block_on(house.engine().expire()).unwrap().removed, 1);
+    let nobody_says = house.runtime.block_on(house.engine().clean_up());
+    assert!(matches!(nobody_says, Err(EngineError::Refused(Refusal::ClockDoubted))), "{nobody_says:?}");
+    // What arrives with the day of a year ago may well count.
+    house.list_until("a", "20.0.0.2", 3600);
+    assert!(house.check("20.0.0.1").0 && house.check("20.0.0.2").0);
+    assert_eq!(house.runtime.block_on(house.engine().expire()).unwrap().removed, 2);
+}
+
+#[test]
+fn what_is_over_when_it_is_said_is_not_listed_and_ends_what_was() {
+    let house = House::new();
+    let receipt = house.list_until("a", "20.0.0.1", 0);
+    assert_eq!((receipt.expired, receipt.added, receipt.generation), (1, 0, 0));
+    assert!(house.engine().snapshot().source("a").is_none(), "nothing begins with nothing");
+    house.submit(list("a", &["20.0.0.1", "20.0.0.2"], Scope::Part)).unwrap();
+    let receipt = house.list_until("a", "20.0.0.1", -9);
+    assert_eq!((receipt.expired, receipt.removed), (1, 1));
+    assert!(!house.check("20.0.0.1").0 && house.check("20.0.0.2").0);
+    let over = Some(Time::from_unix(NOON));
+    let wishes = [
+        Change::Allow(Allow { expires: over, ..allow("20.0.0.2") }),
+        Change::Suppress(Suppression { expires: over, ..suppression("20.0.0.2", None) }),
+    ];
+    for wish in wishes {
+        let refused = house.submit(wish);
+        assert!(matches!(refused, Err(EngineError::Refused(Refusal::Over(_)))), "{refused:?}");
+    }
+}
+
+#[test]
+fn a_new_source_has_the_zone_of_the_settings_and_keeps_its_own() {
+    let mut house = House::new();
+    house.engine = None;
+    let open = |zone| {
+        let medium = Medium::folder(house.folder.path());
+        Engine::open(Options { zone, ..Options::new(medium) }).unwrap()
+    };
+    let engine = open(chrono_tz::UTC);
+    assert_eq!(engine.snapshot().policy("a").zone, chrono_tz::UTC);
+    house.engine = Some(engine);
+    house.submit(list("a", &["20.0.0.1"], Scope::Part)).unwrap();
+    house.engine = None;
+    let engine = open(chrono_tz::Asia::Seoul);
+    assert_eq!(engine.snapshot().policy("a").zone, chrono_tz::UTC);
+    assert_eq!(engine.snapshot().policy("b").zone, chrono_tz::Asia::Seoul);
+}
+
+#[test]
+fn a_source_without_a_single_row_is_none() {
+    let house = House::new();
+    for scope in [Scope::Part, Scope::Whole] {
+        assert_eq!(house.submit(list("a", &[], scope)).unwrap(), Receipt::default());
+    }
+    assert!(house.engine().snapshot().sources.is_empty());
+}
+
+#[test]
+fn a_clock_ahead_at_the_start_ends_nothing_without_consent_and_a_right_one_ends_the_doubt() {
+    let mut house = House::new();
+    house.list_until("a", "20.0.0.1", 10_000);
+    house.engine = None;
+    house.now.store(NOON + 40_000_000, Ordering::Relaxed);
+    house.open().unwrap();
+    let nobody_says = house.runtime.block_on(house.engine().clean_up());
+    assert!(matches!(nobody_says, Err(EngineError::Refused(Refusal::ClockDoubted))), "{nobody_says:?}");
+    assert!(house.check("20.0.0.1").0);
+    house.now.store(NOON + 60, Ordering::Relaxed);
+    assert_eq!(house.runtime.block_on(house.engine().clean_up()).unwrap().removed, 0);
+    house.list_until("a", "20.0.0.2", 600);
+    house.now.store(NOON + 700, Ordering::Relaxed);
+    house.runtime.block_on(house.engine().clean_up()).unwrap();
+    assert!(house.check("20.0.0.1").0 && !house.check("20.0.0.2").0);
+}
+
+#[test]
+fn after_a_pause_the_little_that_is_due_ends_by_itself() {
+    let mut house = House::new();
+    house.list_until("a", "20.0.0.1", 60);
+    house.submit(list("b", &["20.0.1.0/24"], Scope::Part)).unwrap();
+    for number in 0..30 {
+        house.submit(list("b", &[&format!("20.0.2.{number}")], Scope::Part)).unwrap();
+    }
+    house.engine = None;
+    house.now.store(NOON + 100_000, Ordering::Relaxed);
+    house.open().unwrap();
+    house.runtime.block_on(house.engine().clean_up()).unwrap();
+    assert!(!house.check("20.0.0.1").0);
 }
 
 #[test]
@@ -249,7 +364,9 @@ fn a_flipped_bit_makes_it_read_only_and_names_the_cure() {
     std::fs::write(&path, bytes).unwrap();
     house.open().unwrap();
     assert!(house.check("20.0.0.7").0);
-    let Condition::ReadOnly(cure) = house.engine().condition() else { panic!("it should be read-only") };
+    let Condition::ReadOnly { cure, .. } = house.engine().condition() else {
+        panic!("it should be read-only")
+    };
     assert!(cure.contains("doctor --rebuild"), "{cure}");
     assert!(matches!(house.submit(list("a", &["20.9.9.9"], Scope::Part)), Err(EngineError::ReadOnly(_))));
 }

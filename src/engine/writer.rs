@@ -7,13 +7,14 @@ use super::archive;
 use super::condition::{Condition, EngineError};
 use super::derive::Derivation;
 use super::expiry::Expiry;
-use super::plan::{Plan, Refusal, expire, plan};
+use super::plan::{Moment, Plan, Refusal, expire, plan};
 use super::recover;
+use super::snapshot::Snapshot;
 use super::{Clock, Published};
 use crate::disk::DiskError;
 use crate::journal::{Journal, Sealed};
-use crate::model::{Batch, Receipt, Record};
-use crate::store::{Projection, Update};
+use crate::model::{Batch, Receipt, Record, Time};
+use crate::store::{Projection, Tables, Update, View};
 use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -39,10 +40,17 @@ pub(super) enum Command {
     Follow(Vec<Sealed>, Reply<u64>),
     /// Answer the sealed records after a generation, up to a number of bytes.
     Sealed(u64, usize, Reply<Vec<Sealed>>),
-    /// Expire what is due, even though the clock is doubted.
-    Expire(Reply<Receipt>),
+    /// Expire what is due; a person's word ends any doubt of the clock.
+    Expire(Word, Reply<Receipt>),
     /// Write everything down and end.
     Stop,
+}
+
+/// Whether somebody says that the clock is right.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Word {
+    Given,
+    NotGiven,
 }
 
 /// The writer's own state; nobody else changes any of it.
@@ -55,6 +63,8 @@ pub(super) struct Writer {
     pub(super) zone: chrono_tz::Tz,
     pub(super) clock: Clock,
     pub(super) expiry: Expiry,
+    /// Records come from the journal that this one follows, and from nowhere else.
+    pub(super) follower: bool,
     /// A write failed half-way: what is on the disk must be looked at before the next.
     pub(super) uncertain: bool,
     /// When the last change was made that is not yet in the snapshot file.
@@ -108,14 +118,26 @@ impl Writer {
             Command::Sealed(after, limit, reply) => {
                 answer(reply, self.journal.sealed(after, limit).map_err(EngineError::from));
             }
-            Command::Expire(reply) => {
-                self.expiry.trust((self.clock)());
-                let result = self.submit_own(Expiry::batch());
-                answer(reply, result);
-            }
+            Command::Expire(word, reply) => answer(reply, self.expire(word)),
             Command::Stop => return false,
         }
         true
+    }
+
+    fn expire(&mut self, word: Word) -> Result<Receipt, EngineError> {
+        self.certify()?;
+        let now = (self.clock)();
+        if word == Word::Given {
+            self.expiry.trust(now);
+        } else if !self.believes(now)? {
+            return Err(EngineError::Refused(Refusal::ClockDoubted));
+        }
+        self.submit_own(Expiry::batch())
+    }
+
+    fn believes(&mut self, now: Time) -> Result<bool, DiskError> {
+        let snapshot = &self.derivation.snapshot;
+        self.expiry.believes(now, || self.projection.view(|view| expire::is_mass(snapshot, view, now)))
     }
 
     fn submit(&mut self, group: Vec<(Batch, Reply<Receipt>)>) {
@@ -137,6 +159,9 @@ impl Writer {
 
     /// Carries out batches in order, all of them durable together or none.
     fn commit(&mut self, batches: Vec<Batch>) -> Result<Vec<Result<Receipt, Refusal>>, EngineError> {
+        if self.follower {
+            return Err(EngineError::Follower);
+        }
         self.certify()?;
         let before = self.derivation.snapshot.clone();
         let mut durable = None;
@@ -207,7 +232,8 @@ impl Writer {
         let now = (self.clock)();
         let (id, cause) = (batch.id, batch.cause);
         let (actor, reason) = (batch.actor.clone(), batch.reason.clone());
-        let plan = match plan(batch, &self.derivation.snapshot, &update.view(), now)? {
+        let moment = moment(now, &mut self.expiry, &self.derivation.snapshot, &update.view())?;
+        let plan = match plan(batch, &self.derivation.snapshot, &update.view(), moment)? {
             Ok(plan) => plan,
             Err(refusal) => {
                 group.results.push(Err(refusal));
@@ -238,14 +264,20 @@ impl Writer {
     fn preview(&mut self, batch: Batch) -> Result<Plan, EngineError> {
         self.certify()?;
         let now = (self.clock)();
-        let planned: Result<Result<Plan, Refusal>, DiskError> =
-            self.projection.view(|view| plan(batch, &self.derivation.snapshot, view, now));
-        let mut plan = planned.map_err(EngineError::from)?.map_err(EngineError::Refused)?;
+        let snapshot = &self.derivation.snapshot;
+        let planned = self.projection.view(|view| {
+            let moment = moment(now, &mut self.expiry, snapshot, view)?;
+            plan(batch, snapshot, view, moment)
+        });
+        let mut plan = planned?.map_err(EngineError::Refused)?;
         plan.receipt.generation = self.derivation.snapshot.generation;
         Ok(plan)
     }
 
     fn follow(&mut self, sealed: &[Sealed]) -> Result<u64, EngineError> {
+        if !self.follower {
+            return Err(EngineError::NoFollower);
+        }
         self.certify()?;
         let followed = self.journal.follow(sealed).map_err(EngineError::from).map(drop);
         self.uncertain = true;
@@ -275,6 +307,8 @@ impl Writer {
     }
 
     fn publish(&mut self) {
+        // Nothing of this state is taken back any more.
+        self.derivation.tidy();
         self.published.publish(self.derivation.snapshot.clone());
         self.dirty = Some(Instant::now());
     }
@@ -307,24 +341,41 @@ impl Writer {
 
     fn expire_when_due(&mut self) {
         // Also what heals the stores after a fault when nobody writes; the condition tells.
-        if self.certify().is_err() {
+        if self.certify().is_err() || self.follower {
             return;
         }
-        let now = (self.clock)();
-        let next = self.projection.view(|view| expire::next(&self.derivation.snapshot, view, now));
-        let next = match next {
-            Ok(next) => next,
+        match self.may_expire() {
+            Ok(true) => {}
+            Ok(false) => return,
             Err(error) => return tracing::warn!(%error, "could not look for what expires"),
-        };
-        if !self.expiry.may_run(next, now, &self.published) {
-            return;
         }
-        match self.submit_own(Expiry::batch()) {
+        let outcome = self.submit_own(Expiry::batch());
+        match &outcome {
             Ok(receipt) => tracing::info!(removed = receipt.removed, "expired"),
             Err(error) => tracing::warn!(%error, "could not expire"),
         }
-        self.expiry.ran();
+        self.expiry.tried(outcome.is_ok());
     }
+
+    /// Whether something is due, and the clock that says so is believed.
+    fn may_expire(&mut self) -> Result<bool, DiskError> {
+        let now = (self.clock)();
+        let next = self.projection.view(|view| expire::next(&self.derivation.snapshot, view, now))?;
+        let is_believed = self.believes(now)?;
+        let is_due = next.is_some_and(|next| next <= now);
+        self.published.set_expiry_held(is_due && !is_believed);
+        Ok(is_due && is_believed && self.expiry.may_try())
+    }
+}
+
+fn moment<T: Tables>(
+    now: Time,
+    expiry: &mut Expiry,
+    snapshot: &Snapshot,
+    view: &View<'_, T>,
+) -> Result<Moment, redb::Error> {
+    let is_believed = expiry.believes(now, || expire::is_mass(snapshot, view, now))?;
+    Ok(Moment { now, sure: if is_believed { now } else { snapshot.time } })
 }
 
 /// What a group of batches comes to.

@@ -14,12 +14,14 @@ mod segment;
 
 use crate::disk::{Digest, DiskError, Medium, RedbFile, digest};
 use crate::model::{Receipt, Record, Time};
-use redb::{ReadableTable, TableDefinition};
+use redb::{ReadableTable, TableDefinition, WriteTransaction};
 use std::path::PathBuf;
 use uuid::Uuid;
 
 const RECORDS: TableDefinition<u64, &[u8]> = TableDefinition::new("records");
 const BATCHES: TableDefinition<u128, &[u8]> = TableDefinition::new("batches");
+/// The same batches in the order in which they came.
+const ORDER: TableDefinition<u64, u128> = TableDefinition::new("order");
 /// Under key 0: how far segments reach and the digest of the last record in them.
 const SEALED: TableDefinition<u8, &[u8]> = TableDefinition::new("sealed");
 
@@ -28,6 +30,10 @@ pub const FILE: &str = "journal.redb";
 const CACHE: usize = 4 << 20;
 /// Records of more bytes than this move to a segment at the next quiet moment.
 const SEAL_ABOVE: u64 = 4 << 20;
+
+/// So many batches are remembered: a repeat comes minutes later, and the file is checked whole at
+/// each start.
+const REMEMBERED: u64 = 1 << 16;
 
 /// A record in the form in which it is stored and sent: digest, then body.
 pub type Sealed = Vec<u8>;
@@ -43,6 +49,8 @@ pub struct Journal {
     tail_bytes: u64,
     /// [`SEAL_ABOVE`], but for tests.
     seal_above: u64,
+    /// [`REMEMBERED`], but for tests.
+    remembered: u64,
 }
 
 impl Journal {
@@ -54,8 +62,20 @@ impl Journal {
         let segments = medium.path().join("journal");
         std::fs::create_dir_all(&segments).map_err(|e| DiskError::io(segments.display().to_string(), e))?;
         let store = RedbFile::open(medium, FILE, CACHE)?;
-        let mut journal = Self { store, segments, head: (0, [0; 32]), tail_bytes: 0, seal_above: SEAL_ABOVE };
+        let mut journal = Self {
+            store,
+            segments,
+            head: (0, [0; 32]),
+            tail_bytes: 0,
+            seal_above: SEAL_ABOVE,
+            remembered: REMEMBERED,
+        };
         journal.find_head()?;
+        let sealed = segment::list(&journal.segments)?.last().map_or(0, |segment| segment.last);
+        if sealed > journal.head.0 {
+            let why = format!("it ends at generation {}, and its segments at {sealed}", journal.head.0);
+            return Err(DiskError::damaged(FILE, why));
+        }
         Ok(journal)
     }
 
@@ -113,17 +133,39 @@ impl Journal {
             for (generation, bytes) in sealed {
                 table.insert(generation, bytes.as_slice())?;
             }
-            let mut table = transaction.open_table(BATCHES)?;
-            for (batch, receipt) in receipts {
-                table.insert(batch.as_u128(), record::receipt_bytes(receipt).as_slice())?;
-            }
-            Ok(())
+            self.remember(transaction, receipts)
         })?;
         self.tail_bytes += sealed.iter().map(|(_, bytes)| bytes.len() as u64).sum::<u64>();
         Ok(())
     }
 
-    /// What a batch was told, if it was here before.
+    /// Remembers what batches were told, and forgets the oldest ones.
+    fn remember(
+        &self,
+        transaction: &WriteTransaction,
+        receipts: &[(Uuid, Receipt)],
+    ) -> Result<(), redb::Error> {
+        let mut batches = transaction.open_table(BATCHES)?;
+        let mut order = transaction.open_table(ORDER)?;
+        let mut next = order.last()?.map_or(0, |(number, _)| number.value() + 1);
+        for (batch, receipt) in receipts {
+            batches.insert(batch.as_u128(), record::receipt_bytes(receipt).as_slice())?;
+            order.insert(next, batch.as_u128())?;
+            next += 1;
+        }
+        loop {
+            let first = order.first()?.map(|(number, batch)| (number.value(), batch.value()));
+            match first {
+                Some((number, batch)) if next - number > self.remembered => {
+                    order.remove(number)?;
+                    batches.remove(batch)?;
+                }
+                _ => return Ok(()),
+            }
+        }
+    }
+
+    /// What a batch was told, if it was here before, among the last 65,536.
     ///
     /// # Errors
     /// A fault of the disk.
@@ -243,6 +285,7 @@ impl Journal {
         self.store.write(true, |transaction| {
             transaction.open_table(RECORDS)?;
             transaction.open_table(BATCHES)?;
+            transaction.open_table(ORDER)?;
             transaction.open_table(SEALED)?;
             Ok(())
         })?;

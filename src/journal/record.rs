@@ -98,7 +98,8 @@ fn get_op(reader: &mut Reader) -> Result<Op, Damaged> {
 /// A receipt as bytes.
 pub(super) fn receipt_bytes(receipt: &Receipt) -> Vec<u8> {
     let mut writer = Writer::default();
-    for number in [receipt.generation, receipt.added, receipt.changed, receipt.removed, receipt.unchanged] {
+    let Receipt { generation, added, changed, removed, unchanged, expired } = *receipt;
+    for number in [generation, added, changed, removed, unchanged, expired] {
         writer.number(number);
     }
     writer.into_bytes()
@@ -114,6 +115,7 @@ pub(super) fn receipt_from(bytes: &[u8]) -> Option<Receipt> {
         changed: next()?,
         removed: next()?,
         unchanged: next()?,
+        expired: next()?,
     })
 }
 

@@ -129,6 +129,18 @@ fn a_batch_that_comes_again_gets_the_receipt_of_the_first_time_even_if_it_change
 }
 
 #[test]
+fn only_the_latest_batches_are_remembered() {
+    let shelf = Shelf::new();
+    let mut journal = shelf.open().unwrap();
+    journal.remembered = 3;
+    for number in 1..=5 {
+        journal.append(&[], &[(Uuid::from_u128(number), receipt(0))]).unwrap();
+    }
+    let known = |number| journal.receipt(Uuid::from_u128(number)).unwrap().is_some();
+    assert_eq!([1, 2, 3, 4, 5].map(known), [false, false, true, true, true]);
+}
+
+#[test]
 fn sealing_moves_records_to_segments_and_everything_is_found_as_before() {
     let (shelf, digests) = (Shelf::new(), digests(9));
     let mut journal = shelf.open().unwrap();

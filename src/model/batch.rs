@@ -150,6 +150,9 @@ pub struct Receipt {
     pub removed: u64,
     /// Those that were there already.
     pub unchanged: u64,
+    /// Those that say of themselves that they are over: they are not listed, or no more.
+    #[serde(default)]
+    pub expired: u64,
 }
 
 /// What a batch would do.

@@ -1,6 +1,6 @@
 //! Moments and calendar days. Nobody here reads a clock: the time comes with the data.
 
-use chrono::{DateTime, NaiveDate, SecondsFormat, Utc};
+use chrono::{DateTime, NaiveDate, NaiveDateTime, SecondsFormat, Utc};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::fmt;
 use std::str::FromStr;
@@ -38,6 +38,16 @@ impl Time {
     /// This moment and `seconds` more, up to the last moment.
     pub const fn plus(self, seconds: i64) -> Self {
         Self::from_unix(self.0.saturating_add(seconds))
+    }
+
+    /// The moment at which the clocks of `zone` show `local`, the first one if they do so twice. A
+    /// time that a clock change skips is taken an hour later, as the clocks show.
+    pub fn local(local: NaiveDateTime, zone: chrono_tz::Tz) -> Self {
+        let moment = local
+            .and_local_timezone(zone)
+            .earliest()
+            .or_else(|| (local + chrono::TimeDelta::hours(1)).and_local_timezone(zone).earliest());
+        moment.map_or_else(|| local.and_utc().into(), |moment| moment.with_timezone(&Utc).into())
     }
 
     /// The calendar form.
@@ -123,13 +133,7 @@ impl Day {
     /// The moment at which the day after this one begins in `zone`: a listing that is released
     /// on a day is active to the last second of it.
     pub fn end_in(self, zone: chrono_tz::Tz) -> Time {
-        let next = (self.date() + chrono::Days::new(1)).and_time(chrono::NaiveTime::MIN);
-        // A local midnight that a clock change skips is taken an hour later, as the clock shows.
-        let moment = next
-            .and_local_timezone(zone)
-            .earliest()
-            .or_else(|| (next + chrono::TimeDelta::hours(1)).and_local_timezone(zone).earliest());
-        moment.map_or_else(|| next.and_utc().into(), |m| m.with_timezone(&Utc).into())
+        Time::local((self.date() + chrono::Days::new(1)).and_time(chrono::NaiveTime::MIN), zone)
     }
 }
 

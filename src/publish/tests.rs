@@ -32,6 +32,7 @@ fn of_table(table: Table, generation: u64, time: Time) -> Snapshot {
     Snapshot {
         generation,
         time,
+        zone: chrono_tz::UTC,
         table,
         standings: CLASSES.iter().map(standing).collect(),
         sources: Arc::default(),

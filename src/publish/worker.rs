@@ -41,7 +41,7 @@ pub async fn follow(feeds: Arc<Feeds>, engine: Engine, stop: impl Future<Output 
 /// Takes every feed to the newest generation. Blocks on the disk.
 pub fn refresh(feeds: &Feeds, engine: &Engine) {
     let snapshot = Arc::clone(&engine.snapshot());
-    let whole = !matches!(engine.condition(), Condition::ReadOnly(_));
+    let whole = !matches!(engine.condition(), Condition::ReadOnly { .. });
     for feed in feeds.iter() {
         each_alone(feed, engine, || feed.refresh(&snapshot, whole, engine.now()));
     }

@@ -32,6 +32,9 @@ impl From<EngineError> for Problem {
             }
             EngineError::Busy => Self::unavailable("busy", 1).detail("Too many changes are waiting."),
             EngineError::Remote(_) => Self::unavailable("blacklist_unreachable", 5).detail(error.to_string()),
+            EngineError::Follower | EngineError::NoFollower => {
+                Self::unavailable("not_here", 60).detail(format!("{error}."))
+            }
             EngineError::Stopped => Self::unavailable("stopping", 5).detail("The service is stopping."),
         }
     }
@@ -44,6 +47,9 @@ fn refused(refusal: &Refusal) -> Problem {
         Refusal::NotListed(..) => Problem::not_found("not_listed", detail),
         Refusal::NotAllowed(_) => Problem::not_found("not_allowed", detail),
         Refusal::NotSuppressed(_) => Problem::not_found("not_suppressed", detail),
+        Refusal::Over(_) => Problem::unprocessable("expires_in_the_past", detail),
+        Refusal::ClockDoubted => Problem::conflict("clock_doubted", detail),
+        Refusal::TooManyStandings => Problem::conflict("too_many_standings", detail),
         Refusal::TooManySources => Problem::conflict("too_many_sources", detail),
     }
 }

@@ -4,13 +4,27 @@
 
 use super::{Tables, View, source_key};
 use crate::model::{Detail, Difference, Rows, SourceId, SourceRanges, Time};
-use redb::{ReadableTable, TableDefinition, WriteTransaction};
-use std::collections::HashMap;
+use redb::{ReadableTable, Table, TableDefinition, WriteTransaction};
+use std::collections::{BTreeMap, BTreeSet};
 
 /// (unit, day or hour number, dimension, key) to (came, went).
 const ACTIVITY: TableDefinition<(u8, i64, u8, &str), (u64, u64)> = TableDefinition::new("activity");
 /// (dimension, key) to how many listings stand.
 pub(super) const STANDING: TableDefinition<(u8, &str), u64> = TableDefinition::new("standing");
+
+/// So much of a kind of threat is its name; sources may write anything there.
+const KIND_CHARS: usize = 64;
+/// So many kinds of threat have counts of their own at a time.
+const KINDS: u64 = 256;
+/// What the rest is counted as.
+const OTHER: &str = "other";
+/// Days are kept for three years.
+const DAYS: i64 = 3 * 366;
+/// Hours are kept for a good year.
+const HOURS: i64 = 400 * 24;
+
+/// A record forgets so many counts more than it makes.
+const SPARE: usize = 16;
 
 /// By what listings are counted.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -21,7 +35,7 @@ pub enum Dimension {
     Source,
     /// By country; "" for none.
     Country,
-    /// By kind of threat; "" for none.
+    /// By kind of threat; "" for none, "other" for all beyond the first 256.
     Threat,
     /// By the source's number, those without an expiry of their own alone. Only what stands is
     /// counted so, not what comes and goes.
@@ -69,7 +83,9 @@ pub(super) fn clear(transaction: &WriteTransaction) -> Result<(), redb::Error> {
     Ok(())
 }
 
-type Cells = HashMap<(Dimension, String), Tally>;
+/// In an order of their own: which kinds of threat come first must be the same when the counts are
+/// made again.
+type Cells = BTreeMap<(Dimension, String), Tally>;
 
 /// Counts one source's difference at the record's time.
 pub(super) fn count(
@@ -87,7 +103,8 @@ pub(super) fn count(
     tally(&mut fresh, source, &difference.removed, Some(&difference.added), |tally| &mut tally.went);
     let lasting = Tally { came: lasting(&difference.added), went: lasting(&difference.removed) };
     standing.insert((Dimension::Lasting, source_key(source)), lasting);
-    put_standing(transaction, &standing)?;
+    let unnamed = put_standing(transaction, &standing)?;
+    let mut fresh = gathered(fresh, &unnamed);
     put_activity(transaction, (Unit::Day, i64::from(time.day_in(zone).number())), &fresh)?;
     fresh.retain(|(dimension, _), _| matches!(dimension, Dimension::All | Dimension::Source));
     put_activity(transaction, (Unit::Hour, time.unix().div_euclid(3600)), &fresh)
@@ -135,27 +152,72 @@ fn keys(source: SourceId, detail: &Detail) -> [(Dimension, String); 4] {
         (Dimension::All, String::new()),
         (Dimension::Source, source_key(source)),
         (Dimension::Country, detail.country.map(|c| c.to_string()).unwrap_or_default()),
-        (Dimension::Threat, detail.threat.as_deref().unwrap_or_default().to_owned()),
+        (Dimension::Threat, detail.threat.as_deref().unwrap_or_default().chars().take(KIND_CHARS).collect()),
     ]
 }
 
-fn put_standing(transaction: &WriteTransaction, cells: &Cells) -> Result<(), redb::Error> {
+/// Changes what stands; answers the kinds of threat that have no count of their own.
+fn put_standing(transaction: &WriteTransaction, cells: &Cells) -> Result<BTreeSet<String>, redb::Error> {
     let mut table = transaction.open_table(STANDING)?;
+    let first = Dimension::Threat as u8;
+    let mut kinds = table.range((first, "")..(first + 1, ""))?.count() as u64;
+    let mut unnamed = BTreeSet::new();
     for ((dimension, key), tally) in cells {
-        let at = (*dimension as u8, key.as_str());
-        let before = table.get(at)?.map_or(0, |v| v.value());
-        let now = (before + tally.came)
-            .checked_sub(tally.went)
-            .ok_or_else(|| super::damaged("more listings went than stood"))?;
-        if now == 0 {
-            table.remove(at)?;
-        } else {
-            table.insert(at, now)?;
+        let before = table.get((*dimension as u8, key.as_str()))?.map_or(0, |v| v.value());
+        if *dimension != Dimension::Threat {
+            stand(&mut table, *dimension, key, before, *tally)?;
+            continue;
+        }
+        let is_named = before > 0 || kinds < KINDS;
+        let mut own = if is_named { *tally } else { Tally { came: 0, ..*tally } };
+        // What came while there were too many kinds was counted with the others, and goes from there.
+        own.went = own.went.min(before + own.came);
+        let rest = Tally { came: tally.came - own.came, went: tally.went - own.went };
+        let after = stand(&mut table, *dimension, key, before, own)?;
+        kinds = kinds + u64::from(before == 0 && after > 0) - u64::from(before > 0 && after == 0);
+        if rest != Tally::default() {
+            let before = table.get((first, OTHER))?.map_or(0, |v| v.value());
+            stand(&mut table, *dimension, OTHER, before, rest)?;
+        }
+        if !is_named {
+            unnamed.insert(key.clone());
         }
     }
-    Ok(())
+    Ok(unnamed)
 }
 
+fn stand(
+    table: &mut Table<(u8, &'static str), u64>,
+    dimension: Dimension,
+    key: &str,
+    before: u64,
+    tally: Tally,
+) -> Result<u64, redb::Error> {
+    let now = (before + tally.came)
+        .checked_sub(tally.went)
+        .ok_or_else(|| super::damaged("more listings went than stood"))?;
+    if now == 0 {
+        table.remove((dimension as u8, key))?;
+    } else {
+        table.insert((dimension as u8, key), now)?;
+    }
+    Ok(now)
+}
+
+/// The cells, those of the kinds in `unnamed` together.
+fn gathered(cells: Cells, unnamed: &BTreeSet<String>) -> Cells {
+    let mut gathered = Cells::new();
+    for ((dimension, key), tally) in cells {
+        let is_other = dimension == Dimension::Threat && unnamed.contains(&key);
+        let cell = gathered.entry((dimension, if is_other { OTHER.to_owned() } else { key })).or_default();
+        cell.came += tally.came;
+        cell.went += tally.went;
+    }
+    gathered
+}
+
+/// Adds to the counts of a day or hour, and forgets about as many old ones: not all at once, because
+/// a wall clock that is years ahead would cost all of them.
 fn put_activity(
     transaction: &WriteTransaction,
     (unit, number): (Unit, i64),
@@ -166,6 +228,14 @@ fn put_activity(
         let at = (unit as u8, number, *dimension as u8, key.as_str());
         let (came, went) = table.get(at)?.map_or((0, 0), |v| v.value());
         table.insert(at, (came + tally.came, went + tally.went))?;
+    }
+    let kept = match unit {
+        Unit::Day => DAYS,
+        Unit::Hour => HOURS,
+    };
+    let old = (unit as u8, i64::MIN, 0, "")..(unit as u8, number - kept, 0, "");
+    for cell in table.extract_from_if(old, |_, _| true)?.take(cells.len() + SPARE) {
+        cell?;
     }
     Ok(())
 }

@@ -370,3 +370,64 @@ fn blocks_stay_small_while_a_source_grows_and_only_whole_groups_of_one_first_add
     let (_, hot) = both(&[grow((0..700).map(|n| Range::new(V4, V4 + 65_536 + n).unwrap().into()).collect())]);
     assert_eq!(sizes(&hot), [700]);
 }
+
+/// A record in which one source says that the kinds of threat are `kinds`, a listing each.
+fn threats(generation: u64, at: i64, kinds: &[String], end: bool) -> Record {
+    let mut rows = RowsBuilder::default();
+    for (number, kind) in (0..).zip(kinds) {
+        let detail = Detail { threat: Some(kind.as_str().into()), ..Detail::default() };
+        rows.push(IpRange::V4(Range::single(V4 + number)), &detail);
+    }
+    let (rows, none) = (rows.finish().0, RowsBuilder::default().finish().0);
+    let (removed, added) = if end { (rows, none) } else { (none, rows) };
+    let ops = vec![Op::Listings { source: SourceId(0), difference: Difference { removed, added } }];
+    let time = Time::from_unix(at);
+    let (batch, actor, reason) = (Uuid::nil(), String::new(), String::new());
+    Record { generation, batch, time, actor, reason, cause: Cause::Run, ops }
+}
+
+fn kinds_of(projection: &Projection) -> Vec<(String, u64)> {
+    projection.view(|view| view.standing(Dimension::Threat)).unwrap()
+}
+
+#[test]
+fn what_sources_call_threats_is_counted_by_few_short_names() {
+    let folder = tempfile::tempdir().unwrap();
+    let projection = Projection::open(&Medium::folder(folder.path())).unwrap();
+    let take = |record: Record| {
+        projection.update(|update| update.apply(&record, ZONE).map(Ok::<_, DiskError>)).unwrap()
+    };
+    let many: Vec<String> = (0..1_000).map(|n| format!("{n:04}{}", "x".repeat(4_000))).collect();
+    take(threats(1, NOON, &many, false));
+    let kinds = kinds_of(&projection);
+    assert_eq!(kinds.len(), 257);
+    assert!(kinds.iter().all(|(kind, _)| kind.chars().count() <= 64));
+    assert_eq!(kinds.last().unwrap(), &("other".to_owned(), 744));
+    // Room is made, a late one gets its name, and in the end everything adds up.
+    take(threats(2, NOON, &many[..200], true));
+    take(threats(3, NOON, &many[900..], true));
+    take(threats(4, NOON, &many[900..], false));
+    assert_eq!(kinds_of(&projection).iter().map(|(_, count)| count).sum::<u64>(), 800);
+    take(threats(5, NOON, &many[200..], true));
+    assert_eq!(kinds_of(&projection), []);
+}
+
+#[test]
+fn old_days_and_hours_are_forgotten_a_few_at_a_time() {
+    let folder = tempfile::tempdir().unwrap();
+    let projection = Projection::open(&Medium::folder(folder.path())).unwrap();
+    let take = |record: Record| {
+        projection.update(|update| update.apply(&record, ZONE).map(Ok::<_, DiskError>)).unwrap()
+    };
+    let count =
+        |unit, dimension| projection.view(|view| view.activity(unit, 0, i64::MAX, dimension)).unwrap().len();
+    for day in 0..100 {
+        take(threats(day as u64 + 1, NOON + day * 86_400, &["c2".to_owned()], day % 2 == 1));
+    }
+    let year = 366 * 86_400;
+    take(threats(101, NOON + 2 * year, &["c2".to_owned()], false));
+    assert_eq!((count(Unit::Day, Dimension::All), count(Unit::Hour, Dimension::All)), (101, 92));
+    take(threats(102, NOON + 9 * year, &["c2".to_owned()], true));
+    let days = count(Unit::Day, Dimension::All);
+    assert!((90..101).contains(&days), "a clock that is wrong costs little: {days}");
+}

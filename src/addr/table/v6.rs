@@ -71,13 +71,12 @@ fn head_of(addr: u128) -> u64 {
 pub struct Table6(Arc<Chunks>);
 
 struct Chunks {
-    chunks: Box<[Arc<Chunk>]>,
+    /// Each with the first 64 bits of its first address: who has found one has the other in the same cache line.
+    chunks: Box<[(u64, Arc<Chunk>)]>,
     /// A bit for each value of the first 16 bits of an address: whether the chunks reach there.
     /// These 8 KiB stay in the nearest cache and settle most look-ups of addresses not listed.
     reached: Box<[u64; 1 << 10]>,
-    /// The first 64 bits of the first address listed in each chunk.
-    fences: Box<[u64]>,
-    /// For each value of the first 16 bits, and for the end, how many fences lie below it.
+    /// For each value of the first 16 bits, and for the end, how many chunks begin below it.
     index: Box<[u32]>,
     runs: usize,
 }
@@ -90,22 +89,22 @@ impl Default for Chunks {
 
 impl Chunks {
     fn new(chunks: Vec<Arc<Chunk>>) -> Self {
-        let fences: Box<[u64]> = chunks.iter().map(|chunk| head_of(chunk.first())).collect();
         let mut index = Vec::with_capacity((1 << 16) + 1);
-        for (i, fence) in (0_u32..).zip(&fences) {
-            let block = (fence >> 48) as usize;
+        for (i, chunk) in (0_u32..).zip(&chunks) {
+            let block = (chunk.first() >> 112) as usize;
             if block >= index.len() {
                 index.resize(block + 1, i);
             }
         }
-        index.resize((1 << 16) + 1, fences.len() as u32);
+        index.resize((1 << 16) + 1, chunks.len() as u32);
         let mut reached = Box::new([0; 1 << 10]);
         for chunk in &chunks {
             let (first, last) = (chunk.first() >> 112, chunk.last() >> 112);
             (first..=last).for_each(|block| reached[block as usize / 64] |= 1 << (block % 64));
         }
         let runs = chunks.iter().map(|chunk| chunk.len).sum();
-        Self { chunks: chunks.into(), reached, fences, index: index.into(), runs }
+        let chunks = chunks.into_iter().map(|chunk| (head_of(chunk.first()), chunk)).collect();
+        Self { chunks, reached, index: index.into(), runs }
     }
 
     #[inline]
@@ -119,20 +118,20 @@ impl Chunks {
     fn find(&self, addr: u128) -> Option<usize> {
         let (block, head) = ((addr >> 112) as usize, head_of(addr));
         let (from, to) = (self.index[block] as usize, self.index[block + 1] as usize);
-        let fences = &self.fences[from..to];
-        let after = fences.partition_point(|fence| *fence <= head);
-        if after == 0 || fences[after - 1] != head {
+        let chunks = &self.chunks[from..to];
+        let after = chunks.partition_point(|(fence, _)| *fence <= head);
+        if after == 0 || chunks[after - 1].0 != head {
             return (from + after).checked_sub(1);
         }
         // Chunks may share their first 64 bits, as many as somebody likes: no walk along them.
-        let same = fences[..after].partition_point(|fence| *fence < head);
-        let ties = &self.chunks[from + same..from + after];
-        (from + same + ties.partition_point(|chunk| chunk.first() <= addr)).checked_sub(1)
+        let same = chunks[..after].partition_point(|(fence, _)| *fence < head);
+        let ties = &chunks[same..after];
+        (from + same + ties.partition_point(|(_, chunk)| chunk.first() <= addr)).checked_sub(1)
     }
 
     /// The first address of chunk `i`, if there is one.
     fn first(&self, i: usize) -> Option<u128> {
-        self.chunks.get(i).map(|chunk| chunk.first())
+        self.chunks.get(i).map(|(_, chunk)| chunk.first())
     }
 
     /// The addresses whose runs, if they have any, are in chunk `i`: up to the next chunk's first,
@@ -144,7 +143,7 @@ impl Chunks {
     }
 
     fn runs_of(&self, i: usize) -> &[Run<u128>] {
-        self.chunks.get(i).map(|chunk| chunk.runs()).unwrap_or_default()
+        self.chunks.get(i).map(|(_, chunk)| chunk.runs()).unwrap_or_default()
     }
 }
 
@@ -155,7 +154,7 @@ impl Table6 {
         if !self.0.is_reached(addr) {
             return Class::CLEAR;
         }
-        self.0.find(addr).map_or(Class::CLEAR, |chunk| self.0.chunks[chunk].get(addr))
+        self.0.find(addr).map_or(Class::CLEAR, |chunk| self.0.chunks[chunk].1.get(addr))
     }
 
     /// The classes of `addrs` in `out`, as far as the shorter reaches.
@@ -213,9 +212,8 @@ impl Table6 {
 
     /// Bytes held, together with other generations of the same chain.
     pub fn bytes(&self) -> usize {
-        let Chunks { chunks, reached, fences, index, .. } = &*self.0;
+        let Chunks { chunks, reached, index, .. } = &*self.0;
         size_of_val(&**chunks)
-            + size_of_val(&**fences)
             + size_of_val(&**index)
             + size_of_val(&**reached)
             + chunks.len() * (size_of::<Chunk>() + 2 * size_of::<usize>())
@@ -232,16 +230,16 @@ struct Rewrite {
 
 impl Rewrite {
     /// Takes over chunks that did not change, except a few to join what would become too small.
-    fn keep(&mut self, mut chunks: &[Arc<Chunk>]) {
+    fn keep(&mut self, mut chunks: &[(u64, Arc<Chunk>)]) {
         while (1..CHUNK_MIN).contains(&self.pending.len())
-            && let Some((chunk, rest)) = chunks.split_first()
+            && let Some(((_, chunk), rest)) = chunks.split_first()
         {
             chunk.runs().iter().for_each(|(range, class)| push(&mut self.pending, *range, *class));
             chunks = rest;
         }
         if !chunks.is_empty() {
             self.cut();
-            self.chunks.extend_from_slice(chunks);
+            self.chunks.extend(chunks.iter().map(|(_, chunk)| Arc::clone(chunk)));
         }
     }
 

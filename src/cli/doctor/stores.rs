@@ -11,9 +11,6 @@ use anyhow::{Context, ensure};
 use std::fs;
 use std::path::{Path, PathBuf};
 
-const RESTORE: &str = "restore a backup; until then look-ups and feeds are served from the last snapshot";
-const REBUILD: &str = "ironlist doctor --rebuild";
-
 /// Reads every store to its end. Blocks: about a second a gigabyte.
 pub(super) fn look(data: &Path) -> Vec<Finding> {
     if !data.join(journal::FILE).exists() {
@@ -28,7 +25,7 @@ pub(super) fn look(data: &Path) -> Vec<Finding> {
             Some(journal)
         }
         Err(error) => {
-            findings.push(("journal", of_error(&error, RESTORE)));
+            findings.push(("journal", of_error(&error)));
             None
         }
     };
@@ -45,14 +42,8 @@ fn replay(medium: &Medium) -> Result<Journal, DiskError> {
     Ok(journal)
 }
 
-fn of_error(error: &DiskError, cure: &'static str) -> Check {
-    let cure = match error {
-        DiskError::Full(_) => "free some room",
-        DiskError::InUse(_) => "another process has it, without its socket: stop it",
-        DiskError::Io { .. } => "look at the disk, and at who owns the file",
-        DiskError::Damaged { .. } | DiskError::Version { .. } => cure,
-    };
-    Check::unhealthy(error.to_string(), cure)
+fn of_error(error: &DiskError) -> Check {
+    Check::unhealthy(error.to_string(), engine::cure(error))
 }
 
 fn store(medium: &Medium, journal: Option<&Journal>) -> Check {
@@ -60,7 +51,7 @@ fn store(medium: &Medium, journal: Option<&Journal>) -> Check {
         return Check::healthy("not there; the next start makes it from the journal");
     }
     match seen(medium, journal) {
-        Err(error) => of_error(&error, REBUILD),
+        Err(error) => of_error(&error),
         Ok(seen) => Check::healthy(format!("whole, at generation {seen}")),
     }
 }
@@ -102,8 +93,9 @@ pub(super) fn rebuild(settings: &Settings) -> anyhow::Result<String> {
     let path = settings.data.join(store::FILE);
     match seen(&medium, Some(&journal)) {
         Ok(seen) => return Ok(format!("the store is whole, at generation {seen}")),
-        Err(error) if !error.is_damage() => return Err(error.into()),
-        Err(_) => {}
+        Err(DiskError::Damaged { what, .. } | DiskError::Version { what, .. })
+            if what.ends_with(store::FILE) => {}
+        Err(error) => return Err(error).context("the store is not what has to be made anew"),
     }
     // The engine opens it itself.
     drop(journal);

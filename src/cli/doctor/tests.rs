@@ -99,7 +99,7 @@ async fn a_damaged_store_is_found_and_made_anew_from_the_journal() {
     damage(&house.settings.data.join(store::FILE));
     let (code, said) = doctor(&house, false).await;
     assert_eq!(code, ExitCode::Negative);
-    assert!(said.contains("FAIL  store") && said.contains("cure: ironlist doctor --rebuild"), "{said}");
+    assert!(said.contains("FAIL  store") && said.contains("`ironlist doctor --rebuild`"), "{said}");
     let (code, said) = doctor(&house, true).await;
     assert_eq!(code, ExitCode::Done, "{said}");
     assert!(said.contains("made anew from 1 generations; the damaged one is "), "{said}");
@@ -131,7 +131,7 @@ async fn a_damaged_journal_is_never_rebuilt_from() {
     damage(&house.settings.data.join(crate::journal::FILE));
     let (code, said) = doctor(&house, false).await;
     assert_eq!(code, ExitCode::Negative);
-    assert!(said.contains("FAIL  journal") && said.contains("cure: restore a backup"), "{said}");
+    assert!(said.contains("FAIL  journal") && said.contains("restore a backup"), "{said}");
     let (code, said) = doctor(&house, true).await;
     assert_eq!(code, ExitCode::Failed);
     assert!(said.starts_with("there is nothing to rebuild from"), "{said}");

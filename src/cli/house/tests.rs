@@ -5,7 +5,7 @@ use crate::cli::folder;
 use crate::cli::tests::House as Place;
 use crate::disk::Medium;
 use crate::engine::Options;
-use crate::model::{Batch, Cause, Change, Rows, Scope};
+use crate::model::{Batch, Cause, Change, Policy};
 use crate::publish;
 use crate::web::{Body, Peer};
 use http::header::{CONTENT_TYPE, HOST};
@@ -48,7 +48,7 @@ async fn an_empty_feed_is_healthy_only_before_there_is_a_source() {
     let engine = house.engine.clone().unwrap();
     publish::refresh(&house.feeds, &engine);
     assert_eq!(get(&house, "/health").await.1["checks"]["feeds"]["status"], "healthy");
-    let change = Change::List { source: "a".parse().unwrap(), rows: Rows::default(), scope: Scope::Whole };
+    let change = Change::Describe { source: "a".parse().unwrap(), policy: Policy::default() };
     let (id, reason) = (uuid::Uuid::now_v7(), String::new());
     let batch = Batch { id, actor: "test".into(), reason, cause: Cause::Import, change };
     engine.submit(batch).await.unwrap();

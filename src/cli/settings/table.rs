@@ -127,7 +127,11 @@ pub(super) const TABLE: &[Setting] = &[
         r#""cidrs""#,
         "How the FortiGate feed writes what is listed: cidrs (the fewest prefixes), ranges (first-last), or\naddresses (every single one, a million at most).",
     ),
-    setting("time.display_zone", r#""Asia/Seoul""#, "The zone in whose days statistics are counted."),
+    setting(
+        "time.display_zone",
+        r#""Asia/Seoul""#,
+        "The zone in whose days statistics are counted, and of the days of a list that says none.",
+    ),
 ];
 
 /// The setting of that key.

@@ -12,7 +12,7 @@ use crate::collect::{Intake, Terms, read};
 use crate::disk::{digest, hex};
 use crate::engine::EngineError;
 use crate::model::{
-    Batch, Cause, Change, Day, Detail, Mode, Preview, Receipt, Rows, RowsBuilder, Scope, SourceName, Time,
+    Batch, Cause, Change, Day, Detail, Mode, Preview, Receipt, Rows, Scope, SourceName, Time,
 };
 use bytes::Bytes;
 use uuid::Uuid;
@@ -226,12 +226,8 @@ impl Inner {
         let options = options(definition, delivery, self.fetch.size_limit, tolerant);
         let options = options.map_err(|error| ReadError::Input(std::io::Error::other(error)))?;
         let terms = terms(definition, delivery, self.now());
-        let (bytes, now) = (delivery.bytes.clone(), self.now());
-        let read = tokio::task::spawn_blocking(move || {
-            let intake = read(&bytes, &options, &terms)?;
-            Ok(Intake { rows: without_ended(intake.rows, now), ..intake })
-        });
-        let read = read.await;
+        let bytes = delivery.bytes.clone();
+        let read = tokio::task::spawn_blocking(move || read(&bytes, &options, &terms)).await;
         read.unwrap_or_else(|error| Err(ReadError::Input(std::io::Error::other(error))))
     }
 
@@ -241,18 +237,6 @@ impl Inner {
         let id = snapshot.source(source.as_str()).map(|source| source.id);
         id.and_then(|id| snapshot.coverage.get(&id)).map_or(0, |coverage| coverage.len())
     }
-}
-
-/// The rows that are not over: portals go on showing what they have released, and listing it would end it
-/// again within the second.
-fn without_ended(rows: Rows, now: Time) -> Rows {
-    let ended = |detail: &Detail| detail.expires.is_some_and(|at| at <= now);
-    if !rows.details().iter().any(ended) {
-        return rows;
-    }
-    let mut active = RowsBuilder::default();
-    rows.iter().filter(|(_, detail)| !ended(detail)).for_each(|(range, detail)| active.push(range, detail));
-    active.finish().0
 }
 
 /// How a document is read; `tolerant` when a person has said that the right lines are to be taken.

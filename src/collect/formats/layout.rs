@@ -3,7 +3,7 @@
 //!
 //! Without a word said it is the layout of every list that explains itself.
 
-use super::table::{Role, role_of};
+use super::role::{Role, role_of};
 use serde::de::{Error, Unexpected, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::fmt;

@@ -17,6 +17,7 @@ mod line;
 mod parser;
 mod parts;
 mod plain;
+mod role;
 mod rows;
 mod sheet;
 mod table;
@@ -29,9 +30,9 @@ mod workbook;
 pub use error::{ReadError, SheetError};
 pub use layout::{Column, Layout, Separator};
 pub use parser::{BadParser, Minimum, Parser};
+pub use role::Role;
 pub use rows::{Example, Fields, Refused, RowFault, Sink, Summary};
 pub use sheet::SheetReader;
-pub use table::Role;
 pub use unpack::Limits;
 pub use workbook::{COMMAND as READ_SHEET, ExitReason, read_book, run as read_sheet};
 

@@ -1,7 +1,7 @@
 //! What an operator may say about a source's form, as it is written in a configuration or an API's body.
 
 use super::layout::{Column, Layout, Separator};
-use super::table::Role;
+use super::role::Role;
 use super::{Format, Options};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;

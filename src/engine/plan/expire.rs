@@ -49,6 +49,26 @@ impl Snapshot {
     }
 }
 
+/// Whether very much would end at `now`: more than a twentieth of all that can.
+pub(in crate::engine) fn is_mass<T: Tables>(
+    snapshot: &Snapshot,
+    view: &View<'_, T>,
+    now: Time,
+) -> Result<bool, redb::Error> {
+    let policy =
+        snapshot.allows.iter().map(|a| a.expires).chain(snapshot.suppressions.iter().map(|s| s.expires));
+    let ending = policy.clone().filter(|expires| is_over(*expires, now)).count() as u64;
+    let mut all = policy.count() as u64;
+    for source in snapshot.sources.keys() {
+        all += view.standing_of(Dimension::Source, *source)?;
+    }
+    Ok((snapshot.expiring(view, now)? + ending) * 20 > all)
+}
+
+fn is_over(expires: Option<Time>, now: Time) -> bool {
+    expires.is_some_and(|at| at <= now)
+}
+
 /// Works out what is over at `now`.
 pub(super) fn plan<T: Tables>(
     snapshot: &Snapshot,
@@ -61,13 +81,13 @@ pub(super) fn plan<T: Tables>(
         plan.receipt.removed += difference.removed.len() as u64;
         plan.ops.push(Op::Listings { source, difference });
     }
-    let is_over = |expires: Option<Time>| expires.is_some_and(|at| at <= now);
-    let allows: Vec<Allow> = snapshot.allows.iter().filter(|a| is_over(a.expires)).cloned().collect();
+    let allows: Vec<Allow> = snapshot.allows.iter().filter(|a| is_over(a.expires, now)).cloned().collect();
     if !allows.is_empty() {
         plan.receipt.removed += allows.len() as u64;
         plan.ops.push(Op::Allows { removed: allows, added: Vec::new() });
     }
-    let ended: Vec<_> = snapshot.suppressions.iter().filter(|s| is_over(s.expires)).cloned().collect();
+    let suppressions = snapshot.suppressions.iter();
+    let ended: Vec<_> = suppressions.filter(|s| is_over(s.expires, now)).cloned().collect();
     if !ended.is_empty() {
         plan.receipt.removed += ended.len() as u64;
         plan.ops.push(Op::Suppressions { removed: ended, added: Vec::new() });

@@ -1,33 +1,38 @@
 //! What a source says against what it said before: one pass over both, in the order of rows.
 
-use super::{Plan, Refusal, new_source};
+use super::{Moment, Plan, Refusal, new_source};
 use crate::addr::{IpRange, Range};
 use crate::engine::snapshot::Snapshot;
 use crate::model::{
-    Detail, Difference, Op, Receipt, Row, Rows, RowsBuilder, Scope, SourceId, SourceName, SourceRanges, Time,
+    Detail, Difference, Op, Receipt, Row, Rows, RowsBuilder, Scope, SourceId, SourceName, SourceRanges,
 };
 use crate::store::{Dimension, Tables, View};
 
 /// What a source's statement comes to. A complete run that finds nothing new is worth a record once
-/// a day, so that the day it was last seen is known.
+/// a day, so that the day it was last seen is known. What is over already is not listed, nor does a
+/// source begin with nothing.
 pub(super) fn list<T: Tables>(
     name: &SourceName,
     rows: &Rows,
     scope: Scope,
     snapshot: &Snapshot,
     view: &View<'_, T>,
-    now: Time,
+    moment: Moment,
 ) -> Result<Result<Plan, Refusal>, redb::Error> {
+    let now = moment.now;
     let known = snapshot.source(name.as_str()).cloned();
     let is_new = known.is_none();
     let mut source = match known.map_or_else(|| new_source(name, snapshot, now), Ok) {
         Ok(source) => source,
         Err(refusal) => return Ok(Err(refusal)),
     };
-    let mut comparison = Comparison::default();
+    let mut comparison = Comparison::of(rows, moment);
     comparison.compare::<u32, T>(source.id, rows, scope, view)?;
     comparison.compare::<u128, T>(source.id, rows, scope, view)?;
     let mut plan = comparison.finish(source.id);
+    if is_new && plan.ops.is_empty() {
+        return Ok(Ok(plan));
+    }
     if scope == Scope::Part {
         plan.before = view.standing_of(Dimension::Source, source.id)?;
     }
@@ -48,9 +53,16 @@ struct Comparison {
     added: RowsBuilder,
     receipt: Receipt,
     before: u64,
+    /// Of each detail of the rows, whether it says that the listing is over.
+    over: Vec<bool>,
 }
 
 impl Comparison {
+    fn of(rows: &Rows, moment: Moment) -> Self {
+        let over = rows.details().iter().map(|detail| moment.is_over(detail.expires)).collect();
+        Self { over, ..Self::default() }
+    }
+
     fn compare<W: SourceRanges, T: Tables>(
         &mut self,
         source: SourceId,
@@ -108,6 +120,12 @@ impl Comparison {
     fn row<W: SourceRanges>(&mut self, rows: &Rows, row: &Row<W>, old: Option<&Detail>) {
         let new = rows.detail(row.detail);
         match old {
+            _ if self.over[row.detail as usize] => {
+                self.receipt.expired += 1;
+                if let Some(old) = old {
+                    self.gone(row.range, old);
+                }
+            }
             None => {
                 self.receipt.added += 1;
                 self.added.push_row(row.range, new);

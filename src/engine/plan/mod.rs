@@ -5,6 +5,7 @@
 pub(super) mod expire;
 mod listings;
 
+use super::classes::MOST;
 use super::snapshot::Snapshot;
 use crate::addr::IpRange;
 use crate::model::{
@@ -29,6 +30,15 @@ pub enum Refusal {
     /// There is no such suppression.
     #[error("there is no suppression of {0} for that source")]
     NotSuppressed(IpRange),
+    /// It would end before it begins.
+    #[error("it expires at {0}, and that is over")]
+    Over(Time),
+    /// The wall clock has jumped, so that nothing ends without a person's word.
+    #[error("the wall clock has jumped; set it right, or say that it is right: PUT /api/v1/blacklist/expire")]
+    ClockDoubted,
+    /// The look-up table numbers what addresses stand for with 29 bits.
+    #[error("there are too many combinations of sources already")]
+    TooManyStandings,
     /// Sources are numbered with 16 bits.
     #[error("there are 65,535 sources already")]
     TooManySources,
@@ -45,17 +55,39 @@ pub struct Plan {
     pub before: u64,
 }
 
-/// Works out what `batch` changes at `now`.
+/// The moment of a plan.
+#[derive(Clone, Copy)]
+pub(super) struct Moment {
+    /// What the wall clock says.
+    pub(super) now: Time,
+    /// What expires until then is over for sure: the same, or the last record's time while the
+    /// clock is doubted.
+    pub(super) sure: Time,
+}
+
+impl Moment {
+    fn is_over(self, expires: Option<Time>) -> bool {
+        expires.is_some_and(|at| at <= self.sure)
+    }
+}
+
+/// Works out what `batch` changes at a moment.
 pub(super) fn plan<T: Tables>(
     batch: Batch,
     snapshot: &Snapshot,
     view: &View<'_, T>,
-    now: Time,
+    moment: Moment,
 ) -> Result<Result<Plan, Refusal>, redb::Error> {
+    let now = moment.now;
+    let makes_standings =
+        matches!(batch.change, Change::List { .. } | Change::Allow(_) | Change::Suppress(_));
+    if makes_standings && snapshot.standings.len() >= MOST {
+        return Ok(Err(Refusal::TooManyStandings));
+    }
     match batch.change {
         Change::List { source, mut rows, scope } => {
             rows.stamp(now);
-            listings::list(&source, &rows, scope, snapshot, view, now)
+            listings::list(&source, &rows, scope, snapshot, view, moment)
         }
         Change::Unlist { source, mut ranges } => {
             // A range named twice ends once, and is counted once.
@@ -65,6 +97,12 @@ pub(super) fn plan<T: Tables>(
         }
         Change::Describe { source, policy } => Ok(describe(&source, policy, snapshot, now)),
         Change::Seen { source } => Ok(seen(&source, snapshot, now)),
+        Change::Allow(Allow { expires: Some(at), .. })
+        | Change::Suppress(Suppression { expires: Some(at), .. })
+            if moment.is_over(Some(at)) =>
+        {
+            Ok(Err(Refusal::Over(at)))
+        }
         Change::Allow(allow) => Ok(Ok(allow_plan(allow, snapshot))),
         Change::Disallow(range) => Ok(disallow(range, snapshot)),
         Change::Suppress(suppression) => Ok(Ok(suppress(suppression, snapshot))),
@@ -96,7 +134,7 @@ fn seen(name: &SourceName, snapshot: &Snapshot, now: Time) -> Result<Plan, Refus
 fn new_source(name: &SourceName, snapshot: &Snapshot, now: Time) -> Result<Source, Refusal> {
     let next = snapshot.sources.last_key_value().map_or(Some(0), |(id, _)| id.0.checked_add(1));
     let id = SourceId(next.ok_or(Refusal::TooManySources)?);
-    Ok(Source { id, name: name.clone(), policy: Policy::default(), last_seen: None, since: now })
+    Ok(Source { id, name: name.clone(), policy: snapshot.policy(name.as_str()), last_seen: None, since: now })
 }
 
 fn allow_plan(allow: Allow, snapshot: &Snapshot) -> Plan {

@@ -29,7 +29,7 @@ pub(super) fn routes() -> Router<Blacklist> {
         .route("/api/v1/blacklist/search/{ip}", get(entry))
         .route("/api/v1/active-ips", get(active::earlier))
         .route("/api/v1/statistics", get(statistics::statistics))
-        .route("/api/v1/cleanup", delete(statistics::expire))
+        .route("/api/v1/cleanup", delete(statistics::clean_up))
 }
 
 /// An entry as the earlier system took it: sources in capitals, countries by any name.

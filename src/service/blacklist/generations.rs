@@ -80,9 +80,11 @@ pub(super) async fn one(
     Path(number): Path<u64>,
 ) -> Result<Json<Generation>, Problem> {
     let snapshot = Arc::clone(&role.engine.snapshot());
-    let found = match number {
-        0 => None,
-        _ => read(&role, &snapshot, number - 1, number + 1).await?.pop(),
+    let found = match number.checked_sub(1) {
+        Some(after) if number <= snapshot.generation => {
+            read(&role, &snapshot, after, number + 1).await?.pop()
+        }
+        _ => None,
     };
     found
         .map(Json)

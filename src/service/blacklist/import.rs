@@ -5,7 +5,7 @@ use super::manual::or_manual;
 use super::reason::words;
 use super::{Blacklist, batch};
 use crate::collect::formats::{Format, Limits, Options, ReadError};
-use crate::collect::{self, Intake, LineError, Terms, parse_expiry};
+use crate::collect::{self, Intake, LineError, Terms, parse_until};
 use crate::engine::Plan;
 use crate::model::{Cause, Change, Country, Detail, Op, Policy, Rows, Scope, SourceName, Time};
 use crate::web::extract::Whole;
@@ -58,6 +58,8 @@ pub(super) struct Imported {
     changed: u64,
     removed: u64,
     unchanged: u64,
+    /// Rows that say of themselves that they are over.
+    expired: u64,
     errors: Vec<LineError>,
     #[serde(skip_serializing_if = "Option::is_none")]
     examples: Option<Examples>,
@@ -108,6 +110,7 @@ pub(super) async fn import(
         changed: receipt.changed,
         removed: receipt.removed,
         unchanged: receipt.unchanged,
+        expired: receipt.expired,
         errors: intake.errors,
         examples,
     }))
@@ -119,33 +122,17 @@ fn options(role: &Blacklist) -> Options {
 }
 
 fn terms(parameters: &Parameters, policy: &Policy, now: Time) -> Result<Terms, Problem> {
-    let expires = match parameters.expires.as_deref() {
-        None => None,
-        Some(text) => {
-            Some(lifetime(text).map(|s| now.plus(s)).or_else(|| parse_expiry(text, policy.zone)).ok_or_else(
-                || {
-                    let detail =
-                        format!("expires={text:?}: write 90d, 12h, 2026-11-22 or 2026-11-22T00:00:00Z.");
-                    Problem::bad_request("bad_expires", detail)
-                },
-            )?)
-        }
+    let until = |text: &String| {
+        parse_until(text, now, policy.zone).ok_or_else(|| {
+            let detail = format!("expires={text:?}: write 90d, 12h, 5m, 2026-11-22 or 2026-11-22T00:00:00Z.");
+            Problem::bad_request("bad_expires", detail)
+        })
     };
+    let expires = parameters.expires.as_ref().map(until).transpose()?;
     let reason = parameters.reason.as_deref().map(|text| words("reason", text)).transpose()?;
     let reason = reason.map(Box::from);
     let detail = Detail { reason, country: parameters.country, expires, ..Detail::default() };
     Ok(Terms::new(detail, policy))
-}
-
-/// `90d` or `12h` in seconds.
-fn lifetime(text: &str) -> Option<i64> {
-    let (number, unit) = text.split_at_checked(text.len().checked_sub(1)?)?;
-    let seconds = match unit {
-        "d" => 86_400,
-        "h" => 3_600,
-        _ => return None,
-    };
-    number.parse::<u32>().ok().map(|n| i64::from(n) * seconds)
 }
 
 async fn take_in(body: Bytes, options: Options, terms: Terms) -> Result<Intake, Problem> {

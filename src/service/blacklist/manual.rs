@@ -5,6 +5,7 @@ use super::Blacklist;
 use super::reason::{Removal, reason, same_range, words};
 use crate::addr::IpRange;
 use crate::collect::parse_day;
+use crate::engine::{EngineError, Refusal};
 use crate::model::{
     Cause, Change, Country, Detail, RowsBuilder, Scope, Severity, SourceName, Time, TooBroad,
 };
@@ -95,6 +96,9 @@ pub(super) async fn state(
     range: IpRange,
     statement: Statement,
 ) -> Result<Stated, Problem> {
+    if let Some(at) = statement.expires.filter(|at| *at <= role.engine.now()) {
+        return Err(EngineError::Refused(Refusal::Over(at)).into());
+    }
     let source = or_manual(statement.source.clone())?;
     refuse_broad(range, role.engine.snapshot().policy(source.as_str()).too_broad)?;
     let detail = detail(statement)?;

@@ -319,3 +319,30 @@ async fn an_import_keeps_to_the_limits_of_its_source() {
     assert_eq!(house.import("source=a", list).await["rejected"], 1);
     assert_eq!(house.import("source=b", list).await["rejected"], 0);
 }
+
+#[tokio::test]
+async fn a_generation_that_is_not_there_is_not_found_however_large_its_number() {
+    let house = House::new();
+    house.describe("a", Policy::default()).await;
+    assert_eq!(house.get("/api/v1/generations/1").await.0, 200);
+    for number in ["0", "2", "999", "18446744073709551615"] {
+        let (status, problem) = house.get(&format!("/api/v1/generations/{number}")).await;
+        assert_eq!((status, &problem["code"]), (404, &json!("unknown_generation")), "{number}");
+    }
+}
+
+#[tokio::test]
+async fn what_would_end_before_it_begins_is_refused() {
+    let house = House::new();
+    let past = "1999-12-31T00:00:00Z";
+    let allow = json!({"range": "20.0.0.1", "reason": "ours", "expires": past});
+    let wishes = [("allowlist", &allow), ("suppressions", &allow)];
+    for (path, wish) in wishes {
+        let (status, problem) =
+            house.json(Method::POST, &format!("/api/v1/blacklist/{path}"), wish.clone()).await;
+        assert_eq!((status, &problem["code"]), (422, &json!("expires_in_the_past")), "{path}");
+    }
+    let manual = json!({"ip": "20.0.0.1", "reason": "seen", "expires": past});
+    let (status, problem) = house.json(Method::POST, "/api/v1/blacklist/ips", manual).await;
+    assert_eq!((status, &problem["code"]), (422, &json!("expires_in_the_past")));
+}

@@ -1,15 +1,16 @@
 //! The other end: the journal of the process that has the blacklist role, as seen from one that has not.
 
-use super::{BATCHES, ERROR, JOURNAL, PATIENCE, PREVIEW, records};
+use super::{BATCHES, CHUNK, ERROR, JOURNAL, PATIENCE, PREVIEW, records};
 use crate::codec::{Writer, put_batch};
 use crate::engine::EngineError;
 use crate::journal::Sealed;
 use crate::model::{Batch, Preview, Receipt};
 use crate::web::auth::X_API_KEY;
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use http::header::{HeaderValue, InvalidHeaderValue};
 use http::{Request, StatusCode};
 use http_body_util::{BodyExt as _, Full, Limited};
+use hyper::body::Body;
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
@@ -23,8 +24,11 @@ const PERSISTENCE: Duration = Duration::from_secs(60);
 const ANSWER: Duration = Duration::from_secs(120);
 /// The first pause before another try, and the longest.
 const PAUSES: (Duration, Duration) = (Duration::from_millis(200), Duration::from_secs(5));
-/// An answer is at most one record longer than what the other side aims at.
-const MOST: usize = 4 << 30;
+/// An answer is at most one record longer than what the other side aims at; packed, ten million
+/// listings with a text each are less than this.
+const MOST: usize = CHUNK + (1 << 30);
+/// So long the next bytes of an answer may take.
+const STALL: Duration = Duration::from_secs(30);
 /// A connection that is idle longer is not used again: well below what the other side closes at.
 const IDLE: Duration = Duration::from_secs(5);
 
@@ -131,12 +135,29 @@ impl Remote {
         let request = request.map_err(|error| Unanswered(error.to_string()))?;
         let exchange = async {
             let answer = self.client.request(request).await.map_err(|error| Unanswered(chain(&error)))?;
-            let status = answer.status();
-            let body = Limited::new(answer.into_body(), MOST).collect().await;
-            Ok((status, body.map_err(|error| Unanswered(error.to_string()))?.to_bytes()))
+            Ok(answer)
         };
         let late = |_| Unanswered(format!("no answer within {} s", patience.as_secs()));
-        tokio::time::timeout(patience, exchange).await.map_err(late)?
+        let answer = tokio::time::timeout(patience, exchange).await.map_err(late)??;
+        let status = answer.status();
+        Ok((status, whole(Limited::new(answer.into_body(), MOST), STALL).await?))
+    }
+}
+
+/// Reads a body to its end, however long that takes, as long as it comes.
+async fn whole<B>(mut body: B, stall: Duration) -> Result<Bytes, Unanswered>
+where
+    B: Body<Data = Bytes> + Unpin,
+    B::Error: std::fmt::Display,
+{
+    let mut bytes = BytesMut::new();
+    loop {
+        match tokio::time::timeout(stall, body.frame()).await {
+            Err(_) => return Err(Unanswered(format!("nothing more came within {} s", stall.as_secs()))),
+            Ok(None) => return Ok(bytes.freeze()),
+            Ok(Some(Err(error))) => return Err(Unanswered(error.to_string())),
+            Ok(Some(Ok(frame))) => bytes.extend(frame.into_data().ok()),
+        }
     }
 }
 
@@ -156,4 +177,44 @@ fn failure(status: StatusCode, body: &[u8]) -> EngineError {
 fn chain(error: &dyn std::error::Error) -> String {
     let causes = std::iter::successors(error.source(), |error| error.source());
     causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use hyper::body::Frame;
+    use std::convert::Infallible;
+    use std::pin::Pin;
+    use std::task::{Context, Poll};
+
+    const WHILE: Duration = Duration::from_millis(100);
+
+    /// So many bytes, one each time a while is over, and then nothing, without end.
+    struct Slow(Pin<Box<tokio::time::Sleep>>, u8);
+
+    impl Body for Slow {
+        type Data = Bytes;
+        type Error = Infallible;
+        fn poll_frame(
+            mut self: Pin<&mut Self>,
+            cx: &mut Context<'_>,
+        ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+            std::task::ready!(self.0.as_mut().poll(cx));
+            if self.1 == 0 {
+                return Poll::Pending;
+            }
+            self.1 -= 1;
+            self.0 = Box::pin(tokio::time::sleep(WHILE));
+            Poll::Ready(Some(Ok(Frame::data(Bytes::from_static(b".")))))
+        }
+    }
+
+    #[tokio::test]
+    async fn an_answer_may_take_long_but_not_stand_still() {
+        let begin = Instant::now();
+        let slow = Slow(Box::pin(tokio::time::sleep(WHILE)), 4);
+        assert!(whole(slow, WHILE * 3).await.is_err_and(|Unanswered(why)| why.starts_with("nothing more")));
+        assert!(begin.elapsed() >= WHILE * 7, "it was read to where it stood still");
+        assert!(whole(Full::new(Bytes::from_static(b"all")), WHILE).await.is_ok_and(|all| all == "all"));
+    }
 }

@@ -60,7 +60,7 @@ async fn a_batch_from_elsewhere_is_carried_out_once_and_comes_back_with_the_reco
     assert_eq!((first.generation, first.added), (1, 2));
     assert_eq!(remote.submit(wish.clone()).await.unwrap(), first);
     assert_eq!(house.engine().submit(wish).await.unwrap(), first);
-    let follower = House::new();
+    let follower = House::following();
     follower.engine().follow(remote.sealed(0).await.unwrap()).await.unwrap();
     assert!(follower.engine().snapshot().check("20.0.0.1".parse().unwrap()).is_listed());
 }
