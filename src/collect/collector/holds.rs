@@ -177,5 +177,6 @@ fn sum(total: Receipt, receipt: Receipt) -> Receipt {
         changed: total.changed + receipt.changed,
         removed: total.removed + receipt.removed,
         unchanged: total.unchanged + receipt.unchanged,
+        expired: total.expired + receipt.expired,
     }
 }
