@@ -36,6 +36,19 @@ impl House {
         house
     }
 
+    /// From now on the clock is that of the test's runtime, which a paused test drives.
+    pub(crate) fn follow_tokio(&mut self) {
+        self.engine = None;
+        let (runtime, began, start) =
+            (tokio::runtime::Handle::current(), tokio::time::Instant::now(), self.now());
+        let clock: Clock = Arc::new(move || {
+            let _inside = runtime.enter();
+            start.plus(began.elapsed().as_secs() as i64)
+        });
+        let medium = Medium::folder(self.folder.path());
+        self.engine = Some(Engine::open(Options { clock, ..Options::new(medium) }).unwrap());
+    }
+
     fn open(&mut self) {
         let now = Arc::clone(&self.now);
         let clock: Clock = Arc::new(move || Time::from_unix(now.load(Ordering::Relaxed)));

@@ -1,5 +1,6 @@
 //! The command line as people type it.
 
+use super::collection::{HoldCommand, RunCommand, SourceCommand};
 use super::set::SetArgs;
 use super::settings::{CONFIG_VARIABLE, Inputs};
 use crate::collect::formats::Format;
@@ -59,6 +60,12 @@ pub(super) enum ApiCommand {
     /// The sources of listings
     #[command(subcommand)]
     Source(SourceCommand),
+    /// Collection runs
+    #[command(subcommand)]
+    Run(RunCommand),
+    /// What the gate keeps back until somebody decides
+    #[command(subcommand)]
+    Hold(HoldCommand),
     /// What is never published, whoever lists it
     #[command(subcommand)]
     Allow(AllowCommand),
@@ -135,17 +142,6 @@ pub(super) struct FeedArgs {
     /// Write it to this file, in one step, instead of standard output
     #[arg(long, value_name = "FILE")]
     pub(super) output: Option<PathBuf>,
-}
-
-#[derive(Subcommand, Clone, Debug)]
-pub(super) enum SourceCommand {
-    /// All of them
-    List,
-    /// One of them
-    Show {
-        /// Its name
-        name: String,
-    },
 }
 
 #[derive(Subcommand, Clone, Debug)]

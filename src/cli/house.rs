@@ -1,14 +1,16 @@
 //! The roles of one process, put together: what the service listens with, and what the command
 //! line calls when no service runs.
 
+use super::collecting::{self, LastSeen};
 use super::follow::Following;
 use super::settings::Settings;
+use crate::collect::collector::Collector;
 use crate::engine::{Condition, Engine};
 use crate::gateway::{self, Remote, Upstream, Upstreams};
 use crate::publish::{Feed, Feeds, Offer, Profile};
 use crate::service::analytics::Analytics;
 use crate::service::blacklist::{self, Blacklist, IMPORT_PATH};
-use crate::service::collection::Collection;
+use crate::service::collection::{self, Collection};
 use crate::service::feeds::Desk;
 use crate::service::journal;
 use crate::web::auth::Guard;
@@ -53,6 +55,8 @@ pub(super) struct House {
     pub(super) following: Arc<Following>,
     /// Opened once everything that readers may ask for is there, and shut when the service stops.
     pub(super) ready: Latch,
+    /// Who collects, where the collection role is played and its ledger can be used.
+    pub(super) collector: Option<Collector>,
     /// How long bodies may be.
     pub(super) limits: LiveLimits,
     /// What each role answers.
@@ -74,13 +78,16 @@ impl House {
         let (ready, limits, troubles) = (Latch::default(), LiveLimits::new(settings), Arc::new(troubles));
         let following = Arc::<Following>::default();
         let follows = !settings.roles.contains(&Role::Blacklist);
-        let metrics = Arc::new(measured(engine.clone()));
+        let seen = Arc::new(LastSeen::default());
+        let metrics = Arc::new(measured(engine.clone(), Arc::clone(&seen)));
+        let collector = collecting::open(engine.as_ref(), key, settings, &metrics, seen);
         let guard = || Guard::new(key, blacklist::QUESTIONS);
         let feeds = Arc::new(feeds(engine.as_ref(), settings)?);
         let mut apps = BTreeMap::new();
         for role in settings.roles.iter().filter(|role| **role != Role::Gateway) {
             let engine = engine.clone().context("a role without its store")?;
             let health = health(*role, &engine, &feeds, &troubles).latch("start", &ready);
+            let health = if *role == Role::Collection { ledger(health, collector.is_some()) } else { health };
             let health = if follows { follows_check(health, &engine, &following) } else { health };
             let router = health::routes(Arc::new(health)).merge(metrics::routes(Arc::clone(&metrics)));
             let app = match role {
@@ -89,7 +96,11 @@ impl House {
                     let router = router.merge(Analytics { engine, metrics: Arc::clone(&metrics) }.router());
                     App::new(*role, router, &metrics)
                 }
-                _ => App::new(*role, router.merge(Collection { engine }.router()), &metrics),
+                _ => {
+                    let role = Collection { engine, collector: collector.clone() };
+                    App::new(Role::Collection, router.merge(role.router()), &metrics)
+                        .body_limit(collection::UPLOAD_PATH, limits.import_body.clone())
+                }
             };
             apps.insert(*role, Arc::new(app.guard(guard()).body_limit("/", limits.body.clone())));
         }
@@ -97,7 +108,7 @@ impl House {
             let upstreams = upstreams(&apps, key, settings)?;
             apps.insert(Role::Gateway, gateway::app(upstreams, Some(guard()), &metrics));
         }
-        Ok(Self { engine, feeds, following, ready, limits, apps })
+        Ok(Self { engine, feeds, following, ready, collector, limits, apps })
     }
 }
 
@@ -167,6 +178,16 @@ fn health(role: Role, engine: &Engine, feeds: &Arc<Feeds>, troubles: &Arc<Vec<St
     health
 }
 
+fn ledger(health: Health, is_open: bool) -> Health {
+    health.check("ledger", move || match is_open {
+        true => Check::healthy(""),
+        false => Check::degraded(
+            "the ledger of collection cannot be used; nothing is fetched",
+            "the log says why: restore collection.redb from a backup, or move it away and define sources anew",
+        ),
+    })
+}
+
 fn follows_check(health: Health, engine: &Engine, following: &Arc<Following>) -> Health {
     let (engine, following) = (engine.clone(), Arc::clone(following));
     health.check("follows", move || following.check(engine.snapshot().generation))
@@ -218,7 +239,7 @@ fn released(feeds: &Feeds, engine: &Engine) -> Check {
 }
 
 /// The metrics of the process, with what is read from the blacklist at each scrape.
-fn measured(engine: Option<Engine>) -> Metrics {
+fn measured(engine: Option<Engine>, seen: Arc<LastSeen>) -> Metrics {
     let Some(engine) = engine else { return Metrics::new() };
     Metrics::new().at_scrape(move |metrics| {
         let snapshot = engine.snapshot();
@@ -227,7 +248,8 @@ fn measured(engine: Option<Engine>) -> Metrics {
             let listed = snapshot.coverage.get(id).map_or(0, |coverage| coverage.len());
             let name = source.name.as_str();
             metrics.entries(name, "active").set(i64::try_from(listed).unwrap_or(i64::MAX));
-            if let Some(seen) = source.last_seen {
+            // The blacklist knows the day, whoever has collected since the start the moment.
+            if let Some(seen) = source.last_seen.max(seen.of(name)) {
                 metrics.freshness_seconds(name).set(now.unix() - seen.unix());
             }
         }

@@ -1,7 +1,7 @@
-//! What people keep: `ironlist source`, `allow`, `suppression` and `generation`.
+//! What people keep: `ironlist allow`, `suppression` and `generation`.
 
 use super::ExitCode;
-use super::args::{AllowCommand, GenerationCommand, SourceCommand, SuppressionCommand};
+use super::args::{AllowCommand, GenerationCommand, SuppressionCommand};
 use super::console::{Console, outline, table};
 use super::door::{Door, encode, with_query};
 use super::moment;
@@ -9,23 +9,9 @@ use anyhow::Context;
 use serde_json::{Value, json};
 use std::io::Write;
 
-const SOURCES: &str = "/api/v1/collection/sources";
 const ALLOWLIST: &str = "/api/v1/blacklist/allowlist";
 const SUPPRESSIONS: &str = "/api/v1/blacklist/suppressions";
 const GENERATIONS: &str = "/api/v1/generations";
-
-pub(super) async fn source(
-    command: &SourceCommand,
-    door: &Door,
-    console: Console<'_>,
-) -> anyhow::Result<ExitCode> {
-    match command {
-        SourceCommand::List => {
-            list(SOURCES, &["name", "mode", "listings", "last_seen", "zone"], door, console.out).await
-        }
-        SourceCommand::Show { name } => show(&format!("{SOURCES}/{}", encode(name)), door, console.out).await,
-    }
-}
 
 pub(super) async fn allow(
     command: &AllowCommand,
@@ -95,12 +81,17 @@ pub(super) async fn generation(
 }
 
 /// Prints all pages of a list as one table.
-async fn list(path: &str, columns: &[&str], door: &Door, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
+pub(super) async fn list(
+    path: &str,
+    columns: &[&str],
+    door: &Door,
+    out: &mut dyn Write,
+) -> anyhow::Result<ExitCode> {
     some(path, columns, usize::MAX, door, out).await
 }
 
 /// Prints the first `most` rows of a list.
-async fn some(
+pub(super) async fn some(
     path: &str,
     columns: &[&str],
     most: usize,
@@ -125,7 +116,7 @@ async fn some(
     Ok(ExitCode::Done)
 }
 
-async fn show(path: &str, door: &Door, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
+pub(super) async fn show(path: &str, door: &Door, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
     outline(&door.get(path).await?, 0, out)?;
     Ok(ExitCode::Done)
 }

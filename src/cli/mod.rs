@@ -6,6 +6,8 @@
 
 mod args;
 mod check;
+mod collecting;
+mod collection;
 mod console;
 mod doctor;
 mod door;
@@ -115,7 +117,9 @@ async fn execute(
         ApiCommand::Import(args) => import::run(&args, &door, console).await,
         ApiCommand::Check(args) => check::run(&args, &door, console).await,
         ApiCommand::Feed(args) => feed::run(&args, &door, console).await,
-        ApiCommand::Source(command) => lists::source(&command, &door, console).await,
+        ApiCommand::Source(command) => collection::source(&command, &door, console).await,
+        ApiCommand::Run(command) => collection::run(&command, &door, console).await,
+        ApiCommand::Hold(command) => collection::hold(&command, &door, console).await,
         ApiCommand::Allow(command) => lists::allow(&command, settings.zone, &door, console).await,
         ApiCommand::Suppression(command) => lists::suppression(&command, settings.zone, &door, console).await,
         ApiCommand::Generation(command) => lists::generation(&command, &door, console).await,

@@ -1,6 +1,7 @@
 //! `ironlist serve`: the start-up order, and the way down.
 
 use super::args::ServeArgs;
+use super::collecting;
 use super::exit::ExitCode;
 use super::folder::{self, ADMIN_KEY, SOCKET};
 use super::follow::follow;
@@ -72,6 +73,10 @@ async fn serve(
     let (stop, stopped) = watch::channel(false);
     let mut tasks = JoinSet::new();
     attend(&house, &settings, &key, &stopped, &mut tasks)?;
+    if let Some(collector) = house.collector.clone() {
+        collecting::accounts(&collector, &inputs.environment).await;
+        tasks.spawn(collecting::run(collector, raised(stopped.clone())));
+    }
     let limits = Limits { connections: settings.limits.connections, ..Limits::default() };
     for (role, listener) in bound {
         tracing::info!(role = role.name(), address = %address(&listener), "listening");

@@ -354,12 +354,8 @@ mod tests {
         for (entry, (name, sample, ranges)) in CATALOG.iter().zip(SAMPLES) {
             assert_eq!(entry.name, name);
             let options: Options = entry.parser().unwrap().options().unwrap();
-            let terms = Terms {
-                detail: Detail::default(),
-                zone: chrono_tz::UTC,
-                too_broad: entry.policy().too_broad,
-                lasts: None,
-            };
+            let policy = Policy { zone: chrono_tz::UTC, ..entry.policy() };
+            let terms = Terms::new(Detail::default(), &policy);
             let intake = read(sample.as_bytes(), &options, &terms).unwrap();
             let found: BTreeSet<_> = intake.rows.iter().map(|(range, _)| range.to_string()).collect();
             assert_eq!(found, ranges.iter().map(ToString::to_string).collect(), "{name}");

@@ -1,16 +1,25 @@
-//! Bringing lists in: fetching them, reading them in every form, and making listings of what they
-//! say.
+//! Bringing lists in: fetching them, reading them in every form, judging them, and making listings of
+//! what they say.
 
 pub mod catalog;
+pub mod collector;
 mod dates;
+pub mod definition;
 pub mod failure;
 pub mod feed;
 pub mod fetch;
 pub mod formats;
+pub mod gate;
 mod intake;
+pub mod ledger;
 pub mod portal;
+pub mod raw;
 pub mod regtech;
+pub mod run;
+pub mod schedule;
 pub mod secudium;
+pub mod span;
+pub mod vault;
 
 pub use dates::{parse_day, parse_expiry, parse_until};
 pub use intake::{Intake, LineError, Terms, read};

@@ -4,7 +4,7 @@
 use crate::addr::{Fault, IpRange};
 use crate::engine::{Engine, EngineError, Refusal};
 use crate::store::View;
-use crate::web::Problem;
+use crate::web::{Caller, Peer, Problem};
 use http::StatusCode;
 use std::time::Duration;
 use tokio::sync::{Semaphore, SemaphorePermit};
@@ -51,6 +51,14 @@ fn refused(refusal: &Refusal) -> Problem {
         Refusal::ClockDoubted => Problem::conflict("clock_doubted", detail),
         Refusal::TooManyStandings => Problem::conflict("too_many_standings", detail),
         Refusal::TooManySources => Problem::conflict("too_many_sources", detail),
+    }
+}
+
+/// Who is written into journal and audit, until users have names.
+pub(super) fn actor(caller: Caller) -> String {
+    match caller.peer {
+        Peer::Local => "administrator (local)".to_owned(),
+        Peer::Tcp(from) => format!("administrator ({})", from.ip()),
     }
 }
 

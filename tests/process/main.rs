@@ -5,9 +5,14 @@
 #![allow(clippy::print_stderr, reason = "a test that cannot run here says so")]
 
 mod bad_input;
+mod collection;
 mod command_line;
 mod crashes;
 mod end_to_end;
+#[path = "../fakes/mod.rs"]
+mod fakes;
+#[path = "../fakes/feed.rs"]
+mod feed;
 mod full_disk;
 mod house;
 mod http;

@@ -89,3 +89,28 @@ fn roles_in_three_processes_work_as_one_and_each_goes_on_without_the_others() {
         (gateway.get("gateway", "/health").status == 503).then_some(())
     });
 }
+
+#[test]
+fn what_one_process_collects_another_lists() {
+    let server = super::feed::FeedServer::start();
+    server.serve("/list.txt", super::feed::Answer::list("45.1.2.3\n45.1.2.4\n"));
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name);
+    let blacklist = Plan::new(&at("blacklist")).roles("blacklist").start();
+    std::fs::create_dir(at("collection")).unwrap();
+    std::fs::copy(blacklist.data().join("admin.key"), at("collection").join("admin.key")).unwrap();
+    let config = folder.path().join("ironlist.toml");
+    let source =
+        format!("[source.list]\nkind = \"feed\"\nurl = \"{}\"\nevery = \"1h\"\n", server.url("/list.txt"));
+    let fetch = format!("[fetch]\nexceptions = [\"127.0.0.0/8\"]\nports = [{}]\n", server.port());
+    std::fs::write(&config, fetch + &source).unwrap();
+    let url = format!("http://{}", blacklist.address("blacklist"));
+    let collection =
+        Plan::new(&at("collection")).roles("collection").set("IRONLIST_UPSTREAM_BLACKLIST", &url);
+    let collection = collection.argument("--config").argument(&config).start();
+    until("it is listed there", || is_listed(&blacklist, "blacklist", "45.1.2.3").then_some(()));
+    until("the run has ended", || {
+        let runs = collection.get("collection", "/api/v1/collection/runs").ok().json();
+        (runs["data"][0]["state"] == "done" && runs["data"][0]["counts"]["new"] == 2).then_some(())
+    });
+}

@@ -39,7 +39,10 @@ pub(super) async fn run(
     }
     let mut findings = place::look(settings);
     match service {
-        Ok(Some(door)) => findings.extend(ask(&door).await),
+        Ok(Some(door)) => {
+            findings.extend(ask(&door).await);
+            findings.extend(stopped(&door).await);
+        }
         Ok(None) => {
             findings.push(("service".to_owned(), Check::healthy("does not run")));
             findings.extend(place::ports(settings));
@@ -89,4 +92,20 @@ async fn ask(door: &Door) -> Vec<Finding> {
         }
         Err(error) => vec![("service".to_owned(), Check::unhealthy(format!("{error:#}"), cure))],
     }
+}
+
+/// The sources that fetch nothing until a person has acted.
+async fn stopped(door: &Door) -> Vec<Finding> {
+    // What keeps it from answering is among the checks of the service.
+    let answer = door.get("/api/v1/collection/sources").await.unwrap_or_default();
+    let finding = |row: &serde_json::Value| {
+        let (name, stopped) = (row["name"].as_str()?, row["stopped"].as_object()?);
+        let why = stopped["fault"]["detail"].as_str().unwrap_or_default();
+        let cure = match stopped["credentials"] == true {
+            true => format!("ironlist source credentials {name}"),
+            false => format!("when that is mended: ironlist source enable {name}"),
+        };
+        Some((format!("source {name}"), Check::degraded(why.to_owned(), cure)))
+    };
+    answer["data"].as_array().into_iter().flatten().filter_map(finding).collect()
 }

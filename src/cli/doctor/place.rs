@@ -3,6 +3,7 @@
 use super::super::folder::ADMIN_KEY;
 use super::super::settings::Settings;
 use super::Finding;
+use crate::collect::vault::KeySource;
 use crate::web::health::Check;
 use rustix::fs::statvfs;
 use std::fs::{self, File, Metadata};
@@ -24,6 +25,7 @@ pub(super) fn look(settings: &Settings) -> Vec<Finding> {
             ("data folder".to_owned(), folder(data, &about)),
             ("disk".to_owned(), disk(data)),
             ("key".to_owned(), key(&data.join(ADMIN_KEY))),
+            ("vault".to_owned(), vault(settings)),
         ],
         found => vec![("data folder".to_owned(), no_folder(data, found.err()))],
     }
@@ -87,6 +89,26 @@ fn key(path: &Path) -> Check {
             Check::healthy("not made yet; the first start makes it")
         }
         Err(error) => Check::unhealthy(format!("{shown}: {error}"), "let the user of the service read it"),
+    }
+}
+
+/// The key of the vault; of one in the environment there is nothing to look at.
+fn vault(settings: &Settings) -> Check {
+    let variable = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
+    let source = KeySource::find(&settings.data, settings.collection.vault_key.as_deref(), variable);
+    match source.path() {
+        None => Check::healthy("from the environment"),
+        Some(path) if !path.exists() && matches!(source, KeySource::Made(_)) => {
+            Check::healthy("not made yet; the first credentials make it")
+        }
+        Some(path) => {
+            let check = key(path);
+            match check.cure.contains("remove it") {
+                // Without it no credentials that are kept can be opened.
+                true => Check { cure: format!("chmod 600 {}", path.display()).into(), ..check },
+                false => check,
+            }
+        }
     }
 }
 

@@ -2,8 +2,12 @@
 //! flags.
 
 use super::SettingsError;
+use super::collection::{SOURCES, sources};
 use super::table::{PREFIX, Setting, TABLE, closest, find};
 use super::value::{FromValue, typed};
+use crate::collect::definition::Definition;
+use crate::collect::vault;
+use crate::model::SourceName;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::fs;
@@ -65,12 +69,15 @@ impl Inputs {
 
 /// A value for every setting, and where it was said.
 #[derive(Clone, Debug)]
-pub(super) struct Layers(BTreeMap<&'static str, (Value, Origin)>);
+pub(super) struct Layers {
+    values: BTreeMap<&'static str, (Value, Origin)>,
+    sources: BTreeMap<SourceName, Definition>,
+}
 
 impl Layers {
     pub(super) fn read(inputs: &Inputs) -> Result<Self, SettingsError> {
         let default = |setting: &Setting| (setting.key, (setting.default_value(), Origin::Default));
-        let mut layers = Self(TABLE.iter().map(default).collect());
+        let mut layers = Self { values: TABLE.iter().map(default).collect(), sources: BTreeMap::new() };
         for path in files(inputs.config.as_deref())? {
             let text = fs::read_to_string(&path)
                 .map_err(|error| SettingsError::Unreadable { file: path.clone(), error })?;
@@ -84,7 +91,12 @@ impl Layers {
     }
 
     pub(super) fn entry(&self, key: &str) -> Option<&(Value, Origin)> {
-        self.0.get(key)
+        self.values.get(key)
+    }
+
+    /// The sources of all files.
+    pub(super) fn sources(&self) -> &BTreeMap<SourceName, Definition> {
+        &self.sources
     }
 
     /// The value of a setting, as what the program works with.
@@ -94,9 +106,12 @@ impl Layers {
     }
 
     fn file(&mut self, path: &Path, text: &str) -> Result<(), SettingsError> {
-        let table: Table = text
+        let mut table: Table = text
             .parse()
             .map_err(|error| SettingsError::Syntax { file: path.to_owned(), error: Box::new(error) })?;
+        if let Some(value) = table.remove(SOURCES) {
+            self.sources.extend(sources(value, path)?);
+        }
         self.table("", table, path)
     }
 
@@ -149,7 +164,7 @@ impl Layers {
     }
 
     fn put(&mut self, setting: &'static Setting, value: Value, origin: Origin) {
-        self.0.insert(setting.key, (value, origin));
+        self.values.insert(setting.key, (value, origin));
     }
 }
 
@@ -172,6 +187,8 @@ fn is_stray(name: &str) -> bool {
     let known = |setting: &Setting| setting.variable() == name || setting.aliases.contains(&name);
     name.starts_with(PREFIX)
         && name != CONFIG_VARIABLE
+        // No setting, because what is in effect can be shown.
+        && name != vault::VARIABLE
         && !TABLE.iter().any(known)
         && !by_kubernetes.iter().any(|part| name.contains(part))
 }

@@ -3,6 +3,7 @@
 //! A key that nobody knows is an error, because it is a wish that nobody fulfils; every value knows
 //! where it was said. What the values are used for is not known here.
 
+mod collection;
 mod layers;
 mod show;
 mod table;
@@ -11,6 +12,8 @@ mod value;
 #[cfg(test)]
 mod tests;
 
+pub use collection::Collection;
+use collection::SOURCES;
 pub(super) use layers::CONFIG_VARIABLE;
 pub use layers::{Inputs, Origin};
 pub(super) use show::example;
@@ -75,6 +78,16 @@ pub enum SettingsError {
         /// What is meant instead.
         why: String,
     },
+    /// A source is none.
+    #[error("{place}: source.{name}: {why}")]
+    WrongSource {
+        /// In which file.
+        place: String,
+        /// Which source.
+        name: String,
+        /// What is wrong.
+        why: String,
+    },
     /// A listener would be open to a network without protection.
     #[error(
         "{origin}: listen.{role} = \"{address}\" is not on loopback, and nothing there would be encrypted: put a \
@@ -111,6 +124,8 @@ pub struct Settings {
     pub log: Log,
     /// How large things may be.
     pub limits: Limits,
+    /// How collection works.
+    pub collection: Collection,
     /// How the FortiGate feed writes what is listed.
     pub lines: Lines,
     /// The zone in whose days statistics are counted.
@@ -166,6 +181,7 @@ impl Settings {
                 body: layers.get::<Size>("limits.body")?.0,
                 import_body: layers.get::<Size>("limits.import_body")?.0,
             },
+            collection: Collection::read(&layers)?,
             lines: layers.get("feed.lines")?,
             zone: layers.get("time.display_zone")?,
             layers,
@@ -188,7 +204,8 @@ impl Settings {
     pub fn changed(&self, other: &Self) -> Vec<&'static str> {
         let value = |settings: &Self, key| settings.layers.entry(key).map(|(value, _)| value.clone());
         let keys = TABLE.iter().map(|setting| setting.key);
-        keys.filter(|key| value(self, key) != value(other, key)).collect()
+        let sources = self.collection.sources != other.collection.sources;
+        keys.filter(|key| value(self, key) != value(other, key)).chain(sources.then_some(SOURCES)).collect()
     }
 
     fn refuse_open_listeners(&self) -> Result<(), SettingsError> {

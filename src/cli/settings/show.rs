@@ -8,25 +8,43 @@ pub(in crate::cli) fn example() -> String {
     let head = "# Ironlist's settings with their defaults. Remove the # before a setting to change it.\n\
                 # More files beside this one, conf.d/*.toml, are read after it in the order of their names;\n\
                 # the environment overrides both, and flags override all.\n";
-    sections(head, |setting| {
+    let settings = sections(head, |setting| {
         let (_, name) = setting.parts();
         let doc = setting.doc.replace('\n', "\n# ");
         let mut names = vec![setting.variable()];
         names.extend(setting.aliases.iter().map(|&alias| alias.to_owned()));
         format!("# {doc}\n# Environment: {}\n#{name} = {}\n", names.join(", "), setting.default)
-    })
+    });
+    settings + SOURCE
 }
+
+/// What a source looks like; every part but kind and url may be left out.
+const SOURCE: &str = "
+# A source that is fetched, one table each. kind is feed, regtech, secudium or upload; a schedule is either
+# every = \"1h\" or cron = \"0 6 * * *\" (minute, hour, day, month, weekday in the policy's zone).
+#[source.example]
+#kind = \"feed\"
+#url = \"https://lists.example.com/drop.txt\"
+#enabled = false
+#every = \"1h\"
+#jitter = \"5m\"
+#missed = \"run_once\"
+#policy = { mode = \"snapshot\", zone = \"UTC\", confidence = 80, expires_days = 30, licence = \"CC0-1.0\" }
+#parser = { format = \"plain\" }
+#gate = { shrink_percent = 50, grow_percent = 100, bad_percent = 25, few = 100, protected = 10 }
+";
 
 impl Settings {
     /// The effective values as a file that means the same, each with its origin.
     pub(in crate::cli) fn show(&self) -> String {
-        sections("", |setting| {
+        let settings = sections("", |setting| {
             let (_, name) = setting.parts();
             match self.layers.entry(setting.key) {
                 Some((value, origin)) => format!("{name} = {value}  # {origin}\n"),
                 None => String::new(),
             }
-        })
+        });
+        settings + &self.show_sources()
     }
 }
 

@@ -87,6 +87,41 @@ pub(super) const TABLE: &[Setting] = &[
     setting("limits.connections", "4096", "Connections at once on each port; more wait."),
     setting("limits.body", r#""1 MiB""#, "The longest request body."),
     setting("limits.import_body", r#""1 GiB""#, "The longest list that is taken in, as sent and unpacked."),
+    setting("collection.slots", "20", "Collection runs at work at once; more wait for their turn."),
+    setting("collection.raw_days", "30", "Days for which the bytes that runs fetched are kept."),
+    setting(
+        "collection.raw_size",
+        r#""2 GiB""#,
+        "The most that they may take on the disk; the oldest go first.",
+    ),
+    setting(
+        "collection.vault_key",
+        r#""""#,
+        "The file with the key that seals credentials (32 bytes, or 64 hexadecimal digits). Where none is named it is\nsystemd's credential ironlist-key, then IRONLIST_VAULT_KEY, then a file that is made in the data folder.",
+    ),
+    setting(
+        "fetch.contact",
+        r#""""#,
+        "How owners of lists reach you, told with every download: an address or a URL.",
+    ),
+    setting("fetch.size", r#""256 MiB""#, "The largest document that is fetched."),
+    setting("fetch.ports", "[80, 443, 8080, 8443]", "The ports that are fetched from."),
+    setting(
+        "fetch.exceptions",
+        "[]",
+        "Hosts and networks that may be fetched from although their addresses are not public.",
+    ),
+    setting("fetch.ca_file", r#""""#, "Certificates (PEM) that are trusted beside the system's."),
+    setting(
+        "fetch.proxy",
+        r#""""#,
+        "The proxy for everything that is fetched (http://host:port). Names are resolved beyond it, so the list of\nhosts below takes the place of the check of addresses.",
+    ),
+    setting(
+        "fetch.proxy_hosts",
+        "[]",
+        "The hosts that may be fetched through the proxy; *.example.com is one, too.",
+    ),
     setting(
         "feed.lines",
         r#""cidrs""#,

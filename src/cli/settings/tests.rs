@@ -84,7 +84,7 @@ fn a_stray_key_is_refused_in_every_table_of_the_example() {
     let example = example();
     assert!(refusal("stray = 1").contains("there is no setting stray"));
     let sections: Vec<&str> = example.lines().filter(|line| line.starts_with('[')).collect();
-    assert_eq!(sections.len(), 8);
+    assert_eq!(sections.len(), 10);
     for section in sections {
         let file = example.replace(&format!("\n{section}\n"), &format!("\n{section}\nstray = 1\n"));
         let refusal = refusal(&file);
@@ -167,6 +167,44 @@ fn a_listener_for_the_network_wants_to_be_declared() {
 fn a_file_that_was_named_must_be_there() {
     let inputs = Inputs { config: Some("/nonexistent/ironlist.toml".into()), ..Inputs::default() };
     assert!(Settings::load(&inputs).unwrap_err().to_string().starts_with("/nonexistent/ironlist.toml: "));
+}
+
+const SOURCE: &str = "[source.mine]\nkind = \"feed\"\nurl = \"https://lists.example/a\"\nevery = \"1h\"\n";
+
+#[test]
+fn sources_stand_in_any_file_and_are_shown_so_that_they_read_again() {
+    let more = "[source.mine]\nkind = \"feed\"\nurl = \"https://lists.example/b\"\n[source.other]\nkind = \"upload\"\n";
+    let settings = load(SOURCE, more, &[], &[]).unwrap();
+    let sources = &settings.collection.sources;
+    let names: Vec<&str> = sources.keys().map(|name| name.as_str()).collect();
+    assert_eq!(names, ["mine", "other"]);
+    assert_eq!(sources["mine"].url.as_deref(), Some("https://lists.example/b"));
+    assert_eq!(&load(&settings.show(), "", &[], &[]).unwrap().collection.sources, sources);
+}
+
+#[test]
+fn a_source_that_is_none_is_refused_with_its_place() {
+    for (more, says) in [("evry = \"1h\"", "evry"), ("cron = \"0 0 * * *\"", "one of them")] {
+        let refusal = refusal(&format!("{SOURCE}{more}\n"));
+        assert!(refusal.contains("ironlist.toml: source.mine: ") && refusal.contains(says), "{refusal}");
+    }
+    assert!(refusal("source = 1").contains("[source.NAME]"));
+}
+
+#[test]
+fn what_fetching_may_reach_is_said_in_the_file_or_the_environment() {
+    let variables = [("IRONLIST_FETCH_PORTS", "443,8443"), ("IRONLIST_FETCH_PROXY_HOSTS", "*.example.com")];
+    let file = "[fetch]\nexceptions = [\"10.0.0.0/8\", \"intranet\"]\nproxy = \"http://proxy:3128\"\n";
+    let fetch = load(file, "", &variables, &[]).unwrap().collection.fetch;
+    assert_eq!((fetch.reach.ports, fetch.reach.exceptions.len()), (vec![443, 8443], 2));
+    assert_eq!(fetch.reach.proxy.unwrap().hosts.len(), 1);
+    assert!(refusal("[fetch]\nports = [70000]").contains("ports"));
+    assert!(refusal("[fetch]\nproxy = \"no url\"").contains("http://host:port"));
+}
+
+#[test]
+fn the_key_of_the_vault_is_no_setting_that_could_be_shown() {
+    assert!(load("", "", &[("IRONLIST_VAULT_KEY", "00")], &[]).is_ok());
 }
 
 #[test]

@@ -1,12 +1,16 @@
 //! Single values: from text to TOML, and from TOML to what the program works with.
 
+use crate::collect;
+use crate::collect::fetch::{Exception, HostPattern};
 use crate::publish::Lines;
 use crate::web::Role;
 use crate::web::log::Format;
 use chrono_tz::Tz;
 use http::Uri;
+use std::fmt::Display;
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::str::FromStr;
 use toml::Value;
 use tracing_subscriber::EnvFilter;
 
@@ -81,6 +85,59 @@ impl FromValue for Option<Format> {
             "json" => Ok(Some(Format::Json)),
             _ => Err("\"auto\", \"text\" or \"json\" is meant".to_owned()),
         }
+    }
+}
+
+impl FromValue for Option<PathBuf> {
+    fn from_value(value: &Value) -> Result<Self, String> {
+        Ok(Some(text(value)?).filter(|path| !path.is_empty()).map(PathBuf::from))
+    }
+}
+
+/// A text, or none.
+#[derive(Clone, Debug)]
+pub(super) struct Words(pub(super) Option<String>);
+
+impl FromValue for Words {
+    fn from_value(value: &Value) -> Result<Self, String> {
+        Ok(Self(Some(text(value)?.trim()).filter(|text| !text.is_empty()).map(str::to_owned)))
+    }
+}
+
+impl FromValue for Vec<u16> {
+    fn from_value(value: &Value) -> Result<Self, String> {
+        let wrong = || "a list of ports in brackets is meant, as in [80, 443]".to_owned();
+        // The environment has nothing but texts.
+        let port = |item: &Value| match item {
+            Value::String(text) => text.parse().map_err(|_| wrong()),
+            other => other.as_integer().and_then(|number| u16::try_from(number).ok()).ok_or_else(wrong),
+        };
+        value.as_array().ok_or_else(wrong)?.iter().map(port).collect()
+    }
+}
+
+impl FromValue for Vec<Exception> {
+    fn from_value(value: &Value) -> Result<Self, String> {
+        parsed(value)
+    }
+}
+
+impl FromValue for Vec<HostPattern> {
+    fn from_value(value: &Value) -> Result<Self, String> {
+        parsed(value)
+    }
+}
+
+fn parsed<T: FromStr<Err: Display>>(value: &Value) -> Result<Vec<T>, String> {
+    let items = value.as_array().ok_or("a list in brackets is meant")?;
+    items.iter().map(|item| text(item)?.parse().map_err(|error: T::Err| error.to_string())).collect()
+}
+
+impl FromValue for Option<collect::fetch::Url> {
+    fn from_value(value: &Value) -> Result<Self, String> {
+        let url = text(value)?;
+        let wrong = |_| "http://host:port is meant".to_owned();
+        if url.is_empty() { Ok(None) } else { url.parse().map(Some).map_err(wrong) }
     }
 }
 

@@ -19,11 +19,12 @@ mod suppress;
 
 pub use import::IMPORT_PATH;
 
+use super::reply::actor;
 use crate::collect::formats::{Limits, SheetReader};
 use crate::engine::Engine;
 use crate::model::{Batch, Cause, Change, Receipt};
 use crate::publish::Feeds;
-use crate::web::{Caller, Limit, Peer, Problem, Request, Response};
+use crate::web::{Caller, Limit, Problem, Request, Response};
 use axum::Router;
 use axum::routing::{delete, get, post, put};
 use std::sync::Arc;
@@ -92,14 +93,6 @@ impl Blacklist {
 
 fn batch(caller: Caller, reason: &str, cause: Cause, change: Change) -> Batch {
     Batch { id: Uuid::now_v7(), actor: actor(caller), reason: reason.to_owned(), cause, change }
-}
-
-/// Who is written into the journal, until users have names.
-fn actor(caller: Caller) -> String {
-    match caller.peer {
-        Peer::Local => "administrator (local)".to_owned(),
-        Peer::Tcp(from) => format!("administrator ({})", from.ip()),
-    }
 }
 
 /// The single look-up as a fast path: what follows the prefix, answered from memory.

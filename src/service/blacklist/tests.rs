@@ -4,6 +4,7 @@ use super::*;
 use crate::disk::Medium;
 use crate::engine::Options;
 use crate::model::{Policy, TooBroad};
+use crate::web::Peer;
 use crate::web::metrics::Metrics;
 use crate::web::{App, Body, Role};
 use http::header::{CONTENT_TYPE, HOST};

@@ -2,21 +2,68 @@
 
 use super::*;
 use crate::analyze::fixture::{House, plain};
+use crate::collect::collector::Options;
+use crate::collect::vault::{KeySource, Vault};
+use crate::disk::Medium;
 use crate::model::Scope;
+use crate::model::{Country, Detail};
+use crate::web::auth::Guard;
 use crate::web::metrics::Metrics;
 use crate::web::{App, Body, Peer, Role};
 use http::StatusCode;
 use serde_json::{Value, json};
 use std::sync::Arc;
 
+/// The role in a house, with a collector or without.
+struct Office {
+    app: Arc<App>,
+}
+
+impl Office {
+    fn new(house: &House, collector: Option<Collector>) -> Self {
+        let role = Collection { engine: house.engine().clone(), collector };
+        let guard = Guard::new("key", &[]);
+        let app = App::new(Role::Collection, role.router(), &Arc::new(Metrics::new())).guard(guard);
+        Self { app: Arc::new(app) }
+    }
+
+    fn collecting(house: &House) -> Self {
+        let folder = house.folder.path();
+        let vault = Vault::new(KeySource::find(folder, None, |_| None));
+        let options = Options::new(house.engine().clone(), Medium::folder(folder), vault);
+        Self::new(house, Some(Collector::open(options).unwrap()))
+    }
+
+    async fn answer(&self, method: &str, path: &str, body: Body, peer: Peer) -> (StatusCode, bytes::Bytes) {
+        let request = http::Request::builder().method(method).uri(path).header(http::header::HOST, "a");
+        let request = request.header(http::header::CONTENT_TYPE, "application/json").body(body).unwrap();
+        let response = self.app.answer(request, peer).await;
+        (response.status(), response.into_body().read().await.unwrap())
+    }
+
+    async fn ask(&self, method: &str, path: &str, body: Value) -> (u16, Value) {
+        let body = if body.is_null() { Body::empty() } else { Body::full(body.to_string()) };
+        let (status, bytes) = self.answer(method, path, body, Peer::Local).await;
+        (status.as_u16(), serde_json::from_slice(&bytes).unwrap_or_default())
+    }
+
+    /// The run when it is over.
+    async fn over(&self, begun: &Value) -> Value {
+        let path = format!("/api/v1/collection/runs/{}", begun["run"].as_str().unwrap());
+        for _ in 0..1_000 {
+            let (_, run) = self.ask("GET", &path, Value::Null).await;
+            if !run["ended"].is_null() {
+                return run;
+            }
+            tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+        }
+        panic!("the run does not end");
+    }
+}
+
 async fn ask(house: &House, path: &str) -> (StatusCode, Value) {
-    let metrics = Arc::new(Metrics::new());
-    let role = Collection { engine: house.engine().clone() };
-    let app = Arc::new(App::new(Role::Collection, role.router(), &metrics));
-    let request = http::Request::builder().uri(path).header(http::header::HOST, "a").body(Body::empty());
-    let response = app.answer(request.unwrap(), Peer::Local).await;
-    let status = response.status();
-    (status, serde_json::from_slice(&response.into_body().read().await.unwrap()).unwrap())
+    let (status, answer) = Office::new(house, None).ask("GET", path, Value::Null).await;
+    (StatusCode::from_u16(status).unwrap(), answer)
 }
 
 async fn house() -> House {
@@ -38,11 +85,11 @@ async fn sources_are_told_as_the_engine_has_them() {
     let (_, list) = ask(&house, "/api/v1/collection/sources").await;
     assert_eq!(list["total"], 2);
     let (status, one) = ask(&house, "/api/v1/collection/sources/regtech").await;
-    assert_eq!((status.as_u16(), &one), (200, &list["data"][1]), "in the order of names");
+    assert_eq!((status.as_u16(), &one), (200, &list["data"][1]), "by name");
     assert_eq!(
         one,
         json!({"name": "regtech", "mode": "append", "zone": "Asia/Seoul", "confidence": null, "expires_days": null,
-            "licence": null, "too_broad": {"v4": 8, "v6": 19}, "listings": 1,
+            "licence": null, "too_broad": {"v4": 8, "v6": 19}, "listings": 1, "kind": null, "enabled": false,
             "last_seen": "2026-09-22T03:00:00Z", "since": "2026-09-22T03:00:00Z"})
     );
     let (status, body) = ask(&house, "/api/v1/collection/sources/nobody").await;
@@ -78,4 +125,138 @@ async fn collected_data_comes_in_the_order_of_addresses_up_to_the_limit() {
         let (status, body) = ask(&house, &format!("/api/v1/collected-data?limit={limit}")).await;
         assert_eq!((status.as_u16(), &body["code"]), (400, &json!("query")));
     }
+}
+
+#[tokio::test]
+async fn a_source_is_defined_shown_switched_and_removed() {
+    let house = House::new();
+    let office = Office::collecting(&house);
+    const SOURCES: &str = "/api/v1/collection/sources";
+    let new = json!({"name": "mine", "kind": "feed", "url": "https://lists.example/a", "every": "1h"});
+    let (status, made) = office.ask("POST", SOURCES, new.clone()).await;
+    assert_eq!((status, &made["enabled"]), (201, &json!(true)), "{made}");
+    assert_eq!(office.ask("POST", SOURCES, new).await.0, 409);
+    let one = format!("{SOURCES}/mine");
+    let (_, shown) = office.ask("GET", &one, Value::Null).await;
+    assert_eq!(
+        (&shown["kind"], &shown["mode"], &shown["origin"]),
+        (&json!("feed"), &json!("snapshot"), &json!("api"))
+    );
+    for (document, code) in [
+        (json!({"kind": "feed"}), "bad_definition"),
+        (json!({"kind": "feed", "url": "https://a/b", "evry": "1h"}), "body_shape"),
+        (json!({"kind": "feed", "url": "https://a/b", "every": "1s"}), "bad_definition"),
+    ] {
+        let (status, refusal) = office.ask("PUT", &one, document).await;
+        assert_eq!((status, &refusal["code"]), (422, &json!(code)), "{refusal}");
+    }
+    let (status, off) = office.ask("PUT", "/api/v1/sources/mine/disable", json!({})).await;
+    assert_eq!((status, &off["status"], &off["enabled"]), (200, &json!("success"), &json!(false)));
+    assert_eq!(office.ask("DELETE", &one, Value::Null).await.0, 200);
+    assert_eq!(office.ask("GET", &one, Value::Null).await.0, 404);
+    let (_, audit) = office.ask("GET", "/api/v1/audit", Value::Null).await;
+    assert_eq!((&audit["total"], &audit["data"][0]["action"]), (&json!(3), &json!("source.remove")));
+}
+
+#[tokio::test]
+async fn what_cannot_begin_is_refused_at_once_with_its_code() {
+    let house = House::new();
+    let office = Office::collecting(&house);
+    for (body, status, code) in [
+        (json!({"source": "nobody"}), 404, "unknown_source"),
+        (json!({"source": "regtech"}), 422, "credentials_missing"),
+        (
+            json!({"source": "regtech", "start_date": "2026-02-02", "end_date": "2026-02-01"}),
+            422,
+            "bad_period",
+        ),
+        (json!({"source": "regtech", "sauce": 1}), 422, "body_shape"),
+    ] {
+        let (given, refusal) = office.ask("POST", "/api/v1/collection/trigger", body.clone()).await;
+        assert_eq!((given, &refusal["code"]), (status, &json!(code)), "{body}");
+    }
+    let earlier = office.ask("POST", "/api/v1/collect", json!({"source": "nobody", "user": "x"})).await;
+    assert_eq!(earlier.0, 404);
+    let unknown = "/api/v1/collection/runs/0190a000-0000-7000-8000-000000000000";
+    assert_eq!(office.ask("GET", unknown, Value::Null).await.1["code"], "unknown_run");
+    assert_eq!(office.ask("POST", &format!("{unknown}/cancel"), json!({})).await.1["code"], "unknown_run");
+}
+
+#[tokio::test]
+async fn a_file_is_uploaded_followed_downloaded_and_read_again() {
+    let house = House::new();
+    let office = Office::collecting(&house);
+    let new = json!({"name": "files", "kind": "upload"});
+    assert_eq!(office.ask("POST", "/api/v1/collection/sources", new).await.0, 201);
+    let list = Body::full("20.0.0.1\n20.0.0.2\nnonsense\n");
+    let path = "/api/v1/collection/upload?source=files&name=a.txt";
+    let (status, begun) = office.answer("POST", path, list, Peer::Local).await;
+    assert_eq!(status, 202);
+    let begun: Value = serde_json::from_slice(&begun).unwrap();
+    let run = office.over(&begun).await;
+    assert_eq!(
+        (&run["state"], &run["counts"]["new"], &run["counts"]["rejected"]),
+        (&json!("done"), &json!(2), &json!(1))
+    );
+    let id = run["id"].as_str().unwrap();
+    let raw = format!("/api/v1/collection/runs/{id}/raw");
+    let (_, bytes) = office.answer("GET", &raw, Body::empty(), Peer::Local).await;
+    assert_eq!(bytes, "20.0.0.1\n20.0.0.2\nnonsense\n");
+    let far = Peer::Tcp(([192, 0, 2, 1], 9).into());
+    assert_eq!(office.answer("GET", &raw, Body::empty(), far).await.0, 401, "not for everybody");
+    let (status, again) = office.ask("POST", &format!("/api/v1/collection/runs/{id}/again"), json!({})).await;
+    assert_eq!(status, 202);
+    assert_eq!(office.over(&again).await["counts"]["unchanged"], 2);
+    let (_, runs) = office.ask("GET", "/api/v1/collection/runs?source=files&limit=1", Value::Null).await;
+    assert_eq!((&runs["total"], &runs["data"][0]["trigger"]), (&json!(2), &json!("again")));
+    let next = format!("/api/v1/collection/runs?source=files&cursor={}", runs["cursor"].as_str().unwrap());
+    let (_, first) = office.ask("GET", &next, Value::Null).await;
+    assert_eq!((&first["data"][0]["id"], &first["cursor"]), (&run["id"], &Value::Null));
+    let (_, status) = office.ask("GET", "/api/v1/status", Value::Null).await;
+    assert_eq!(status["data"]["files"]["status"], "completed");
+}
+
+#[tokio::test]
+async fn a_run_that_is_over_is_one_event() {
+    let house = House::new();
+    let office = Office::collecting(&house);
+    office.ask("POST", "/api/v1/collection/sources", json!({"name": "files", "kind": "upload"})).await;
+    let path = "/api/v1/collection/upload?source=files";
+    let (_, begun) = office.answer("POST", path, Body::full("20.0.0.1\n"), Peer::Local).await;
+    let begun: Value = serde_json::from_slice(&begun).unwrap();
+    office.over(&begun).await;
+    let path = format!("/api/v1/collection/runs/{}", begun["run"].as_str().unwrap());
+    let request = http::Request::builder().uri(&path).header(http::header::HOST, "a");
+    let request = request.header(http::header::ACCEPT, "text/event-stream").body(Body::empty()).unwrap();
+    let response = office.app.answer(request, Peer::Local).await;
+    assert_eq!(response.headers()[http::header::CONTENT_TYPE], "text/event-stream");
+    let text = response.into_body().read().await.unwrap();
+    let text = std::str::from_utf8(&text).unwrap();
+    assert!(text.starts_with("event: run\ndata: {") && text.contains(r#""state":"done""#), "{text}");
+}
+
+#[tokio::test]
+async fn credentials_go_in_and_never_come_out() {
+    let house = House::new();
+    let office = Office::collecting(&house);
+    let path = "/api/v1/collection/sources/regtech/credentials";
+    let (status, kept) = office.ask("PUT", path, json!({"username": "u", "password": "hush-hush"})).await;
+    assert_eq!((status, &kept["status"]), (200, &json!("success")));
+    let (_, wrong) = office.ask("PUT", path, json!({"username": "u", "passwort": "hush-hush"})).await;
+    assert_eq!(wrong["code"], "bad_credentials");
+    let (_, shown) = office.ask("GET", "/api/v1/collection/sources/regtech", Value::Null).await;
+    assert_eq!((&shown["credentials"], &shown["enabled"]), (&json!(true), &json!(true)));
+    for text in [kept.to_string(), wrong.to_string(), shown.to_string()] {
+        assert!(!text.contains("hush"), "{text}");
+    }
+}
+
+#[tokio::test]
+async fn without_a_ledger_reading_goes_on_and_collecting_says_why_not() {
+    let house = house().await;
+    let office = Office::new(&house, None);
+    assert_eq!(office.ask("GET", "/api/v1/collection/sources", Value::Null).await.0, 200);
+    let (status, refusal) =
+        office.ask("POST", "/api/v1/collection/trigger", json!({"source": "regtech"})).await;
+    assert_eq!((status, &refusal["code"]), (503, &json!("collection_unavailable")));
 }

@@ -1,0 +1,121 @@
+//! The collector of a process: made from the settings, and told the accounts of the environment.
+
+use super::settings::Settings;
+use crate::collect::collector::{Collector, Foresee, Observe, Options, Submit};
+use crate::collect::run::{Run, State};
+use crate::collect::vault::{KeySource, Vault};
+use crate::disk::Medium;
+use crate::engine::Engine;
+use crate::model::Time;
+use crate::service::journal::Remote;
+use crate::web::Role;
+use crate::web::metrics::Metrics;
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// The accounts that earlier deployments kept in the environment.
+const ACCOUNTS: [(&str, &str, &str); 2] = [
+    ("regtech", "REGTECH_USERNAME", "REGTECH_PASSWORD"),
+    ("secudium", "SECUDIUM_USERNAME", "SECUDIUM_PASSWORD"),
+];
+
+/// When each source was last collected whole, as far as this process knows.
+#[derive(Debug, Default)]
+pub(super) struct LastSeen(Mutex<BTreeMap<String, Time>>);
+
+impl LastSeen {
+    pub(super) fn of(&self, source: &str) -> Option<Time> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).get(source).copied()
+    }
+
+    fn note(&self, run: &Run) {
+        if let (State::Done, Some(ended)) = (run.state, run.ended) {
+            self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(run.source.to_string(), ended);
+        }
+    }
+}
+
+/// The collector where the collection role is played; none also when its ledger cannot be used: then
+/// everything else goes on without it. Blocks.
+pub(super) fn open(
+    engine: Option<&Engine>,
+    key: &str,
+    settings: &Settings,
+    metrics: &Arc<Metrics>,
+    seen: Arc<LastSeen>,
+) -> Option<Collector> {
+    let engine = engine.filter(|_| settings.roles.contains(&Role::Collection))?;
+    let medium = Medium::folder(&settings.data);
+    let variable = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
+    let collection = &settings.collection;
+    let vault = Vault::new(KeySource::find(&settings.data, collection.vault_key.as_deref(), variable));
+    let mut options = Options {
+        fetch: collection.fetch.clone(),
+        configured: collection.sources.clone(),
+        slots: collection.slots,
+        retention: collection.retention,
+        observe: observe(metrics, seen),
+        ..Options::new(engine.clone(), medium, vault)
+    };
+    if !settings.roles.contains(&Role::Blacklist)
+        && let Some(owner) = settings.upstream(Role::Blacklist).and_then(|url| Remote::new(url, key).ok())
+    {
+        (options.submit, options.preview) = elsewhere(owner);
+    }
+    let opened = Collector::open(options);
+    opened
+        .inspect_err(|error| tracing::error!(%error, "nothing is collected: the ledger cannot be used"))
+        .ok()
+}
+
+/// The way of batches to the process that has the journal.
+fn elsewhere(owner: Remote) -> (Submit, Foresee) {
+    let planner = owner.clone();
+    let submit: Submit = Arc::new(move |batch| {
+        let owner = owner.clone();
+        Box::pin(async move { owner.submit(batch).await })
+    });
+    let preview: Foresee = Arc::new(move |batch| {
+        let planner = planner.clone();
+        Box::pin(async move { planner.preview(batch).await })
+    });
+    (submit, preview)
+}
+
+fn observe(metrics: &Arc<Metrics>, seen: Arc<LastSeen>) -> Observe {
+    let metrics = Arc::clone(metrics);
+    Arc::new(move |run| {
+        let source = run.source.as_str();
+        metrics.collections(source, run.state.as_str()).inc();
+        if let Some((started, ended)) = run.started.zip(run.ended) {
+            metrics.collection_seconds(source).observe((ended.unix() - started.unix()).max(0) as f64);
+        }
+        seen.note(run);
+    })
+}
+
+/// Collects by schedule until `stop`, and ends what is at work then.
+pub(super) async fn run(collector: Collector, stop: impl Future<Output = ()>) {
+    tokio::select! {
+        () = collector.schedule() => {}
+        () = stop => {}
+    }
+    collector.stop().await;
+}
+
+/// Gives the portals the accounts of the environment, where those are others than what is kept.
+pub(super) async fn accounts(collector: &Collector, environment: &[(String, String)]) {
+    let said = |name: &str| {
+        let found = environment.iter().find(|(known, value)| known == name && !value.is_empty());
+        found.map(|(_, value)| value.as_str())
+    };
+    for (source, username, password) in ACCOUNTS {
+        let (Some(username), Some(password), Ok(name)) = (said(username), said(password), source.parse())
+        else {
+            continue;
+        };
+        if let Err(error) = collector.set_account(&name, username, password).await {
+            tracing::error!(source, %error, "the account of the environment could not be kept");
+        }
+    }
+}

@@ -1,0 +1,175 @@
+//! Credentials: kept sealed, never given back, and tested in a way that changes nothing else.
+
+use super::ending::Ending;
+use super::error::CollectError;
+use super::flow::{self, Input};
+use super::job::Job;
+use super::live::Live;
+use super::{Collector, Inner};
+use crate::collect::definition::Kind;
+use crate::collect::feed;
+use crate::collect::ledger::{Credentials, Retrying};
+use crate::collect::run::{Fault, Run, Trigger, Wish};
+use crate::collect::vault::VaultError;
+use crate::disk::DiskError;
+use crate::model::SourceName;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use std::sync::Arc;
+use zeroize::Zeroizing;
+
+/// An account at a portal. It has no `Debug`.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Account {
+    pub(super) username: String,
+    pub(super) password: Zeroizing<String>,
+}
+
+/// What a test of credentials came to.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+pub struct Tested {
+    /// Whether they were accepted.
+    pub accepted: bool,
+    /// Why not, or what stands in the way of knowing.
+    pub fault: Option<Fault>,
+    /// Whether it was an attempt to log in, and so counts as one.
+    pub counted: bool,
+}
+
+impl Collector {
+    /// Sets the credentials of a source. A source that had stopped for the old ones goes on.
+    ///
+    /// # Errors
+    /// [`CollectError::UnknownSource`], [`CollectError::BadCredentials`], or a fault of vault or disk.
+    pub async fn set_credentials(
+        &self,
+        name: &SourceName,
+        document: Value,
+        actor: &str,
+    ) -> Result<(), CollectError> {
+        let kind = self.0.definition(name).await?.kind;
+        let secret = self.0.secret(name, kind, document)?;
+        let (vault, source) = (Arc::clone(&self.0.vault), name.clone());
+        let sealed = blocking(move || vault.seal(&source, &secret)).await?;
+        let audit = self.0.audit(actor, "credentials.set", name, "", String::new());
+        let (source, now, actor) = (name.clone(), self.0.now(), actor.to_owned());
+        let set = self.0.change(move |change| {
+            change.credentials(&source, |kept| {
+                let version = kept.as_ref().map_or(0, |kept| kept.version) + 1;
+                *kept = Some(Credentials::new(version, sealed, now, actor));
+            })?;
+            change.standing(&source, |standing| {
+                // Whoever mends a source wants to see that it works again.
+                let mended =
+                    standing.stopped.take().map(|_| Retrying { at: now, attempt: 0, cooling: false });
+                standing.retry = mended.or(standing.retry);
+            })?;
+            change.audit(&audit)
+        });
+        set.await?;
+        self.0.changed.notify_one();
+        Ok(())
+    }
+
+    /// Sets an account from the process's environment, if it is another than what is kept: else each
+    /// start would forget what is known of it.
+    ///
+    /// # Errors
+    /// As [`Collector::set_credentials`].
+    pub async fn set_account(
+        &self,
+        name: &SourceName,
+        username: &str,
+        password: &str,
+    ) -> Result<(), CollectError> {
+        let document = serde_json::json!({"username": username, "password": password});
+        let wanted = self.0.secret(name, self.0.definition(name).await?.kind, document.clone())?;
+        let source = name.clone();
+        if let Some(kept) = self.0.look(move |look| look.credentials(&source)).await?
+            && self.0.open_sealed(name, kept.sealed).await.is_ok_and(|kept| *kept == *wanted)
+        {
+            return Ok(());
+        }
+        self.set_credentials(name, document, "environment").await
+    }
+
+    /// Logs in with the kept credentials, and out again.
+    ///
+    /// # Errors
+    /// At once, when it may not be tried: [`CollectError::NoCredentials`], [`CollectError::NoAttempt`],
+    /// [`CollectError::Busy`], or a fault of the disk.
+    pub async fn test_credentials(&self, name: &SourceName, actor: &str) -> Result<Tested, CollectError> {
+        let definition = self.0.definition(name).await?;
+        let source = name.clone();
+        let looked = self.0.look(move |look| Ok((look.standing(&source)?, look.credentials(&source)?)));
+        let (standing, kept) = looked.await?;
+        let kept = kept.ok_or_else(|| CollectError::NoCredentials(name.clone()))?;
+        let counted = definition.kind.is_portal();
+        if counted {
+            kept.may_attempt()?;
+        }
+        // It takes the place of a run, so that no run logs in at the same time; it is written nowhere.
+        let run = Run::new(name.clone(), Trigger::Person, actor.to_owned(), Wish::default(), self.0.now());
+        let live = Live::new(&run);
+        self.0.live.enter(name, &live)?;
+        let mut job = Job::new(Arc::clone(&self.0), run, definition, standing, live, Input::Source);
+        let tested = flow::probe(&mut job).await;
+        self.0.live.leave(name, job.run.id);
+        let audit = self.0.audit(actor, "credentials.test", name, "", String::new());
+        self.0.change(move |change| change.audit(&audit)).await?;
+        Ok(match tested {
+            Ok(()) => Tested { accepted: true, fault: None, counted },
+            Err(Ending::Failed { fault, .. }) => Tested { accepted: false, fault: Some(fault), counted },
+            Err(Ending::Cancelled) => return Err(CollectError::Stopping),
+        })
+    }
+}
+
+impl Inner {
+    /// The credentials as they are sealed: a document of the form that the source's kind uses.
+    fn secret(
+        &self,
+        name: &SourceName,
+        kind: Kind,
+        document: Value,
+    ) -> Result<Zeroizing<Vec<u8>>, CollectError> {
+        let bad = |why: &str| CollectError::BadCredentials { source_name: name.clone(), why: why.to_owned() };
+        // What serde says of a wrong document could quote it.
+        let bytes = match kind {
+            Kind::Upload => return Err(bad("nothing is fetched for it")),
+            Kind::Regtech | Kind::Secudium => {
+                let account: Account =
+                    serde_json::from_value(document).map_err(|_| bad("username and password are meant"))?;
+                if account.username.trim().is_empty() || account.password.is_empty() {
+                    return Err(bad("neither username nor password may be empty"));
+                }
+                serde_json::to_vec(&account)
+            }
+            Kind::Feed => {
+                let credentials: feed::Credentials = serde_json::from_value(document).map_err(|_| {
+                    bad("kind header with name and value, basic with user and password, or query with name and value is meant")
+                })?;
+                serde_json::to_vec(&credentials)
+            }
+        };
+        bytes.map(Zeroizing::new).map_err(|_| bad("they cannot be written"))
+    }
+
+    pub(super) async fn open_sealed(
+        &self,
+        source: &SourceName,
+        sealed: Vec<u8>,
+    ) -> Result<Zeroizing<Vec<u8>>, VaultError> {
+        let (vault, source) = (Arc::clone(&self.vault), source.clone());
+        blocking(move || vault.open(&source, &sealed)).await
+    }
+}
+
+/// The vault reads its key from the disk at the first need.
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, VaultError> + Send + 'static,
+) -> Result<T, VaultError> {
+    let done = tokio::task::spawn_blocking(work).await;
+    done.unwrap_or_else(|error| Err(DiskError::io("a worker", std::io::Error::other(error)).into()))
+}

@@ -1,0 +1,188 @@
+//! How a run begins: what may begin at all, the record of it, and its turn.
+
+use super::ending::Ending;
+use super::error::CollectError;
+use super::flow::Input;
+use super::job::Job;
+use super::live::{Live, Stop, locked};
+use super::{Collector, Inner};
+use crate::collect::definition::{Definition, Kind};
+use crate::collect::failure::Failure;
+use crate::collect::ledger::Standing;
+use crate::collect::run::{Run, State, Trigger, Wish};
+use crate::collect::schedule::Occurrence;
+use crate::model::SourceName;
+use bytes::Bytes;
+use futures_util::FutureExt;
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use uuid::Uuid;
+
+/// A wish to begin a run.
+pub(super) struct Beginning {
+    pub(super) source: SourceName,
+    pub(super) trigger: Trigger,
+    pub(super) actor: String,
+    pub(super) wish: Wish,
+    pub(super) attempt: u16,
+    /// Written down with the run, so that an occurrence is neither lost nor taken twice.
+    pub(super) next: Option<Occurrence>,
+    pub(super) input: Input,
+}
+
+impl Beginning {
+    fn by_person(source: SourceName, trigger: Trigger, actor: &str, wish: Wish, input: Input) -> Self {
+        Self { source, trigger, actor: actor.to_owned(), wish, attempt: 0, next: None, input }
+    }
+}
+
+impl Collector {
+    /// Fetches a source now; gives the run's id.
+    ///
+    /// # Errors
+    /// At once, when it cannot begin: unknown, busy, cooling down, stopped, or without credentials.
+    pub async fn trigger(&self, source: SourceName, actor: &str, wish: Wish) -> Result<Uuid, CollectError> {
+        if wish.first.zip(wish.last).is_some_and(|(first, last)| first > last) {
+            return Err(CollectError::BadPeriod);
+        }
+        let beginning = Beginning::by_person(source, Trigger::Person, actor, wish, Input::Source);
+        self.0.begin(beginning).await
+    }
+
+    /// Takes a file in, in the name of a source; gives the run's id.
+    ///
+    /// # Errors
+    /// As [`Collector::trigger`].
+    pub async fn upload(
+        &self,
+        source: SourceName,
+        actor: &str,
+        name: Option<String>,
+        bytes: Bytes,
+    ) -> Result<Uuid, CollectError> {
+        let input = Input::File { name, bytes };
+        self.0.begin(Beginning::by_person(source, Trigger::Upload, actor, Wish::default(), input)).await
+    }
+
+    /// Reads the bytes of a run again; gives the new run's id.
+    ///
+    /// # Errors
+    /// As [`Collector::trigger`], and [`CollectError::UnknownRun`].
+    pub async fn again(&self, run: Uuid, actor: &str) -> Result<Uuid, CollectError> {
+        let run = self.run(run).await?;
+        if !run.documents.iter().any(|document| document.kept) {
+            return Err(CollectError::NoRaw(run.id));
+        }
+        let wish = Wish { again: Some(run.id), ..Wish::default() };
+        let input = Input::Kept { run: run.id, documents: run.documents };
+        self.0.begin(Beginning::by_person(run.source, Trigger::Again, actor, wish, input)).await
+    }
+}
+
+impl Inner {
+    /// Begins a run: it is on the disk when this returns.
+    pub(super) async fn begin(self: &Arc<Self>, beginning: Beginning) -> Result<Uuid, CollectError> {
+        if *self.stopping.borrow() {
+            return Err(CollectError::Stopping);
+        }
+        let definition = self.definition(&beginning.source).await?;
+        let standing = self.may_begin(&definition, &beginning).await?;
+        let Beginning { source, trigger, actor, wish, attempt, next, input } = beginning;
+        let run = Run { attempt, ..Run::new(source, trigger, actor, wish, self.now()) };
+        let live = Live::new(&run);
+        self.live.enter(&run.source, &live)?;
+        if let Err(error) = self.write_down(run.clone(), next).await {
+            self.live.leave(&run.source, run.id);
+            return Err(error.into());
+        }
+        let id = run.id;
+        let job = Job::new(Arc::clone(self), run, definition, standing, live, input);
+        let mut tasks = locked(&self.tasks);
+        while tasks.try_join_next().is_some() {}
+        tasks.spawn(carry_out(job));
+        Ok(id)
+    }
+
+    async fn write_down(&self, run: Run, next: Option<Occurrence>) -> Result<(), crate::disk::DiskError> {
+        self.change(move |change| {
+            change.standing(&run.source, |standing| {
+                standing.last_run = Some(run.id);
+                if run.trigger.asks_source() {
+                    standing.retry = None;
+                    standing.next = next.or(standing.next);
+                }
+            })?;
+            change.run(&run).map(drop)
+        })
+        .await
+    }
+
+    async fn may_begin(
+        &self,
+        definition: &Definition,
+        beginning: &Beginning,
+    ) -> Result<Standing, CollectError> {
+        let source = beginning.source.clone();
+        let looked = self.look(move |look| Ok((look.standing(&source)?, look.credentials(&source)?)));
+        let (standing, credentials) = looked.await?;
+        if !matches!(beginning.input, Input::Source) {
+            return Ok(standing);
+        }
+        let (source, forced) = (|| beginning.source.clone(), beginning.wish.force);
+        if definition.kind == Kind::Upload {
+            return Err(CollectError::NotFetched(source()));
+        }
+        if definition.kind.is_portal() {
+            credentials.ok_or_else(|| CollectError::NoCredentials(source()))?.may_attempt()?;
+        }
+        if let Some(stopped) = standing.stopped.as_ref().filter(|stopped| stopped.credentials || !forced) {
+            return Err(CollectError::Stopped(stopped.fault.clone()));
+        }
+        match standing.retry.filter(|retry| retry.cooling && !forced) {
+            Some(retry) if beginning.trigger == Trigger::Person => Err(CollectError::Cooling(retry.at)),
+            _ => Ok(standing),
+        }
+    }
+}
+
+/// A run from its turn to its end. Never fails: what goes wrong is the run's.
+async fn carry_out(mut job: Job) {
+    let inner = job.inner();
+    let ending = tokio::select! {
+        biased;
+        () = job.stopped() => Err(Ending::Cancelled),
+        turn = inner.slots.acquire() => match turn {
+            Ok(_turn) => work(&inner, &mut job).await,
+            Err(_) => Err(Ending::Cancelled),
+        },
+    };
+    let source = job.run.source.clone();
+    let run = job.run.id;
+    if let Err(error) = job.finish(ending).await {
+        // It stays as it was written down last, and is found at the next start.
+        tracing::error!(%source, %run, %error, "the end of a run could not be written down");
+    }
+    inner.live.leave(&source, run);
+    inner.changed.notify_one();
+}
+
+async fn work(inner: &Arc<Inner>, job: &mut Job) -> Result<(), Ending> {
+    job.run.started = Some(inner.now());
+    job.set_state(State::Running).await?;
+    match AssertUnwindSafe((inner.work)(job)).catch_unwind().await {
+        Ok(ending) => ending,
+        Err(panic) => {
+            let text = panic.downcast_ref::<&str>().copied();
+            let text = text.or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("panic");
+            tracing::error!(source = %job.run.source, panic = text, "a collection run panicked");
+            Err(Ending::new(Failure::Broken, "internal", "the program failed; its log has more"))
+        }
+    }
+}
+
+impl Job {
+    /// Whether the service, rather than a person, ends the run.
+    pub(super) fn is_interrupted(&self) -> bool {
+        *self.live.stop.borrow() == Stop::Service
+    }
+}

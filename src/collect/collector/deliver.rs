@@ -1,0 +1,317 @@
+//! From bytes to the blacklist: what was delivered is kept, read, judged, and submitted or held.
+
+use super::Inner;
+use super::ending::Ending;
+use super::job::Job;
+use crate::collect::definition::Definition;
+use crate::collect::formats::{BadParser, Options, ReadError};
+use crate::collect::gate::{Arrival, Before, Ground, judge};
+use crate::collect::ledger::Held;
+use crate::collect::run::Document;
+use crate::collect::{Intake, Terms, read};
+use crate::disk::{digest, hex};
+use crate::engine::EngineError;
+use crate::model::{
+    Batch, Cause, Change, Day, Detail, Mode, Preview, Receipt, Rows, Scope, SourceName, Time,
+};
+use bytes::Bytes;
+use uuid::Uuid;
+
+/// A document as a craft brings it.
+#[derive(Clone, Debug)]
+pub struct Delivery {
+    /// What it is at its source: a period, an attachment's name.
+    pub label: String,
+    /// Its file's name, a hint for its format.
+    pub name: Option<String>,
+    /// The bytes as they came.
+    pub bytes: Bytes,
+    /// What its silence means; none: what the source's mode says.
+    pub scope: Option<Scope>,
+    /// Its own date.
+    pub dated: Option<Time>,
+    /// The day of listing of all its rows that do not say one.
+    pub posted: Option<Day>,
+}
+
+impl Delivery {
+    /// A document of which nothing else is known.
+    pub fn new(label: String, bytes: Bytes) -> Self {
+        Self { label, name: None, bytes, scope: None, dated: None, posted: None }
+    }
+}
+
+/// What became of a delivery.
+#[derive(Clone, Debug)]
+pub(super) enum Delivered {
+    /// Its listings are in; the rows, for flows that plan by them.
+    Taken(Rows),
+    /// It is byte for byte what was taken last.
+    Unchanged,
+    /// It waits for a person's word.
+    Held,
+}
+
+impl Job {
+    /// Takes a delivery in, or holds it. The bytes are kept first, whatever becomes of them.
+    pub(super) async fn deliver(&mut self, delivery: Delivery) -> Result<Delivered, Ending> {
+        let digest = hex(&digest(&[&delivery.bytes]));
+        if self.is_unchanged(&delivery, &digest) {
+            return self.see(delivery, digest).await;
+        }
+        let index = self.keep(&delivery, digest.clone()).await?;
+        self.step(format!("reading {}", delivery.label), 0, None);
+        match self.inner().read(&self.definition, &delivery, false).await {
+            Ok(intake) => self.judge(index, &delivery, digest, intake).await,
+            Err(error) => match unreadable(&error) {
+                Some(ground) => Ok(self.hold(index, &delivery, vec![ground], Receipt::default())),
+                None => Err(error.into()),
+            },
+        }
+    }
+
+    /// Whether even an unchanged document must be read: that puts the expiry of an append source off,
+    /// once a day.
+    pub(super) fn wants_bytes(&self) -> bool {
+        let policy = &self.definition.policy;
+        let day = |time: Time| time.day_in(policy.zone);
+        let stamped = self.memory.stamped.is_some_and(|stamped| day(stamped) == day(self.now()));
+        policy.mode == Mode::Append && policy.expires_days.is_some() && !stamped
+    }
+
+    /// Equal bytes are not even read.
+    fn is_unchanged(&self, delivery: &Delivery, digest: &str) -> bool {
+        delivery.scope.is_none()
+            && delivery.posted.is_none()
+            && self.run.wish.again.is_none()
+            && !self.run.wish.force
+            && self.memory.digest.as_deref() == Some(digest)
+            && !self.wants_bytes()
+    }
+
+    async fn see(&mut self, delivery: Delivery, digest: String) -> Result<Delivered, Ending> {
+        self.run.documents.push(document(&delivery, digest, false));
+        self.seen().await?;
+        Ok(Delivered::Unchanged)
+    }
+
+    /// A complete run found all as it was.
+    pub(super) async fn seen(&mut self) -> Result<(), Ending> {
+        self.mark_seen().await?;
+        let listed = self.inner().listed(&self.run.source);
+        self.run.counts.read += listed;
+        self.run.counts.unchanged += listed;
+        Ok(())
+    }
+
+    /// Moves the watermark of the source; at most one small record a day.
+    pub(super) async fn mark_seen(&mut self) -> Result<(), Ending> {
+        self.describe().await?;
+        let receipt = self.submit(Change::Seen { source: self.run.source.clone() }).await?;
+        self.run.generation = Some(receipt.generation);
+        Ok(())
+    }
+
+    async fn keep(&mut self, delivery: &Delivery, digest: String) -> Result<usize, Ending> {
+        let index = self.run.documents.len();
+        let (raw, run, bytes) = (self.inner().raw.clone(), self.run.id, delivery.bytes.clone());
+        self.inner().blocking(move || raw.keep(run, index, &bytes)).await?;
+        self.run.documents.push(document(delivery, digest, true));
+        Ok(index)
+    }
+
+    async fn judge(
+        &mut self,
+        index: usize,
+        delivery: &Delivery,
+        digest: String,
+        intake: Intake,
+    ) -> Result<Delivered, Ending> {
+        self.run.counts.read += intake.read;
+        self.run.counts.rejected += intake.rejected;
+        self.run.note(&delivery.label, &intake.errors);
+        self.step(format!("comparing {}", delivery.label), 0, None);
+        let inner = self.inner();
+        self.describe().await?;
+        let scope = scope(delivery, &self.definition, &intake.rows);
+        let rows = intake.rows.clone();
+        let plan = inner.preview(&self.run.source, rows, scope).await?;
+        let protected = inner.engine.snapshot().protected(&intake.rows);
+        let arrival = arrival(&intake, &plan, scope, delivery.dated, protected);
+        let before = Before {
+            listings: plan.before,
+            total: self.settled.then(|| inner.listed(&self.run.source)),
+            protected: self.memory.protected,
+            dated: self.memory.dated.filter(|_| delivery.scope.is_none()),
+        };
+        let grounds = judge(&before, &arrival, &self.definition.gate);
+        if !grounds.is_empty() {
+            return Ok(self.hold(index, delivery, grounds, plan.receipt));
+        }
+        let change = Change::List { source: self.run.source.clone(), rows: intake.rows.clone(), scope };
+        let receipt = self.submit(change).await?;
+        if scope == Scope::Part {
+            // A part moves no watermark, and yet the source has been seen.
+            self.mark_seen().await?;
+        }
+        self.take(delivery, digest, protected, &receipt);
+        Ok(Delivered::Taken(intake.rows))
+    }
+
+    fn take(&mut self, delivery: &Delivery, digest: String, protected: u64, receipt: &Receipt) {
+        self.run.counts.add(receipt);
+        self.run.generation = Some(receipt.generation);
+        self.memory.digest = Some(digest);
+        self.memory.protected = Some(protected);
+        self.memory.dated = delivery.dated.or(self.memory.dated);
+        self.memory.stamped = Some(self.now());
+        self.show();
+    }
+
+    fn hold(&mut self, index: usize, delivery: &Delivery, grounds: Vec<Ground>, shown: Receipt) -> Delivered {
+        let told: Vec<String> = grounds.iter().map(ToString::to_string).collect();
+        tracing::warn!(source = %self.run.source, run = %self.run.id, document = delivery.label, grounds = told.join("; "), "held");
+        self.held.push(Held { index, label: delivery.label.clone(), grounds, shown });
+        Delivered::Held
+    }
+
+    /// Tells the blacklist what holds for the source, when it does not know.
+    async fn describe(&mut self) -> Result<(), Ending> {
+        let known = self.inner().engine.snapshot().source(self.run.source.as_str()).map(|s| s.policy.clone());
+        if known.as_ref() == Some(&self.definition.policy) {
+            return Ok(());
+        }
+        let policy = self.definition.policy.clone();
+        self.submit(Change::Describe { source: self.run.source.clone(), policy }).await.map(drop)
+    }
+
+    async fn submit(&self, change: Change) -> Result<Receipt, Ending> {
+        let reason = format!("run {}", self.run.id);
+        Ok(self.inner().submit_as(&self.run.actor, &reason, Cause::Run, change).await?)
+    }
+}
+
+impl Inner {
+    /// Submits a change in somebody's name.
+    pub(super) async fn submit_as(
+        &self,
+        actor: &str,
+        reason: &str,
+        cause: Cause,
+        change: Change,
+    ) -> Result<Receipt, EngineError> {
+        let (actor, reason) = (actor.to_owned(), reason.to_owned());
+        (self.submit)(Batch { id: Uuid::now_v7(), actor, reason, cause, change }).await
+    }
+
+    /// What a list of rows would change now.
+    pub(super) async fn preview(
+        &self,
+        source: &SourceName,
+        rows: Rows,
+        scope: Scope,
+    ) -> Result<Preview, EngineError> {
+        let change = Change::List { source: source.clone(), rows, scope };
+        let (actor, reason) = (String::new(), String::new());
+        (self.preview)(Batch { id: Uuid::now_v7(), actor, reason, cause: Cause::Run, change }).await
+    }
+
+    /// Reads a document into listings; spreadsheets in a process of their own.
+    pub(super) async fn read(
+        &self,
+        definition: &Definition,
+        delivery: &Delivery,
+        tolerant: bool,
+    ) -> Result<Intake, ReadError> {
+        let options = options(definition, delivery, self.fetch.size_limit, tolerant);
+        let options = options.map_err(|error| ReadError::Input(std::io::Error::other(error)))?;
+        let terms = terms(definition, delivery, self.now());
+        let bytes = delivery.bytes.clone();
+        let read = tokio::task::spawn_blocking(move || read(&bytes, &options, &terms)).await;
+        read.unwrap_or_else(|error| Err(ReadError::Input(std::io::Error::other(error))))
+    }
+
+    /// How many listings of a source are active.
+    pub(super) fn listed(&self, source: &SourceName) -> u64 {
+        let snapshot = self.engine.snapshot();
+        let id = snapshot.source(source.as_str()).map(|source| source.id);
+        id.and_then(|id| snapshot.coverage.get(&id)).map_or(0, |coverage| coverage.len())
+    }
+}
+
+/// How a document is read; `tolerant` when a person has said that the right lines are to be taken.
+fn options(
+    definition: &Definition,
+    delivery: &Delivery,
+    size: u64,
+    tolerant: bool,
+) -> Result<Options, BadParser> {
+    let mut options = Options { name: delivery.name.clone(), tolerant, ..definition.parser.options()? };
+    options.limits.size = options.limits.size.max(size);
+    Ok(options)
+}
+
+/// What holds for every listing of a document that says nothing else itself.
+fn terms(definition: &Definition, delivery: &Delivery, now: Time) -> Terms {
+    let policy = &definition.policy;
+    let days = policy.expires_days;
+    // Nothing but its own expiry ends what an append source lists, and each time it is seen puts that off.
+    let is_seen = policy.mode == Mode::Append && delivery.posted.is_none();
+    let stamp = |days: u16| now.day_in(policy.zone).plus(days.into()).end_in(policy.zone);
+    let detail =
+        Detail { listed: delivery.posted, expires: days.filter(|_| is_seen).map(stamp), ..Detail::default() };
+    let lasts = days.filter(|_| delivery.posted.is_some() || definition.kind.is_portal());
+    Terms { lasts, ..Terms::new(detail, policy) }
+}
+
+/// What a delivery's silence means. A window source without a given period covers the days of its rows.
+pub(super) fn scope(delivery: &Delivery, definition: &Definition, rows: &Rows) -> Scope {
+    delivery.scope.unwrap_or_else(|| match definition.policy.mode {
+        Mode::Snapshot => Scope::Whole,
+        Mode::Append => Scope::Part,
+        Mode::Window => {
+            let days = || rows.details().iter().filter_map(|detail| detail.listed);
+            match (days().min(), days().max()) {
+                (Some(first), Some(last)) => Scope::Window { first, last },
+                _ => Scope::Part,
+            }
+        }
+    })
+}
+
+fn arrival(intake: &Intake, plan: &Preview, scope: Scope, dated: Option<Time>, protected: u64) -> Arrival {
+    let Receipt { added, removed, .. } = plan.receipt;
+    Arrival {
+        listings: (plan.before + added).saturating_sub(removed),
+        read: intake.read,
+        rejected: intake.rejected,
+        protected,
+        dated,
+        whole: scope == Scope::Whole,
+    }
+}
+
+/// Whether a document that cannot be read is one that a person may have to decide about.
+fn unreadable(error: &ReadError) -> Option<Ground> {
+    match error {
+        ReadError::Empty => Some(Ground::Empty { before: 0 }),
+        ReadError::Html => Some(Ground::Html),
+        ReadError::MostlyBad { rows, rejected, .. } => {
+            Some(Ground::MostlyBad { read: *rows, rejected: *rejected })
+        }
+        _ => None,
+    }
+}
+
+fn document(delivery: &Delivery, digest: String, kept: bool) -> Document {
+    Document {
+        label: delivery.label.clone(),
+        name: delivery.name.clone(),
+        size: delivery.bytes.len() as u64,
+        digest,
+        scope: delivery.scope,
+        dated: delivery.dated,
+        posted: delivery.posted,
+        kept,
+    }
+}

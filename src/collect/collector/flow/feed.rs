@@ -1,0 +1,64 @@
+//! A list at a URL: one download, asked for only if it changed.
+
+use super::failed;
+use crate::collect::collector::deliver::{Delivered, Delivery};
+use crate::collect::collector::ending::Ending;
+use crate::collect::collector::job::Job;
+use crate::collect::failure::Failure;
+use crate::collect::feed::{Credentials, Download, FeedError, Memory, download};
+use crate::collect::fetch::{Fetcher, Url};
+
+pub(super) async fn run(job: &mut Job) -> Result<(), Ending> {
+    let url = url(job)?;
+    job.step(format!("downloading from {}", url.host_str().unwrap_or_default()), 0, None);
+    let known = if job.wants_bytes() { Memory::default() } else { remembered(job) };
+    let memory = match ask(job, &url, &known).await? {
+        Download::Unchanged(memory) => {
+            job.seen().await?;
+            memory
+        }
+        Download::Fetched { bytes, memory } => {
+            let name = url.path_segments().and_then(|mut parts| parts.next_back()).map(str::to_owned);
+            let name = name.filter(|name| !name.is_empty());
+            let label = name.clone().unwrap_or_else(|| "list".to_owned());
+            let delivery = Delivery { name, dated: memory.dated, ..Delivery::new(label, bytes) };
+            match job.deliver(delivery).await? {
+                Delivered::Held => return Ok(()),
+                Delivered::Taken(_) | Delivered::Unchanged => memory,
+            }
+        }
+    };
+    job.checkpoint = serde_json::to_value(memory).unwrap_or_default();
+    Ok(())
+}
+
+/// Asks the server as a run would, and throws away what comes.
+pub(super) async fn probe(job: &mut Job) -> Result<(), Ending> {
+    let url = url(job)?;
+    let known = remembered(job);
+    ask(job, &url, &known).await.map(drop)
+}
+
+async fn ask(job: &Job, url: &Url, known: &Memory) -> Result<Download, Ending> {
+    let fetcher = Fetcher::new(job.inner().fetch.clone()).map_err(|error| ending(&error.into()))?;
+    let credentials: Option<Credentials> = job.credentials().await?;
+    let asked = job.until_stopped(download(&fetcher, url, credentials.as_ref(), known)).await?;
+    asked.map_err(|error| ending(&error))
+}
+
+/// What the last download left; nothing, where the definition has changed since.
+fn remembered(job: &Job) -> Memory {
+    if job.memory.digest.is_none() || job.run.wish.force {
+        return Memory::default();
+    }
+    serde_json::from_value(job.checkpoint.clone()).unwrap_or_default()
+}
+
+fn url(job: &Job) -> Result<Url, Ending> {
+    let url = job.definition.url.as_deref().unwrap_or_default();
+    Url::parse(url).map_err(|error| failed(Failure::Attention, "bad_url", &format!("{url}: {error}")))
+}
+
+fn ending(error: &FeedError) -> Ending {
+    failed(error.kind(), error.code(), error)
+}

@@ -1,0 +1,182 @@
+//! SECUDIUM: the posts of some days, and of their attachments those that were not read yet.
+
+use super::failed;
+use crate::collect::collector::accounts::Account;
+use crate::collect::collector::deliver::{Delivered, Delivery};
+use crate::collect::collector::ending::Ending;
+use crate::collect::collector::job::Job;
+use crate::collect::failure::Failure;
+use crate::collect::ledger::Answer;
+use crate::collect::run::Fault;
+use crate::collect::secudium::{Attachment, Client, Error, Login, Post, Settings};
+use crate::disk::{digest, hex};
+use crate::model::{Day, Scope};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// The attachments that were read: by their posts, so that an edited post is read again, and by their
+/// digests, so that a file that is posted twice is not.
+#[derive(Default, Serialize, Deserialize)]
+#[serde(default)]
+struct Read {
+    posts: BTreeMap<String, Seen>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Seen {
+    uuid: String,
+    digest: String,
+    posted: Option<Day>,
+}
+
+impl Read {
+    fn knows(&self, post: &Post, attachment: &Attachment) -> bool {
+        self.posts.get(&post.key()).is_some_and(|seen| seen.uuid == attachment.uuid)
+    }
+
+    fn holds(&self, digest: &str) -> bool {
+        self.posts.values().any(|seen| seen.digest == digest)
+    }
+
+    /// Forgets posts that the portal is not asked about any more.
+    fn forget_before(&mut self, first: Day) {
+        self.posts.retain(|_, seen| seen.posted.is_none_or(|posted| posted >= first.plus(-7)));
+    }
+}
+
+pub(super) async fn run(job: &mut Job) -> Result<(), Ending> {
+    let settings = settings(job);
+    let mut client = client(job, &settings)?;
+    log_in(job, &mut client).await?;
+    let read = read(job, &mut client, &settings).await;
+    log_out(job, &mut client).await;
+    read
+}
+
+/// Logs in and out again; a code that the portal asks for is not asked of anybody.
+pub(super) async fn probe(job: &mut Job) -> Result<(), Ending> {
+    let settings = settings(job);
+    let mut client = client(job, &settings)?;
+    let (login, _) = attempt(job, &mut client).await?;
+    log_out(job, &mut client).await;
+    match login {
+        Login::Done => Ok(()),
+        Login::NeedsCode => Err(Ending::new(
+            Failure::Attention,
+            "otp_needed",
+            "the portal takes the password and asks for a one-time code: start a run, and say the code there",
+        )),
+    }
+}
+
+fn settings(job: &Job) -> Settings {
+    let mut settings = job.definition.secudium.clone().unwrap_or_default();
+    if let Some(url) = &job.definition.url {
+        settings.base_url.clone_from(url);
+    }
+    settings
+}
+
+fn client(job: &Job, settings: &Settings) -> Result<Client, Ending> {
+    Client::new(job.inner().fetch.clone(), settings.clone()).map_err(|error| ending(&error))
+}
+
+async fn log_in(job: &mut Job, client: &mut Client) -> Result<(), Ending> {
+    job.step("logging in", 0, None);
+    let (login, account) = attempt(job, client).await?;
+    if login == Login::Done {
+        return Ok(());
+    }
+    let code = job.ask_code("the portal has sent a one-time code; say it with `ironlist run otp`").await?;
+    job.step("logging in", 0, None);
+    let answer = client.login_with_code(&account.username, &account.password, &code).await;
+    answer.map_err(|error| ending(&error))
+}
+
+/// The first step of a login, written down before and after. It is not ended half-way.
+async fn attempt(job: &mut Job, client: &mut Client) -> Result<(Login, Account), Ending> {
+    let account: Account = job.attempt().await?;
+    let answer = client.login(&account.username, &account.password).await;
+    match &answer {
+        // Whoever is asked for a code has said the right password.
+        Ok(_) => job.answered(Answer::Accepted).await?,
+        Err(error) => {
+            if let Some(answer) = verdict(error) {
+                job.answered(answer).await?;
+            }
+        }
+    }
+    answer.map(|login| (login, account)).map_err(|error| ending(&error))
+}
+
+/// What a failed login says of the credentials; none: nothing for certain.
+fn verdict(error: &Error) -> Option<Answer> {
+    match error {
+        Error::Refused { .. } => Some(Answer::Refused(Fault::new(error.code(), error.to_string()))),
+        Error::AlreadyLoggedIn => Some(Answer::Nothing),
+        _ => None,
+    }
+}
+
+async fn read(job: &mut Job, client: &mut Client, settings: &Settings) -> Result<(), Ending> {
+    let mut known: Read = match job.run.wish.force {
+        true => Read::default(),
+        false => serde_json::from_value(job.checkpoint.clone()).unwrap_or_default(),
+    };
+    let last = job.run.wish.last.unwrap_or_else(|| job.today());
+    let first = job.run.wish.first.unwrap_or_else(|| last.plus(-i32::from(settings.days)));
+    job.step("reading the list of posts", 0, None);
+    let posts = job.until_stopped(client.posts(first, last)).await?.map_err(|error| ending(&error))?;
+    known.forget_before(first);
+    let new: Vec<(&Post, &Attachment)> = posts
+        .iter()
+        .filter_map(|post| Some((post, post.attachment.as_ref()?)))
+        .filter(|(post, attachment)| !known.knows(post, attachment))
+        .collect();
+    let total = new.len() as u64;
+    // The oldest first: what a later post says of an address counts.
+    for (at, (post, attachment)) in new.into_iter().rev().enumerate() {
+        job.step(format!("reading {}", attachment.name), at as u64, Some(total));
+        if let Some(seen) = take(job, client, post, attachment, &known).await? {
+            known.posts.insert(post.key(), seen);
+            job.checkpoint = serde_json::to_value(&known).unwrap_or_default();
+            job.save().await?;
+        }
+    }
+    job.mark_seen().await
+}
+
+/// Fetches and delivers an attachment; what is held is fetched again by the next run.
+async fn take(
+    job: &mut Job,
+    client: &mut Client,
+    post: &Post,
+    attachment: &Attachment,
+    known: &Read,
+) -> Result<Option<Seen>, Ending> {
+    let bytes = job.until_stopped(client.attachment(attachment)).await?.map_err(|error| ending(&error))?;
+    let digest = hex(&digest(&[&bytes]));
+    let seen = Seen { uuid: attachment.uuid.clone(), digest: digest.clone(), posted: post.posted };
+    if known.holds(&digest) {
+        return Ok(Some(seen));
+    }
+    let posted = Some(post.posted.unwrap_or_else(|| job.today()));
+    let (name, scope) = (Some(attachment.name.clone()), Some(Scope::Part));
+    let delivery = Delivery { name, scope, posted, ..Delivery::new(attachment.name.clone(), bytes) };
+    Ok(match job.deliver(delivery).await? {
+        Delivered::Held => None,
+        Delivered::Taken(_) | Delivered::Unchanged => Some(seen),
+    })
+}
+
+/// Ends the session whatever happened, also when the run is to end: the next one would find somebody
+/// logged in.
+async fn log_out(job: &Job, client: &mut Client) {
+    if let Err(error) = client.logout().await {
+        tracing::info!(source = %job.run.source, %error, "the portal did not take the log-out");
+    }
+}
+
+fn ending(error: &Error) -> Ending {
+    failed(error.kind(), error.code(), error)
+}

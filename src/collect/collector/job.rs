@@ -1,0 +1,190 @@
+//! What a flow has of its run: the place to report, to ask, to remember and to deliver.
+
+use super::Inner;
+use super::ending::Ending;
+use super::flow::Input;
+use super::live::Live;
+use crate::collect::definition::Definition;
+use crate::collect::failure::Failure;
+use crate::collect::ledger::{Answer, Held, Memory, NoAttempt, Standing};
+use crate::collect::run::{Run, State};
+use crate::disk::DiskError;
+use crate::model::{Day, Time};
+use serde::de::DeserializeOwned;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// How long a person has for the code that a portal has sent.
+const CODE_TIME: Duration = Duration::from_secs(300);
+
+/// A run at work.
+pub(super) struct Job {
+    inner: Arc<Inner>,
+    pub(super) run: Run,
+    pub(super) definition: Arc<Definition>,
+    /// What is known of the last delivery; kept with the run's end, or at [`Job::save`].
+    pub(super) memory: Memory,
+    /// How far the flow has come, in its own words; kept likewise.
+    pub(super) checkpoint: serde_json::Value,
+    pub(super) input: Input,
+    pub(super) held: Vec<Held>,
+    pub(super) live: Arc<Live>,
+    /// Whether the source has been collected whole before.
+    pub(super) settled: bool,
+    /// The version of the credentials of which the last attempt was one.
+    attempted: u64,
+}
+
+impl Job {
+    pub(super) fn new(
+        inner: Arc<Inner>,
+        run: Run,
+        definition: Definition,
+        standing: Standing,
+        live: Arc<Live>,
+        input: Input,
+    ) -> Self {
+        let Standing { memory, checkpoint, last_success, .. } = standing;
+        let (definition, held) = (Arc::new(definition), Vec::new());
+        let settled = last_success.is_some();
+        Self { inner, run, definition, memory, checkpoint, input, held, live, settled, attempted: 0 }
+    }
+
+    pub(super) fn inner(&self) -> Arc<Inner> {
+        Arc::clone(&self.inner)
+    }
+
+    /// The moment, by the clock of the blacklist.
+    pub(super) fn now(&self) -> Time {
+        self.inner.now()
+    }
+
+    /// Today at the source.
+    pub(super) fn today(&self) -> Day {
+        self.now().day_in(self.definition.policy.zone)
+    }
+
+    /// Resolves when the run is to end.
+    pub(super) fn stopped(&self) -> impl Future<Output = ()> + Send + use<> {
+        let live = Arc::clone(&self.live);
+        async move { live.stopped().await }
+    }
+
+    /// Does `work`, unless the run is to end before it is done.
+    pub(super) async fn until_stopped<T>(&self, work: impl Future<Output = T>) -> Result<T, Ending> {
+        tokio::select! {
+            biased;
+            () = self.live.stopped() => Err(Ending::Cancelled),
+            done = work => Ok(done),
+        }
+    }
+
+    /// Says what the run is at, for whoever watches.
+    pub(super) fn step(&self, step: impl Into<String>, done: u64, total: Option<u64>) {
+        let step = step.into();
+        self.live.progress.send_modify(|progress| {
+            progress.run.clone_from(&self.run);
+            (progress.step, progress.done, progress.total) = (step, done, total);
+        });
+    }
+
+    /// Shows the run as it is now to whoever watches.
+    pub(super) fn show(&self) {
+        self.live.progress.send_modify(|progress| progress.run.clone_from(&self.run));
+    }
+
+    /// The run enters a state; durable, so that a restart knows what was going on.
+    pub(super) async fn set_state(&mut self, state: State) -> Result<(), DiskError> {
+        self.run.state = state;
+        self.show();
+        let run = self.run.clone();
+        self.inner.change(move |change| change.run(&run).map(drop)).await
+    }
+
+    /// Writes down how far the run has come: a restart goes on from here.
+    pub(super) async fn save(&mut self) -> Result<(), Ending> {
+        self.show();
+        let (run, memory, checkpoint) = (self.run.clone(), self.memory.clone(), self.checkpoint.clone());
+        let save = self.inner.change(move |change| {
+            change.standing(&run.source, |standing| {
+                standing.memory = memory;
+                standing.checkpoint = checkpoint;
+            })?;
+            change.run(&run).map(drop)
+        });
+        Ok(save.await?)
+    }
+
+    /// Waits for the code that a portal has sent to a person.
+    pub(super) async fn ask_code(&mut self, what: &str) -> Result<String, Ending> {
+        let wanted = self.live.want_code();
+        self.set_state(State::AwaitingOtp).await?;
+        self.step(what, 0, None);
+        let told = self.until_stopped(tokio::time::timeout(CODE_TIME, wanted)).await?;
+        self.set_state(State::Running).await?;
+        match told {
+            Ok(Ok(code)) => Ok(code),
+            _ => Err(Ending::new(
+                Failure::Broken,
+                "otp_timeout",
+                "nobody said the portal's code within five minutes; start a run when you have it at hand",
+            )),
+        }
+    }
+
+    /// The source's credentials, opened.
+    pub(super) async fn credentials<T: DeserializeOwned>(&self) -> Result<Option<T>, Ending> {
+        let source = self.run.source.clone();
+        match self.inner.look(move |look| look.credentials(&source)).await? {
+            Some(kept) => self.opened(kept.sealed).await.map(Some),
+            None => Ok(None),
+        }
+    }
+
+    async fn opened<T: DeserializeOwned>(&self, sealed: Vec<u8>) -> Result<T, Ending> {
+        let opened = self.inner.open_sealed(&self.run.source, sealed).await?;
+        // What serde says of the text could quote it.
+        serde_json::from_slice(&opened).map_err(|_| {
+            let cure = "the credentials are none that this source can use; set them again";
+            Ending::new(Failure::Credentials, "credentials_form", cure)
+        })
+    }
+
+    /// Writes an attempt to log in down, and gives the credentials that it is an attempt of. Only then may
+    /// it be made.
+    pub(super) async fn attempt<T: DeserializeOwned>(&mut self) -> Result<T, Ending> {
+        let (source, now) = (self.run.source.clone(), self.now());
+        let begun = self.inner.change(move |change| {
+            change.credentials(&source, |kept| {
+                let kept = kept.as_mut()?;
+                Some(kept.begin(now).map(|()| (kept.version, kept.sealed.clone())))
+            })
+        });
+        let missing =
+            || Ending::new(Failure::Credentials, "no_credentials", "the source has no credentials; set them");
+        let refused =
+            |refusal: NoAttempt| Ending::new(Failure::Credentials, refusal.code(), refusal.to_string());
+        let (version, sealed) = begun.await?.ok_or_else(missing)?.map_err(refused)?;
+        self.attempted = version;
+        match self.opened(sealed).await {
+            Ok(credentials) => Ok(credentials),
+            Err(ending) => {
+                self.answered(Answer::Nothing).await?;
+                Err(ending)
+            }
+        }
+    }
+
+    /// Writes the answer to the attempt down. It says nothing of credentials that were set since.
+    pub(super) async fn answered(&self, answer: Answer) -> Result<(), Ending> {
+        let (source, version) = (self.run.source.clone(), self.attempted);
+        let written = self.inner.change(move |change| {
+            change.credentials(&source, |kept| {
+                if let Some(kept) = kept.as_mut().filter(|kept| kept.version == version) {
+                    kept.answer(answer);
+                }
+            })
+        });
+        Ok(written.await?)
+    }
+}

@@ -1,0 +1,323 @@
+//! The collector: which source is fetched when, one run at a time each, and what becomes of a run.
+//!
+//! Architecture invariant: knows the ledger, the gate and the engine, and the crafts only by their
+//! flows. A flow knows its portal and nothing of runs but its [`job`]. Nothing here knows HTTP's
+//! handlers.
+//!
+//! ```text
+//! scheduler ─┐
+//! a person  ─┼─> begin ─> queue (slots) ─> flow ─> deliver ─> finish
+//! an upload ─┘   (written down first)        │        │
+//!                                            └─ job ──┴─> raw, gate, batch
+//! ```
+
+mod accounts;
+mod begin;
+mod deliver;
+mod ending;
+mod error;
+mod finish;
+mod flow;
+mod holds;
+mod job;
+mod live;
+mod scheduler;
+mod sources;
+#[cfg(test)]
+mod tests;
+
+pub use accounts::Tested;
+pub use deliver::Delivery;
+pub use error::CollectError;
+pub use live::Progress;
+pub use sources::{Origin, SourceView};
+
+use super::definition::Definition;
+use super::fetch::FetchSettings;
+use super::ledger::{Audit, Change, Ledger, Look};
+use super::raw::{Raw, Retention};
+use super::run::Run;
+use super::vault::Vault;
+use crate::disk::{DiskError, Medium};
+use crate::engine::{Engine, EngineError};
+use crate::model::{Batch, Preview, Receipt, SourceName, Time};
+use bytes::Bytes;
+use flow::Work;
+use futures_util::future::BoxFuture;
+use live::{LiveRuns, Stop, locked};
+use std::collections::BTreeMap;
+use std::io;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+use tokio::sync::{Notify, Semaphore, watch};
+use tokio::task::JoinSet;
+use uuid::Uuid;
+
+/// The way of a batch to the one writer, in this process or another.
+pub type Submit = Arc<dyn Fn(Batch) -> BoxFuture<'static, Result<Receipt, EngineError>> + Send + Sync>;
+/// What a batch would change there.
+pub type Foresee = Arc<dyn Fn(Batch) -> BoxFuture<'static, Result<Preview, EngineError>> + Send + Sync>;
+/// Is told of each run that has ended; for metrics.
+pub type Observe = Arc<dyn Fn(&Run) + Send + Sync>;
+
+/// How long runs are waited for on the way down.
+const GRACE: Duration = Duration::from_secs(10);
+
+/// What a collector is made of.
+pub struct Options {
+    /// The blacklist, or one that follows it.
+    pub engine: Engine,
+    /// The way of batches.
+    pub submit: Submit,
+    /// What they would change.
+    pub preview: Foresee,
+    /// The data folder.
+    pub medium: Medium,
+    /// Opens and seals credentials.
+    pub vault: Vault,
+    /// How everything is fetched.
+    pub fetch: FetchSettings,
+    /// The sources of the configuration file.
+    pub configured: BTreeMap<SourceName, Definition>,
+    /// Runs at work at once.
+    pub slots: usize,
+    /// How long raw bytes are kept.
+    pub retention: Retention,
+    /// Is told of each run that has ended.
+    pub observe: Observe,
+}
+
+impl Options {
+    /// A collector over an engine of this process, with nothing configured.
+    pub fn new(engine: Engine, medium: Medium, vault: Vault) -> Self {
+        let writer = engine.clone();
+        let submit: Submit = Arc::new(move |batch| {
+            let writer = writer.clone();
+            Box::pin(async move { writer.submit(batch).await })
+        });
+        let planner = engine.clone();
+        let preview: Foresee = Arc::new(move |batch| {
+            let planner = planner.clone();
+            Box::pin(async move {
+                let plan = planner.preview(batch).await?;
+                Ok(Preview { receipt: plan.receipt, before: plan.before })
+            })
+        });
+        Self {
+            engine,
+            submit,
+            preview,
+            medium,
+            vault,
+            fetch: FetchSettings::default(),
+            configured: BTreeMap::new(),
+            slots: 20,
+            retention: Retention::default(),
+            observe: Arc::new(|_| {}),
+        }
+    }
+}
+
+/// A handle to the collector; cheap to clone.
+#[derive(Clone)]
+pub struct Collector(Arc<Inner>);
+
+struct Inner {
+    engine: Engine,
+    submit: Submit,
+    preview: Foresee,
+    ledger: Arc<Ledger>,
+    vault: Arc<Vault>,
+    raw: Raw,
+    fetch: FetchSettings,
+    configured: BTreeMap<SourceName, Definition>,
+    retention: Retention,
+    observe: Observe,
+    work: Work,
+    live: LiveRuns,
+    slots: Semaphore,
+    tasks: Mutex<JoinSet<()>>,
+    /// Something has changed that the scheduler should look at.
+    changed: Notify,
+    stopping: watch::Sender<bool>,
+}
+
+impl Collector {
+    /// Opens the ledger, and ends what a process that died has left running. Nothing is fetched before
+    /// [`Collector::schedule`] runs or somebody asks. Blocks.
+    ///
+    /// # Errors
+    /// The ledger cannot be opened, or a faulty disk.
+    pub fn open(options: Options) -> Result<Self, DiskError> {
+        Self::with_work(options, flow::work())
+    }
+
+    fn with_work(options: Options, work: Work) -> Result<Self, DiskError> {
+        let ledger = Arc::new(Ledger::open(&options.medium)?);
+        finish::interrupted(&ledger, options.engine.now())?;
+        sources::redefine(&ledger, &options.configured)?;
+        Ok(Self(Arc::new(Inner {
+            raw: Raw::open(options.medium.path())?,
+            engine: options.engine,
+            submit: options.submit,
+            preview: options.preview,
+            ledger,
+            vault: Arc::new(options.vault),
+            fetch: options.fetch,
+            configured: options.configured,
+            retention: options.retention,
+            observe: options.observe,
+            work,
+            live: LiveRuns::default(),
+            slots: Semaphore::new(options.slots),
+            tasks: Mutex::new(JoinSet::new()),
+            changed: Notify::new(),
+            stopping: watch::Sender::new(false),
+        })))
+    }
+
+    /// A run, as far as it is.
+    ///
+    /// # Errors
+    /// [`CollectError::UnknownRun`], or a faulty disk.
+    pub async fn run(&self, id: Uuid) -> Result<Run, CollectError> {
+        if let Some(live) = self.0.live.find(id) {
+            return Ok(live.progress.borrow().run.clone());
+        }
+        self.0.look(move |look| look.run(id)).await?.ok_or(CollectError::UnknownRun(id))
+    }
+
+    /// At most `limit` runs, newest first, before the run `before`; and how many there are in all.
+    ///
+    /// # Errors
+    /// A faulty disk.
+    pub async fn runs(
+        &self,
+        source: Option<SourceName>,
+        before: Option<Uuid>,
+        limit: usize,
+    ) -> Result<(Vec<Run>, u64), CollectError> {
+        let look = move |look: &Look<'_>| {
+            Ok((look.runs(source.as_ref(), before, limit)?, look.count_runs(source.as_ref())?))
+        };
+        let (mut runs, total) = self.0.look(look).await?;
+        for run in runs.iter_mut().filter(|run| !run.state.is_over()) {
+            if let Some(live) = self.0.live.find(run.id) {
+                *run = live.progress.borrow().run.clone();
+            }
+        }
+        Ok((runs, total))
+    }
+
+    /// Follows a run until it is over; none: it is.
+    pub fn progress(&self, id: Uuid) -> Option<watch::Receiver<Progress>> {
+        self.0.live.find(id).map(|live| live.progress.subscribe())
+    }
+
+    /// Ends a run; what it has brought already stays.
+    ///
+    /// # Errors
+    /// [`CollectError::Over`], [`CollectError::UnknownRun`].
+    pub async fn cancel(&self, id: Uuid) -> Result<(), CollectError> {
+        match self.0.live.find(id) {
+            Some(live) => {
+                live.stop.send_replace(Stop::Person);
+                Ok(())
+            }
+            None => Err(CollectError::Over { run: id, state: self.run(id).await?.state }),
+        }
+    }
+
+    /// Says the code that a portal has sent to a person.
+    ///
+    /// # Errors
+    /// [`CollectError::BadCode`], [`CollectError::NoCodeWanted`], [`CollectError::UnknownRun`].
+    pub async fn otp(&self, id: Uuid, code: &str) -> Result<(), CollectError> {
+        let code = code.trim();
+        if code.len() != 6 || !code.bytes().all(|byte| byte.is_ascii_digit()) {
+            return Err(CollectError::BadCode);
+        }
+        match self.0.live.find(id) {
+            Some(live) => live.give_code(code.to_owned()),
+            None => Err(CollectError::Over { run: id, state: self.run(id).await?.state }),
+        }
+    }
+
+    /// Document `index` of a run as it was fetched.
+    ///
+    /// # Errors
+    /// [`CollectError::NoRaw`], [`CollectError::UnknownRun`], or a faulty disk.
+    pub async fn raw(&self, id: Uuid, index: usize) -> Result<Bytes, CollectError> {
+        self.run(id).await?;
+        let (raw, limit) = (self.0.raw.clone(), self.0.fetch.size_limit);
+        let read = self.0.blocking(move || raw.read(id, index, limit)).await?;
+        read.ok_or(CollectError::NoRaw(id))
+    }
+
+    /// Entries of the audit with their numbers, newest first, before number `before`.
+    ///
+    /// # Errors
+    /// A faulty disk.
+    pub async fn audit(&self, before: Option<u64>, limit: usize) -> Result<Vec<(u64, Audit)>, CollectError> {
+        Ok(self.0.look(move |look| look.audit(before, limit)).await?)
+    }
+
+    /// Ends everything: what is at work is told to stop, given a moment, and else written down as
+    /// interrupted at the next start.
+    pub async fn stop(&self) {
+        self.0.stopping.send_replace(true);
+        for live in self.0.live.all() {
+            live.stop.send_replace(Stop::Service);
+        }
+        let mut tasks = std::mem::take(&mut *locked(&self.0.tasks));
+        let all = async { while tasks.join_next().await.is_some() {} };
+        if tokio::time::timeout(GRACE, all).await.is_err() {
+            tracing::warn!("collection runs did not end in time; they go on after the next start");
+        }
+    }
+}
+
+impl Inner {
+    fn now(&self) -> Time {
+        self.engine.now()
+    }
+
+    /// Runs what waits for the disk, or computes for long, on a thread that may.
+    async fn blocking<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> Result<T, DiskError> + Send + 'static,
+    ) -> Result<T, DiskError> {
+        match tokio::task::spawn_blocking(work).await {
+            Ok(result) => result,
+            Err(error) => Err(DiskError::io("a worker", io::Error::other(error))),
+        }
+    }
+
+    async fn look<T: Send + 'static>(
+        &self,
+        look: impl FnOnce(&Look<'_>) -> Result<T, redb::Error> + Send + 'static,
+    ) -> Result<T, DiskError> {
+        let ledger = Arc::clone(&self.ledger);
+        self.blocking(move || ledger.look(look)).await
+    }
+
+    async fn change<T: Send + 'static>(
+        &self,
+        change: impl FnOnce(&Change<'_>) -> Result<T, redb::Error> + Send + 'static,
+    ) -> Result<T, DiskError> {
+        let ledger = Arc::clone(&self.ledger);
+        self.blocking(move || ledger.change(change)).await
+    }
+
+    /// An entry of the audit about a source.
+    fn audit(&self, actor: &str, action: &str, source: &SourceName, reason: &str, detail: String) -> Audit {
+        Audit {
+            at: self.now(),
+            actor: actor.to_owned(),
+            action: action.to_owned(),
+            source: source.clone(),
+            reason: reason.to_owned(),
+            detail,
+        }
+    }
+}

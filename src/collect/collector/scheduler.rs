@@ -1,0 +1,176 @@
+//! The clock of collection: begins what is due, and sleeps until the next is.
+
+use super::begin::Beginning;
+use super::error::CollectError;
+use super::flow::Input;
+use super::sources::Known;
+use super::{Collector, Inner};
+use crate::collect::ledger::Standing;
+use crate::collect::run::{Trigger, Wish};
+use crate::collect::schedule::{Decision, Occurrence, Schedule};
+use crate::disk::DiskError;
+use crate::model::{SourceName, Time};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// The wall clock is looked at so often at least: it may jump while the timers sleep.
+const LOOK: Duration = Duration::from_secs(30);
+/// Raw bytes are looked through so often.
+const TIDY: Duration = Duration::from_secs(3_600);
+/// No pause before a retry is longer; one that seems to be is of a clock that was wrong.
+const LONGEST_RETRY: i64 = 2 * 86_400;
+/// Who begins what nobody asked for.
+const ACTOR: &str = "schedule";
+
+/// What is due of a source.
+enum Due {
+    /// Nothing before this moment, or before somebody acts.
+    Nothing(Option<Time>),
+    /// Only what waits has changed.
+    Wait(Option<Occurrence>),
+    /// A run, and what waits after it.
+    Run { trigger: Trigger, attempt: u16, next: Option<Occurrence> },
+}
+
+impl Collector {
+    /// Begins runs as they become due, until the collector stops.
+    pub async fn schedule(&self) {
+        self.schedule_looking_every(LOOK).await;
+    }
+
+    /// The same, with another pause between two looks at the clock.
+    pub(super) async fn schedule_looking_every(&self, look: Duration) {
+        let inner = &self.0;
+        let mut stopping = inner.stopping.subscribe();
+        let mut tidied: Option<tokio::time::Instant> = None;
+        while !*stopping.borrow() {
+            if tidied.is_none_or(|tidied| tidied.elapsed() >= TIDY) {
+                inner.tidy().await;
+                tidied = Some(tokio::time::Instant::now());
+            }
+            let pause = match inner.tick().await {
+                Ok(Some(next)) => {
+                    Duration::from_secs(next.unix().abs_diff(inner.now().unix()).max(1)).min(look)
+                }
+                Ok(None) => look,
+                Err(error) => {
+                    tracing::error!(%error, "the schedule cannot be read; it is tried again");
+                    look
+                }
+            };
+            tokio::select! {
+                () = tokio::time::sleep(pause) => {}
+                () = inner.changed.notified() => {}
+                _ = stopping.changed() => {}
+            }
+        }
+    }
+}
+
+impl Inner {
+    /// Begins what is due; gives the moment of what is due next, as far as that is known.
+    pub(super) async fn tick(self: &Arc<Self>) -> Result<Option<Time>, DiskError> {
+        let now = self.now();
+        let mut first: Option<Time> = None;
+        for known in self.known().await? {
+            let Some(schedule) = self.schedule_of(&known) else { continue };
+            match due(&known.name, schedule.as_ref(), &known.standing, now) {
+                Due::Nothing(at) => first = first.into_iter().chain(at).min(),
+                Due::Wait(next) => {
+                    first = first.into_iter().chain(next.map(|next| next.due)).min();
+                    self.wait(&known.name, next).await?;
+                }
+                // What waits for a retry goes on waiting while a file that somebody brought is read.
+                Due::Run { trigger: Trigger::Retry, .. } if self.live.of(&known.name).is_some() => {}
+                Due::Run { trigger, attempt, next } => {
+                    first = first.into_iter().chain(next.map(|next| next.due)).min();
+                    self.begin_due(known.name, trigger, attempt, next).await?;
+                }
+            }
+        }
+        Ok(first)
+    }
+
+    /// When a source is fetched by itself; none: it is not.
+    fn schedule_of(&self, known: &Known) -> Option<Option<Schedule>> {
+        let runs = known.is_on() && known.standing.stopped.is_none();
+        // A definition was checked before it was kept.
+        let schedule = known.definition.schedule().ok()?;
+        (runs && (schedule.is_some() || known.standing.retry.is_some())).then_some(schedule)
+    }
+
+    async fn begin_due(
+        self: &Arc<Self>,
+        source: SourceName,
+        trigger: Trigger,
+        attempt: u16,
+        next: Option<Occurrence>,
+    ) -> Result<(), DiskError> {
+        let (actor, wish, input) = (ACTOR.to_owned(), Wish::default(), Input::Source);
+        let name = source.clone();
+        let beginning = Beginning { source, trigger, actor, wish, attempt, next, input };
+        match self.begin(beginning).await {
+            Ok(run) => tracing::info!(source = %name, %run, "begun"),
+            Err(CollectError::Disk(error)) => return Err(error),
+            Err(error) => {
+                tracing::debug!(source = %name, %error, "not begun");
+                self.wait(&name, next).await?;
+            }
+        }
+        Ok(())
+    }
+
+    async fn wait(&self, source: &SourceName, next: Option<Occurrence>) -> Result<(), DiskError> {
+        let source = source.clone();
+        self.change(move |change| {
+            change.standing(&source, |standing| {
+                standing.next = next.or(standing.next);
+                standing.retry = None;
+            })
+        })
+        .await
+    }
+
+    async fn tidy(&self) {
+        let pending = self.look(|look| look.pending()).await;
+        let (raw, retention, now) = (self.raw.clone(), self.retention, self.now());
+        let tidied = match pending {
+            Ok(pending) => {
+                let needed = pending.iter().map(|hold| hold.run).collect();
+                self.blocking(move || raw.retain(retention, &needed, now)).await
+            }
+            Err(error) => Err(error),
+        };
+        if let Err(error) = tidied {
+            tracing::warn!(%error, "old raw bytes could not be removed");
+        }
+    }
+}
+
+fn due(source: &SourceName, schedule: Option<&Schedule>, standing: &Standing, now: Time) -> Due {
+    let name = source.as_str();
+    let waiting = match (schedule, standing.next) {
+        (Some(schedule), Some(waiting)) => schedule.decide(name, waiting, now),
+        // Whoever has just switched a source on wants to see it work.
+        (Some(schedule), None) if standing.last_run.is_none() => Decision::Run(schedule.next(name, now)),
+        (Some(schedule), None) => Decision::Forget(schedule.next(name, now)),
+        (None, _) => Decision::Forget(None),
+    };
+    if let Some(retry) = standing.retry {
+        if (now.plus(1)..=now.plus(LONGEST_RETRY)).contains(&retry.at) {
+            return Due::Nothing(Some(retry.at));
+        }
+        let next = match waiting {
+            Decision::Run(next) | Decision::Forget(next) => next,
+            Decision::Wait(next) => Some(next),
+        };
+        return Due::Run { trigger: Trigger::Retry, attempt: retry.attempt, next };
+    }
+    match waiting {
+        Decision::Wait(next) if Some(next) == standing.next => Due::Nothing(Some(next.due)),
+        Decision::Wait(next) => Due::Wait(Some(next)),
+        Decision::Forget(None) => Due::Nothing(None),
+        Decision::Forget(next) => Due::Wait(next),
+        Decision::Run(next) => Due::Run { trigger: Trigger::Schedule, attempt: 0, next },
+    }
+}

@@ -1,0 +1,288 @@
+//! The sources that are collected: the two portals, those of the configuration file, and those that
+//! people define over the API.
+
+use super::error::CollectError;
+use super::live::Progress;
+use super::{Collector, Inner};
+use crate::collect::catalog::CATALOG;
+use crate::collect::definition::{Definition, Kind};
+use crate::collect::ledger::{Ledger, Look, Retrying, Standing, Stopped};
+use crate::collect::run::State;
+use crate::disk::{DiskError, digest, hex};
+use crate::model::{SourceName, Time};
+use serde::Serialize;
+use std::collections::BTreeMap;
+
+/// Where a definition comes from.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Origin {
+    /// The program knows it.
+    Builtin,
+    /// The configuration file.
+    Config,
+    /// A person, over the API.
+    Api,
+}
+
+/// A source with all that is known of it.
+pub(super) struct Known {
+    pub(super) name: SourceName,
+    pub(super) origin: Origin,
+    pub(super) definition: Definition,
+    pub(super) standing: Standing,
+    pub(super) has_credentials: bool,
+}
+
+impl Known {
+    /// Whether it is fetched by itself. A portal is not before it has an account.
+    pub(super) fn is_on(&self) -> bool {
+        let wanted = self.standing.enabled.unwrap_or(self.definition.enabled);
+        wanted && (self.has_credentials || !self.definition.kind.is_portal())
+    }
+
+    fn next(&self) -> Option<Time> {
+        let retry = self.standing.retry.map(|retry| retry.at);
+        retry.or(self.standing.next.map(|next| next.due)).filter(|_| self.is_on())
+    }
+}
+
+/// A source as people see it.
+#[derive(Clone, Debug, Serialize)]
+pub struct SourceView {
+    /// Its name.
+    pub name: SourceName,
+    /// Where its definition comes from.
+    pub origin: Origin,
+    /// What it is.
+    pub definition: Definition,
+    /// Whether it is fetched by itself.
+    pub enabled: bool,
+    /// Whether credentials are kept for it.
+    pub credentials: bool,
+    /// How its run stands, or stood when it ended.
+    pub state: Option<State>,
+    /// When its next run is due.
+    pub next_run: Option<Time>,
+    /// When its last complete run ended.
+    pub last_success: Option<Time>,
+    /// Its last run.
+    pub last_run: Option<uuid::Uuid>,
+    /// Why it stands still.
+    pub stopped: Option<Stopped>,
+    /// The retry that waits.
+    pub retry: Option<Retrying>,
+}
+
+impl Collector {
+    /// Every source that is collected, by name.
+    ///
+    /// # Errors
+    /// A faulty disk.
+    pub async fn sources(&self) -> Result<Vec<SourceView>, CollectError> {
+        let mut views = Vec::new();
+        for known in self.0.known().await? {
+            views.push(self.0.view(known).await?);
+        }
+        Ok(views)
+    }
+
+    /// One of them.
+    ///
+    /// # Errors
+    /// [`CollectError::UnknownSource`], or a faulty disk.
+    pub async fn source(&self, name: &SourceName) -> Result<SourceView, CollectError> {
+        let known = self.0.known_as(name).await?;
+        Ok(self.0.view(known).await?)
+    }
+
+    /// Defines a source, or defines it anew.
+    ///
+    /// # Errors
+    /// [`CollectError::BadDefinition`], [`CollectError::Configured`], [`CollectError::Exists`] when it
+    /// must be `new` and is not, or a faulty disk.
+    pub async fn define(
+        &self,
+        name: SourceName,
+        definition: Definition,
+        actor: &str,
+        new: bool,
+    ) -> Result<SourceView, CollectError> {
+        definition.check()?;
+        if self.0.configured.contains_key(&name) {
+            return Err(CollectError::Configured(name));
+        }
+        let audit = self.0.audit(actor, "source.define", &name, "", definition.kind.as_str().to_owned());
+        let source = name.clone();
+        let defined = self.0.change(move |change| {
+            if new && change.is_defined(&source)? {
+                return Ok(false);
+            }
+            change.define(&source, &definition)?;
+            // What was remembered was remembered of something else; what waits follows another rule.
+            change.standing(&source, |standing| {
+                (standing.memory, standing.next) = Default::default();
+            })?;
+            change.audit(&audit)?;
+            Ok(true)
+        });
+        if !defined.await? {
+            return Err(CollectError::Exists(name));
+        }
+        self.0.changed.notify_one();
+        self.source(&name).await
+    }
+
+    /// Forgets a source; its listings stay until they end by themselves or a person ends them.
+    ///
+    /// # Errors
+    /// [`CollectError::UnknownSource`], [`CollectError::Configured`], [`CollectError::Busy`], or a faulty
+    /// disk.
+    pub async fn remove(&self, name: &SourceName, actor: &str) -> Result<(), CollectError> {
+        let known = self.0.known_as(name).await?;
+        if known.origin == Origin::Config {
+            return Err(CollectError::Configured(name.clone()));
+        }
+        if let Some(live) = self.0.live.of(name) {
+            return Err(CollectError::Busy { source_name: name.clone(), run: live.run });
+        }
+        let audit = self.0.audit(actor, "source.remove", name, "", String::new());
+        let source = name.clone();
+        let removed = self.0.change(move |change| {
+            change.forget(&source)?;
+            change.audit(&audit)
+        });
+        Ok(removed.await?)
+    }
+
+    /// Switches a source on or off. Switching on also says that a person has seen why it stopped,
+    /// unless only new credentials help.
+    ///
+    /// # Errors
+    /// [`CollectError::UnknownSource`], or a faulty disk.
+    pub async fn enable(&self, name: &SourceName, on: bool, actor: &str) -> Result<SourceView, CollectError> {
+        self.0.known_as(name).await?;
+        let action = if on { "source.enable" } else { "source.disable" };
+        let audit = self.0.audit(actor, action, name, "", String::new());
+        let (source, now) = (name.clone(), self.0.now());
+        let switched = self.0.change(move |change| {
+            change.standing(&source, |standing| {
+                standing.enabled = Some(on);
+                let seen = standing.stopped.take_if(|stopped| on && !stopped.credentials);
+                let mended = seen.map(|_| Retrying { at: now, attempt: 0, cooling: false });
+                standing.retry = mended.or(standing.retry.filter(|retry| on && retry.cooling));
+            })?;
+            change.audit(&audit)
+        });
+        switched.await?;
+        self.0.changed.notify_one();
+        self.source(name).await
+    }
+}
+
+impl Inner {
+    /// What a source is.
+    pub(super) async fn definition(&self, name: &SourceName) -> Result<Definition, CollectError> {
+        Ok(self.known_as(name).await?.definition)
+    }
+
+    pub(super) async fn known_as(&self, name: &SourceName) -> Result<Known, CollectError> {
+        let known = self.known().await?.into_iter().find(|known| known.name == *name);
+        known.ok_or_else(|| CollectError::UnknownSource(name.clone()))
+    }
+
+    /// Every source: the file's word counts more than the API's, and that more than what is built in.
+    pub(super) async fn known(&self) -> Result<Vec<Known>, DiskError> {
+        let mut all = builtin();
+        let configured = self.configured.clone();
+        self.look(move |look| {
+            all.extend(look.definitions()?.into_iter().map(|(name, said)| (name, (Origin::Api, said))));
+            all.extend(configured.into_iter().map(|(name, said)| (name, (Origin::Config, said))));
+            all.into_iter().map(|(name, (origin, said))| known(look, name, origin, said)).collect()
+        })
+        .await
+    }
+
+    async fn view(&self, known: Known) -> Result<SourceView, DiskError> {
+        let state = match (self.live.of(&known.name), known.standing.last_run) {
+            (Some(live), _) => Some(Progress::clone(&live.progress.borrow()).run.state),
+            (None, Some(run)) => self.look(move |look| look.run(run)).await?.map(|run| run.state),
+            (None, None) => None,
+        };
+        let (enabled, next_run) = (known.is_on(), known.next());
+        let Standing { last_success, last_run, stopped, retry, .. } = known.standing;
+        Ok(SourceView {
+            name: known.name,
+            origin: known.origin,
+            definition: known.definition,
+            enabled,
+            credentials: known.has_credentials,
+            state,
+            next_run,
+            last_success,
+            last_run,
+            stopped,
+            retry,
+        })
+    }
+}
+
+fn known(
+    look: &Look<'_>,
+    name: SourceName,
+    origin: Origin,
+    definition: Definition,
+) -> Result<Known, redb::Error> {
+    let standing = look.standing(&name)?;
+    let has_credentials = look.credentials(&name)?.is_some();
+    Ok(Known { name, origin, definition, standing, has_credentials })
+}
+
+/// Forgets what was remembered of sources that the configuration file describes otherwise than at the last
+/// start, and what waits by their old rules.
+pub(super) fn redefine(
+    ledger: &Ledger,
+    configured: &BTreeMap<SourceName, Definition>,
+) -> Result<(), DiskError> {
+    ledger.change(|change| {
+        for (name, definition) in configured {
+            // Plain data: there is nothing in it that could fail to serialise.
+            let defined = hex(&digest(&[&serde_json::to_vec(definition).unwrap_or_default()]));
+            change.standing(name, |standing| {
+                if standing.defined.as_ref() != Some(&defined) {
+                    (standing.memory, standing.next) = Default::default();
+                    standing.defined = Some(defined);
+                }
+            })?;
+        }
+        Ok(())
+    })
+}
+
+/// The portals, fetched as soon as there is an account for them, and the lists of the catalogue, each
+/// off until somebody switches it on.
+fn builtin() -> BTreeMap<SourceName, (Origin, Definition)> {
+    let lists = CATALOG.iter().filter_map(|entry| Some((entry.name, Definition::of_catalog(entry).ok()?)));
+    let portals =
+        [("regtech", Definition::new(Kind::Regtech)), ("secudium", Definition::new(Kind::Secudium))];
+    // The names are constants that the parser of names takes; a test says so.
+    let named =
+        |(name, definition): (&str, Definition)| Some((name.parse().ok()?, (Origin::Builtin, definition)));
+    portals.into_iter().chain(lists).filter_map(named).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_built_in_is_well_defined_and_lists_are_off() {
+        let known = builtin();
+        assert_eq!(known.len(), CATALOG.len() + 2);
+        for (name, (_, definition)) in &known {
+            definition.check().unwrap();
+            assert!(definition.schedule().unwrap().is_some(), "{name}");
+            assert_eq!(definition.enabled, definition.kind.is_portal(), "{name}");
+        }
+    }
+}

@@ -1,0 +1,182 @@
+//! Credentials and codes: sealed, attempted at most once when wrong, asked for once.
+
+use super::*;
+use crate::disk::faulty::{self, FaultyDisk};
+
+#[tokio::test]
+async fn a_portal_runs_once_it_has_an_account_and_never_after_a_wrong_one() {
+    let house = House::new();
+    let wrong = script(|job| {
+        Box::pin(async move {
+            job.attempt::<serde_json::Value>().await?;
+            job.answered(Answer::Refused(Fault::new("wrong_credentials", "wrong"))).await?;
+            Err(Ending::new(Failure::Credentials, "wrong_credentials", "wrong"))
+        })
+    });
+    let collector = open(&house, wrong);
+    let trigger = || collector.trigger(name("account"), "tester", Wish { force: true, ..Wish::default() });
+    assert!(matches!(trigger().await, Err(CollectError::NoCredentials(_))));
+    set_account(&collector).await;
+    let id = trigger().await.unwrap();
+    over(&collector, id).await;
+    assert!(matches!(trigger().await, Err(CollectError::NoAttempt(_))));
+    assert!(standing(&collector, "account").await.stopped.is_some_and(|stopped| stopped.credentials));
+    collector.enable(&name("account"), true, "tester").await.unwrap();
+    assert!(trigger().await.is_err(), "switching it on again does not make a password right");
+    set_account(&collector).await;
+    assert!(trigger().await.is_ok(), "a new version may be tried once");
+}
+
+#[tokio::test]
+async fn an_attempt_that_a_crash_left_unanswered_is_not_repeated_after_a_restart() {
+    let house = House::new();
+    for (proven, may) in [(false, false), (true, true)] {
+        let dies = script(|job| {
+            Box::pin(async move {
+                job.attempt::<serde_json::Value>().await?;
+                job.until_stopped(std::future::pending()).await
+            })
+        });
+        let collector = open(&house, dies);
+        set_account(&collector).await;
+        if proven {
+            let source = name("account");
+            let prove = move |change: &Change<'_>| {
+                change.credentials(&source, |kept| kept.as_mut().map(|kept| kept.answer(Answer::Accepted)))
+            };
+            collector.0.change(prove).await.unwrap();
+        }
+        let id = collector.trigger(name("account"), "tester", Wish::default()).await.unwrap();
+        wait_for_attempt(&collector).await;
+        crash(collector).await;
+        let collector = open(&house, lists([TWO]));
+        let run = collector.run(id).await.unwrap();
+        assert_eq!((run.state, run.fault.unwrap().code.as_str()), (State::Failed, "interrupted"));
+        let next = collector.trigger(name("account"), "tester", Wish::default()).await;
+        assert_eq!(next.is_ok(), may, "{next:?}");
+        if let Ok(id) = next {
+            over(&collector, id).await;
+        }
+        crash(collector).await;
+    }
+}
+
+async fn wait_for_attempt(collector: &Collector) {
+    let source = name("account");
+    loop {
+        let source = source.clone();
+        let kept = collector.0.look(move |look| look.credentials(&source)).await.unwrap();
+        if kept.is_some_and(|kept| kept.attempt.is_some()) {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(2)).await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_code_is_waited_for_five_minutes_and_taken_once() {
+    let house = House::new();
+    let asks = script(|job| {
+        Box::pin(async move {
+            let code = job.ask_code("say the code").await?;
+            assert_eq!(code, "123456");
+            Ok(())
+        })
+    });
+    let collector = open(&house, asks);
+    let begin = async || {
+        let id = collector.trigger(name("list"), "tester", Wish::default()).await.unwrap();
+        let mut progress = collector.progress(id).unwrap();
+        progress.wait_for(|progress| progress.step == "say the code").await.unwrap();
+        id
+    };
+    let id = begin().await;
+    assert_eq!(collector.run(id).await.unwrap().state, State::AwaitingOtp);
+    assert!(matches!(collector.otp(id, "12345x").await, Err(CollectError::BadCode)));
+    collector.otp(id, " 123456 ").await.unwrap();
+    assert!(collector.otp(id, "123456").await.is_err());
+    assert_eq!(over(&collector, id).await.state, State::Done);
+    let id = begin().await;
+    let began = tokio::time::Instant::now();
+    collector.progress(id).unwrap().wait_for(|progress| progress.run.state.is_over()).await.unwrap();
+    assert_eq!(began.elapsed().as_secs(), 300);
+    assert_eq!(over(&collector, id).await.fault.unwrap().code, "otp_timeout");
+}
+
+#[tokio::test]
+async fn credentials_are_sealed_and_those_of_the_environment_count_once() {
+    let house = House::new();
+    let collector = open(&house, lists([TWO]));
+    let secret = "S3cret-of-the-portal";
+    collector.set_account(&name("account"), "u", secret).await.unwrap();
+    let version = async || {
+        let source = name("account");
+        collector.0.look(move |look| look.credentials(&source)).await.unwrap().unwrap().version
+    };
+    collector.set_account(&name("account"), "u", secret).await.unwrap();
+    assert_eq!(version().await, 1, "the same account keeps what is known of it");
+    collector.set_account(&name("account"), "u", "another").await.unwrap();
+    assert_eq!(version().await, 2);
+    let refused =
+        collector.set_credentials(&name("account"), json!({"password": secret}), "x").await.unwrap_err();
+    assert!(!refused.to_string().contains(secret), "{refused}");
+    collector.set_account(&name("account"), "u", secret).await.unwrap();
+    let ledger = std::fs::read(house.folder.path().join(crate::collect::ledger::FILE)).unwrap();
+    assert!(!ledger.windows(secret.len()).any(|part| part == secret.as_bytes()));
+}
+
+/// A portal that counts wrong passwords, and a run that logs in, delivers and remembers.
+fn logs_in(right: bool, wrong: Arc<AtomicUsize>) -> Script {
+    script(move |job| {
+        let wrong = Arc::clone(&wrong);
+        Box::pin(async move {
+            job.attempt::<serde_json::Value>().await?;
+            if !right {
+                wrong.fetch_add(1, Ordering::Relaxed);
+                job.answered(Answer::Refused(Fault::new("wrong_credentials", "wrong"))).await?;
+                return Err(Ending::new(Failure::Credentials, "wrong_credentials", "wrong"));
+            }
+            job.answered(Answer::Accepted).await?;
+            deliver(job, TWO).await?;
+            job.checkpoint = json!(1);
+            job.save().await
+        })
+    })
+}
+
+async fn until_nobody_runs(collector: &Collector) {
+    while !collector.0.live.all().is_empty() {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+}
+
+#[tokio::test]
+async fn wherever_the_power_fails_a_wrong_password_is_sent_once_and_a_right_one_resumes_or_says_why_not() {
+    for (right, sync) in [true, false].into_iter().flat_map(|right| (1..14).map(move |sync| (right, sync))) {
+        let (house, disk) = (House::new(), FaultyDisk::default());
+        let wrong = Arc::new(AtomicUsize::new(0));
+        let open = |disk: &FaultyDisk| {
+            let vault = Vault::new(KeySource::Text("a".repeat(64).into()));
+            let medium = disk.medium(house.folder.path());
+            let configured = [(name("account"), Definition::new(Kind::Regtech))].into();
+            let options = Options { configured, ..Options::new(house.engine().clone(), medium, vault) };
+            Collector::with_work(options, logs_in(right, Arc::clone(&wrong))).unwrap()
+        };
+        let collector = open(&disk);
+        set_account(&collector).await;
+        disk.set_fault(faulty::Fault::PowerCut(sync, sync));
+        // Whether it begins at all depends on when the power fails.
+        let _ = collector.trigger(name("account"), "tester", Wish::default()).await;
+        until_nobody_runs(&collector).await;
+        crash(collector).await;
+        let collector = open(&disk.after_power_cut());
+        let again = collector.trigger(name("account"), "tester", Wish::default()).await;
+        until_nobody_runs(&collector).await;
+        assert!(wrong.load(Ordering::Relaxed) <= 1, "sync {sync}");
+        match again {
+            Ok(_) if right => assert_eq!(house.engine().snapshot().listings(), 2, "sync {sync}"),
+            Ok(_) | Err(CollectError::NoAttempt(_)) => {}
+            Err(error) => panic!("sync {sync}: {error}"),
+        }
+    }
+}

@@ -1,0 +1,87 @@
+//! Runs: counted, cancelled, repeated.
+
+use super::*;
+
+#[tokio::test]
+async fn a_run_counts_what_it_changed_and_equal_bytes_change_nothing() {
+    let house = House::new();
+    let collector = open(&house, lists([TWO, TWO, "20.0.0.2\n20.0.0.3\nnonsense\n"]));
+    let first = run(&collector, "list").await;
+    assert_eq!((first.state, first.counts.new, first.counts.read), (State::Done, 2, 2), "{first:?}");
+    let generation = house.engine().snapshot().generation;
+    let second = run(&collector, "list").await;
+    assert_eq!((second.counts.unchanged, second.documents[0].kept), (2, false));
+    assert_eq!(house.engine().snapshot().generation, generation);
+    let third = run(&collector, "list").await;
+    let counts = third.counts;
+    assert_eq!((counts.new, counts.unchanged, counts.expired, counts.rejected), (1, 1, 1, 1));
+    assert_eq!((third.examples[0].line, third.examples[0].value.as_str()), (3, "nonsense"));
+    assert_eq!(collector.raw(first.id, 0).await.unwrap(), TWO);
+    let (runs, total) = collector.runs(Some(name("list")), None, 2).await.unwrap();
+    assert_eq!((runs.len(), total, runs[0].id), (2, 3, third.id));
+}
+
+#[tokio::test]
+async fn an_unchanged_list_adds_one_small_record_a_day() {
+    let house = House::new();
+    let collector = open(&house, lists([TWO]));
+    run(&collector, "list").await;
+    let generation = || house.engine().snapshot().generation;
+    let first = generation();
+    for _ in 0..3 {
+        run(&collector, "list").await;
+    }
+    assert_eq!(generation(), first);
+    house.wait(24);
+    run(&collector, "list").await;
+    run(&collector, "list").await;
+    assert_eq!(generation(), first + 1);
+}
+
+#[tokio::test]
+async fn one_run_at_a_time_a_source_and_it_can_be_cancelled_while_it_works_or_waits() {
+    let house = House::new();
+    let endless = script(|job| Box::pin(async move { job.until_stopped(std::future::pending()).await }));
+    let collector = open(&house, endless);
+    let id = collector.trigger(name("list"), "tester", Wish::default()).await.unwrap();
+    let busy = collector.trigger(name("list"), "tester", Wish::default()).await.unwrap_err();
+    assert!(matches!(busy, CollectError::Busy { run, .. } if run == id));
+    let mut progress = collector.progress(id).unwrap();
+    progress.wait_for(|progress| progress.run.state == State::Running).await.unwrap();
+    collector.cancel(id).await.unwrap();
+    assert_eq!(over(&collector, id).await.state, State::Cancelled);
+    assert!(matches!(collector.cancel(id).await, Err(CollectError::Over { state: State::Cancelled, .. })));
+    assert!(standing(&collector, "list").await.retry.is_none(), "what a person ended stays ended");
+}
+
+#[tokio::test]
+async fn files_are_taken_in_by_hand_and_read_again_from_what_was_kept() {
+    let house = House::new();
+    let collector = open(&house, flow::work());
+    let refused = collector.trigger(name("files"), "tester", Wish::default()).await;
+    assert!(matches!(refused, Err(CollectError::NotFetched(_))));
+    let csv = "ip,reason\n20.0.0.1,a\n20.0.0.2,b\n";
+    let id = collector.upload(name("files"), "tester", Some("a.csv".to_owned()), csv.into()).await.unwrap();
+    let first = over(&collector, id).await;
+    assert_eq!((first.state, first.counts.new, first.trigger), (State::Done, 2, Trigger::Upload));
+    house
+        .submit(crate::model::Change::Unlist {
+            source: name("files"),
+            ranges: vec!["20.0.0.1".parse().unwrap()],
+        })
+        .await;
+    let again = collector.again(id, "tester").await.unwrap();
+    let again = over(&collector, again).await;
+    assert_eq!((again.state, again.counts.new, again.counts.unchanged), (State::Done, 1, 1));
+    let missing = collector.upload(name("nobody"), "tester", None, csv.into()).await;
+    assert!(matches!(missing, Err(CollectError::UnknownSource(_))));
+}
+
+#[tokio::test]
+async fn a_panic_in_a_flow_ends_its_run_and_nothing_else() {
+    let house = House::new();
+    let collector = open(&house, script(|_| Box::pin(async { panic!("a bug") })));
+    let failed = run(&collector, "list").await;
+    assert_eq!((failed.state, failed.fault.unwrap().code.as_str()), (State::Failed, "internal"));
+    assert_eq!(run(&collector, "list").await.state, State::Failed);
+}

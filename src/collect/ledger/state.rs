@@ -1,0 +1,148 @@
+//! What the ledger keeps of a source beside its definition. Plain data.
+
+use crate::collect::gate::Ground;
+use crate::collect::run::Fault;
+use crate::collect::schedule::Occurrence;
+use crate::model::{Receipt, SourceName, Time};
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+/// How a source stands: all that a restart must not forget.
+#[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Standing {
+    /// The SHA-256 of the definition that the rest was made under, where the configuration file has it.
+    pub defined: Option<String>,
+    /// What a person said after the definition was written: on or off.
+    pub enabled: Option<bool>,
+    /// The occurrence that waits.
+    pub next: Option<Occurrence>,
+    /// The retry that waits.
+    pub retry: Option<Retrying>,
+    /// Why it fetches nothing until a person has acted.
+    pub stopped: Option<Stopped>,
+    /// What is known of its last delivery that was believed.
+    pub memory: Memory,
+    /// How far the craft has come; its own words.
+    pub checkpoint: serde_json::Value,
+    /// Its last complete run.
+    pub last_success: Option<Time>,
+    /// Its last run.
+    pub last_run: Option<Uuid>,
+}
+
+/// A retry that waits.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Retrying {
+    /// When.
+    pub at: Time,
+    /// The how-manieth.
+    pub attempt: u16,
+    /// Whether the source has had enough, so that nobody else should ask it before.
+    pub cooling: bool,
+}
+
+/// Why a source fetches nothing.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Stopped {
+    /// Since when.
+    pub since: Time,
+    /// Whether only new credentials help; else it is enough to switch it on again.
+    pub credentials: bool,
+    /// What happened, with the cure.
+    pub fault: Fault,
+}
+
+/// What is known of the last delivery that was believed.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Memory {
+    /// Its SHA-256, in hexadecimal digits.
+    pub digest: Option<String>,
+    /// Its own date.
+    pub dated: Option<Time>,
+    /// Protected addresses in it.
+    pub protected: Option<u64>,
+    /// Listings whose expiry the runner sets were last put off then.
+    pub stamped: Option<Time>,
+}
+
+/// Something that waits for a person's word, or has had it.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct Hold {
+    /// Its id.
+    pub id: Uuid,
+    /// The run whose bytes are held.
+    pub run: Uuid,
+    /// Whose.
+    pub source: SourceName,
+    /// Since when.
+    pub since: Time,
+    /// What is held.
+    pub documents: Vec<Held>,
+    /// What became of it.
+    pub settled: Option<Settled>,
+}
+
+/// A document that is held.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct Held {
+    /// Its place among the run's documents.
+    pub index: usize,
+    /// What it is at its source.
+    pub label: String,
+    /// Why.
+    pub grounds: Vec<Ground>,
+    /// What consent would change, as it was shown last.
+    pub shown: Receipt,
+}
+
+impl Hold {
+    /// What consent would change in all, as it was shown last.
+    pub fn shown(&self) -> u64 {
+        let weight = |receipt: &Receipt| receipt.added + receipt.changed + receipt.removed;
+        self.documents.iter().map(|held| weight(&held.shown)).sum()
+    }
+}
+
+/// The end of a hold.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Settled {
+    /// When.
+    pub at: Time,
+    /// How.
+    pub how: How,
+    /// By whom.
+    pub actor: String,
+    /// Why.
+    pub reason: String,
+}
+
+/// How a hold ends.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum How {
+    /// A person believes it.
+    Consented,
+    /// A person does not.
+    Rejected,
+    /// A newer run of the source took its place.
+    Superseded,
+}
+
+/// Who did what, when and why.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Audit {
+    /// When.
+    pub at: Time,
+    /// Who.
+    pub actor: String,
+    /// What, such as `hold.consent`.
+    pub action: String,
+    /// To which source.
+    pub source: SourceName,
+    /// Why.
+    pub reason: String,
+    /// More of what happened.
+    pub detail: String,
+}

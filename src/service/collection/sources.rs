@@ -1,0 +1,227 @@
+//! The sources: what they are, how they stand, and what an administrator makes of them.
+
+use super::Collection;
+use crate::collect::collector::{SourceView, Tested};
+use crate::collect::definition::{Definition, Kind};
+use crate::engine::Snapshot;
+use crate::model::{Policy, SourceName, Time};
+use crate::service::paging::{Page, Paging};
+use crate::service::reply::actor;
+use crate::web::{Caller, Json, Path, Problem, Query};
+use axum::Extension;
+use axum::extract::State;
+use http::StatusCode;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use std::collections::BTreeMap;
+
+/// One source, as it stands: what the blacklist knows of it, and what the collector does.
+#[derive(Serialize)]
+pub(super) struct SourceRow {
+    name: SourceName,
+    /// What holds for its listings.
+    #[serde(flatten)]
+    policy: Policy,
+    /// Active listings.
+    listings: u64,
+    /// Its last complete run, exact to the day.
+    last_seen: Option<Time>,
+    /// When it first appeared.
+    since: Option<Time>,
+    /// The craft that fetches it; none: only people import it.
+    kind: Option<Kind>,
+    /// Whether it is fetched by itself.
+    enabled: bool,
+    /// How it is collected.
+    #[serde(flatten)]
+    collected: Option<Collected>,
+}
+
+#[derive(Serialize)]
+struct Collected {
+    state: Option<crate::collect::run::State>,
+    next_run: Option<Time>,
+    last_success: Option<Time>,
+    last_run: Option<uuid::Uuid>,
+    credentials: bool,
+    stopped: Option<crate::collect::ledger::Stopped>,
+    retry: Option<crate::collect::ledger::Retrying>,
+    origin: crate::collect::collector::Origin,
+    definition: Definition,
+}
+
+impl SourceRow {
+    fn of_blacklist(snapshot: &Snapshot, name: &SourceName) -> Self {
+        let source = snapshot.source(name.as_str());
+        let coverage = source.and_then(|source| snapshot.coverage.get(&source.id));
+        Self {
+            name: name.clone(),
+            policy: snapshot.policy(name.as_str()),
+            listings: coverage.map_or(0, |coverage| coverage.len()),
+            last_seen: source.and_then(|source| source.last_seen),
+            since: source.map(|source| source.since),
+            kind: None,
+            enabled: false,
+            collected: None,
+        }
+    }
+
+    fn collected(self, view: SourceView) -> Self {
+        let policy = if self.since.is_none() { view.definition.policy.clone() } else { self.policy };
+        let collected = Collected {
+            state: view.state,
+            next_run: view.next_run,
+            last_success: view.last_success,
+            last_run: view.last_run,
+            credentials: view.credentials,
+            stopped: view.stopped,
+            retry: view.retry,
+            origin: view.origin,
+            definition: view.definition,
+        };
+        let kind = Some(collected.definition.kind);
+        Self { kind, enabled: view.enabled, policy, collected: Some(collected), ..self }
+    }
+}
+
+pub(super) async fn list(
+    State(role): State<Collection>,
+    Query(paging): Query<Paging<SourceName>>,
+) -> Result<Json<Page<SourceRow, SourceName>>, Problem> {
+    let snapshot = std::sync::Arc::clone(&role.engine.snapshot());
+    let row = |name: &SourceName| (name.clone(), SourceRow::of_blacklist(&snapshot, name));
+    let mut rows: BTreeMap<_, _> = snapshot.sources.values().map(|source| row(&source.name)).collect();
+    if let Some(collector) = &role.collector {
+        for view in collector.sources().await? {
+            let (name, plain) = row(&view.name);
+            rows.insert(name, plain.collected(view));
+        }
+    }
+    let rows = rows.into_values().collect();
+    paging.page(rows, |row| row.name.clone(), snapshot.generation).map(Json)
+}
+
+pub(super) async fn one(
+    State(role): State<Collection>,
+    Path(name): Path<SourceName>,
+) -> Result<Json<SourceRow>, Problem> {
+    let row = SourceRow::of_blacklist(&role.engine.snapshot(), &name);
+    let known = row.since.is_some();
+    match role.collector.as_ref() {
+        Some(collector) => match collector.source(&name).await {
+            Ok(view) => Ok(Json(row.collected(view))),
+            Err(_) if known => Ok(Json(row)),
+            Err(error) => Err(error.into()),
+        },
+        None if known => Ok(Json(row)),
+        None => Err(Problem::not_found("unknown_source", format!("There is no source {name}."))),
+    }
+}
+
+/// A new source: its name beside its definition.
+#[derive(Deserialize)]
+pub(super) struct New {
+    name: SourceName,
+    #[serde(flatten)]
+    definition: Value,
+}
+
+pub(super) async fn add(
+    State(role): State<Collection>,
+    Extension(caller): Extension<Caller>,
+    Json(new): Json<New>,
+) -> Result<(StatusCode, Json<SourceView>), Problem> {
+    // In two steps: what is flattened cannot refuse unknown fields itself.
+    let definition: Definition = serde_json::from_value(new.definition)
+        .map_err(|error| Problem::unprocessable("body_shape", format!("{error}.")))?;
+    let defined = role.collector()?.define(new.name, definition, &actor(caller), true).await?;
+    Ok((StatusCode::CREATED, Json(defined)))
+}
+
+pub(super) async fn put(
+    State(role): State<Collection>,
+    Extension(caller): Extension<Caller>,
+    Path(name): Path<SourceName>,
+    Json(definition): Json<Definition>,
+) -> Result<Json<SourceView>, Problem> {
+    Ok(Json(role.collector()?.define(name, definition, &actor(caller), false).await?))
+}
+
+#[derive(Serialize)]
+pub(super) struct Removed {
+    status: &'static str,
+    removed: SourceName,
+}
+
+pub(super) async fn remove(
+    State(role): State<Collection>,
+    Extension(caller): Extension<Caller>,
+    Path(name): Path<SourceName>,
+) -> Result<Json<Removed>, Problem> {
+    role.collector()?.remove(&name, &actor(caller)).await?;
+    Ok(Json(Removed { status: "success", removed: name }))
+}
+
+/// What the earlier system said, too.
+#[derive(Serialize)]
+pub(super) struct Switched {
+    status: &'static str,
+    message: String,
+    enabled: bool,
+}
+
+pub(super) async fn enable(
+    State(role): State<Collection>,
+    Extension(caller): Extension<Caller>,
+    Path(name): Path<SourceName>,
+) -> Result<Json<Switched>, Problem> {
+    switch(&role, caller, &name, true).await
+}
+
+pub(super) async fn disable(
+    State(role): State<Collection>,
+    Extension(caller): Extension<Caller>,
+    Path(name): Path<SourceName>,
+) -> Result<Json<Switched>, Problem> {
+    switch(&role, caller, &name, false).await
+}
+
+async fn switch(
+    role: &Collection,
+    caller: Caller,
+    name: &SourceName,
+    on: bool,
+) -> Result<Json<Switched>, Problem> {
+    let view = role.collector()?.enable(name, on, &actor(caller)).await?;
+    let message = match (on, view.enabled) {
+        (true, true) => format!("{name} is collected from now on"),
+        (true, false) => format!("{name} is collected as soon as it has credentials"),
+        (false, _) => format!("{name} is not collected any more"),
+    };
+    Ok(Json(Switched { status: "success", message, enabled: view.enabled }))
+}
+
+#[derive(Serialize)]
+pub(super) struct Kept {
+    status: &'static str,
+    message: &'static str,
+}
+
+/// The document is taken as it is: what a shape's refusal says of it could quote a password.
+pub(super) async fn set_credentials(
+    State(role): State<Collection>,
+    Extension(caller): Extension<Caller>,
+    Path(name): Path<SourceName>,
+    Json(document): Json<Value>,
+) -> Result<Json<Kept>, Problem> {
+    role.collector()?.set_credentials(&name, document, &actor(caller)).await?;
+    Ok(Json(Kept { status: "success", message: "kept, sealed; they cannot be read back" }))
+}
+
+pub(super) async fn test(
+    State(role): State<Collection>,
+    Extension(caller): Extension<Caller>,
+    Path(name): Path<SourceName>,
+) -> Result<Json<Tested>, Problem> {
+    Ok(Json(role.collector()?.test_credentials(&name, &actor(caller)).await?))
+}
