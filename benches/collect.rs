@@ -12,10 +12,12 @@ use ironlist::addr::{IpRange, Range};
 use ironlist::collect::formats::{Options as ListOptions, SheetReader};
 use ironlist::collect::{self, Terms};
 use ironlist::disk::Medium;
-use ironlist::engine::{Engine, Options};
+use ironlist::engine::{Clock, Engine, Options};
 use ironlist::model::{
-    Batch, Cause, Change, Country, Day, Detail, Policy, Receipt, Rows, RowsBuilder, Scope,
+    Batch, Cause, Change, Country, Day, Detail, Policy, Receipt, Rows, RowsBuilder, Scope, Time,
 };
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::{Duration, Instant};
 use tokio::runtime::Runtime;
 
@@ -34,6 +36,37 @@ fn main() {
     let engine = Engine::open(Options::new(Medium::folder(folder.path()))).expect("a fresh folder opens");
     workbook(&engine, &runtime, ROWS / divide);
     large_source(&engine, &runtime, 1_000_000 / divide);
+    engine.stop();
+    unchanged(&runtime, 500_000 / divide);
+}
+
+/// What a list that does not change adds to the journal: at once, and a day later.
+fn unchanged(runtime: &Runtime, lines: usize) {
+    let folder = tempfile::tempdir().expect("a folder for the data");
+    let now = Arc::new(AtomicI64::new(1_780_000_000));
+    let clock = Arc::clone(&now);
+    let clock: Clock = Arc::new(move || Time::from_unix(clock.load(Ordering::Relaxed)));
+    let options = Options { clock, ..Options::new(Medium::folder(folder.path())) };
+    let engine = Engine::open(options).expect("a fresh folder opens");
+    let rows = || {
+        let mut rows = RowsBuilder::default();
+        addresses(lines).for_each(|range| rows.push(IpRange::V4(range), &Detail::default()));
+        rows.finish().0
+    };
+    let mut before = list(&engine, runtime, "hourly", rows(), Scope::Whole).generation;
+    for (what, hours) in [("an hour later", 1), ("a day later", 24)] {
+        now.fetch_add(hours * 3_600, Ordering::Relaxed);
+        let begin = Instant::now();
+        let generation = list(&engine, runtime, "hourly", rows(), Scope::Whole).generation;
+        let time = begin.elapsed();
+        let sealed = runtime.block_on(engine.sealed(before, 1 << 20)).expect("the disk reads");
+        let bytes: usize = sealed.iter().map(Vec::len).sum();
+        println!(
+            "{lines} lines unchanged, {what}: {bytes} B in the journal, target 1,024; {}",
+            seconds(time)
+        );
+        before = generation;
+    }
     engine.stop();
 }
 
