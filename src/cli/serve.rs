@@ -22,8 +22,10 @@ use sd_notify::NotifyState;
 use std::io::{IsTerminal as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 use tokio::net::TcpListener;
+use tokio::runtime::Runtime;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
@@ -33,8 +35,25 @@ use tokio::task::JoinSet;
 /// # Errors
 /// Whatever keeps it from starting, with what to do about it.
 pub fn run(args: &ServeArgs, settings: Settings, inputs: Inputs, filter: Filter) -> anyhow::Result<ExitCode> {
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    runtime.block_on(serve(&args.import, settings, inputs, filter))
+    runtime()?.block_on(serve(&args.import, settings, inputs, filter))
+}
+
+/// Threads that answer come first. Those that wait for the disk, read lists or pack bytes, which the runtime starts
+/// after them, get the processor when nobody is to be answered.
+fn runtime() -> std::io::Result<Runtime> {
+    let workers = std::thread::available_parallelism().map_or(1, usize::from);
+    let started = AtomicUsize::new(0);
+    let stand_back = move || {
+        if started.fetch_add(1, Ordering::Relaxed) >= workers {
+            // Where it is not allowed, everything is merely as slow as everything else.
+            let _ = rustix::process::nice(10);
+        }
+    };
+    tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(workers)
+        .on_thread_start(stand_back)
+        .enable_all()
+        .build()
 }
 
 /// The application that commands ask when no service runs: all roles, over the store itself.

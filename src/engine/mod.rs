@@ -173,7 +173,11 @@ impl Engine {
         };
         let (commands, queue) = sync_channel(QUEUE);
         let watched = Arc::clone(&published);
-        let run = move || watched.watch(|| writer.run(&queue));
+        let run = move || {
+            // Look-ups first: they read the snapshot of before as long as a batch takes.
+            let _ = rustix::process::nice(5);
+            watched.watch(|| writer.run(&queue));
+        };
         let thread = std::thread::Builder::new().name("writer".into()).spawn(run);
         let stopped = |error: &std::io::Error| published.set_condition(Condition::Stopped(error.to_string()));
         // Without its writer the engine serves, and says so to whoever would write.

@@ -61,6 +61,8 @@ async fn refresh_aside(feeds: &Arc<Feeds>, engine: &Engine) {
     let (inner, reader) = (Arc::clone(feeds), engine.clone());
     let (done, end) = oneshot::channel();
     let work = move || {
+        // Behind those who answer; where that is not allowed, beside them.
+        let _ = rustix::process::nice(10);
         refresh(&inner, &reader);
         // Nobody waits for it when the service stops.
         let _ = done.send(());
