@@ -1,5 +1,6 @@
 //! The flows of the crafts themselves: what they ask, remember and repeat.
 
+use super::fakes::secudium::{self, CODE, DOWNLOAD, LOGIN, LOGOUT, Post, Secudium};
 use super::fakes::server::{Reply, Server};
 use super::*;
 use crate::collect::fetch::{FetchSettings, Reach};
@@ -24,6 +25,14 @@ fn at(url: &str, kind: Kind) -> Definition {
     definition
 }
 
+/// What runs before have left.
+async fn seed(collector: &Collector, source: &str, checkpoint: serde_json::Value) {
+    let source = name(source);
+    let seed =
+        move |change: &Change<'_>| change.standing(&source, |standing| standing.checkpoint = checkpoint);
+    collector.0.change(seed).await.unwrap();
+}
+
 /// Begins what the schedule or a retry would.
 async fn begin(collector: &Collector, source: &str, trigger: Trigger) -> Run {
     let (source, wish, input) = (name(source), Wish::default(), Input::Source);
@@ -44,10 +53,7 @@ async fn a_retry_after_a_login_that_failed_reads_what_the_run_should_have_read()
     while let Some(window) = memory.next(&plan, today) {
         memory.record(window, today, None);
     }
-    let seeded = serde_json::to_value(&memory).unwrap();
-    let seed =
-        move |change: &Change<'_>| change.standing(&name("account"), |standing| standing.checkpoint = seeded);
-    collector.0.change(seed).await.unwrap();
+    seed(&collector, "account", serde_json::to_value(&memory).unwrap()).await;
     for trigger in [Trigger::Schedule, Trigger::Retry, Trigger::Retry] {
         let run = begin(&collector, "account", trigger).await;
         assert_eq!(run.state, State::Failed, "nothing was read: {trigger:?}");
@@ -80,4 +86,106 @@ async fn a_download_is_spared_only_while_its_list_is_the_one_that_is_listed() {
     let again = collector.again(brought.id, "tester").await.unwrap();
     assert_eq!(over(&collector, again).await.counts.new, 1);
     assert_eq!(run(&collector, "list").await.counts.new, 1, "and again");
+}
+
+async fn open_secudium(house: &House, url: &str) -> Collector {
+    let mut definition = at(url, Kind::Secudium);
+    definition.secudium = Some(toml::from_str("pause_ms = 0").unwrap());
+    let collector = open_at(house, "posts", definition);
+    let account = json!({"username": secudium::USER, "password": secudium::PASSWORD});
+    collector.set_credentials(&name("posts"), account, "tester").await.unwrap();
+    collector
+}
+
+async fn kept(collector: &Collector) -> crate::collect::ledger::Credentials {
+    collector.0.look(|look| look.credentials(&name("posts"))).await.unwrap().unwrap()
+}
+
+fn code(run: &Run) -> &str {
+    run.fault.as_ref().map_or("", |fault| &fault.code)
+}
+
+#[tokio::test]
+async fn a_password_that_was_never_sent_costs_nothing_and_is_tried_again() {
+    let house = House::new();
+    let collector = open_secudium(&house, "http://127.0.0.1:1").await;
+    let failed = run(&collector, "posts").await;
+    let standing = standing(&collector, "posts").await;
+    assert!(standing.retry.is_some() && standing.stopped.is_none(), "{failed:?}");
+    assert!(kept(&collector).await.attempt.is_none());
+}
+
+#[tokio::test]
+async fn somebody_elses_session_fails_the_run_and_not_the_source() {
+    let (house, portal) = (House::new(), Secudium::start(Vec::new()));
+    portal.set(|state| state.somebody = true);
+    let collector = open_secudium(&house, portal.server.url()).await;
+    assert_eq!(code(&run(&collector, "posts").await), "already_logged_in");
+    assert!(standing(&collector, "posts").await.stopped.is_none());
+    portal.set(|state| state.somebody = false);
+    assert_eq!(run(&collector, "posts").await.state, State::Done);
+}
+
+#[tokio::test]
+async fn a_token_proves_the_password_and_is_given_back_whatever_comes_then() {
+    let house = House::new();
+    let server = Server::start(|asked| match asked.path.as_str() {
+        LOGIN => Reply::json(&json!({"response": {"error": false, "token": "u:1:a1"}})),
+        LOGOUT => Reply::json(&json!({"response": {"error": false}})),
+        _ => Reply::status(500),
+    });
+    let collector = open_secudium(&house, server.url()).await;
+    assert_eq!(code(&run(&collector, "posts").await), "unexpected_status");
+    assert_eq!(server.count(LOGOUT), 1);
+    assert!(kept(&collector).await.proven);
+}
+
+#[tokio::test]
+async fn a_code_that_is_asked_for_proves_nothing_before_it_was_taken() {
+    let (house, portal) = (House::new(), Secudium::start(Vec::new()));
+    portal.set(|state| state.needs_code = true);
+    let collector = open_secudium(&house, portal.server.url()).await;
+    for (said, outcome, proven) in [("000000", "wrong_code", false), (CODE, "", true)] {
+        let wish = Wish { force: true, ..Wish::default() };
+        let id = collector.trigger(name("posts"), "tester", wish).await.unwrap();
+        let mut progress = collector.progress(id).unwrap();
+        progress.wait_for(|progress| progress.run.state == State::AwaitingOtp).await.unwrap();
+        assert!(!kept(&collector).await.proven, "the portal only asks");
+        collector.otp(id, said).await.unwrap();
+        assert_eq!(code(&over(&collector, id).await), outcome);
+        assert_eq!(kept(&collector).await.proven, proven);
+    }
+}
+
+#[tokio::test]
+async fn a_broken_attachment_keeps_none_from_being_read_and_is_left_alone_at_last() {
+    let house = House::new();
+    let today = house.now().day_in(Definition::new(Kind::Secudium).policy.zone);
+    let post = |id| Post::new(id, &today.to_string(), Some(("Black IP.xls", b"no workbook".to_vec())));
+    let portal = Secudium::start(vec![post(2), post(1)]);
+    let collector = open_secudium(&house, portal.server.url()).await;
+    for runs in 1..=3 {
+        let failed = run(&collector, "posts").await;
+        assert_eq!((failed.state, code(&failed)), (State::Failed, "attachments_left_out"));
+        assert_eq!(portal.server.count(DOWNLOAD), 2 * runs, "one after the other");
+    }
+    assert_eq!(run(&collector, "posts").await.state, State::Done);
+    assert_eq!((portal.server.count(DOWNLOAD), portal.server.count(LOGOUT)), (6, 4));
+}
+
+#[tokio::test]
+async fn a_run_over_few_days_forgets_nothing_of_those_that_are_read_anyhow() {
+    let house = House::new();
+    let today = house.now().day_in(Definition::new(Kind::Secudium).policy.zone);
+    let post = Post::new(1, &today.to_string(), Some(("Black IP.xls", b"no workbook".to_vec())));
+    let portal = Secudium::start(vec![post]);
+    let collector = open_secudium(&house, portal.server.url()).await;
+    let seen = |days: i32| json!({"uuid": "u", "digest": "d", "posted": today.plus(-days)});
+    seed(&collector, "posts", json!({"posts": {"month": seen(30), "season": seen(120)}})).await;
+    let wish = Wish { first: Some(today), ..Wish::default() };
+    let id = collector.trigger(name("posts"), "tester", wish).await.unwrap();
+    over(&collector, id).await;
+    let left = standing(&collector, "posts").await.checkpoint;
+    let posts = left["posts"].as_object().unwrap();
+    assert_eq!((posts.len(), posts.contains_key("month")), (2, true), "{left}");
 }
