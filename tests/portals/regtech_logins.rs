@@ -61,13 +61,13 @@ async fn each_code_of_the_first_step_has_a_name_and_the_second_is_not_taken() {
         ("E00010002", "wrong_credentials", Failure::Credentials),
         ("E00010201", "wrong_credentials", Failure::Credentials),
         ("E00010203", "certification_needed", Failure::Attention),
-        ("E00010204", "account_locked", Failure::Attention),
-        ("E00010205", "portal_message", Failure::Attention),
+        ("E00010204", "account_locked", Failure::Credentials),
+        ("E00010205", "portal_message", Failure::Credentials),
         ("E00010206", "account_dormant", Failure::Attention),
         ("E00010207", "consent_needed", Failure::Attention),
         ("E00010209", "account_lock_check", Failure::Attention),
         ("E00010601", "foreign_address", Failure::Attention),
-        ("E00019999", "login_refused", Failure::Attention),
+        ("E00019999", "login_refused", Failure::Credentials),
     ] {
         portal.set(|state| state.member = Some((code, "점검 중입니다")));
         let error = refused(&portal, PASSWORD).await;

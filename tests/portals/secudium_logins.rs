@@ -46,7 +46,7 @@ async fn somebody_elses_session_ends_only_when_the_operator_says_so() {
     let portal = Secudium::start(Vec::new());
     portal.set(|state| state.somebody = true);
     let error = refused(&portal, PASSWORD).await;
-    assert_eq!((error.code(), error.kind()), ("already_logged_in", Failure::Attention));
+    assert_eq!((error.code(), error.kind()), ("already_logged_in", Failure::Broken));
     assert!(error.to_string().contains("take_over_session"));
     assert_eq!((portal.state().thrown_out, portal.state().logins.len()), (0, 1));
     assert_eq!(bold(&portal).login(USER, PASSWORD).await.unwrap(), Login::Done);
@@ -122,6 +122,17 @@ async fn any_other_code_is_told_as_it_is() {
 }
 
 #[tokio::test]
+async fn a_failed_certification_is_a_refusal_and_no_request_for_a_code() {
+    let portal = Secudium::start(Vec::new());
+    for message in ["사용자 인증에 실패했습니다.", "인증 정보가 일치하지 않습니다.", "비밀번호 인증 오류"]
+    {
+        portal.set(|state| state.refusal = Some(("login.fail", message)));
+        let error = refused(&portal, PASSWORD).await;
+        assert_eq!((error.code(), error.kind()), ("login_refused", Failure::Credentials), "{message}");
+    }
+}
+
+#[tokio::test]
 async fn a_token_that_opens_nothing_is_no_login() {
     let portal = Secudium::start(Vec::new());
     portal.set(|state| state.dead_token = true);
@@ -149,7 +160,8 @@ async fn a_password_whose_fate_is_unknown_is_not_sent_again() {
     settings.base_url = "http://127.0.0.1:1".to_owned();
     let error =
         Client::new(fetch(&portal.server), settings).unwrap().login(USER, PASSWORD).await.unwrap_err();
-    assert_eq!((error.code(), error.kind()), ("login_unanswered", Failure::SOON));
+    assert!(matches!(error, Error::Web(_)), "nothing was sent: {error}");
+    assert_eq!(error.kind(), Failure::SOON);
 }
 
 #[tokio::test]

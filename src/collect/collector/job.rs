@@ -125,9 +125,10 @@ impl Job {
         match told {
             Ok(Ok(code)) => Ok(code),
             _ => Err(Ending::new(
-                Failure::Broken,
+                Failure::Attention,
                 "otp_timeout",
-                "nobody said the portal's code within five minutes; start a run when you have it at hand",
+                "nobody said the portal's code within five minutes; switch the source on again when you have it at \
+                 hand",
             )),
         }
     }

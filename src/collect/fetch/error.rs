@@ -94,6 +94,14 @@ impl FetchError {
             }
         }
     }
+
+    /// Whether it happened before anything of the request was sent, where nothing leads elsewhere.
+    pub fn is_before_sending(&self) -> bool {
+        matches!(
+            self,
+            Self::Denied(_) | Self::Setup(_) | Self::Name(_) | Self::Connect { .. } | Self::Tls { .. }
+        )
+    }
 }
 
 impl From<reqwest::Error> for FetchError {

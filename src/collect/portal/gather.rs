@@ -33,6 +33,8 @@ pub struct Gathering<R> {
     stale: u32,
     pages: u32,
     total: Option<u64>,
+    counted: Option<u64>,
+    fell_from: Option<u64>,
     ended: bool,
 }
 
@@ -40,7 +42,8 @@ impl<R> Gathering<R> {
     /// Nothing yet; `key` tells rows apart.
     pub fn new(key: fn(&R) -> String) -> Self {
         let (rows, known, last) = (Vec::new(), HashSet::new(), Vec::new());
-        Self { key, rows, known, last, stale: 0, pages: 0, total: None, ended: false }
+        let (total, counted, fell_from) = (None, None, None);
+        Self { key, rows, known, last, stale: 0, pages: 0, total, counted, fell_from, ended: false }
     }
 
     /// The number of the page that is to be read next, from 0; none: all are read.
@@ -83,8 +86,13 @@ impl<R> Gathering<R> {
         if self.stale > 1 && !keys.is_empty() {
             return Err(GatherFault::RepeatedPage(self.pages));
         }
-        // What is added while one reads stands before the first page and is not missing; what is
-        // taken away cannot be read. So the least count is the one to reach.
+        // What is taken away pulls others to pages that were read already: one that was never seen may be
+        // among them.
+        let fell = self.counted.filter(|counted| total.is_some_and(|total| total < *counted));
+        self.fell_from = self.fell_from.max(fell);
+        self.counted = total.or(self.counted);
+        // What is added while one reads stands before the first page and is not missing. So the least
+        // count is the one to reach.
         self.total = self.total.into_iter().chain(total).min();
         let reached = self.total.is_some_and(|total| self.rows.len() as u64 >= total);
         self.ended = keys.is_empty() || reached;
@@ -99,7 +107,7 @@ impl<R> Gathering<R> {
     /// [`GatherFault::Incomplete`]: a list with holes would end listings that are not over.
     pub fn finish(self) -> Result<Vec<R>, GatherFault> {
         let read = self.rows.len() as u64;
-        match self.total.filter(|total| read < *total) {
+        match self.fell_from.max(self.total).filter(|total| read < *total) {
             Some(total) => Err(GatherFault::Incomplete { read, total }),
             None => Ok(self.rows),
         }
@@ -156,7 +164,18 @@ mod tests {
             gather(&[(&[9, 8], 4), (&[7], 4), (&[], 4)]),
             Err(GatherFault::Incomplete { read: 3, total: 4 })
         );
-        assert_eq!(gather(&[(&[9, 8], 4), (&[7], 3), (&[], 3)]), Ok(vec![9, 8, 7]), "one was taken away");
+    }
+
+    #[test]
+    fn a_count_that_fell_leaves_no_proof_that_nothing_slipped_through() {
+        let fell = Err(GatherFault::Incomplete { read: 3, total: 4 });
+        assert_eq!(
+            gather(&[(&[9, 8], 4), (&[6], 3)]),
+            fell,
+            "9 was taken away, and 7 moved to the first page"
+        );
+        assert_eq!(gather(&[(&[9, 8], 4), (&[7], 3), (&[], 5)]), fell, "though it rose again");
+        assert_eq!(gather(&[(&[9, 8], 4), (&[7, 6], 3)]), Ok(vec![9, 8, 7, 6]), "all were seen before");
     }
 
     proptest! {

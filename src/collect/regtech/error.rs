@@ -98,7 +98,8 @@ impl Error {
     }
 }
 
-/// What the portal has against a login. Each but the first is for a person to clear up.
+/// What the portal has against a login. What may have counted as a wrong password ends the credentials; the
+/// rest is for a person to clear up at the portal.
 #[derive(Clone, PartialEq, Eq, Debug, Error)]
 pub enum Refusal {
     /// Name and password do not match.
@@ -111,7 +112,9 @@ pub enum Refusal {
     #[error("the account must be certified by e-mail; log in by hand and do so")]
     Certification,
     /// Locked after failed logins.
-    #[error("the account is locked after failed logins; have it unlocked by the portal")]
+    #[error(
+        "the account is locked after failed logins; have it unlocked by the portal, and set the credentials anew"
+    )]
     Locked,
     /// What the server says itself.
     #[error("{0}")]
@@ -160,7 +163,11 @@ impl Refusal {
     const fn kind(&self) -> Failure {
         match self {
             Self::Wrong | Self::TurnedAway => Failure::Credentials,
-            _ => Failure::Attention,
+            // Whether the password was judged is not known, or it was, too often.
+            Self::Locked | Self::Message(_) | Self::Unknown { .. } => Failure::Credentials,
+            Self::Certification | Self::Dormant | Self::Consent | Self::LockCheck | Self::Foreign => {
+                Failure::Attention
+            }
         }
     }
 

@@ -8,7 +8,7 @@ use super::grid::{Attachment, Grid, Post, grid};
 use super::settings::Settings;
 use crate::collect::failure::Failure;
 use crate::collect::fetch::FetchSettings;
-use crate::collect::portal::{Answer, Gathering, Web};
+use crate::collect::portal::{Answer, Gathering, Web, WebError};
 use crate::model::Day;
 use bytes::Bytes;
 use serde::Deserialize;
@@ -21,6 +21,9 @@ const COOKIE: &str = "token";
 const ALREADY: &str = "already.login";
 /// What an answer that asks for a one-time code talks of: the second is "certification".
 const CODE: [&str; 2] = ["otp", "인증"];
+/// What one that refuses talks of, though it may call itself a failed certification: "failed", "matches",
+/// "password".
+const REFUSAL: [&str; 3] = ["실패", "일치", "비밀번호"];
 const WORKBOOKS: [&[u8]; 2] = [b"PK", b"\xd0\xcf\x11\xe0"];
 
 /// What a login came to.
@@ -57,8 +60,12 @@ struct Response {
 
 impl Response {
     fn asks_for_code(&self) -> bool {
+        self.talks_of(&CODE) && !self.talks_of(&REFUSAL)
+    }
+
+    fn talks_of(&self, words: &[&str]) -> bool {
         let said = format!("{:?} {:?}", self.code, self.message).to_lowercase();
-        CODE.iter().any(|word| said.contains(word))
+        words.iter().any(|word| said.contains(word))
     }
 
     fn refusal(self) -> Error {
@@ -115,7 +122,7 @@ impl Client {
             return Err(Error::AlreadyLoggedIn);
         }
         let refused =
-            |told: Response| Err(if told.asks_for_code() { Error::WrongCode } else { told.refusal() });
+            |told: Response| Err(if told.talks_of(&CODE) { Error::WrongCode } else { told.refusal() });
         self.settle(told, refused).await.map(drop)
     }
 
@@ -138,7 +145,7 @@ impl Client {
         ];
         let path = self.settings.paths.login.clone();
         let answer = self.web.call(&path, "/", &form).await;
-        let answer = answer.map_err(|error| Error::Unanswered(error.to_string(), error.kind()))?;
+        let answer = answer.map_err(unanswered)?;
         let told = serde_json::from_slice::<Told>(&answer.body).ok().filter(|_| answer.status == 200);
         told.map(|told| told.response).ok_or_else(|| strange(&answer))
     }
@@ -244,6 +251,14 @@ impl Client {
             }
             status => Err(Error::Status(status)),
         }
+    }
+}
+
+/// Why a login has no answer; the password was not sent where there was no connection.
+fn unanswered(error: WebError) -> Error {
+    match &error {
+        WebError::Fetch(fetch) if fetch.is_before_sending() => error.into(),
+        _ => Error::Unanswered(error.to_string(), error.kind()),
     }
 }
 

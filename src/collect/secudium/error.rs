@@ -11,7 +11,10 @@ pub enum Error {
     #[error(transparent)]
     Web(#[from] WebError),
     /// Somebody is logged in with this account, and the operator has not said to end that session.
-    #[error("somebody is logged in with this account; wait, or set take_over_session to end that session")]
+    #[error(
+        "somebody is logged in with this account; the next scheduled run tries again, or set \
+         take_over_session to end that session"
+    )]
     AlreadyLoggedIn,
     /// The portal refuses the login. It has no code of its own for a wrong password that is known.
     #[error("the portal refuses the login ({code}: {message}); set the credentials anew")]
@@ -63,7 +66,7 @@ impl Error {
             Self::Web(error) => error.kind(),
             Self::Unanswered(_, kind) => *kind,
             Self::Refused { .. } => Failure::Credentials,
-            Self::AlreadyLoggedIn | Self::BadCode | Self::WrongCode | Self::Unproven => Failure::Attention,
+            Self::BadCode | Self::WrongCode | Self::Unproven => Failure::Attention,
             Self::Status(403 | 429) => Failure::Blocked,
             _ => Failure::Broken,
         }

@@ -7,6 +7,7 @@ use crate::collect::collector::job::Job;
 use crate::collect::failure::Failure;
 use crate::collect::feed::{Credentials, Download, FeedError, Memory, download};
 use crate::collect::fetch::{Fetcher, Url};
+use crate::disk::hex;
 
 pub(super) async fn run(job: &mut Job) -> Result<(), Ending> {
     let url = url(job)?;
@@ -46,12 +47,15 @@ async fn ask(job: &Job, url: &Url, known: &Memory) -> Result<Download, Ending> {
     asked.map_err(|error| ending(&error))
 }
 
-/// What the last download left; nothing, where the definition has changed since.
+/// What the last download left; nothing, where something else is listed: the definition has changed since,
+/// a person brought a file, consented to what was held, or had an earlier run read again.
 fn remembered(job: &Job) -> Memory {
-    if job.memory.digest.is_none() || job.run.wish.force {
+    if job.run.wish.force {
         return Memory::default();
     }
-    serde_json::from_value(job.checkpoint.clone()).unwrap_or_default()
+    let memory: Memory = serde_json::from_value(job.checkpoint.clone()).unwrap_or_default();
+    let is_listed = memory.digest.is_some_and(|digest| job.memory.digest == Some(hex(&digest)));
+    if is_listed { memory } else { Memory::default() }
 }
 
 fn url(job: &Job) -> Result<Url, Ending> {

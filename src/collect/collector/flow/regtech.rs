@@ -78,19 +78,23 @@ impl Portal {
         }
         if job.run.trigger != Trigger::Retry || memory == Memory::default() {
             memory.begin(&self.settings.plan, today);
+            // Before anything can fail: the retry of a run that has read nothing finds all of it still due.
+            remember(job, &memory).await?;
         }
+        // What is held counts as read in this run; the next one reads it again and judges anew.
+        let mut kept = memory.clone();
         let mut done = 0;
         while let Some(window) = memory.next(&self.settings.plan, today) {
             job.step(format!("reading {window}"), done, None);
-            let active = match self.read(job, window).await? {
-                Delivered::Taken(rows) => last_day(&rows, zone),
-                // What is held counts as read in this run; the next one reads it again and judges anew.
+            let delivered = self.read(job, window).await?;
+            let active = match &delivered {
+                Delivered::Taken(rows) => last_day(rows, zone),
                 Delivered::Held | Delivered::Unchanged => Some(today),
             };
             memory.record(window, today, active);
-            if job.held.is_empty() {
-                job.checkpoint = serde_json::to_value(&memory).unwrap_or_default();
-                job.save().await?;
+            if !matches!(delivered, Delivered::Held) {
+                kept.record(window, today, active);
+                remember(job, &kept).await?;
             }
             done += 1;
         }
@@ -149,6 +153,12 @@ impl Portal {
         }
         answer.map_err(|error| ending(&error))
     }
+}
+
+/// Makes a memory the checkpoint.
+async fn remember(job: &mut Job, memory: &Memory) -> Result<(), Ending> {
+    job.checkpoint = serde_json::to_value(memory).unwrap_or_default();
+    job.save().await
 }
 
 /// What a failed login says of the credentials; none: nothing for certain.

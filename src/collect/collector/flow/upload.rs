@@ -1,6 +1,6 @@
 //! Files that people bring, and bytes that are read again.
 
-use crate::collect::collector::deliver::{Delivered, Delivery};
+use crate::collect::collector::deliver::Delivery;
 use crate::collect::collector::ending::Ending;
 use crate::collect::collector::error::CollectError;
 use crate::collect::collector::job::Job;
@@ -9,15 +9,10 @@ use crate::collect::run::Document;
 use bytes::Bytes;
 use uuid::Uuid;
 
-/// Takes a file in. What the source's own flow remembers is of no use any more.
+/// Takes a file in.
 pub(super) async fn file(job: &mut Job, name: Option<String>, bytes: Bytes) -> Result<(), Ending> {
     let label = name.clone().unwrap_or_else(|| "upload".to_owned());
-    let delivered = job.deliver(Delivery { name, ..Delivery::new(label, bytes) }).await?;
-    if matches!(delivered, Delivered::Taken(_)) && job.definition.url.is_some() {
-        // The next download is to be compared with what is listed now, even if it is the one of before.
-        job.memory.digest = None;
-    }
-    Ok(())
+    job.deliver(Delivery { name, ..Delivery::new(label, bytes) }).await.map(drop)
 }
 
 /// Delivers the documents of an earlier run once more.

@@ -2,6 +2,9 @@
 //! blacklist, whatever its craft.
 
 mod accounts;
+#[path = "../../../../tests/fakes/mod.rs"]
+mod fakes;
+mod flows;
 mod holds;
 mod runs;
 mod schedule;
