@@ -8,8 +8,8 @@ use super::formats::{BadParser, Parser};
 use super::gate::Limits;
 use super::schedule::{BadSchedule, Missed, Schedule};
 use super::span::Span;
-use super::{regtech, secudium};
-use crate::model::{Mode, Policy};
+use super::{fetch, regtech, secudium};
+use crate::model::{Mode, Policy, SourceName};
 use serde::{Deserialize, Serialize};
 
 /// The craft that fetches a source.
@@ -45,7 +45,7 @@ impl Kind {
 
 /// A source as an operator describes it; what is not said is as usual for its kind.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
-#[serde(from = "Said")]
+#[serde(try_from = "Said")]
 pub struct Definition {
     /// The craft.
     pub kind: Kind,
@@ -89,18 +89,21 @@ struct Said {
     every: Option<Span>,
     jitter: Option<Span>,
     missed: Option<Missed>,
-    policy: Option<Policy>,
+    policy: Option<serde_json::Map<String, serde_json::Value>>,
     parser: Option<Parser>,
     gate: Option<Limits>,
     regtech: Option<regtech::Settings>,
     secudium: Option<secudium::Settings>,
 }
 
-impl From<Said> for Definition {
-    fn from(said: Said) -> Self {
+impl TryFrom<Said> for Definition {
+    type Error = serde_json::Error;
+
+    fn try_from(said: Said) -> Result<Self, Self::Error> {
         let usual = Self::new(said.kind);
+        let policy = completed(&usual.policy, said.policy.unwrap_or_default())?;
         let usual_cron = usual.cron.filter(|_| said.every.is_none());
-        Self {
+        Ok(Self {
             kind: said.kind,
             url: said.url,
             enabled: said.enabled.unwrap_or(usual.enabled),
@@ -108,13 +111,25 @@ impl From<Said> for Definition {
             every: said.every,
             jitter: said.jitter.unwrap_or(usual.jitter),
             missed: said.missed.unwrap_or_default(),
-            policy: said.policy.unwrap_or(usual.policy),
+            policy,
             parser: said.parser.unwrap_or_default(),
             gate: said.gate.unwrap_or_default(),
             regtech: said.regtech,
             secudium: said.secudium,
-        }
+        })
     }
+}
+
+/// A policy of which only a part is said; the rest is as usual for the kind.
+fn completed(
+    usual: &Policy,
+    said: serde_json::Map<String, serde_json::Value>,
+) -> Result<Policy, serde_json::Error> {
+    let mut policy = serde_json::to_value(usual)?;
+    if let Some(fields) = policy.as_object_mut() {
+        fields.extend(said);
+    }
+    serde_json::from_value(policy)
 }
 
 /// Why a definition is none.
@@ -123,6 +138,9 @@ pub enum BadDefinition {
     /// A feed without a URL, or with one that is none.
     #[error("url: http://… or https://… is meant{}", .0.as_deref().map(|url| format!(", not {url:?}")).unwrap_or_default())]
     Url(Option<String>),
+    /// A secret in what everybody may read.
+    #[error("url: an account has no place in a URL; set it as the source's credentials")]
+    Account,
     /// Two schedules.
     #[error("cron and every: one of them is meant")]
     TwoSchedules,
@@ -130,11 +148,14 @@ pub enum BadDefinition {
     #[error(transparent)]
     Schedule(#[from] BadSchedule),
     /// Listings that would never end.
-    #[error("policy.expires_days: absence from an append source says nothing, so its listings need an end")]
+    #[error("policy.expires_days: absence from this source says nothing, so its listings need an end")]
     Endless,
     /// A portal's listings mean what they mean.
     #[error("policy.mode: {kind} is a source of the mode {mode}", kind = .0.as_str(), mode = if *.0 == Kind::Regtech { "window" } else { "append" })]
     Mode(Kind),
+    /// The name of what people list by hand.
+    #[error("name: manual holds what people list by hand, which a list that is fetched would end")]
+    Manual,
     /// Contradictions about the form.
     #[error("parser: {0}")]
     Parser(#[from] BadParser),
@@ -216,7 +237,8 @@ impl Definition {
         if self.kind.is_portal() && policy.mode != Self::new(self.kind).policy.mode {
             return Err(BadDefinition::Mode(self.kind));
         }
-        if self.kind == Kind::Feed && policy.mode == Mode::Append && policy.expires_days.is_none() {
+        let lasts = policy.mode == Mode::Append && self.kind != Kind::Upload;
+        if (lasts || self.kind.is_portal()) && policy.expires_days.is_none() {
             return Err(BadDefinition::Endless);
         }
         if self.gate.shrink_percent > 100 || self.gate.bad_percent > 100 {
@@ -225,11 +247,29 @@ impl Definition {
         Ok(())
     }
 
+    /// Checks it for a source of that name.
+    ///
+    /// # Errors
+    /// As [`Self::check`], and a name that is people's own.
+    pub fn check_as(&self, name: &SourceName) -> Result<(), BadDefinition> {
+        if name.as_str() == "manual" && self.kind != Kind::Upload {
+            return Err(BadDefinition::Manual);
+        }
+        self.check()
+    }
+
     fn check_url(&self) -> Result<(), BadDefinition> {
         let is_http = |url: &String| {
             let rest = url.strip_prefix("https://").or_else(|| url.strip_prefix("http://"));
             rest.is_some_and(|rest| !rest.is_empty()) && !url.chars().any(char::is_whitespace)
         };
+        // A URL is shown to everybody, and a password in it with it.
+        let has_account = |url: &String| {
+            fetch::Url::parse(url).is_ok_and(|url| !url.username().is_empty() || url.password().is_some())
+        };
+        if self.url.as_ref().is_some_and(has_account) {
+            return Err(BadDefinition::Account);
+        }
         match (&self.url, self.kind) {
             (None, Kind::Feed) => Err(BadDefinition::Url(None)),
             (Some(url), _) if !is_http(url) => Err(BadDefinition::Url(self.url.clone())),
@@ -277,6 +317,7 @@ mod tests {
             ("[gate]\nshrinks = 1", "shrinks"),
             ("[parser]\nformat = 'csv'\npath = 'data'", "parser: path"),
             ("password = 'x'", "password"),
+            ("[policy]\nmodus = 'append'", "modus"),
         ] {
             let refusal = read(&format!("{FEED}{more}\n")).unwrap_err();
             assert!(refusal.contains(says), "{more}: {refusal}");
@@ -303,5 +344,20 @@ mod tests {
         let often = read("kind = 'regtech'\nevery = '6h'\nregtech = { pause_ms = 0 }").unwrap();
         assert_eq!(often.cron, None);
         assert!(read("kind = 'regtech'\npolicy = { mode = 'snapshot' }").unwrap_err().contains("window"));
+        let partly = read("kind = 'secudium'\npolicy = { mode = 'append', confidence = 70 }").unwrap();
+        assert_eq!((partly.policy.expires_days, partly.policy.confidence), (Some(90), Some(70)));
+        let endless = r#"{"kind": "secudium", "policy": {"expires_days": null}}"#;
+        let endless: Definition = serde_json::from_str(endless).unwrap();
+        assert!(matches!(endless.check(), Err(BadDefinition::Endless)));
+    }
+
+    #[test]
+    fn what_everybody_may_read_holds_no_account_and_manual_is_nothing_that_is_fetched() {
+        let refusal = read("kind = 'feed'\nurl = 'https://me:secret@lists.example/a'").unwrap_err();
+        assert!(refusal.contains("credentials") && !refusal.contains("secret"), "{refusal}");
+        assert!(read("kind = 'feed'\nurl = 'https://lists.example/a?mail=me@here'").is_ok());
+        let manual = "manual".parse().unwrap();
+        assert!(matches!(read(FEED).unwrap().check_as(&manual), Err(BadDefinition::Manual)));
+        assert!(Definition::new(Kind::Upload).check_as(&manual).is_ok());
     }
 }

@@ -74,7 +74,7 @@ pub(super) fn sources(value: Value, path: &Path) -> Result<BTreeMap<SourceName, 
         let source: SourceName = name.parse().map_err(|error| wrong(&name, format!("{error}")))?;
         let definition: Definition =
             table.try_into().map_err(|error: toml::de::Error| wrong(&name, error.message().to_owned()))?;
-        definition.check().map_err(|error| wrong(&name, error.to_string()))?;
+        definition.check_as(&source).map_err(|error| wrong(&name, error.to_string()))?;
         sources.insert(source, definition);
     }
     Ok(sources)

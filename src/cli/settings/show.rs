@@ -2,6 +2,8 @@
 
 use super::Settings;
 use super::table::{Setting, TABLE};
+use crate::collect::fetch::Url;
+use toml::Value;
 
 /// A file with every setting and its default, all of it commented out.
 pub(in crate::cli) fn example() -> String {
@@ -40,12 +42,27 @@ impl Settings {
         let settings = sections("", |setting| {
             let (_, name) = setting.parts();
             match self.layers.entry(setting.key) {
-                Some((value, origin)) => format!("{name} = {value}  # {origin}\n"),
+                Some((value, origin)) => format!("{name} = {}  # {origin}\n", masked(value)),
                 None => String::new(),
             }
         });
         settings + &self.show_sources()
     }
+}
+
+/// A value without the account in its URL, if it is one: what is shown is pasted into mails.
+fn masked(value: &Value) -> Value {
+    let url = value.as_str().and_then(|text| Url::parse(text).ok());
+    let account = url.filter(|url| !url.username().is_empty() || url.password().is_some());
+    account.map_or_else(
+        || value.clone(),
+        |mut url| {
+            // Only a URL without a host refuses these, and such a one has no account.
+            let _ = url.set_username("***");
+            let _ = url.set_password(None);
+            Value::String(url.to_string())
+        },
+    )
 }
 
 fn sections(head: &str, show: impl Fn(&Setting) -> String) -> String {

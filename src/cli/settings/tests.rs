@@ -224,3 +224,13 @@ fn settings_name_what_differs_and_not_where_it_was_said() {
     let other = load("[limits]\nbody = 8\n", "", &[("LOG_LEVEL", "warn")], &[]).unwrap();
     assert_eq!(one.changed(&other), ["limits.body"]);
 }
+
+#[test]
+fn what_is_shown_holds_no_account_of_the_proxy() {
+    let settings = load("[fetch]\nproxy = \"http://me:secret@proxy.example:3128\"\n", "", &[], &[]).unwrap();
+    let shown = settings.show();
+    assert!(
+        shown.contains("proxy = \"http://***@proxy.example:3128/\"") && !shown.contains("secret"),
+        "{shown}"
+    );
+}

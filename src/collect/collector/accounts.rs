@@ -2,16 +2,17 @@
 
 use super::ending::Ending;
 use super::error::CollectError;
-use super::flow::{self, Input};
+use super::finish::stop_without_attempts;
+use super::flow::Input;
 use super::job::Job;
-use super::live::Live;
+use super::live::{Live, Place};
 use super::{Collector, Inner};
 use crate::collect::definition::Kind;
 use crate::collect::feed;
 use crate::collect::ledger::{Credentials, Retrying};
 use crate::collect::run::{Fault, Run, Trigger, Wish};
 use crate::collect::vault::VaultError;
-use crate::disk::DiskError;
+use crate::disk::{Digest, DiskError, digest};
 use crate::model::SourceName;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -72,8 +73,8 @@ impl Collector {
         Ok(())
     }
 
-    /// Sets an account from the process's environment, if it is another than what is kept: else each
-    /// start would forget what is known of it.
+    /// Sets an account from the process's environment, if the environment says another one than at the
+    /// last start: else each start would undo what somebody has set since.
     ///
     /// # Errors
     /// As [`Collector::set_credentials`].
@@ -85,13 +86,19 @@ impl Collector {
     ) -> Result<(), CollectError> {
         let document = serde_json::json!({"username": username, "password": password});
         let wanted = self.0.secret(name, self.0.definition(name).await?.kind, document.clone())?;
+        let said = digest(&[&wanted]);
         let source = name.clone();
-        if let Some(kept) = self.0.look(move |look| look.credentials(&source)).await?
-            && self.0.open_sealed(name, kept.sealed).await.is_ok_and(|kept| *kept == *wanted)
-        {
+        let looked = self.0.look(move |look| Ok((look.standing(&source)?, look.credentials(&source)?)));
+        let (standing, kept) = looked.await?;
+        let last = standing.environment.unwrap_or_default();
+        if kept.is_some() && self.0.open_sealed(name, last).await.is_ok_and(|last| *last == said) {
             return Ok(());
         }
-        self.set_credentials(name, document, "environment").await
+        let kept = kept.map(|kept| kept.sealed).unwrap_or_default();
+        if !self.0.open_sealed(name, kept).await.is_ok_and(|kept| *kept == *wanted) {
+            self.set_credentials(name, document, "environment").await?;
+        }
+        self.0.note_environment(name, said).await
     }
 
     /// Logs in with the kept credentials, and out again.
@@ -101,32 +108,63 @@ impl Collector {
     /// [`CollectError::Busy`], or a fault of the disk.
     pub async fn test_credentials(&self, name: &SourceName, actor: &str) -> Result<Tested, CollectError> {
         let definition = self.0.definition(name).await?;
+        let (run, live, place) = self.0.occupy(name, actor)?;
         let source = name.clone();
         let looked = self.0.look(move |look| Ok((look.standing(&source)?, look.credentials(&source)?)));
         let (standing, kept) = looked.await?;
         let kept = kept.ok_or_else(|| CollectError::NoCredentials(name.clone()))?;
-        let counted = definition.kind.is_portal();
-        if counted {
+        if definition.kind.is_portal() {
             kept.may_attempt()?;
         }
-        // It takes the place of a run, so that no run logs in at the same time; it is written nowhere.
-        let run = Run::new(name.clone(), Trigger::Person, actor.to_owned(), Wish::default(), self.0.now());
-        let live = Live::new(&run);
-        self.0.live.enter(name, &live)?;
-        let mut job = Job::new(Arc::clone(&self.0), run, definition, standing, live, Input::Source);
-        let tested = flow::probe(&mut job).await;
-        self.0.live.leave(name, job.run.id);
-        let audit = self.0.audit(actor, "credentials.test", name, "", String::new());
-        self.0.change(move |change| change.audit(&audit)).await?;
-        Ok(match tested {
-            Ok(()) => Tested { accepted: true, fault: None, counted },
-            Err(Ending::Failed { fault, .. }) => Tested { accepted: false, fault: Some(fault), counted },
-            Err(Ending::Cancelled) => return Err(CollectError::Stopping),
-        })
+        let job = Job::new(Arc::clone(&self.0), run, definition, standing, live, Input::Source);
+        let inner = Arc::clone(&self.0);
+        self.0.see_through(async move { inner.test(job, place).await }).await
     }
 }
 
 impl Inner {
+    /// Takes the place of a source's run for something that is written nowhere as a run.
+    pub(super) fn occupy(
+        self: &Arc<Self>,
+        source: &SourceName,
+        actor: &str,
+    ) -> Result<(Run, Arc<Live>, Place), CollectError> {
+        if *self.stopping.borrow() {
+            return Err(CollectError::Stopping);
+        }
+        let run = Run::new(source.clone(), Trigger::Person, actor.to_owned(), Wish::default(), self.now());
+        let live = Live::new(&run);
+        let place = self.enter(source, &live)?;
+        Ok((run, live, place))
+    }
+
+    /// Logs in and out; the answer counts as that of a run does.
+    async fn test(&self, mut job: Job, _place: Place) -> Result<Tested, CollectError> {
+        let tested = (self.probe)(&mut job).await;
+        let (run, now, counted) = (job.run.clone(), self.now(), job.definition.kind.is_portal());
+        let audit = self.audit(&run.actor, "credentials.test", &run.source, "", String::new());
+        let written = self.change(move |change| {
+            stop_without_attempts(change, &run, now)?;
+            change.audit(&audit)
+        });
+        written.await?;
+        match tested {
+            Ok(()) => Ok(Tested { accepted: true, fault: None, counted }),
+            Err(Ending::Failed { fault, .. }) => Ok(Tested { accepted: false, fault: Some(fault), counted }),
+            Err(Ending::Cancelled) => Err(CollectError::Stopping),
+        }
+    }
+
+    /// Remembers what the environment said, sealed: a plain digest of a password could be guessed from.
+    async fn note_environment(&self, source: &SourceName, said: Digest) -> Result<(), CollectError> {
+        let (vault, name) = (Arc::clone(&self.vault), source.clone());
+        let sealed = blocking(move || vault.seal(&name, &said)).await?;
+        let source = source.clone();
+        let noted = self
+            .change(move |change| change.standing(&source, |standing| standing.environment = Some(sealed)));
+        Ok(noted.await?)
+    }
+
     /// The credentials as they are sealed: a document of the form that the source's kind uses.
     fn secret(
         &self,

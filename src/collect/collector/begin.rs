@@ -4,7 +4,7 @@ use super::ending::Ending;
 use super::error::CollectError;
 use super::flow::Input;
 use super::job::Job;
-use super::live::{Live, Stop, locked};
+use super::live::{Live, Place, Stop, locked};
 use super::{Collector, Inner};
 use crate::collect::definition::{Definition, Kind};
 use crate::collect::failure::Failure;
@@ -16,6 +16,7 @@ use bytes::Bytes;
 use futures_util::FutureExt;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
+use tokio::sync::oneshot;
 use uuid::Uuid;
 
 /// A wish to begin a run.
@@ -82,25 +83,41 @@ impl Collector {
 impl Inner {
     /// Begins a run: it is on the disk when this returns.
     pub(super) async fn begin(self: &Arc<Self>, beginning: Beginning) -> Result<Uuid, CollectError> {
-        if *self.stopping.borrow() {
-            return Err(CollectError::Stopping);
-        }
-        let definition = self.definition(&beginning.source).await?;
-        let standing = self.may_begin(&definition, &beginning).await?;
         let Beginning { source, trigger, actor, wish, attempt, next, input } = beginning;
         let run = Run { attempt, ..Run::new(source, trigger, actor, wish, self.now()) };
         let live = Live::new(&run);
-        self.live.enter(&run.source, &live)?;
-        if let Err(error) = self.write_down(run.clone(), next).await {
-            self.live.leave(&run.source, run.id);
-            return Err(error.into());
+        let place = self.enter(&run.source, &live)?;
+        // After that: whatever stops now sees this run, or this sees that it stops.
+        if *self.stopping.borrow() {
+            return Err(CollectError::Stopping);
         }
-        let id = run.id;
-        let job = Job::new(Arc::clone(self), run, definition, standing, live, input);
+        let definition = self.definition(&run.source).await?;
+        let (standing, version) = self.may_begin(&definition, &run, &input).await?;
+        let inner = Arc::clone(self);
+        let begun = self.see_through(async move {
+            inner.write_down(run.clone(), next).await?;
+            let id = run.id;
+            let job = Job::new(Arc::clone(&inner), run, definition, standing, live, input);
+            inner.spawn(carry_out(job.with_version(version), place));
+            Ok(id)
+        });
+        begun.await
+    }
+
+    /// Does work to its end, even if whoever asked for it goes away.
+    pub(super) async fn see_through<T: Send + 'static>(
+        &self,
+        work: impl Future<Output = Result<T, CollectError>> + Send + 'static,
+    ) -> Result<T, CollectError> {
+        let (tell, told) = oneshot::channel();
+        self.spawn(async move { drop(tell.send(work.await)) });
+        told.await.unwrap_or(Err(CollectError::Stopping))
+    }
+
+    fn spawn(&self, work: impl Future<Output = ()> + Send + 'static) {
         let mut tasks = locked(&self.tasks);
         while tasks.try_join_next().is_some() {}
-        tasks.spawn(carry_out(job));
-        Ok(id)
+        tasks.spawn(work);
     }
 
     async fn write_down(&self, run: Run, next: Option<Occurrence>) -> Result<(), crate::disk::DiskError> {
@@ -117,18 +134,21 @@ impl Inner {
         .await
     }
 
+    /// Whether it may begin; gives how the source stands, and the version of its credentials.
     async fn may_begin(
         &self,
         definition: &Definition,
-        beginning: &Beginning,
-    ) -> Result<Standing, CollectError> {
-        let source = beginning.source.clone();
+        run: &Run,
+        input: &Input,
+    ) -> Result<(Standing, u64), CollectError> {
+        let source = run.source.clone();
         let looked = self.look(move |look| Ok((look.standing(&source)?, look.credentials(&source)?)));
         let (standing, credentials) = looked.await?;
-        if !matches!(beginning.input, Input::Source) {
-            return Ok(standing);
+        let version = credentials.as_ref().map_or(0, |kept| kept.version);
+        if !matches!(input, Input::Source) {
+            return Ok((standing, version));
         }
-        let (source, forced) = (|| beginning.source.clone(), beginning.wish.force);
+        let (source, forced) = (|| run.source.clone(), run.wish.force);
         if definition.kind == Kind::Upload {
             return Err(CollectError::NotFetched(source()));
         }
@@ -139,14 +159,14 @@ impl Inner {
             return Err(CollectError::Stopped(stopped.fault.clone()));
         }
         match standing.retry.filter(|retry| retry.cooling && !forced) {
-            Some(retry) if beginning.trigger == Trigger::Person => Err(CollectError::Cooling(retry.at)),
-            _ => Ok(standing),
+            Some(retry) if run.trigger == Trigger::Person => Err(CollectError::Cooling(retry.at)),
+            _ => Ok((standing, version)),
         }
     }
 }
 
 /// A run from its turn to its end. Never fails: what goes wrong is the run's.
-async fn carry_out(mut job: Job) {
+async fn carry_out(mut job: Job, place: Place) {
     let inner = job.inner();
     let ending = tokio::select! {
         biased;
@@ -162,8 +182,7 @@ async fn carry_out(mut job: Job) {
         // It stays as it was written down last, and is found at the next start.
         tracing::error!(%source, %run, %error, "the end of a run could not be written down");
     }
-    inner.live.leave(&source, run);
-    inner.changed.notify_one();
+    drop(place);
 }
 
 async fn work(inner: &Arc<Inner>, job: &mut Job) -> Result<(), Ending> {

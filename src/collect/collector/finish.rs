@@ -20,8 +20,15 @@ impl Job {
         let failure = self.conclude(ending, now);
         let hold = self.hold_of(now);
         let (run, memory, checkpoint) = (self.run.clone(), self.memory.clone(), self.checkpoint.clone());
-        let inner = self.inner();
+        let (inner, attempted) = (self.inner(), self.attempted);
         let written = inner.change(move |change| {
+            let kept =
+                change.credentials(&run.source, |kept| kept.as_ref().map_or(0, |kept| kept.version))?;
+            // What somebody has set since has not been tried yet.
+            let failure = failure.map(|kind| match kind {
+                Failure::Credentials if kept != attempted => Failure::SOON,
+                kind => kind,
+            });
             change.standing(&run.source, |standing| {
                 standing.memory = memory;
                 standing.checkpoint = checkpoint;
@@ -117,7 +124,7 @@ fn after(standing: &mut Standing, run: &Run, kind: Failure, now: Time) {
 }
 
 /// A source whose credentials may not be tried again stands still, whatever the run ended with.
-fn stop_without_attempts(change: &Change<'_>, run: &Run, now: Time) -> Result<(), redb::Error> {
+pub(super) fn stop_without_attempts(change: &Change<'_>, run: &Run, now: Time) -> Result<(), redb::Error> {
     let refusal = change.credentials(&run.source, |kept| kept.as_ref()?.may_attempt().err())?;
     let Some(refusal) = refusal else { return Ok(()) };
     change.standing(&run.source, |standing| {

@@ -2,12 +2,14 @@
 
 use super::deliver::{Delivery, scope};
 use super::error::CollectError;
+use super::live::Place;
 use super::{Collector, Inner};
 use crate::collect::Intake;
 use crate::collect::formats::ReadError;
 use crate::collect::ledger::{Held, Hold, How, Settled};
 use crate::collect::run::Document;
-use crate::model::{Cause, Change, Receipt, Rows, Scope, SourceName};
+use crate::model::{Cause, Change, Receipt, Rows, Scope};
+use std::sync::Arc;
 use uuid::Uuid;
 
 /// What consent to one document comes to.
@@ -34,18 +36,10 @@ impl Collector {
     /// from then on. Else [`CollectError::UnknownHold`], [`CollectError::Settled`],
     /// [`CollectError::Unreadable`], [`CollectError::NoRaw`], or a fault of disk or blacklist.
     pub async fn consent(&self, id: Uuid, actor: &str, reason: &str) -> Result<Receipt, CollectError> {
-        let hold = self.0.pending_hold(id, reason).await?;
-        let wanted = self.0.read_again(&hold).await?;
-        let now = self.0.compare(&hold, &wanted).await?;
-        let mut total = Receipt::default();
-        for Wanted { rows, scope, .. } in wanted.iter().map(Wanted::shared) {
-            let change = Change::List { source: hold.source.clone(), rows, scope };
-            let receipt = self.0.submit_as(actor, reason, Cause::Run, change).await?;
-            total = sum(total, receipt);
-        }
-        let detail = format!("hold {id} of run {}: {now} listings changed", hold.run);
-        self.0.settle(hold, How::Consented, actor, reason, detail, wanted).await?;
-        Ok(total)
+        let (hold, place) = self.0.decide(id, actor, reason).await?;
+        let (inner, actor, reason) = (Arc::clone(&self.0), actor.to_owned(), reason.to_owned());
+        let consent = async move { inner.believe(hold, &actor, &reason, place).await };
+        self.0.see_through(consent).await
     }
 
     /// Does not believe what is held: everything stays as it is.
@@ -53,7 +47,7 @@ impl Collector {
     /// # Errors
     /// [`CollectError::UnknownHold`], [`CollectError::Settled`], or a faulty disk.
     pub async fn reject(&self, id: Uuid, actor: &str, reason: &str) -> Result<(), CollectError> {
-        let hold = self.0.pending_hold(id, reason).await?;
+        let (hold, _place) = self.0.decide(id, actor, reason).await?;
         let detail = format!("hold {id} of run {}", hold.run);
         self.0.settle(hold, How::Rejected, actor, reason, detail, Vec::new()).await
     }
@@ -67,6 +61,39 @@ impl Wanted {
 }
 
 impl Inner {
+    /// A hold that waits, with its source's place: until that is given back no run can take the place of
+    /// what is held, and nobody else can decide it.
+    async fn decide(
+        self: &Arc<Self>,
+        id: Uuid,
+        actor: &str,
+        reason: &str,
+    ) -> Result<(Hold, Place), CollectError> {
+        let hold = self.pending_hold(id, reason).await?;
+        let (_, _, place) = self.occupy(&hold.source, actor)?;
+        Ok((self.pending_hold(id, reason).await?, place))
+    }
+
+    async fn believe(
+        &self,
+        hold: Hold,
+        actor: &str,
+        reason: &str,
+        _place: Place,
+    ) -> Result<Receipt, CollectError> {
+        let wanted = self.read_again(&hold).await?;
+        let now = self.compare(&hold, &wanted).await?;
+        let mut total = Receipt::default();
+        for Wanted { rows, scope, .. } in wanted.iter().map(Wanted::shared) {
+            let change = Change::List { source: hold.source.clone(), rows, scope };
+            let receipt = self.submit_as(actor, reason, Cause::Run, change).await?;
+            total = sum(total, receipt);
+        }
+        let detail = format!("hold {} of run {}: {now} listings changed", hold.id, hold.run);
+        self.settle(hold, How::Consented, actor, reason, detail, wanted).await?;
+        Ok(total)
+    }
+
     async fn pending_hold(&self, id: Uuid, reason: &str) -> Result<Hold, CollectError> {
         if reason.trim().is_empty() {
             return Err(CollectError::NoReason);
@@ -125,6 +152,7 @@ impl Inner {
         Err(CollectError::Grown { shown, now })
     }
 
+    /// Writes a decision down; whoever decides has the source's place.
     async fn settle(
         &self,
         mut hold: Hold,
@@ -140,29 +168,17 @@ impl Inner {
         hold.settled = Some(Settled { at: self.now(), how, actor, reason });
         let last = taken.last().map(|wanted| (wanted.document.clone(), self.protected(&wanted.rows)));
         let written = self.change(move |change| {
-            let source: SourceName = hold.source.clone();
-            change.standing(&source, |standing| {
+            change.hold(&hold)?;
+            change.standing(&hold.source, |standing| {
                 if let Some((document, protected)) = last {
                     standing.memory.digest = Some(document.digest);
                     standing.memory.dated = document.dated.or(standing.memory.dated);
                     standing.memory.protected = Some(protected);
                 }
             })?;
-            // Somebody else's word, or a newer run, may have come first.
-            let id = hold.id;
-            let first = change.with_hold(hold.id, |kept| match kept {
-                Some(kept) if kept.settled.is_none() => {
-                    *kept = hold;
-                    Ok(())
-                }
-                _ => Err(CollectError::Settled(id)),
-            })?;
-            if first.is_ok() {
-                change.audit(&audit)?;
-            }
-            Ok(first)
+            change.audit(&audit)
         });
-        written.await?
+        Ok(written.await?)
     }
 
     fn protected(&self, rows: &Rows) -> u64 {

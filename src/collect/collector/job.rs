@@ -31,8 +31,8 @@ pub(super) struct Job {
     pub(super) live: Arc<Live>,
     /// Whether the source has been collected whole before.
     pub(super) settled: bool,
-    /// The version of the credentials of which the last attempt was one.
-    attempted: u64,
+    /// The version of the credentials that it began with, or of which the last attempt was one.
+    pub(super) attempted: u64,
 }
 
 impl Job {
@@ -48,6 +48,11 @@ impl Job {
         let (definition, held) = (Arc::new(definition), Vec::new());
         let settled = last_success.is_some();
         Self { inner, run, definition, memory, checkpoint, input, held, live, settled, attempted: 0 }
+    }
+
+    /// A run that begins with that version of the credentials.
+    pub(super) fn with_version(self, attempted: u64) -> Self {
+        Self { attempted, ..self }
     }
 
     pub(super) fn inner(&self) -> Arc<Inner> {

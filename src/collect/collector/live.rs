@@ -1,5 +1,6 @@
 //! The runs that are not over: one a source, each with its ways to be watched, ended and answered.
 
+use super::Inner;
 use super::error::CollectError;
 use crate::collect::run::Run;
 use crate::model::SourceName;
@@ -77,8 +78,7 @@ impl Live {
 pub(super) struct LiveRuns(Mutex<BTreeMap<SourceName, Arc<Live>>>);
 
 impl LiveRuns {
-    /// Takes the place of the source's one run.
-    pub(super) fn enter(&self, source: &SourceName, live: &Arc<Live>) -> Result<(), CollectError> {
+    fn enter(&self, source: &SourceName, live: &Arc<Live>) -> Result<(), CollectError> {
         let mut runs = locked(&self.0);
         if let Some(other) = runs.get(source) {
             return Err(CollectError::Busy { source_name: source.clone(), run: other.run });
@@ -87,8 +87,7 @@ impl LiveRuns {
         Ok(())
     }
 
-    /// Frees that place, if this run has it.
-    pub(super) fn leave(&self, source: &SourceName, run: Uuid) {
+    fn leave(&self, source: &SourceName, run: Uuid) {
         let mut runs = locked(&self.0);
         if runs.get(source).is_some_and(|live| live.run == run) {
             runs.remove(source);
@@ -105,6 +104,33 @@ impl LiveRuns {
 
     pub(super) fn all(&self) -> Vec<Arc<Live>> {
         locked(&self.0).values().cloned().collect()
+    }
+}
+
+/// The place of a source's one run, free again as soon as this is dropped.
+pub(super) struct Place {
+    inner: Arc<Inner>,
+    source: SourceName,
+    run: Uuid,
+}
+
+impl Inner {
+    /// Takes the place of the source's one run.
+    pub(super) fn enter(
+        self: &Arc<Self>,
+        source: &SourceName,
+        live: &Arc<Live>,
+    ) -> Result<Place, CollectError> {
+        self.live.enter(source, live)?;
+        Ok(Place { inner: Arc::clone(self), source: source.clone(), run: live.run })
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.inner.live.leave(&self.source, self.run);
+        // What became due in the meantime has waited for this.
+        self.inner.changed.notify_one();
     }
 }
 

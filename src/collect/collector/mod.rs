@@ -60,8 +60,8 @@ pub type Foresee = Arc<dyn Fn(Batch) -> BoxFuture<'static, Result<Preview, Engin
 /// Is told of each run that has ended; for metrics.
 pub type Observe = Arc<dyn Fn(&Run) + Send + Sync>;
 
-/// How long runs are waited for on the way down.
-const GRACE: Duration = Duration::from_secs(10);
+/// How long runs are waited for on the way down: a login to a slow portal must get its answer.
+const GRACE: Duration = Duration::from_secs(30);
 
 /// What a collector is made of.
 pub struct Options {
@@ -134,6 +134,7 @@ struct Inner {
     retention: Retention,
     observe: Observe,
     work: Work,
+    probe: Work,
     live: LiveRuns,
     slots: Semaphore,
     tasks: Mutex<JoinSet<()>>,
@@ -149,10 +150,10 @@ impl Collector {
     /// # Errors
     /// The ledger cannot be opened, or a faulty disk.
     pub fn open(options: Options) -> Result<Self, DiskError> {
-        Self::with_work(options, flow::work())
+        Self::with_work(options, flow::work(), Arc::new(|job| Box::pin(flow::probe(job))))
     }
 
-    fn with_work(options: Options, work: Work) -> Result<Self, DiskError> {
+    fn with_work(options: Options, work: Work, probe: Work) -> Result<Self, DiskError> {
         let ledger = Arc::new(Ledger::open(&options.medium)?);
         finish::interrupted(&ledger, options.engine.now())?;
         sources::redefine(&ledger, &options.configured)?;
@@ -168,6 +169,7 @@ impl Collector {
             retention: options.retention,
             observe: options.observe,
             work,
+            probe,
             live: LiveRuns::default(),
             slots: Semaphore::new(options.slots),
             tasks: Mutex::new(JoinSet::new()),

@@ -10,6 +10,7 @@ use crate::collect::run::{Trigger, Wish};
 use crate::collect::schedule::{Decision, Occurrence, Schedule};
 use crate::disk::DiskError;
 use crate::model::{SourceName, Time};
+use futures_util::FutureExt;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -55,6 +56,8 @@ impl Collector {
                 Ok(None) => look,
                 Err(error) => {
                     tracing::error!(%error, "the schedule cannot be read; it is tried again");
+                    // What it could not begin has given its place back: that is no news.
+                    let _ = inner.changed.notified().now_or_never();
                     look
                 }
             };
@@ -74,14 +77,16 @@ impl Inner {
         let mut first: Option<Time> = None;
         for known in self.known().await? {
             let Some(schedule) = self.schedule_of(&known) else { continue };
+            // What is due waits for the end of what somebody does with the source, and is looked at then.
+            if self.live.of(&known.name).is_some() {
+                continue;
+            }
             match due(&known.name, schedule.as_ref(), &known.standing, now) {
                 Due::Nothing(at) => first = first.into_iter().chain(at).min(),
                 Due::Wait(next) => {
                     first = first.into_iter().chain(next.map(|next| next.due)).min();
                     self.wait(&known.name, next).await?;
                 }
-                // What waits for a retry goes on waiting while a file that somebody brought is read.
-                Due::Run { trigger: Trigger::Retry, .. } if self.live.of(&known.name).is_some() => {}
                 Due::Run { trigger, attempt, next } => {
                     first = first.into_iter().chain(next.map(|next| next.due)).min();
                     self.begin_due(known.name, trigger, attempt, next).await?;
@@ -112,6 +117,7 @@ impl Inner {
         match self.begin(beginning).await {
             Ok(run) => tracing::info!(source = %name, %run, "begun"),
             Err(CollectError::Disk(error)) => return Err(error),
+            Err(CollectError::Busy { .. } | CollectError::Stopping) => {}
             Err(error) => {
                 tracing::debug!(source = %name, %error, "not begun");
                 self.wait(&name, next).await?;

@@ -43,7 +43,9 @@ impl Known {
 
     fn next(&self) -> Option<Time> {
         let retry = self.standing.retry.map(|retry| retry.at);
-        retry.or(self.standing.next.map(|next| next.due)).filter(|_| self.is_on())
+        retry
+            .or(self.standing.next.map(|next| next.due))
+            .filter(|_| self.is_on() && self.standing.stopped.is_none())
     }
 }
 
@@ -100,7 +102,7 @@ impl Collector {
     ///
     /// # Errors
     /// [`CollectError::BadDefinition`], [`CollectError::Configured`], [`CollectError::Exists`] when it
-    /// must be `new` and is not, or a faulty disk.
+    /// must be `new` and is not, [`CollectError::Busy`], or a faulty disk.
     pub async fn define(
         &self,
         name: SourceName,
@@ -108,10 +110,11 @@ impl Collector {
         actor: &str,
         new: bool,
     ) -> Result<SourceView, CollectError> {
-        definition.check()?;
+        definition.check_as(&name)?;
         if self.0.configured.contains_key(&name) {
             return Err(CollectError::Configured(name));
         }
+        let (_, _, place) = self.0.occupy(&name, actor)?;
         let audit = self.0.audit(actor, "source.define", &name, "", definition.kind.as_str().to_owned());
         let source = name.clone();
         let defined = self.0.change(move |change| {
@@ -129,7 +132,7 @@ impl Collector {
         if !defined.await? {
             return Err(CollectError::Exists(name));
         }
-        self.0.changed.notify_one();
+        drop(place);
         self.source(&name).await
     }
 
@@ -143,9 +146,7 @@ impl Collector {
         if known.origin == Origin::Config {
             return Err(CollectError::Configured(name.clone()));
         }
-        if let Some(live) = self.0.live.of(name) {
-            return Err(CollectError::Busy { source_name: name.clone(), run: live.run });
-        }
+        let (_, _, _place) = self.0.occupy(name, actor)?;
         let audit = self.0.audit(actor, "source.remove", name, "", String::new());
         let source = name.clone();
         let removed = self.0.change(move |change| {
@@ -156,7 +157,7 @@ impl Collector {
     }
 
     /// Switches a source on or off. Switching on also says that a person has seen why it stopped,
-    /// unless only new credentials help.
+    /// unless its credentials may not be tried again.
     ///
     /// # Errors
     /// [`CollectError::UnknownSource`], or a faulty disk.
@@ -166,9 +167,11 @@ impl Collector {
         let audit = self.0.audit(actor, action, name, "", String::new());
         let (source, now) = (name.clone(), self.0.now());
         let switched = self.0.change(move |change| {
+            let usable = change
+                .credentials(&source, |kept| kept.as_ref().is_none_or(|kept| kept.may_attempt().is_ok()))?;
             change.standing(&source, |standing| {
                 standing.enabled = Some(on);
-                let seen = standing.stopped.take_if(|stopped| on && !stopped.credentials);
+                let seen = standing.stopped.take_if(|stopped| on && (usable || !stopped.credentials));
                 let mended = seen.map(|_| Retrying { at: now, attempt: 0, cooling: false });
                 standing.retry = mended.or(standing.retry.filter(|retry| on && retry.cooling));
             })?;

@@ -27,6 +27,8 @@ pub const FILE: &str = "collection.redb";
 const CACHE: usize = 8 << 20;
 /// Runs that are remembered of each source.
 const RUNS: usize = 200;
+/// Holds that are remembered of each source after they were decided.
+const SETTLED: usize = 20;
 /// Entries of the audit that are remembered.
 const AUDIT: u64 = 100_000;
 /// The form of what is kept; another one is another version's.
@@ -259,9 +261,13 @@ impl Change<'_> {
         Ok(old.iter().map(|id| Uuid::from_u128(*id)).collect())
     }
 
-    /// Writes a hold down.
+    /// Writes a hold down. Forgets the oldest settled one of its source when there are many.
     pub fn hold(&self, hold: &Hold) -> Result<(), redb::Error> {
-        HOLDS.put(self.0, hold.id.as_u128(), hold)
+        HOLDS.put(self.0, hold.id.as_u128(), hold)?;
+        let mut settled = HOLDS.all(self.0)?;
+        settled.retain(|other| other.source == hold.source && other.settled.is_some());
+        let old = settled.len().saturating_sub(SETTLED);
+        settled[..old].iter().try_for_each(|hold| HOLDS.remove(self.0, hold.id.as_u128()))
     }
 
     /// Lets `settle` end every hold of a source that waits for a person's word.
@@ -272,15 +278,6 @@ impl Change<'_> {
             settle(hold);
             self.hold(hold)
         })
-    }
-
-    /// Changes a hold; gives what `change` gave.
-    pub fn with_hold<T>(
-        &self,
-        id: Uuid,
-        change: impl FnOnce(&mut Option<Hold>) -> T,
-    ) -> Result<T, redb::Error> {
-        HOLDS.update(self.0, id.as_u128(), change)
     }
 
     /// Adds to the audit, and forgets its oldest entry when there are very many.

@@ -15,6 +15,8 @@ pub struct Standing {
     pub defined: Option<String>,
     /// What a person said after the definition was written: on or off.
     pub enabled: Option<bool>,
+    /// What the environment said of the account at the last start: its digest, sealed.
+    pub environment: Option<Vec<u8>>,
     /// The occurrence that waits.
     pub next: Option<Occurrence>,
     /// The retry that waits.

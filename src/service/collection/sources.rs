@@ -66,7 +66,11 @@ impl SourceRow {
         }
     }
 
-    fn collected(self, view: SourceView) -> Self {
+    /// A URL's query may hold a key of the operator's: it is for administrators.
+    fn collected(self, mut view: SourceView, caller: Caller) -> Self {
+        if let Some(url) = view.definition.url.as_mut().filter(|_| !caller.admin) {
+            url.truncate(url.find(['?', '#']).unwrap_or(url.len()));
+        }
         let policy = if self.since.is_none() { view.definition.policy.clone() } else { self.policy };
         let collected = Collected {
             state: view.state,
@@ -86,6 +90,7 @@ impl SourceRow {
 
 pub(super) async fn list(
     State(role): State<Collection>,
+    Extension(caller): Extension<Caller>,
     Query(paging): Query<Paging<SourceName>>,
 ) -> Result<Json<Page<SourceRow, SourceName>>, Problem> {
     let snapshot = std::sync::Arc::clone(&role.engine.snapshot());
@@ -94,7 +99,7 @@ pub(super) async fn list(
     if let Some(collector) = &role.collector {
         for view in collector.sources().await? {
             let (name, plain) = row(&view.name);
-            rows.insert(name, plain.collected(view));
+            rows.insert(name, plain.collected(view, caller));
         }
     }
     let rows = rows.into_values().collect();
@@ -103,13 +108,14 @@ pub(super) async fn list(
 
 pub(super) async fn one(
     State(role): State<Collection>,
+    Extension(caller): Extension<Caller>,
     Path(name): Path<SourceName>,
 ) -> Result<Json<SourceRow>, Problem> {
     let row = SourceRow::of_blacklist(&role.engine.snapshot(), &name);
     let known = row.since.is_some();
     match role.collector.as_ref() {
         Some(collector) => match collector.source(&name).await {
-            Ok(view) => Ok(Json(row.collected(view))),
+            Ok(view) => Ok(Json(row.collected(view, caller))),
             Err(_) if known => Ok(Json(row)),
             Err(error) => Err(error.into()),
         },
@@ -194,6 +200,9 @@ async fn switch(
 ) -> Result<Json<Switched>, Problem> {
     let view = role.collector()?.enable(name, on, &actor(caller)).await?;
     let message = match (on, view.enabled) {
+        (true, true) if view.stopped.is_some() => {
+            format!("{name} is switched on, and stands still until its credentials are set anew")
+        }
         (true, true) => format!("{name} is collected from now on"),
         (true, false) => format!("{name} is collected as soon as it has credentials"),
         (false, _) => format!("{name} is not collected any more"),

@@ -260,3 +260,18 @@ async fn without_a_ledger_reading_goes_on_and_collecting_says_why_not() {
         office.ask("POST", "/api/v1/collection/trigger", json!({"source": "regtech"})).await;
     assert_eq!((status, &refusal["code"]), (503, &json!("collection_unavailable")));
 }
+
+#[tokio::test]
+async fn the_query_of_a_sources_url_is_for_administrators() {
+    let house = House::new();
+    let one = "/api/v1/collection/sources/mine";
+    let office = Office::collecting(&house);
+    let source = json!({"name": "mine", "kind": "feed", "url": "https://lists.example/a?key=k"});
+    assert_eq!(office.ask("POST", "/api/v1/collection/sources", source).await.0, 201);
+    let (_, whole) = office.ask("GET", one, Value::Null).await;
+    assert_eq!(whole["definition"]["url"], "https://lists.example/a?key=k");
+    let anybody = Peer::Tcp("203.0.113.9:1".parse().unwrap());
+    let (_, cut) = office.answer("GET", one, Body::empty(), anybody).await;
+    let cut: Value = serde_json::from_slice(&cut).unwrap();
+    assert_eq!(cut["definition"]["url"], "https://lists.example/a");
+}

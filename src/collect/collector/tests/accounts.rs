@@ -160,7 +160,7 @@ async fn wherever_the_power_fails_a_wrong_password_is_sent_once_and_a_right_one_
             let medium = disk.medium(house.folder.path());
             let configured = [(name("account"), Definition::new(Kind::Regtech))].into();
             let options = Options { configured, ..Options::new(house.engine().clone(), medium, vault) };
-            Collector::with_work(options, logs_in(right, Arc::clone(&wrong))).unwrap()
+            Collector::with_work(options, logs_in(right, Arc::clone(&wrong)), lists([TWO])).unwrap()
         };
         let collector = open(&disk);
         set_account(&collector).await;
@@ -179,4 +179,57 @@ async fn wherever_the_power_fails_a_wrong_password_is_sent_once_and_a_right_one_
             Err(error) => panic!("sync {sync}: {error}"),
         }
     }
+}
+
+#[tokio::test]
+async fn a_test_goes_on_when_its_asker_leaves_and_gives_the_source_free() {
+    let house = House::new();
+    let collector = open(&house, logs_in(false, Arc::default()));
+    set_account(&collector).await;
+    let source = name("account");
+    let asked = collector.test_credentials(&source, "tester");
+    // Dropped at its first wait for the portal.
+    assert!(tokio::time::timeout(Duration::from_millis(1), asked).await.is_err());
+    until_nobody_runs(&collector).await;
+    let tested = collector.test_credentials(&source, "tester").await;
+    assert!(matches!(tested, Err(CollectError::NoAttempt(_)) | Ok(Tested { accepted: false, .. })));
+    let stopped = standing(&collector, "account").await.stopped.unwrap();
+    assert_eq!((stopped.credentials, stopped.fault.code.as_str()), (true, "credentials_refused"));
+}
+
+#[tokio::test]
+async fn the_environment_does_not_undo_what_was_set_since() {
+    let house = House::new();
+    let collector = open(&house, lists([TWO]));
+    let source = name("account");
+    collector.set_account(&source, "u", "old").await.unwrap();
+    set_account(&collector).await;
+    collector.set_account(&source, "u", "old").await.unwrap();
+    let version = async || {
+        let source = name("account");
+        collector.0.look(move |look| look.credentials(&source)).await.unwrap().unwrap().version
+    };
+    assert_eq!(version().await, 2, "a restart with the old environment changes nothing");
+    collector.set_account(&source, "u", "new").await.unwrap();
+    assert_eq!(version().await, 3);
+}
+
+#[tokio::test]
+async fn a_refusal_of_old_credentials_does_not_stop_new_ones() {
+    let house = House::new();
+    let slow = script(|job| {
+        Box::pin(async move {
+            while job.inner().look(|look| look.credentials(&name("account"))).await?.unwrap().version == 1 {
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+            Err(Ending::new(Failure::Credentials, "wrong_credentials", "wrong"))
+        })
+    });
+    let collector = open(&house, slow);
+    set_account(&collector).await;
+    let id = collector.trigger(name("account"), "tester", Wish::default()).await.unwrap();
+    set_account(&collector).await;
+    over(&collector, id).await;
+    let standing = standing(&collector, "account").await;
+    assert!(standing.stopped.is_none() && standing.retry.is_some());
 }

@@ -59,3 +59,35 @@ async fn a_page_in_place_of_a_list_is_held_and_rejected() {
     assert_eq!((settled.how, settled.reason.as_str()), (How::Rejected, "a login page"));
     assert_eq!(house.engine().snapshot().listings(), 2);
 }
+
+#[tokio::test]
+async fn nobody_decides_while_the_source_is_busy_and_nothing_changes_then() {
+    let house = House::new();
+    let collector = open(&house, lists([TWO, "<!DOCTYPE html><html><body>20.0.0.9</body></html>"]));
+    run(&collector, "list").await;
+    run(&collector, "list").await;
+    let id = collector.holds().await.unwrap()[0].id;
+    let before = standing(&collector, "list").await;
+    let (_, _, place) = collector.0.occupy(&name("list"), "tester").unwrap();
+    assert!(matches!(collector.consent(id, "admin", "yes").await, Err(CollectError::Busy { .. })));
+    assert!(matches!(collector.reject(id, "admin", "no").await, Err(CollectError::Busy { .. })));
+    assert_eq!(standing(&collector, "list").await, before);
+    drop(place);
+    collector.reject(id, "admin", "no").await.unwrap();
+}
+
+#[tokio::test]
+async fn the_newest_twenty_decisions_of_a_source_are_remembered() {
+    let house = House::new();
+    let collector = open(&house, lists([TWO, "<!DOCTYPE html><html><body>20.0.0.9</body></html>"]));
+    run(&collector, "list").await;
+    let mut ids = Vec::new();
+    for _ in 0..21 {
+        run(&collector, "list").await;
+        ids.push(collector.holds().await.unwrap()[0].id);
+        collector.reject(ids[ids.len() - 1], "admin", "no").await.unwrap();
+    }
+    let (first, second) = (ids[0], ids[1]);
+    let kept = collector.0.look(move |look| Ok((look.hold(first)?, look.hold(second)?))).await.unwrap();
+    assert!(kept.0.is_none() && kept.1.is_some());
+}

@@ -70,7 +70,7 @@ fn open(house: &House, work: Script) -> Collector {
     ];
     let options =
         Options { configured: configured.into(), ..Options::new(house.engine().clone(), medium, vault) };
-    Collector::with_work(options, work).unwrap()
+    Collector::with_work(options, work.clone(), work).unwrap()
 }
 
 async fn run(collector: &Collector, source: &str) -> Run {

@@ -126,7 +126,7 @@ async fn a_year_of_the_schedule_begins_every_run_once() {
     ];
     let options =
         Options { configured: configured.into(), ..Options::new(house.engine().clone(), medium, vault) };
-    let collector = Collector::with_work(options, work).unwrap();
+    let collector = Collector::with_work(options, work.clone(), work).unwrap();
     let year = Duration::from_secs(365 * 86_400);
     let schedule = collector.schedule_looking_every(Duration::from_secs(6 * 3_600));
     assert!(tokio::time::timeout(year, schedule).await.is_err());
@@ -166,4 +166,47 @@ async fn a_retry_is_begun_when_its_time_has_come_and_takes_the_missed_turn_with_
     let last = collector.0.begin(beginning).await.unwrap();
     over(&collector, last).await;
     assert!(standing(&collector, "hourly").await.retry.is_none(), "there were enough");
+}
+
+#[tokio::test]
+async fn switching_a_source_on_again_clears_a_refusal_that_no_credentials_were_part_of() {
+    let house = House::new();
+    let collector = open(&house, fails(Failure::Credentials));
+    run(&collector, "list").await;
+    assert!(collector.trigger(name("list"), "tester", Wish::default()).await.is_err());
+    let view = collector.enable(&name("list"), true, "tester").await.unwrap();
+    assert!(view.enabled && view.stopped.is_none());
+    assert!(collector.trigger(name("list"), "tester", Wish::default()).await.is_ok());
+}
+
+#[tokio::test]
+async fn what_is_due_waits_while_a_person_is_busy_with_the_source() {
+    let house = House::new();
+    let collector = open(&house, lists([TWO]));
+    collector.define(name("hourly"), feed("every = '1h'"), "tester", true).await.unwrap();
+    let (_, _, place) = collector.0.occupy(&name("hourly"), "tester").unwrap();
+    collector.0.tick().await.unwrap();
+    let redefined = collector.define(name("hourly"), feed("every = '2h'"), "tester", false).await;
+    assert!(matches!(redefined, Err(CollectError::Busy { .. })));
+    assert!(standing(&collector, "hourly").await.next.is_none());
+    drop(place);
+    collector.0.tick().await.unwrap();
+    let run = collector.source(&name("hourly")).await.unwrap().last_run.unwrap();
+    assert_eq!(over(&collector, run).await.trigger, Trigger::Schedule);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_slow_login_is_waited_for_on_the_way_down() {
+    let house = House::new();
+    let slow = script(|_| {
+        Box::pin(async {
+            tokio::time::sleep(Duration::from_secs(25)).await;
+            Ok(())
+        })
+    });
+    let collector = open(&house, slow);
+    let id = collector.trigger(name("list"), "tester", Wish::default()).await.unwrap();
+    collector.progress(id).unwrap().wait_for(|p| p.run.state == State::Running).await.unwrap();
+    collector.stop().await;
+    assert_eq!(collector.run(id).await.unwrap().state, State::Done);
 }
