@@ -184,15 +184,28 @@ async fn wherever_the_power_fails_a_wrong_password_is_sent_once_and_a_right_one_
 #[tokio::test]
 async fn a_test_goes_on_when_its_asker_leaves_and_gives_the_source_free() {
     let house = House::new();
-    let collector = open(&house, logs_in(false, Arc::default()));
+    let portal = Arc::new(Notify::new());
+    let answer = Arc::clone(&portal);
+    let refused_late = script(move |job| {
+        let answer = Arc::clone(&answer);
+        Box::pin(async move {
+            job.attempt::<serde_json::Value>().await?;
+            answer.notified().await;
+            job.answered(Answer::Refused(Fault::new("wrong_credentials", "wrong"))).await?;
+            Err(Ending::new(Failure::Credentials, "wrong_credentials", "wrong"))
+        })
+    });
+    let collector = open(&house, refused_late);
     set_account(&collector).await;
     let source = name("account");
-    let asked = collector.test_credentials(&source, "tester");
-    // Dropped at its first wait for the portal.
-    assert!(tokio::time::timeout(Duration::from_millis(1), asked).await.is_err());
+    tokio::select! {
+        tested = collector.test_credentials(&source, "tester") => panic!("{tested:?}"),
+        () = wait_for_attempt(&collector) => {}
+    }
+    let busy = collector.trigger(name("account"), "tester", Wish::default()).await;
+    assert!(matches!(busy, Err(CollectError::Busy { .. })), "the login goes on");
+    portal.notify_one();
     until_nobody_runs(&collector).await;
-    let tested = collector.test_credentials(&source, "tester").await;
-    assert!(matches!(tested, Err(CollectError::NoAttempt(_)) | Ok(Tested { accepted: false, .. })));
     let stopped = standing(&collector, "account").await.stopped.unwrap();
     assert_eq!((stopped.credentials, stopped.fault.code.as_str()), (true, "credentials_refused"));
 }
