@@ -116,7 +116,8 @@ impl From<reqwest::Error> for FetchError {
         let host = error.url().and_then(|url| url.host_str()).unwrap_or("the server").to_owned();
         let error = error.without_url();
         let why = chain(&error).last().map(ToString::to_string).unwrap_or_default();
-        if is_tls(&error) {
+        // What breaks after the handshake may have been heard.
+        if is_tls(&error) && error.is_connect() {
             Self::Tls { host, why }
         } else if error.is_timeout() {
             Self::Timeout(host)
