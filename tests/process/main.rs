@@ -2,7 +2,6 @@
 //! survive. One binary, so that it is linked once.
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "in a test a panic is the report")]
-#![allow(clippy::print_stderr, reason = "a test that cannot run here says so")]
 
 mod bad_input;
 mod collection;

@@ -10,6 +10,7 @@ use crate::collect::ledger::{Answer, Held, Memory, NoAttempt, Standing};
 use crate::collect::run::{Run, State};
 use crate::disk::DiskError;
 use crate::model::{Day, Time};
+use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::sync::Arc;
 use std::time::Duration;
@@ -118,6 +119,34 @@ impl Job {
             change.run(&run).map(drop)
         });
         Ok(save.await?)
+    }
+
+    /// How far the runs before have come, in the form of the source's flow; `None` where there is nothing that this
+    /// version can read, so that the source is read from the beginning.
+    pub(super) fn recall<T: DeserializeOwned>(&self) -> Option<T> {
+        if self.checkpoint.is_null() {
+            return None;
+        }
+        let read = serde_json::from_value(self.checkpoint.clone());
+        let unread = |error: &serde_json::Error| {
+            tracing::warn!(source = %self.run.source, %error, "the checkpoint cannot be read; reading anew");
+        };
+        read.inspect_err(unread).ok()
+    }
+
+    /// Makes `memory` the checkpoint, which [`Job::save`] or the end of the run writes down.
+    ///
+    /// # Errors
+    /// It has no form in JSON.
+    pub(super) fn remember<T: Serialize>(&mut self, memory: &T) -> Result<(), Ending> {
+        self.checkpoint = serde_json::to_value(memory).map_err(|error| {
+            Ending::new(
+                Failure::Broken,
+                "checkpoint",
+                format!("how far the run has come cannot be written: {error}"),
+            )
+        })?;
+        Ok(())
     }
 
     /// Waits for the code that a portal has sent to a person.

@@ -29,8 +29,7 @@ pub(super) async fn run(job: &mut Job) -> Result<(), Ending> {
             }
         }
     };
-    job.checkpoint = serde_json::to_value(memory).unwrap_or_default();
-    Ok(())
+    job.remember(&memory)
 }
 
 /// Asks the server as a run would, and throws away what comes.
@@ -53,7 +52,7 @@ fn remembered(job: &Job) -> Memory {
     if job.run.wish.force {
         return Memory::default();
     }
-    let memory: Memory = serde_json::from_value(job.checkpoint.clone()).unwrap_or_default();
+    let memory: Memory = job.recall().unwrap_or_default();
     let is_listed = memory.digest.is_some_and(|digest| job.memory.digest == Some(hex(&digest)));
     if is_listed { memory } else { Memory::default() }
 }

@@ -71,7 +71,7 @@ impl Portal {
     /// Reads what is due, by the memory of the runs before; a run that goes on where one was
     /// interrupted or blocked does not begin anew.
     async fn read_due(&mut self, job: &mut Job) -> Result<(), Ending> {
-        let mut memory: Memory = serde_json::from_value(job.checkpoint.clone()).unwrap_or_default();
+        let mut memory: Memory = job.recall().unwrap_or_default();
         let (today, zone) = (job.today(), job.definition.policy.zone);
         if job.run.wish.force {
             memory = Memory::default();
@@ -155,9 +155,9 @@ impl Portal {
     }
 }
 
-/// Makes a memory the checkpoint.
+/// Makes a memory the checkpoint, on the disk too.
 async fn remember(job: &mut Job, memory: &Memory) -> Result<(), Ending> {
-    job.checkpoint = serde_json::to_value(memory).unwrap_or_default();
+    job.remember(memory)?;
     job.save().await
 }
 

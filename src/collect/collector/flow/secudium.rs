@@ -159,7 +159,7 @@ fn verdict(error: &Error) -> Option<Answer> {
 async fn read(job: &mut Job, client: &mut Client, settings: &Settings) -> Result<(), Ending> {
     let mut known: Read = match job.run.wish.force {
         true => Read::default(),
-        false => serde_json::from_value(job.checkpoint.clone()).unwrap_or_default(),
+        false => job.recall().unwrap_or_default(),
     };
     let last = job.run.wish.last.unwrap_or_else(|| job.today());
     let first = job.run.wish.first.unwrap_or_else(|| last.plus(-i32::from(settings.days)));
@@ -188,7 +188,7 @@ async fn read(job: &mut Job, client: &mut Client, settings: &Settings) -> Result
         };
         if let Some(seen) = seen {
             known.posts.insert(post.key(), seen);
-            job.checkpoint = serde_json::to_value(&known).unwrap_or_default();
+            job.remember(&known)?;
             job.save().await?;
         }
     }

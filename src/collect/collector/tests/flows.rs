@@ -88,6 +88,17 @@ async fn a_download_is_spared_only_while_its_list_is_the_one_that_is_listed() {
     assert_eq!(run(&collector, "list").await.counts.new, 1, "and again");
 }
 
+#[tokio::test]
+async fn a_checkpoint_that_cannot_be_read_makes_the_source_be_read_anew() {
+    let house = House::new();
+    let server = conditional(TWO);
+    let collector = open_at(&house, "list", at(server.url(), Kind::Feed));
+    assert_eq!(run(&collector, "list").await.counts.new, 2);
+    seed(&collector, "list", json!("of another version")).await;
+    let anew = run(&collector, "list").await;
+    assert_eq!((anew.state, anew.documents.len(), anew.counts.unchanged), (State::Done, 1, 2));
+}
+
 async fn open_secudium(house: &House, url: &str) -> Collector {
     let mut definition = at(url, Kind::Secudium);
     definition.secudium = Some(toml::from_str("pause_ms = 0").unwrap());
