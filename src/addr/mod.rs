@@ -10,6 +10,7 @@ mod buckets;
 mod cover;
 mod fault;
 mod format;
+mod ip_set;
 mod parse;
 mod range;
 mod set;
@@ -21,6 +22,7 @@ pub use buckets::{Buckets, Pieces, Room};
 pub use cover::Prefixes;
 pub use fault::Fault;
 pub use format::{write_address, write_ip_range, write_prefix, write_range, write_span};
+pub use ip_set::IpSet;
 pub use parse::{
     leading_v4, leading_v4_range, parse_address, parse_between, parse_range, parse_v4, parse_v4_range,
 };

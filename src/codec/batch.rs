@@ -16,6 +16,8 @@ const DISALLOW: u8 = 5;
 const SUPPRESS: u8 = 6;
 const UNSUPPRESS: u8 = 7;
 const EXPIRE: u8 = 8;
+const PUBLISH: u8 = 9;
+const WITHDRAW: u8 = 10;
 
 /// Packs a batch; linear in its rows.
 ///
@@ -66,6 +68,14 @@ fn put_change(writer: &mut Writer, change: &Change) -> Result<(), serde_json::Er
             writer.byte(UNSUPPRESS);
             writer.json(&(range, source))
         }
+        Change::Publish(output) => {
+            writer.byte(PUBLISH);
+            writer.json(output)
+        }
+        Change::Withdraw(key) => {
+            writer.byte(WITHDRAW);
+            writer.json(key)
+        }
         Change::Expire => {
             writer.byte(EXPIRE);
             Ok(())
@@ -104,6 +114,8 @@ fn get_change(reader: &mut Reader) -> Result<Change, Damaged> {
         DISALLOW => reader.json().map(Change::Disallow)?,
         SUPPRESS => reader.json().map(Change::Suppress)?,
         UNSUPPRESS => reader.json().map(|(range, source)| Change::Unsuppress { range, source })?,
+        PUBLISH => reader.json().map(Change::Publish)?,
+        WITHDRAW => reader.json().map(Change::Withdraw)?,
         EXPIRE => Change::Expire,
         _ => return Err(Damaged("a batch wants what is unknown")),
     })
@@ -114,7 +126,7 @@ mod tests {
     use super::*;
     use crate::addr::IpRange;
     use crate::model::{
-        Allow, Cause, Day, Detail, Policy, RowsBuilder, Scope, SourceName, Suppression, Time,
+        Allow, Cause, Day, Detail, Output, Policy, Profile, RowsBuilder, Scope, SourceName, Suppression, Time,
     };
     use proptest::prelude::*;
 
@@ -127,6 +139,7 @@ mod tests {
         rows.push(range, &Detail { reason: Some("scan".into()), ..Detail::default() });
         rows.push("2a00::/32".parse().unwrap(), &Detail::default());
         let rows = rows.finish().0;
+        let output = Output::Feed(Profile::new("edge".parse().unwrap()));
         let list = |scope| Change::List { source: source.clone(), rows: rows.clone(), scope };
         vec![
             list(Scope::Part),
@@ -139,6 +152,8 @@ mod tests {
             Change::Disallow(range),
             Change::Suppress(Suppression { range, source: None, reason, owner, expires, since }),
             Change::Unsuppress { range, source: Some(source) },
+            Change::Withdraw(output.key()),
+            Change::Publish(output),
             Change::Expire,
         ]
     }

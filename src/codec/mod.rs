@@ -7,8 +7,10 @@
 mod batch;
 mod detail;
 mod rows;
+mod set;
 mod wire;
 
 pub use batch::{get_batch, put_batch};
 pub use rows::{Group, get_rows, put_group, put_rows};
+pub use set::{get_set, put_set};
 pub use wire::{Damaged, Reader, Writer};

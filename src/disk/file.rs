@@ -54,6 +54,14 @@ pub fn read_footed(path: &Path) -> Result<Option<Footed>, DiskError> {
     }
 }
 
+/// Writes the file `path`, replacing it in one step; whoever reads it must know by itself whether it is whole.
+///
+/// # Errors
+/// [`DiskError::Full`] or [`DiskError::Io`]; the old file is as it was.
+pub fn write_whole(path: &Path, bytes: &[u8]) -> Result<(), DiskError> {
+    replace(path, 0o640, |file| file.write_all(bytes))
+}
+
 /// Writes a file that only its owner may read, replacing it in one step.
 ///
 /// # Errors

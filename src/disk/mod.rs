@@ -12,7 +12,7 @@ mod medium;
 
 pub use database::RedbFile;
 pub use error::DiskError;
-pub use file::{Footed, read_footed, write_footed, write_private};
+pub use file::{Footed, read_footed, write_footed, write_private, write_whole};
 pub use medium::{Medium, OpenBackend};
 
 use sha2::{Digest as _, Sha256};

@@ -8,7 +8,7 @@ use super::snapshot::Snapshot;
 use crate::addr::{Class, Range, Run, Table, Word};
 use crate::codec::{Damaged, Reader, Writer};
 use crate::disk::{Digest, DiskError, read_footed, write_footed};
-use crate::model::{Allow, Exemptions, Source, SourceId, Suppression, Time};
+use crate::model::{Allow, Exemptions, Output, Source, SourceId, Suppression, Time};
 use roaring::RoaringBitmap;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -18,7 +18,7 @@ use std::sync::Arc;
 /// The name in the data folder.
 pub const FILE: &str = "snapshot.bin";
 /// The first bytes: what it is, and in which form.
-const MAGIC: &[u8] = b"ironlist snapshot 2\n";
+const MAGIC: &[u8] = b"ironlist snapshot 3\n";
 
 /// Everything that is small.
 #[derive(Serialize, Deserialize)]
@@ -30,6 +30,7 @@ struct Head {
     sources: Vec<Source>,
     allows: Vec<Allow>,
     suppressions: Vec<Suppression>,
+    outputs: Vec<Output>,
     /// The pair behind each class in use, [`Class::CLEAR`] first.
     classes: Vec<(Vec<SourceId>, u8)>,
 }
@@ -55,6 +56,7 @@ pub(super) fn save(path: &Path, snapshot: &Snapshot, journal: Digest) -> Result<
         sources: snapshot.sources.values().cloned().collect(),
         allows: snapshot.allows.to_vec(),
         suppressions: snapshot.suppressions.to_vec(),
+        outputs: snapshot.outputs.to_vec(),
         classes: renumber.order.iter().map(pair).collect(),
     };
     let mut front = Writer::default();
@@ -100,6 +102,7 @@ fn get(bytes: &[u8], zone: chrono_tz::Tz) -> Result<(Derivation, Digest), Damage
         coverage: Arc::new(get_coverage(&mut reader)?),
         allows: Arc::new(head.allows),
         suppressions: Arc::new(head.suppressions),
+        outputs: Arc::new(head.outputs),
     };
     Ok((Derivation { snapshot, classes }, head.journal))
 }

@@ -7,7 +7,7 @@ use super::guard::Guard;
 use super::snapshot::Snapshot;
 use crate::addr::{IpRange, Range, RangeSet, Table, Word};
 use crate::model::{
-    Allow, Difference, Exemption, Op, Record, Row, SourceId, SourceRanges, Suppression, Time,
+    Allow, Difference, Exemption, Op, Output, Record, SourceId, SourceRanges, Suppression, Time,
 };
 use std::sync::Arc;
 
@@ -48,6 +48,7 @@ impl Derivation {
             coverage: Arc::default(),
             allows: Arc::default(),
             suppressions: Arc::default(),
+            outputs: Arc::default(),
         };
         Self { snapshot, classes }
     }
@@ -66,6 +67,7 @@ impl Derivation {
                 Op::Listings { source, difference } => self.list(*source, difference),
                 Op::Allows { removed, added } => self.allow(removed, added),
                 Op::Suppressions { removed, added } => self.suppress(removed, added, store)?,
+                Op::Outputs { removed, added } => self.publish(removed, added),
             }
         }
         self.snapshot.generation = record.generation;
@@ -91,8 +93,8 @@ impl Derivation {
 
     fn list_family<W: Family>(&mut self, source: SourceId, difference: &Difference) {
         // A listing that only says something else now covers what it covered.
-        let gone = but(difference.removed.family::<W>(), difference.added.family());
-        let mut new = but(difference.added.family::<W>(), difference.removed.family());
+        let gone = difference.gone::<W>();
+        let mut new = difference.new::<W>();
         new.retain(|range| !self.is_suppressed(source, (*range).into()));
         self.cover(source, &gone, &new);
     }
@@ -129,6 +131,13 @@ impl Derivation {
         let mark = |exempt| Mark::Exempt(Exemption::Allowlist, exempt);
         self.mark(&touched4, &now4.intersect(&touched4), mark(true), mark(false));
         self.mark(&touched6, &now6.intersect(&touched6), mark(true), mark(false));
+    }
+
+    fn publish(&mut self, removed: &[Output], added: &[Output]) {
+        let outputs = Arc::make_mut(&mut self.snapshot.outputs);
+        outputs.retain(|output| !removed.iter().any(|gone| gone.key() == output.key()));
+        outputs.extend_from_slice(added);
+        outputs.sort_by_key(Output::key);
     }
 
     fn suppress<S: Within>(
@@ -170,21 +179,6 @@ impl Derivation {
         edits.sort_unstable_by_key(|(range, _)| *range);
         W::rewrite(&mut self.snapshot.table, &edits, &mut self.classes);
     }
-}
-
-/// The ranges of `rows` that `others` has not, sorted; both come in the order of rows.
-fn but<W: Word>(rows: &[Row<W>], others: &[Row<W>]) -> Vec<Range<W>> {
-    let mut others = others.iter().peekable();
-    let mut ranges: Vec<Range<W>> = rows
-        .iter()
-        .filter(|row| {
-            while others.next_if(|other| other.key() < row.key()).is_some() {}
-            others.peek().is_none_or(|other| other.range != row.range)
-        })
-        .map(|row| row.range)
-        .collect();
-    ranges.sort_unstable();
-    ranges
 }
 
 fn marks<W: Word>(set: &RangeSet<W>, mark: Mark) -> Vec<(Range<W>, Mark)> {

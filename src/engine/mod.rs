@@ -9,6 +9,7 @@ mod classes;
 mod condition;
 mod coverage;
 mod derive;
+mod ended;
 mod expiry;
 mod guard;
 mod plan;
@@ -35,6 +36,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
+use std::time::Duration;
 use tokio::sync::{oneshot, watch};
 use writer::{Command, Reply, Word, Writer};
 
@@ -43,6 +45,9 @@ pub type Clock = Arc<dyn Fn() -> Time + Send + Sync>;
 
 /// At most so many commands wait for the writer.
 const QUEUE: usize = 256;
+
+/// So often it is looked whether the store and what is published are of one generation.
+const TRIES: usize = 1000;
 
 /// How an engine is opened.
 #[derive(Clone)]
@@ -251,6 +256,29 @@ impl Engine {
             Some(projection) => Ok(projection.view(read)?),
             None => Err(self.unwritable()),
         }
+    }
+
+    /// Reads the current generation and the store as of the same one; without the store where that is damaged. Blocks
+    /// on the disk.
+    ///
+    /// # Errors
+    /// A fault of the disk.
+    pub fn together<T>(&self, mut read: impl FnMut(&Arc<Snapshot>, Option<&View>) -> T) -> Result<T, EngineError> {
+        let tries = if self.0.projection.is_some() { TRIES } else { 0 };
+        for projection in std::iter::repeat_n(&self.0.projection, tries).flatten() {
+            let snapshot = Arc::clone(&self.snapshot());
+            let both = projection.view(|view| {
+                let is_same = view.generation()? == snapshot.generation;
+                Ok(is_same.then(|| read(&snapshot, Some(view))))
+            })?;
+            match both {
+                Some(both) => return Ok(both),
+                // The writer commits to the store, then publishes: the other one follows in microseconds, unless the
+                // disk fails.
+                None => std::thread::sleep(Duration::from_millis(1)),
+            }
+        }
+        Ok(read(&self.snapshot(), None))
     }
 
     /// Carries out a batch; answers when its record is durable and visible.

@@ -110,6 +110,7 @@ fn from_projection(
         let mut ops: Vec<Op> = view.sources()?.into_iter().map(Op::Source).collect();
         ops.push(Op::Suppressions { removed: Vec::new(), added: view.suppressions()? });
         ops.push(Op::Allows { removed: Vec::new(), added: view.allows()? });
+        ops.push(Op::Outputs { removed: Vec::new(), added: view.outputs()? });
         let record = Record { ops, ..whole(journal.generation(), time) };
         derivation.advance(&record, &Nothing).unwrap_or_else(|never| match never {});
         for source in view.sources()? {

@@ -3,8 +3,8 @@
 use super::classes::{Standing, Standings};
 use super::coverage::Coverage;
 use super::guard::Guard;
-use crate::addr::{Class, RangeSet, Table, Word};
-use crate::model::{Allow, Policy, Row, Rows, Source, SourceId, Suppression, Time};
+use crate::addr::{Class, IpSet, RangeSet, Table, Word};
+use crate::model::{Allow, Device, Output, Policy, Profile, Row, Rows, Source, SourceId, Suppression, Time};
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -32,6 +32,8 @@ pub struct Snapshot {
     pub allows: Arc<Vec<Allow>>,
     /// The suppressions.
     pub suppressions: Arc<Vec<Suppression>>,
+    /// The feeds and devices, by key.
+    pub outputs: Arc<Vec<Output>>,
 }
 
 impl Snapshot {
@@ -58,6 +60,31 @@ impl Snapshot {
         let guard = Guard::built_in();
         let (v4, v6) = RangeSet::of_families(self.allows.iter().map(|allow| allow.range));
         meeting(rows.family(), &guard.v4.union(&v4)) + meeting(rows.family(), &guard.v6.union(&v6))
+    }
+
+    /// All feeds: what people made of them, and the default feed where they made nothing of it.
+    pub fn profiles(&self) -> Vec<Profile> {
+        let feed = |output: &Output| if let Output::Feed(profile) = output { Some(profile.clone()) } else { None };
+        let mut profiles: Vec<Profile> = self.outputs.iter().filter_map(feed).collect();
+        let usual = Profile::fortigate();
+        if profiles.iter().all(|profile| profile.name != usual.name) {
+            profiles.push(usual);
+        }
+        profiles
+    }
+
+    /// All devices.
+    pub fn devices(&self) -> impl Iterator<Item = &Device> {
+        self.outputs.iter().filter_map(|output| if let Output::Device(device) = output { Some(device) } else { None })
+    }
+
+    /// What is never published: the guard list, the allowlist, and whence devices ask.
+    pub fn exempt(&self) -> IpSet {
+        let guard = Guard::built_in();
+        let ranges = self.allows.iter().map(|allow| allow.range);
+        let own = self.devices().flat_map(|device| device.networks.iter().copied());
+        let people: IpSet = ranges.chain(own).collect();
+        IpSet { v4: guard.v4.union(&people.v4), v6: guard.v6.union(&people.v6) }
     }
 
     /// The policy of the source of that name; the one it would begin with while there is none.

@@ -7,6 +7,7 @@ use super::record::{self, Summary};
 use super::segment;
 use super::{FILE, RECORDS, SEALED, Sealed};
 use crate::disk::{Digest, DiskError, RedbFile};
+use crate::model::Record;
 use redb::ReadableTable;
 use std::path::Path;
 use std::sync::Arc;
@@ -51,6 +52,31 @@ impl Reader {
             Ok::<_, DiskError>(!is_last)
         })?;
         Ok(told)
+    }
+
+    /// Visits, in order, the records after generation `after` and up to `last` that are `wanted` by what their heads
+    /// say; only these are unpacked.
+    ///
+    /// # Errors
+    /// [`DiskError::Damaged`] where a record does not read, or a fault of the disk.
+    pub fn records(
+        &self,
+        after: u64,
+        last: u64,
+        wanted: impl Fn(&Summary) -> bool,
+        mut each: impl FnMut(Record),
+    ) -> Result<(), DiskError> {
+        if after >= last {
+            return Ok(());
+        }
+        self.walk(after, |file, _, bytes| {
+            let damaged = |error| DiskError::damaged(file, error);
+            let summary = record::summary(bytes).map_err(damaged)?;
+            if wanted(&summary) {
+                each(record::decode(bytes.get(32..).unwrap_or_default()).map_err(damaged)?);
+            }
+            Ok::<_, DiskError>(summary.generation < last)
+        })
     }
 
     /// Visits stored records after `after`, until `each` says false; `each` is told the file, and

@@ -20,6 +20,7 @@ const SOURCE: u8 = 0;
 const LISTINGS: u8 = 1;
 const ALLOWS: u8 = 2;
 const SUPPRESSIONS: u8 = 3;
+const OUTPUTS: u8 = 4;
 
 /// What kind of thing a step changed.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -32,6 +33,8 @@ pub enum What {
     Allows,
     /// The suppressions.
     Suppressions,
+    /// Feeds and devices.
+    Outputs,
 }
 
 /// How much one step changed.
@@ -56,6 +59,7 @@ impl Counted {
             }
             Op::Allows { removed, added } => (What::Allows, None, removed.len(), added.len()),
             Op::Suppressions { removed, added } => (What::Suppressions, None, removed.len(), added.len()),
+            Op::Outputs { removed, added } => (What::Outputs, None, removed.len(), added.len()),
         };
         Self { what, source, removed: removed as u64, added: added as u64 }
     }
@@ -123,6 +127,7 @@ const fn kind(what: What) -> u8 {
         What::Listings => LISTINGS,
         What::Allows => ALLOWS,
         What::Suppressions => SUPPRESSIONS,
+        What::Outputs => OUTPUTS,
     }
 }
 
@@ -145,6 +150,10 @@ fn put_op(writer: &mut Writer, op: &Op) -> io::Result<()> {
         }
         Op::Suppressions { removed, added } => {
             writer.byte(SUPPRESSIONS);
+            Ok(writer.json(&(removed, added))?)
+        }
+        Op::Outputs { removed, added } => {
+            writer.byte(OUTPUTS);
             Ok(writer.json(&(removed, added))?)
         }
     }
@@ -201,6 +210,7 @@ fn get_counted(reader: &mut Reader) -> Result<Counted, Damaged> {
         LISTINGS => What::Listings,
         ALLOWS => What::Allows,
         SUPPRESSIONS => What::Suppressions,
+        OUTPUTS => What::Outputs,
         _ => return Err(Damaged("a record has an unknown step")),
     };
     let is_of_source = matches!(what, What::Source | What::Listings);
@@ -217,6 +227,7 @@ fn get_op(reader: &mut Reader) -> Result<Op, Damaged> {
         }),
         ALLOWS => reader.json().map(|(removed, added)| Op::Allows { removed, added }),
         SUPPRESSIONS => reader.json().map(|(removed, added)| Op::Suppressions { removed, added }),
+        OUTPUTS => reader.json().map(|(removed, added)| Op::Outputs { removed, added }),
         _ => Err(Damaged("a record has an unknown step")),
     }
 }

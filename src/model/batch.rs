@@ -1,7 +1,9 @@
 //! A batch asks for a change; a journal record says what it changed.
 
-use super::{Allow, Day, Detail, Policy, Rows, Source, SourceId, SourceName, Suppression, Time};
-use crate::addr::IpRange;
+use super::{
+    Allow, Day, Detail, Output, OutputKey, Policy, Row, Rows, Source, SourceId, SourceName, SourceRanges, Suppression, Time,
+};
+use crate::addr::{IpRange, Range, Word};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
@@ -78,6 +80,10 @@ pub enum Change {
         /// Its source.
         source: Option<SourceName>,
     },
+    /// A feed or a device as it is from now on.
+    Publish(Output),
+    /// A feed or a device is no more.
+    Withdraw(OutputKey),
     /// Whatever has expired ends.
     Expire,
 }
@@ -135,6 +141,31 @@ impl Difference {
     pub fn is_empty(&self) -> bool {
         self.removed.is_empty() && self.added.is_empty()
     }
+
+    /// The ranges that are listed no more, sorted; not those whose listing only says something else now.
+    pub fn gone<W: SourceRanges>(&self) -> Vec<Range<W>> {
+        but(self.removed.family(), self.added.family())
+    }
+
+    /// The ranges that were not listed before, sorted.
+    pub fn new<W: SourceRanges>(&self) -> Vec<Range<W>> {
+        but(self.added.family(), self.removed.family())
+    }
+}
+
+/// The ranges of `rows` that `others` has not, sorted; both come in the order of rows.
+fn but<W: Word>(rows: &[Row<W>], others: &[Row<W>]) -> Vec<Range<W>> {
+    let mut others = others.iter().peekable();
+    let mut ranges: Vec<Range<W>> = rows
+        .iter()
+        .filter(|row| {
+            while others.next_if(|other| other.key() < row.key()).is_some() {}
+            others.peek().is_none_or(|other| other.range != row.range)
+        })
+        .map(|row| row.range)
+        .collect();
+    ranges.sort_unstable();
+    ranges
 }
 
 /// What a batch did, as its sender is told; a repeat of the batch is told the same.
@@ -191,6 +222,13 @@ pub enum Op {
         removed: Vec<Suppression>,
         /// As they are now.
         added: Vec<Suppression>,
+    },
+    /// Feeds and devices.
+    Outputs {
+        /// As they were.
+        removed: Vec<Output>,
+        /// As they are now.
+        added: Vec<Output>,
     },
 }
 

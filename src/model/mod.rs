@@ -4,7 +4,9 @@
 //! The second floor: it knows addresses, and nothing of storage, HTTP or the clock.
 
 mod batch;
+mod format;
 mod listing;
+mod output;
 mod policy;
 mod rows;
 mod source;
@@ -12,7 +14,12 @@ mod time;
 mod verdict;
 
 pub use batch::{Batch, Cause, Change, Difference, Op, Preview, Receipt, Record, Scope};
+pub use format::{BadFormat, Document, Families, Format, Lines};
 pub use listing::{Country, Detail, Severity};
+pub use output::{
+    BadName, Budget, Device, Filter, GateLimits, MOST_PARTS, Output, OutputKey, OutputName, Preference,
+    Profile,
+};
 pub use policy::{Allow, Suppression};
 pub use rows::{Row, Rows, RowsBuilder, SourceRanges};
 pub use source::{BadSourceName, Mode, Policy, Source, SourceId, SourceName, TooBroad};

@@ -136,6 +136,16 @@ impl Projection {
 #[derive(Debug)]
 pub struct View<'a, T = ReadTransaction>(&'a T);
 
+impl View<'_> {
+    /// The generation of the last record seen.
+    ///
+    /// # Errors
+    /// A fault of the disk.
+    pub fn generation(&self) -> Result<u64, redb::Error> {
+        generation(self.0)
+    }
+}
+
 /// A transaction that takes in records.
 pub struct Update<'a>(&'a WriteTransaction);
 
@@ -207,6 +217,7 @@ fn apply(transaction: &WriteTransaction, record: &Record, zone: chrono_tz::Tz) -
             }
             Op::Allows { removed, added } => policy::change_allows(transaction, removed, added)?,
             Op::Suppressions { removed, added } => policy::change_suppressions(transaction, removed, added)?,
+            Op::Outputs { removed, added } => policy::change_outputs(transaction, removed, added)?,
         }
     }
     Ok(())

@@ -1,18 +1,20 @@
-//! Sources, the allowlist and the suppressions: few, and kept as JSON.
+//! Sources, the allowlist, the suppressions, feeds and devices: few, and kept as JSON.
 
 use super::View;
-use crate::model::{Allow, Source, SourceName, Suppression};
+use crate::model::{Allow, Output, Source, SourceName, Suppression};
 use redb::{ReadOnlyTable, ReadableTable, TableDefinition, WriteTransaction};
 use serde::{Serialize, de::DeserializeOwned};
 
 const SOURCES: TableDefinition<u16, &[u8]> = TableDefinition::new("sources");
 const ALLOWS: TableDefinition<&str, &[u8]> = TableDefinition::new("allows");
 const SUPPRESSIONS: TableDefinition<&str, &[u8]> = TableDefinition::new("suppressions");
+const OUTPUTS: TableDefinition<&str, &[u8]> = TableDefinition::new("outputs");
 
 pub(super) fn prepare(transaction: &WriteTransaction) -> Result<(), redb::Error> {
     transaction.open_table(SOURCES)?;
     transaction.open_table(ALLOWS)?;
     transaction.open_table(SUPPRESSIONS)?;
+    transaction.open_table(OUTPUTS)?;
     Ok(())
 }
 
@@ -20,6 +22,7 @@ pub(super) fn clear(transaction: &WriteTransaction) -> Result<(), redb::Error> {
     transaction.open_table(SOURCES)?.retain(|_, _| false)?;
     transaction.open_table(ALLOWS)?.retain(|_, _| false)?;
     transaction.open_table(SUPPRESSIONS)?.retain(|_, _| false)?;
+    transaction.open_table(OUTPUTS)?.retain(|_, _| false)?;
     Ok(())
 }
 
@@ -58,6 +61,21 @@ pub(super) fn change_suppressions(
     Ok(())
 }
 
+pub(super) fn change_outputs(
+    transaction: &WriteTransaction,
+    removed: &[Output],
+    added: &[Output],
+) -> Result<(), redb::Error> {
+    let mut table = transaction.open_table(OUTPUTS)?;
+    for output in removed {
+        table.remove(output.key().to_string().as_str())?;
+    }
+    for output in added {
+        table.insert(output.key().to_string().as_str(), json(output)?.as_slice())?;
+    }
+    Ok(())
+}
+
 fn suppression_key(suppression: &Suppression) -> String {
     let source = suppression.source.as_ref().map_or("", SourceName::as_str);
     format!("{} {source}", suppression.range)
@@ -87,6 +105,14 @@ impl View<'_> {
     pub fn suppressions(&self) -> Result<Vec<Suppression>, redb::Error> {
         all(&self.0.open_table(SUPPRESSIONS)?)
     }
+
+    /// The feeds and devices.
+    ///
+    /// # Errors
+    /// A fault of the disk.
+    pub fn outputs(&self) -> Result<Vec<Output>, redb::Error> {
+        all(&self.0.open_table(OUTPUTS)?)
+    }
 }
 
 fn all<T: DeserializeOwned>(table: &ReadOnlyTable<&str, &[u8]>) -> Result<Vec<T>, redb::Error> {
@@ -97,6 +123,7 @@ pub(super) fn dump(view: &View, line: &mut impl FnMut(&str)) -> Result<(), redb:
     view.sources()?.iter().for_each(|source| line(&format!("source {source:?}")));
     view.allows()?.iter().for_each(|allow| line(&format!("allow {allow:?}")));
     view.suppressions()?.iter().for_each(|s| line(&format!("suppression {s:?}")));
+    view.outputs()?.iter().for_each(|output| line(&format!("output {output:?}")));
     Ok(())
 }
 

@@ -9,7 +9,7 @@ use super::classes::MOST;
 use super::snapshot::Snapshot;
 use crate::addr::IpRange;
 use crate::model::{
-    Allow, Batch, Change, Op, Policy, Receipt, Source, SourceId, SourceName, Suppression, Time,
+    Allow, Batch, Change, Op, Output, OutputKey, OutputName, Policy, Receipt, Source, SourceId, SourceName, Suppression, Time,
 };
 use crate::store::{Tables, View};
 use serde::{Deserialize, Serialize};
@@ -30,6 +30,12 @@ pub enum Refusal {
     /// There is no such suppression.
     #[error("there is no suppression of {0} for that source")]
     NotSuppressed(IpRange),
+    /// There is no such feed or device.
+    #[error("there is no {0}")]
+    Unpublished(OutputKey),
+    /// The feed or device is not one that could be.
+    #[error("{0}: {1}")]
+    BadOutput(OutputKey, String),
     /// It would end before it begins.
     #[error("it expires at {0}, and that is over")]
     Over(Time),
@@ -107,6 +113,8 @@ pub(super) fn plan<T: Tables>(
         Change::Disallow(range) => Ok(disallow(range, snapshot)),
         Change::Suppress(suppression) => Ok(Ok(suppress(suppression, snapshot))),
         Change::Unsuppress { range, source } => Ok(unsuppress(range, source.as_ref(), snapshot)),
+        Change::Publish(output) => Ok(publish(output, snapshot)),
+        Change::Withdraw(key) => Ok(withdraw(key, snapshot)),
         Change::Expire => expire::plan(snapshot, view, now).map(Ok),
     }
 }
@@ -169,6 +177,48 @@ fn unsuppress(range: IpRange, source: Option<&SourceName>, snapshot: &Snapshot) 
     }
     let receipt = Receipt { removed: removed.len() as u64, ..Receipt::default() };
     Ok(Plan { ops: vec![Op::Suppressions { removed, added: Vec::new() }], receipt, ..Plan::default() })
+}
+
+fn publish(output: Output, snapshot: &Snapshot) -> Result<Plan, Refusal> {
+    let key = output.key();
+    let fault = match &output {
+        Output::Feed(profile) => profile.fault().map(str::to_owned),
+        Output::Device(device) => unknown_feed(&device.feeds, snapshot),
+    };
+    if let Some(fault) = fault {
+        return Err(Refusal::BadOutput(key, fault));
+    }
+    let removed = outputs_of(&key, snapshot);
+    if removed.first() == Some(&output) {
+        return Ok(Plan { receipt: Receipt { unchanged: 1, ..Receipt::default() }, ..Plan::default() });
+    }
+    let receipt = replaced(removed.len());
+    Ok(Plan { ops: vec![Op::Outputs { removed, added: vec![output] }], receipt, ..Plan::default() })
+}
+
+fn unknown_feed(feeds: &[OutputName], snapshot: &Snapshot) -> Option<String> {
+    let unknown = feeds.iter().find(|name| outputs_of(&OutputKey::Feed((*name).clone()), snapshot).is_empty());
+    unknown.map(|name| format!("there is no feed {name}"))
+}
+
+fn withdraw(key: OutputKey, snapshot: &Snapshot) -> Result<Plan, Refusal> {
+    let removed = outputs_of(&key, snapshot);
+    if removed.is_empty() {
+        return Err(Refusal::Unpublished(key));
+    }
+    let reader = snapshot.outputs.iter().find_map(|output| match (output, &key) {
+        (Output::Device(device), OutputKey::Feed(name)) if device.feeds.contains(name) => Some(&device.name),
+        _ => None,
+    });
+    if let Some(reader) = reader {
+        return Err(Refusal::BadOutput(key, format!("device {reader} reads it")));
+    }
+    let receipt = Receipt { removed: 1, ..Receipt::default() };
+    Ok(Plan { ops: vec![Op::Outputs { removed, added: Vec::new() }], receipt, ..Plan::default() })
+}
+
+fn outputs_of(key: &OutputKey, snapshot: &Snapshot) -> Vec<Output> {
+    snapshot.outputs.iter().filter(|output| output.key() == *key).cloned().collect()
 }
 
 fn suppressions_of(range: IpRange, source: Option<&SourceName>, snapshot: &Snapshot) -> Vec<Suppression> {

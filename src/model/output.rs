@@ -1,0 +1,373 @@
+//! What is published: feeds, and the devices that read them. Plain data with its invariants; it knows neither how a
+//! feed is made nor who may read it.
+
+use super::{Country, Families, Format, Lines, Severity, SourceName, TooBroad};
+use crate::addr::IpRange;
+use serde::{Deserialize, Serialize};
+use std::fmt;
+use std::str::FromStr;
+
+/// The name of a feed or a device: the rule of [`SourceName`], so that it fits paths, files and metrics.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct OutputName(SourceName);
+
+/// The name is not one a feed or device may have.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+#[error("{0:?} is no name: use 1 to 64 of a-z, 0-9, '.', '_' and '-', beginning with a letter or digit")]
+pub struct BadName(String);
+
+impl OutputName {
+    /// The name of the default feed.
+    pub fn fortigate() -> Self {
+        "fortigate".parse().unwrap_or_else(|_| unreachable!("it follows the rule, as a test shows"))
+    }
+
+    /// The name as text.
+    pub fn as_str(&self) -> &str {
+        self.0.as_str()
+    }
+}
+
+impl FromStr for OutputName {
+    type Err = BadName;
+    fn from_str(text: &str) -> Result<Self, BadName> {
+        text.parse().map(Self).map_err(|_| BadName(text.chars().take(80).collect()))
+    }
+}
+
+impl TryFrom<String> for OutputName {
+    type Error = BadName;
+    fn try_from(text: String) -> Result<Self, BadName> {
+        text.parse()
+    }
+}
+
+impl From<OutputName> for String {
+    fn from(name: OutputName) -> Self {
+        name.0.into()
+    }
+}
+
+impl fmt::Display for OutputName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// Which listings a feed takes: all conditions must hold; an empty one holds always.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Filter {
+    /// Of these sources.
+    pub sources: Vec<SourceName>,
+    /// Of none of these.
+    pub not_sources: Vec<SourceName>,
+    /// Of sources whose licence is one of these, by their exact words.
+    pub licences: Vec<String>,
+    /// At least so sure, 0 to 100; a listing that does not say is not.
+    pub confidence: Option<u8>,
+    /// At least so grave; a listing that does not say is not.
+    pub severity: Option<Severity>,
+    /// Of these kinds of threat, in any case.
+    pub threats: Vec<String>,
+    /// In these countries, by the source.
+    pub countries: Vec<Country>,
+    /// In none of these.
+    pub not_countries: Vec<Country>,
+    /// Learned of at most so many days ago, in days of the display zone at the generation's time.
+    pub max_age_days: Option<u16>,
+}
+
+impl Filter {
+    /// Whether it asks only who lists, so that the look-up table can tell without the store.
+    pub fn is_by_source(&self) -> bool {
+        self.confidence.is_none()
+            && self.severity.is_none()
+            && self.threats.is_empty()
+            && self.countries.is_empty()
+            && self.not_countries.is_empty()
+            && self.max_age_days.is_none()
+    }
+}
+
+/// How much a reader can take; none is no limit.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Budget {
+    /// Lines.
+    pub entries: Option<u64>,
+    /// Bytes.
+    pub bytes: Option<u64>,
+}
+
+/// What counts when a feed must leave something out, the better first.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Preference {
+    /// The surest.
+    Confidence,
+    /// The gravest.
+    Severity,
+    /// The newest.
+    Recency,
+    /// What most sources list.
+    Sources,
+}
+
+impl Preference {
+    /// The usual order.
+    pub const USUAL: [Self; 4] = [Self::Confidence, Self::Severity, Self::Recency, Self::Sources];
+}
+
+/// How much a feed may change from one release to the next without a person's word.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct GateLimits {
+    /// The share of its lines, or of the addresses they hold, that may go at once, in percent.
+    pub shrink_percent: u32,
+    /// How much longer it may become at once, in percent.
+    pub grow_percent: u32,
+    /// Fewer lines than this that go or come are never judged by their share.
+    pub few: u64,
+    /// The share of all IPv4 addresses that it may hold, in percent.
+    pub space_percent: u32,
+    /// What is broader may not come without a word.
+    pub too_broad: TooBroad,
+}
+
+impl Default for GateLimits {
+    /// Half may go, the double may come, a twentieth of the IPv4 Internet may be blocked.
+    fn default() -> Self {
+        let too_broad = TooBroad::default();
+        Self { shrink_percent: 50, grow_percent: 100, few: 100, space_percent: 5, too_broad }
+    }
+}
+
+/// A feed: what it takes of the blacklist, and how it is written. Equal profiles have equal bytes in each generation.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Profile {
+    /// Its name in paths.
+    pub name: OutputName,
+    /// Who is to read it.
+    #[serde(default = "plain")]
+    pub format: Format,
+    /// The form of its lines, where the format leaves a choice; none: what suits its readers best.
+    #[serde(default)]
+    pub lines: Option<Lines>,
+    /// What it carries.
+    #[serde(default = "both")]
+    pub families: Families,
+    /// What it takes.
+    #[serde(default)]
+    pub filter: Filter,
+    /// How much its readers can take.
+    #[serde(default)]
+    pub budget: Budget,
+    /// What counts when that is not enough.
+    #[serde(default = "usual_preference")]
+    pub prefer: Vec<Preference>,
+    /// Into so many parts it is cut, 1 to 256, so that a change touches one of them.
+    #[serde(default = "one")]
+    pub parts: u16,
+    /// Where devices share a budget, the feeds with the lower number are served first.
+    #[serde(default = "usual_priority")]
+    pub priority: u16,
+    /// How much may change without a person's word.
+    #[serde(default)]
+    pub gate: GateLimits,
+    /// Whether an empty list may be published: whoever reads it then blocks nothing.
+    #[serde(default)]
+    pub allow_empty: bool,
+}
+
+const fn both() -> Families {
+    Families::Both
+}
+
+const fn plain() -> Format {
+    Format::Plain
+}
+
+const fn one() -> u16 {
+    1
+}
+
+const fn usual_priority() -> u16 {
+    100
+}
+
+fn usual_preference() -> Vec<Preference> {
+    Preference::USUAL.to_vec()
+}
+
+/// The most parts of a feed.
+pub const MOST_PARTS: u16 = 256;
+
+impl Profile {
+    /// A feed of everything, in the usual form.
+    pub fn new(name: OutputName) -> Self {
+        Self {
+            name,
+            format: Format::Plain,
+            lines: None,
+            families: Families::Both,
+            filter: Filter::default(),
+            budget: Budget::default(),
+            prefer: usual_preference(),
+            parts: one(),
+            priority: usual_priority(),
+            gate: GateLimits::default(),
+            allow_empty: false,
+        }
+    }
+
+    /// The default feed: the fewest prefixes of both families, which every FortiGate since 6.2 reads. It is there
+    /// without anybody's doing.
+    pub fn fortigate() -> Self {
+        Self { format: Format::Fortigate, ..Self::new(OutputName::fortigate()) }
+    }
+
+    /// The form of its lines.
+    pub fn lines(&self) -> Lines {
+        let usual = self.format.lines().first().copied().unwrap_or(Lines::Cidrs);
+        self.lines.unwrap_or(usual)
+    }
+
+    /// What is wrong with it, if anything is.
+    pub fn fault(&self) -> Option<&'static str> {
+        if !(1..=MOST_PARTS).contains(&self.parts) {
+            return Some("parts must be 1 to 256");
+        }
+        if self.lines.is_some_and(|lines| !self.format.lines().contains(&lines)) {
+            return Some("its format has no lines of that form");
+        }
+        if self.filter.confidence.is_some_and(|least| least > 100) {
+            return Some("confidence is 0 to 100");
+        }
+        if self.budget.entries == Some(0) || self.budget.bytes == Some(0) {
+            return Some("a budget of nothing would publish nothing; leave it out for no limit");
+        }
+        None
+    }
+}
+
+/// A firewall, or another reader, that is known by name.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Device {
+    /// Its name.
+    pub name: OutputName,
+    /// What it is, in the operator's words or those of a preset.
+    #[serde(default)]
+    pub model: String,
+    /// The feeds that it reads.
+    #[serde(default)]
+    pub feeds: Vec<OutputName>,
+    /// How much it can take of all of them together.
+    #[serde(default)]
+    pub budget: Budget,
+    /// Whence it asks. These addresses are never published: a firewall must not block itself.
+    #[serde(default)]
+    pub networks: Vec<IpRange>,
+    /// After so many minutes without a pull it is called silent.
+    #[serde(default = "usual_silence")]
+    pub silent_minutes: u32,
+}
+
+const fn usual_silence() -> u32 {
+    60
+}
+
+/// What people decide about publishing.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Output {
+    /// A feed.
+    Feed(Profile),
+    /// A device.
+    Device(Device),
+}
+
+/// Which of the two, and its name: no two outputs have the same.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum OutputKey {
+    /// The feed of that name.
+    Feed(OutputName),
+    /// The device of that name.
+    Device(OutputName),
+}
+
+impl Output {
+    /// What tells it from every other.
+    pub fn key(&self) -> OutputKey {
+        match self {
+            Self::Feed(profile) => OutputKey::Feed(profile.name.clone()),
+            Self::Device(device) => OutputKey::Device(device.name.clone()),
+        }
+    }
+}
+
+impl fmt::Display for OutputKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Feed(name) => write!(f, "feed {name}"),
+            Self::Device(name) => write!(f, "device {name}"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_profile_is_read_by_the_parts_that_are_said_and_nothing_else() {
+        let profile: Profile =
+            serde_json::from_str(r#"{"name":"edge","filter":{"countries":["kp"]},"budget":{"entries":9}}"#).unwrap();
+        let filter = Filter { countries: vec![Country::new("KP").unwrap()], ..Filter::default() };
+        let budget = Budget { entries: Some(9), bytes: None };
+        assert_eq!(profile, Profile { filter, budget, ..Profile::new("edge".parse().unwrap()) });
+        assert_eq!(profile, serde_json::from_value(serde_json::to_value(&profile).unwrap()).unwrap());
+        assert!(serde_json::from_str::<Profile>(r#"{"name":"edge","budgets":{}}"#).is_err());
+        assert!(serde_json::from_str::<Profile>(r#"{"name":"../edge"}"#).is_err());
+    }
+
+    #[test]
+    fn only_a_filter_that_asks_who_lists_needs_no_store() {
+        let by_source = Filter {
+            sources: vec!["a".parse().unwrap()],
+            not_sources: vec!["b".parse().unwrap()],
+            licences: vec!["CC0".into()],
+            ..Filter::default()
+        };
+        assert!(by_source.is_by_source() && Filter::default().is_by_source());
+        for other in [
+            Filter { confidence: Some(1), ..Filter::default() },
+            Filter { severity: Some(Severity::Minor), ..Filter::default() },
+            Filter { threats: vec!["c2".into()], ..Filter::default() },
+            Filter { countries: vec![Country::new("KP").unwrap()], ..Filter::default() },
+            Filter { not_countries: vec![Country::new("KR").unwrap()], ..Filter::default() },
+            Filter { max_age_days: Some(30), ..Filter::default() },
+        ] {
+            assert!(!other.is_by_source(), "{other:?}");
+        }
+    }
+
+    #[test]
+    fn the_default_feed_is_a_feed_that_could_be() {
+        assert_eq!(Profile::fortigate().fault(), None);
+    }
+
+    #[test]
+    fn what_no_reader_could_use_is_a_fault() {
+        let good = Profile::new("a".parse().unwrap());
+        assert_eq!(good.fault(), None);
+        assert!(Profile { parts: 0, ..good.clone() }.fault().is_some());
+        assert!(Profile { parts: 257, ..good.clone() }.fault().is_some());
+        let budget = Budget { entries: Some(0), bytes: None };
+        assert!(Profile { budget, ..good }.fault().is_some());
+    }
+}

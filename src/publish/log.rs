@@ -1,0 +1,273 @@
+//! What changed from release to release of a feed, as a file that grows by a frame a release, so that whoever knows an
+//! earlier generation is told the difference. Old frames go when the file is long.
+
+use super::packed::Packed;
+use crate::addr::IpSet;
+use crate::codec::{Damaged, Reader, Writer};
+use crate::disk::{DiskError, digest, write_whole};
+use crate::model::Time;
+use std::fs::OpenOptions;
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+
+/// The first bytes of a log.
+const MAGIC: &[u8] = b"ironlist log 1\n";
+/// A longer log is cut to half of it.
+const LONGEST: usize = 32 << 20;
+/// Bytes of a frame's digest.
+const DIGEST: usize = 16;
+
+/// One release, as a difference from the one before.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Step {
+    /// The generation of the release.
+    pub generation: u64,
+    /// Its time.
+    pub time: Time,
+    /// What it lists no more.
+    pub removed: Packed,
+    /// What it lists anew.
+    pub added: Packed,
+}
+
+/// The difference between two releases of a feed.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Difference {
+    /// What is listed no more.
+    pub removed: IpSet,
+    /// What is listed anew.
+    pub added: IpSet,
+}
+
+impl Difference {
+    /// Goes on by a step: what comes back was never gone, and what goes again never came.
+    fn then(&mut self, removed: &IpSet, added: &IpSet) {
+        let gone = removed.subtract(&self.added);
+        let new = added.subtract(&self.removed);
+        self.added = self.added.subtract(removed).union(&new);
+        self.removed = self.removed.subtract(added).union(&gone);
+    }
+}
+
+/// The steps of a feed.
+#[derive(Debug)]
+pub struct Log {
+    path: PathBuf,
+    /// The generation of the release before the first step.
+    begin: u64,
+    steps: Vec<Step>,
+    /// Bytes of the file.
+    size: usize,
+    /// Whether the file ends with the last step.
+    whole: bool,
+}
+
+impl Log {
+    /// Opens the log of a feed that stands at the release of `generation`. What is damaged, torn by a crash or of
+    /// another release is left out, and the log begins anew where it would not lead there.
+    ///
+    /// # Errors
+    /// The file cannot be read.
+    pub fn open(path: PathBuf, generation: u64) -> Result<Self, DiskError> {
+        let bytes = match std::fs::read(&path) {
+            Ok(bytes) => bytes,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Vec::new(),
+            Err(error) => return Err(DiskError::io(path.display().to_string(), error)),
+        };
+        let (begin, steps) = read(&bytes).unwrap_or_default();
+        let steps: Vec<Step> = steps.into_iter().take_while(|step| step.generation <= generation).collect();
+        let leads_there = steps.last().map_or(begin, |step| step.generation) == generation;
+        let (begin, steps) = if leads_there { (begin, steps) } else { (generation, Vec::new()) };
+        // Written anew by the first step, whatever is there.
+        Ok(Self { path, begin, steps, size: 0, whole: false })
+    }
+
+    /// Takes in a release, on the disk too.
+    ///
+    /// # Errors
+    /// A fault of the disk: the step is known, and written with the next one.
+    pub fn push(&mut self, step: Step) -> Result<(), DiskError> {
+        let frame = frame(&step);
+        self.steps.push(step);
+        if !std::mem::replace(&mut self.whole, false) || self.size + frame.len() > LONGEST {
+            self.rewrite()?;
+        } else {
+            append(&self.path, &frame)?;
+            self.size += frame.len();
+        }
+        self.whole = true;
+        Ok(())
+    }
+
+    fn rewrite(&mut self) -> Result<(), DiskError> {
+        let frames: Vec<Vec<u8>> = self.steps.iter().map(frame).collect();
+        let mut kept = 0;
+        let fits = |frame: &&Vec<u8>| {
+            kept += frame.len();
+            kept <= LONGEST / 2
+        };
+        let newest = frames.iter().rev().take_while(fits).count();
+        let dropped = frames.len() - newest;
+        if let Some(last) = dropped.checked_sub(1).and_then(|at| self.steps.get(at)) {
+            self.begin = last.generation;
+        }
+        self.steps.drain(..dropped);
+        let mut head = Writer::default();
+        head.raw(MAGIC);
+        head.number(self.begin);
+        let bytes = [vec![head.into_bytes()], frames[dropped..].to_vec()].concat().concat();
+        write_whole(&self.path, &bytes)?;
+        self.size = bytes.len();
+        Ok(())
+    }
+
+    /// What changed after `generation`; `None` when that is no longer known. Linear in the steps and what they changed.
+    pub fn since(&self, generation: u64) -> Option<Difference> {
+        if generation < self.begin {
+            return None;
+        }
+        let mut difference = Difference::default();
+        for step in self.steps.iter().filter(|step| step.generation > generation) {
+            difference.then(&step.removed.unpack(), &step.added.unpack());
+        }
+        Some(difference)
+    }
+
+    /// The oldest generation that [`Log::since`] knows.
+    pub fn oldest(&self) -> u64 {
+        self.begin
+    }
+
+    /// The steps, the oldest first.
+    pub fn steps(&self) -> &[Step] {
+        &self.steps
+    }
+}
+
+fn append(path: &Path, frame: &[u8]) -> Result<(), DiskError> {
+    let write = || {
+        let mut file = OpenOptions::new().append(true).open(path)?;
+        file.write_all(frame)
+    };
+    write().map_err(|error| DiskError::io(path.display().to_string(), error))
+}
+
+fn frame(step: &Step) -> Vec<u8> {
+    let mut body = Writer::default();
+    body.number(step.generation);
+    body.signed(step.time.unix());
+    body.bytes(step.removed.bytes());
+    body.bytes(step.added.bytes());
+    let body = body.into_bytes();
+    let mut frame = Writer::default();
+    frame.raw(&digest(&[&body])[..DIGEST]);
+    frame.bytes(&body);
+    frame.into_bytes()
+}
+
+/// The steps up to the first that is torn or damaged.
+fn read(bytes: &[u8]) -> Result<(u64, Vec<Step>), Damaged> {
+    let mut reader = Reader::new(bytes);
+    if reader.raw(MAGIC.len())? != MAGIC {
+        return Err(Damaged("it is no log of this form"));
+    }
+    let begin = reader.number()?;
+    let mut steps = Vec::new();
+    while let Ok(step) = step(&mut reader) {
+        steps.push(step);
+    }
+    Ok((begin, steps))
+}
+
+fn step(reader: &mut Reader) -> Result<Step, Damaged> {
+    let told: [u8; DIGEST] = reader.array()?;
+    let body = reader.bytes()?;
+    if digest(&[body])[..DIGEST] != told {
+        return Err(Damaged("a digest does not fit"));
+    }
+    let mut reader = Reader::new(body);
+    Ok(Step {
+        generation: reader.number()?,
+        time: Time::from_unix(reader.signed()?),
+        removed: Packed::from_bytes(reader.bytes()?)?,
+        added: Packed::from_bytes(reader.bytes()?)?,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::addr::{Range, RangeSet};
+    use proptest::prelude::*;
+
+    fn set(addresses: &[u8]) -> IpSet {
+        let ranges = addresses.iter().map(|address| Range::single(u32::from(*address)));
+        IpSet { v4: ranges.collect(), v6: RangeSet::EMPTY }
+    }
+
+    fn step(generation: u64, before: &IpSet, after: &IpSet) -> Step {
+        let (removed, added) = (before.subtract(after), after.subtract(before));
+        let time = Time::from_unix(generation as i64);
+        Step { generation, time, removed: Packed::of(&removed), added: Packed::of(&added) }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(64))]
+        #[test]
+        fn differences_applied_in_order_lead_from_any_release_to_the_last(
+            releases in proptest::collection::vec(proptest::collection::vec(any::<u8>(), 0..20), 1..8),
+            reopened: prop::sample::Index,
+        ) {
+            let folder = tempfile::tempdir().unwrap();
+            let path = folder.path().join("a.log");
+            let sets: Vec<IpSet> = releases.iter().map(|addresses| set(addresses)).collect();
+            let mut log = Log::open(path.clone(), 0).unwrap();
+            let reopened = reopened.index(sets.len());
+            let mut before = IpSet::default();
+            for (at, after) in sets.iter().enumerate() {
+                log.push(step(at as u64 + 1, &before, after)).unwrap();
+                before = after.clone();
+                if at == reopened {
+                    log = Log::open(path.clone(), at as u64 + 1).unwrap();
+                }
+            }
+            let last = sets.last().unwrap();
+            for (at, from) in [IpSet::default()].iter().chain(&sets).enumerate() {
+                let difference = log.since(at as u64).unwrap();
+                prop_assert_eq!(&from.subtract(&difference.removed).union(&difference.added), last);
+                prop_assert_eq!(difference.added, last.subtract(from), "nothing that was there already");
+                prop_assert_eq!(difference.removed, from.subtract(last));
+            }
+        }
+    }
+
+    #[test]
+    fn a_torn_or_foreign_log_is_not_believed() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.log");
+        let mut log = Log::open(path.clone(), 4).unwrap();
+        log.push(step(5, &set(&[1]), &set(&[2]))).unwrap();
+        log.push(step(6, &set(&[2]), &set(&[3]))).unwrap();
+        assert_eq!((log.oldest(), log.since(3)), (4, None));
+        let whole = std::fs::read(&path).unwrap();
+        std::fs::write(&path, &whole[..whole.len() - 1]).unwrap();
+        assert_eq!(Log::open(path.clone(), 5).unwrap().steps().len(), 1, "the release before the crash");
+        assert_eq!(Log::open(path.clone(), 6).unwrap().oldest(), 6, "it does not lead there");
+        std::fs::write(&path, "something else").unwrap();
+        assert_eq!(Log::open(path, 6).unwrap().oldest(), 6);
+    }
+
+    #[test]
+    fn a_long_log_forgets_its_beginning() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut log = Log::open(folder.path().join("a.log"), 0).unwrap();
+        let big: IpSet = IpSet { v4: (0..3_000_000_u32).map(|n| Range::single(n * 600)).collect(), v6: RangeSet::EMPTY };
+        for generation in 1..=5 {
+            let (before, after) = if generation % 2 == 1 { (&IpSet::default(), &big) } else { (&big, &IpSet::default()) };
+            log.push(step(generation, before, after)).unwrap();
+        }
+        assert!(log.oldest() > 0 && log.since(0).is_none());
+        assert_eq!(log.since(4).unwrap().added, big);
+        assert!(log.size <= LONGEST);
+    }
+}
