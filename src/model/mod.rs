@@ -4,6 +4,7 @@
 //! The second floor: it knows addresses, and nothing of storage, HTTP or the clock.
 
 mod batch;
+mod format;
 mod listing;
 mod policy;
 mod rows;
@@ -12,6 +13,7 @@ mod time;
 mod verdict;
 
 pub use batch::{Batch, Cause, Change, Difference, Op, Preview, Receipt, Record, Scope};
+pub use format::{BadFormat, Document, Families, Format, Lines};
 pub use listing::{Country, Detail, Severity};
 pub use policy::{Allow, Suppression};
 pub use rows::{Row, Rows, RowsBuilder, SourceRanges};
