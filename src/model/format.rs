@@ -193,12 +193,9 @@ impl Format {
             },
             Self::Csv => Traits { name: "csv", extension: "csv", content_type: CSV, ..TABLE },
             Self::Json => Traits { name: "json", extension: "json", content_type: JSON, ..TABLE },
-            Self::Ndjson => Traits {
-                name: "ndjson",
-                extension: "ndjson",
-                content_type: "application/x-ndjson",
-                ..TABLE
-            },
+            Self::Ndjson => {
+                Traits { name: "ndjson", extension: "ndjson", content_type: "application/x-ndjson", ..TABLE }
+            }
             Self::Xlsx => Traits {
                 name: "xlsx",
                 extension: "xlsx",

@@ -13,15 +13,19 @@
 //! health says so.
 
 mod feed;
+pub mod formats;
 mod profile;
 mod release;
 mod render;
+mod selection;
 mod worker;
 
+pub use crate::model::{Families, Lines};
 pub use feed::{Fault, Feed, Feeds, Offer, Status};
-pub use profile::{Families, Lines, Profile};
+pub use profile::Profile;
 pub use release::{Released, Representation};
 pub use render::{MOST_ADDRESSES, Rendered, TooLong, render};
+pub use selection::{Annotated, Entry, Facts, Selection};
 pub use worker::{follow, refresh};
 
 #[cfg(test)]

@@ -1,31 +1,7 @@
 //! What a feed is: plain data, so that it can come from a configuration as well.
 
+use crate::model::{Families, Lines};
 use serde::{Deserialize, Serialize};
-
-/// How a feed writes what it lists, one a line, each form exact and sorted.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Lines {
-    /// Every single address, for readers that know nothing else; at most
-    /// [`super::MOST_ADDRESSES`].
-    Addresses,
-    /// The fewest prefixes; a single address without its length.
-    Cidrs,
-    /// The fewest ranges, `first-last`; a single address alone.
-    Ranges,
-}
-
-/// Which families a feed carries.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Families {
-    /// IPv4, then IPv6.
-    Both,
-    /// IPv4 only.
-    V4,
-    /// IPv6 only.
-    V6,
-}
 
 /// A named output. Two feeds with equal profiles have equal bytes in each generation.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]

@@ -1,8 +1,9 @@
 //! From a snapshot to the lines of a feed: a pure function, about 30 ns a line.
 
-use super::profile::{Families, Lines, Profile};
+use super::profile::Profile;
 use crate::addr::{Range, Run, Word, write_address, write_prefix, write_span};
 use crate::engine::{Snapshot, Standing};
+use crate::model::{Families, Lines};
 
 /// The most lines that a feed of single addresses may have: one listed /8 would make 16 million.
 pub const MOST_ADDRESSES: u64 = 1_000_000;

@@ -1,0 +1,34 @@
+//! A script for RouterOS that changes a list without a moment at which nothing is blocked.
+
+use super::page::Page;
+use super::sheet::Sheet;
+use crate::model::Families;
+use std::io;
+
+/// Fills the list `NAME.new`, clears `NAME`, and gives the new entries its name. The firewall drops what is in
+/// either, by two rules: then it sees the old list whole until the new one is, and the union while they change
+/// places. An import that breaks off leaves the old list, and the next begins by clearing what it left.
+pub(super) fn write(sheet: &Sheet<'_>, page: &mut Page<'_>) -> io::Result<()> {
+    family(sheet, Families::V4, "/ip firewall address-list", page)?;
+    family(sheet, Families::V6, "/ipv6 firewall address-list", page)
+}
+
+fn family(sheet: &Sheet<'_>, family: Families, menu: &str, page: &mut Page<'_>) -> io::Result<()> {
+    let name = sheet.feed;
+    page.put(format!("{menu}\nremove [find list=\"{name}.new\"]\n"))?;
+    let add = format!("add list=\"{name}.new\" address=");
+    let before = page.entries();
+    sheet.pieces(family).try_for_each(|(range, _)| {
+        page.entry(|out| {
+            out.extend_from_slice(add.as_bytes());
+            sheet.write_range(out, range);
+            out.push(b'\n');
+        })
+    })?;
+    page.put(format!("remove [find list=\"{name}\"]\n"))?;
+    if page.entries() > before {
+        // Some versions take a change of nothing for an error.
+        page.put(format!("set [find list=\"{name}.new\"] list=\"{name}\"\n"))?;
+    }
+    Ok(())
+}

@@ -1,0 +1,132 @@
+//! A STIX 2.1 bundle: one indicator an entry, and the identity that says so.
+
+use super::ids::id;
+use super::page::Page;
+use super::row::one_line;
+use super::sheet::{Piece, Sheet};
+use crate::addr::IpRange;
+use crate::model::{Format, Time};
+use serde::Serialize;
+use std::borrow::Cow;
+use std::io;
+
+/// What all objects have in common (STIX 2.1, section 3.2).
+#[derive(Serialize)]
+struct Common {
+    r#type: &'static str,
+    spec_version: &'static str,
+    id: String,
+    created: String,
+    modified: String,
+}
+
+#[derive(Serialize)]
+struct Identity<'a> {
+    #[serde(flatten)]
+    common: Common,
+    name: &'a str,
+    identity_class: &'static str,
+}
+
+#[derive(Serialize)]
+struct Indicator<'a> {
+    #[serde(flatten)]
+    common: Common,
+    created_by_ref: &'a str,
+    name: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    description: Option<Cow<'a, str>>,
+    indicator_types: [&'static str; 1],
+    pattern: String,
+    pattern_type: &'static str,
+    valid_from: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    valid_until: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    confidence: Option<u8>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    labels: Vec<Cow<'a, str>>,
+}
+
+/// Writes the bundle, an object a line.
+pub(super) fn write(sheet: &Sheet<'_>, page: &mut Page<'_>) -> io::Result<()> {
+    let bundle = id("bundle", &format!("{} {}", sheet.feed, sheet.generation));
+    let author = format!("identity--{}", id("identity", "ironlist"));
+    page.put(format!("{{\"type\":\"bundle\",\"id\":\"bundle--{bundle}\",\"objects\":[\n"))?;
+    page.put(serde_json::to_vec(&identity(&author))?)?;
+    let mut text = Vec::new();
+    sheet.pieces(Format::Stix.families()).try_for_each(|piece| {
+        text.clear();
+        sheet.write_range(&mut text, piece.0);
+        // Written just now, from digits, letters and marks.
+        let entry = std::str::from_utf8(&text).unwrap_or_default();
+        let object = serde_json::to_vec(&indicator(sheet, &author, entry, piece))?;
+        page.entry(|out| {
+            out.extend_from_slice(b",\n");
+            out.extend_from_slice(&object);
+        })
+    })?;
+    page.put("\n]}\n")
+}
+
+/// The same in every bundle, so its time is too.
+fn identity(author: &str) -> Identity<'static> {
+    let time = moment(Time::default());
+    let common = Common {
+        r#type: "identity",
+        spec_version: "2.1",
+        id: author.to_owned(),
+        created: time.clone(),
+        modified: time,
+    };
+    Identity { common, name: "Ironlist", identity_class: "system" }
+}
+
+fn indicator<'a>(
+    sheet: &Sheet<'_>,
+    author: &'a str,
+    entry: &'a str,
+    (range, facts): Piece<'a>,
+) -> Indicator<'a> {
+    let since = facts.and_then(|facts| facts.since).unwrap_or(sheet.time);
+    let until = facts.and_then(|facts| facts.until).filter(|until| *until > since);
+    let text = |text: Option<&'a str>| text.map(one_line);
+    let threat = text(facts.and_then(|facts| facts.threat.as_deref()));
+    let sources = facts.iter().flat_map(|facts| facts.sources.iter());
+    let common = Common {
+        r#type: "indicator",
+        spec_version: "2.1",
+        id: format!("indicator--{}", id("indicator", &format!("{} {entry}", sheet.feed))),
+        created: moment(since),
+        // What is said of an entry may change with every generation, and then it must be newer.
+        modified: moment(since.max(sheet.time)),
+    };
+    Indicator {
+        common,
+        created_by_ref: author,
+        name: entry,
+        description: text(facts.and_then(|facts| facts.reason.as_deref())),
+        indicator_types: ["malicious-activity"],
+        pattern: pattern(range, entry),
+        pattern_type: "stix",
+        valid_from: moment(since),
+        valid_until: until.map(moment),
+        confidence: facts.and_then(|facts| facts.confidence).map(|percent| percent.min(100)),
+        labels: threat.into_iter().chain(sources.map(|source| source.as_str().into())).collect(),
+    }
+}
+
+/// The pattern that an address matches. Of a prefix the language has `ISSUBSET` for what lies inside; simple readers
+/// know only `=` and take the value as it stands, so that a prefix has both.
+fn pattern(range: IpRange, entry: &str) -> String {
+    let object = if matches!(range, IpRange::V4(_)) { "ipv4-addr" } else { "ipv6-addr" };
+    if range.size() == 1 {
+        return format!("[{object}:value = '{entry}']");
+    }
+    format!("[{object}:value = '{entry}' OR {object}:value ISSUBSET '{entry}']")
+}
+
+/// To the millisecond, as the standard wants it of `created` and `modified`.
+fn moment(time: Time) -> String {
+    time.utc().format("%Y-%m-%dT%H:%M:%S.000Z").to_string()
+}
