@@ -45,7 +45,9 @@ impl IpSet {
     /// How many prefixes it takes at least to hold exactly this; linear.
     pub fn prefixes(&self) -> u64 {
         fn count<W: Word>(set: &RangeSet<W>) -> usize {
-            set.iter().map(|range: Range<W>| if range.is_single() { 1 } else { range.prefixes().count() }).sum()
+            set.iter()
+                .map(|range: Range<W>| if range.is_single() { 1 } else { range.prefixes().count() })
+                .sum()
         }
         (count(&self.v4) + count(&self.v6)) as u64
     }
@@ -93,7 +95,10 @@ mod tests {
         assert_eq!((a.size(), b.size()), (8, 10));
         assert_eq!((a.prefixes(), b.prefixes()), (2, 4), "20.0.0.2/31 .4/30 .8/31, and one of IPv6");
         assert!(a.contains("20.0.0.3".parse().unwrap()) && !a.contains("2a00::4".parse().unwrap()));
-        assert_eq!(a.iter().map(|range| range.to_string()).collect::<Vec<_>>(), ["20.0.0.0/30", "2a00::/126"]);
+        assert_eq!(
+            a.iter().map(|range| range.to_string()).collect::<Vec<_>>(),
+            ["20.0.0.0/30", "2a00::/126"]
+        );
         assert!(!a.is_empty() && a.subtract(&a).is_empty());
     }
 }

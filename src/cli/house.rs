@@ -7,7 +7,8 @@ use super::settings::Settings;
 use crate::collect::collector::Collector;
 use crate::engine::{Condition, Engine};
 use crate::gateway::{self, Remote, Upstream, Upstreams};
-use crate::publish::{Feed, Feeds, Offer, Profile};
+use crate::model::Profile;
+use crate::publish::{Feed, Feeds, Offer};
 use crate::service::analytics::Analytics;
 use crate::service::blacklist::{self, Blacklist, IMPORT_PATH};
 use crate::service::collection::{self, Collection};
@@ -50,7 +51,7 @@ pub(super) struct House {
     /// The blacklist; none in a process that is nothing but a gateway.
     pub(super) engine: Option<Engine>,
     /// The feeds, where the blacklist role is played.
-    pub(super) feeds: Arc<Feeds>,
+    pub(super) feeds: Option<Arc<Feeds>>,
     /// How the following of another process goes, where the blacklist role is not played.
     pub(super) following: Arc<Following>,
     /// Opened once everything that readers may ask for is there, and shut when the service stops.
@@ -82,16 +83,18 @@ impl House {
         let metrics = Arc::new(measured(engine.clone(), Arc::clone(&seen)));
         let collector = collecting::open(engine.as_ref(), key, settings, &metrics, seen);
         let guard = || Guard::new(key, blacklist::QUESTIONS);
-        let feeds = Arc::new(feeds(engine.as_ref(), settings)?);
+        let feeds = feeds(engine.as_ref(), settings)?;
         let mut apps = BTreeMap::new();
         for role in settings.roles.iter().filter(|role| **role != Role::Gateway) {
             let engine = engine.clone().context("a role without its store")?;
-            let health = health(*role, &engine, &feeds, &troubles).latch("start", &ready);
+            let health = health(*role, &engine, feeds.as_ref(), &troubles).latch("start", &ready);
             let health = if *role == Role::Collection { ledger(health, collector.is_some()) } else { health };
             let health = if follows { follows_check(health, &engine, &following) } else { health };
             let router = health::routes(Arc::new(health)).merge(metrics::routes(Arc::clone(&metrics)));
             let app = match role {
-                Role::Blacklist => blacklist_app(engine, router, &feeds, &metrics, &limits.import_body),
+                Role::Blacklist => {
+                    blacklist_app(engine, router, feeds.as_ref(), &metrics, &limits.import_body)
+                }
                 Role::Analytics => {
                     let router = router.merge(Analytics { engine, metrics: Arc::clone(&metrics) }.router());
                     App::new(*role, router, &metrics)
@@ -112,31 +115,24 @@ impl House {
     }
 }
 
-fn feeds(engine: Option<&Engine>, settings: &Settings) -> anyhow::Result<Feeds> {
-    match engine {
-        Some(engine) if settings.roles.contains(&Role::Blacklist) => {
-            let folder = engine.folder();
-            Ok(Feeds::open(
-                folder,
-                vec![Profile { lines: settings.lines, ..Profile::fortigate() }],
-                engine.now(),
-            )?)
-        }
-        _ => Ok(Feeds::default()),
-    }
+fn feeds(engine: Option<&Engine>, settings: &Settings) -> anyhow::Result<Option<Arc<Feeds>>> {
+    let Some(engine) = engine.filter(|_| settings.roles.contains(&Role::Blacklist)) else { return Ok(None) };
+    let usual = Profile { lines: Some(settings.lines), ..Profile::fortigate() };
+    Ok(Some(Arc::new(Feeds::open(engine.folder(), usual, engine.now())?)))
 }
 
 fn blacklist_app(
     engine: Engine,
     router: Router,
-    feeds: &Arc<Feeds>,
+    feeds: Option<&Arc<Feeds>>,
     metrics: &Arc<Metrics>,
     large: &Limit,
 ) -> App {
-    let desk = Desk::new(feeds);
+    let desk = feeds.map(|feeds| Desk::new(feeds, engine.clone()));
     let role =
-        Blacklist { feeds: Arc::clone(feeds), import_limit: large.clone(), ..Blacklist::new(engine.clone()) };
-    let router = router.merge(role.router()).merge(desk.routes()).merge(journal::routes(engine.clone()));
+        Blacklist { feeds: feeds.cloned(), import_limit: large.clone(), ..Blacklist::new(engine.clone()) };
+    let desk_routes = desk.as_ref().map(Desk::routes).unwrap_or_default();
+    let router = router.merge(role.router()).merge(desk_routes).merge(journal::routes(engine.clone()));
     let app = App::new(Role::Blacklist, router, metrics)
         .fast(blacklist::CHECK, move |request, ip| blacklist::answer_check(&engine, request, ip))
         .body_limit(IMPORT_PATH, large.clone())
@@ -146,7 +142,10 @@ fn blacklist_app(
         .body_limit(journal::PREVIEW, large.clone())
         // Lines are answered while they come, however many; JSON has a limit of its own.
         .body_limit("/api/v1/blacklist/check", u64::MAX);
-    desk.fast(app)
+    match desk {
+        Some(desk) => desk.fast(app),
+        None => app,
+    }
 }
 
 /// Where the gateway finds each role: in this process, or where the settings say.
@@ -164,12 +163,14 @@ fn upstreams(apps: &BTreeMap<Role, Arc<App>>, key: &str, settings: &Settings) ->
     Ok(upstreams)
 }
 
-fn health(role: Role, engine: &Engine, feeds: &Arc<Feeds>, troubles: &Arc<Vec<String>>) -> Health {
+fn health(role: Role, engine: &Engine, feeds: Option<&Arc<Feeds>>, troubles: &Arc<Vec<String>>) -> Health {
     let (store, clock) = (engine.clone(), engine.clone());
     let health = Health::new(role.name())
         .check("store", move || condition(&store))
         .check("expiry", move || expiry(&clock));
-    if role == Role::Blacklist {
+    if role == Role::Blacklist
+        && let Some(feeds) = feeds
+    {
         let (feeds, troubles, engine) = (Arc::clone(feeds), Arc::clone(troubles), engine.clone());
         return health
             .check("feeds", move || released(&feeds, &engine))
@@ -219,9 +220,10 @@ fn imported(troubles: &[String]) -> Check {
 
 /// Before the first source nothing is expected of a feed; from then on an empty one is worth a look.
 fn released(feeds: &Feeds, engine: &Engine) -> Check {
-    let faults = feeds.iter().filter_map(|feed| {
+    let all = feeds.all();
+    let faults = all.iter().filter_map(|(name, feed)| {
         let fault = feed.status().fault?;
-        Some(format!("{}: {} (since {})", feed.profile().name, fault.what, fault.since))
+        Some(format!("{name}: {} (since {})", fault.what, fault.since))
     });
     let faults: Vec<String> = faults.collect();
     if !faults.is_empty() {
@@ -230,8 +232,20 @@ fn released(feeds: &Feeds, engine: &Engine) -> Check {
             "the last good list is served; it is tried again by itself",
         );
     }
-    let is_empty = |feed: &Feed| matches!(&**feed.offer(), Offer::Empty);
-    if feeds.iter().any(is_empty) && !engine.snapshot().sources.is_empty() {
+    let whole = feeds.whole().status().hold.map(|hold| format!("all feeds together (since {})", hold.since));
+    let holds = all.iter().filter_map(|(name, feed)| {
+        let hold = feed.status().hold.filter(|hold| hold.rejected.is_none())?;
+        Some(format!("{name} (since {})", hold.since))
+    });
+    let holds: Vec<String> = whole.into_iter().chain(holds).collect();
+    if !holds.is_empty() {
+        return Check::degraded(
+            format!("held, with the last good list served: {}", holds.join(", ")),
+            "look what would change, then consent or reject: ironlist hold list",
+        );
+    }
+    let is_empty = |feed: &Arc<Feed>| matches!(&**feed.offer(), Offer::Empty(_));
+    if all.values().any(is_empty) && !engine.snapshot().sources.is_empty() {
         let cure = "import a list, or see what expired or was allowed: ironlist generation list";
         return Check::degraded("nothing is listed: readers get 503 and keep their last list", cure);
     }

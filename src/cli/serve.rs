@@ -63,7 +63,9 @@ fn runtime() -> std::io::Result<Runtime> {
 pub fn app(engine: &Engine, settings: &Settings) -> anyhow::Result<Arc<App>> {
     let key = admin_key(&settings.data)?;
     let house = House::build(Some(engine.clone()), &key, settings, Vec::new())?;
-    publish::refresh(&house.feeds, engine);
+    if let Some(feeds) = &house.feeds {
+        feeds.refresh(engine);
+    }
     front(&house).cloned().context("roles.run names no role")
 }
 
@@ -85,8 +87,8 @@ async fn serve(
     let house = House::build(engine.clone(), &key, &settings, troubles)?;
     if let Some(engine) = engine.clone() {
         // Before anybody can ask: the lists that were kept may be older than the last allow.
-        let feeds = Arc::clone(&house.feeds);
-        tokio::task::spawn_blocking(move || publish::refresh(&feeds, &engine)).await?;
+        let feeds = house.feeds.clone();
+        tokio::task::spawn_blocking(move || feeds.iter().for_each(|feeds| feeds.refresh(&engine))).await?;
     }
     house.ready.open();
     let (stop, stopped) = watch::channel(false);
@@ -268,8 +270,8 @@ fn attend(
     tasks: &mut JoinSet<()>,
 ) -> anyhow::Result<()> {
     let Some(engine) = house.engine.clone() else { return Ok(()) };
-    if settings.roles.contains(&Role::Blacklist) {
-        tasks.spawn(publish::follow(Arc::clone(&house.feeds), engine, raised(stopped.clone())));
+    if let Some(feeds) = house.feeds.clone() {
+        tasks.spawn(publish::follow(feeds, engine, raised(stopped.clone())));
     } else if let Some(url) = settings.upstream(Role::Blacklist) {
         let owner = Remote::new(url, key).context("the administrator's key holds what no header can")?;
         let stop = raised(stopped.clone());

@@ -79,7 +79,9 @@ mod tests {
     #[test]
     fn the_edges_of_both_families_come_back() {
         let set: IpSet = ["0.0.0.1-255.255.255.255", "::/1", "ffff::/16"]
-            .iter().map(|range| range.parse::<crate::addr::IpRange>().unwrap()).collect();
+            .iter()
+            .map(|range| range.parse::<crate::addr::IpRange>().unwrap())
+            .collect();
         assert_eq!(get_set(&mut Reader::new(&packed(&set))).unwrap(), set);
     }
 }

@@ -8,7 +8,8 @@ use crate::disk::RedbFile;
 use crate::disk::faulty::{Fault, FaultyDisk};
 use crate::journal::Journal;
 use crate::model::{
-    Allow, Cause, Change, Day, Detail, Exemption, Policy, RowsBuilder, Scope, SourceName, Suppression,
+    Allow, Cause, Change, Day, Detail, Exemption, Output, Policy, Profile, RowsBuilder, Scope, SourceName,
+    Suppression,
 };
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -55,6 +56,7 @@ pub(super) fn script() -> Vec<Batch> {
     use Scope::{Part, Whole};
     let window = Scope::Window { first: Day::from_number(0), last: Day::from_number(9) };
     let policy = Policy { expires_days: Some(9), ..Policy::default() };
+    let output = Output::Feed(Profile::new("edge".parse().unwrap()));
     let changes = vec![
         list("a", &["20.0.0.0/24", "20.0.1.1", "2a00::/32"], Part, None),
         list("b", &["20.0.0.7", "20.0.2.0-20.0.2.9"], Part, None),
@@ -71,6 +73,8 @@ pub(super) fn script() -> Vec<Batch> {
         Change::Describe { source: "c".parse().unwrap(), policy },
         Change::Seen { source: "c".parse().unwrap() },
         list("a", &["20.0.5.5"], window, None),
+        Change::Publish(output.clone()),
+        Change::Withdraw(output.key()),
     ];
     let batch = |(number, change)| Batch {
         id: Uuid::from_u128(number as u128 + 1),
@@ -112,7 +116,7 @@ impl Model {
             Change::Unsuppress { range, source } => {
                 self.suppressions.retain(|s| s.range != range || s.source != source);
             }
-            Change::Describe { .. } | Change::Seen { .. } => {}
+            Change::Describe { .. } | Change::Seen { .. } | Change::Publish(_) | Change::Withdraw(_) => {}
             Change::Expire => {
                 let now = Time::from_unix(EVENING);
                 self.listings.retain(|_, expires| expires.is_none_or(|at| at > now));

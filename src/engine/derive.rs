@@ -94,7 +94,7 @@ impl Derivation {
     fn list_family<W: Family>(&mut self, source: SourceId, difference: &Difference) {
         // A listing that only says something else now covers what it covered.
         let gone = difference.gone::<W>();
-        let mut new = difference.new::<W>();
+        let mut new = difference.came::<W>();
         new.retain(|range| !self.is_suppressed(source, (*range).into()));
         self.cover(source, &gone, &new);
     }

@@ -263,7 +263,10 @@ impl Engine {
     ///
     /// # Errors
     /// A fault of the disk.
-    pub fn together<T>(&self, mut read: impl FnMut(&Arc<Snapshot>, Option<&View>) -> T) -> Result<T, EngineError> {
+    pub fn together<T>(
+        &self,
+        mut read: impl FnMut(&Arc<Snapshot>, Option<&View>) -> T,
+    ) -> Result<T, EngineError> {
         let tries = if self.0.projection.is_some() { TRIES } else { 0 };
         for projection in std::iter::repeat_n(&self.0.projection, tries).flatten() {
             let snapshot = Arc::clone(&self.snapshot());

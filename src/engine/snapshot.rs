@@ -62,20 +62,18 @@ impl Snapshot {
         meeting(rows.family(), &guard.v4.union(&v4)) + meeting(rows.family(), &guard.v6.union(&v6))
     }
 
-    /// All feeds: what people made of them, and the default feed where they made nothing of it.
-    pub fn profiles(&self) -> Vec<Profile> {
-        let feed = |output: &Output| if let Output::Feed(profile) = output { Some(profile.clone()) } else { None };
-        let mut profiles: Vec<Profile> = self.outputs.iter().filter_map(feed).collect();
-        let usual = Profile::fortigate();
-        if profiles.iter().all(|profile| profile.name != usual.name) {
-            profiles.push(usual);
-        }
-        profiles
+    /// All feeds that people made.
+    pub fn profiles(&self) -> impl Iterator<Item = &Profile> {
+        self.outputs
+            .iter()
+            .filter_map(|output| if let Output::Feed(profile) = output { Some(profile) } else { None })
     }
 
     /// All devices.
     pub fn devices(&self) -> impl Iterator<Item = &Device> {
-        self.outputs.iter().filter_map(|output| if let Output::Device(device) = output { Some(device) } else { None })
+        self.outputs
+            .iter()
+            .filter_map(|output| if let Output::Device(device) = output { Some(device) } else { None })
     }
 
     /// What is never published: the guard list, the allowlist, and whence devices ask.

@@ -1,7 +1,8 @@
 //! A batch asks for a change; a journal record says what it changed.
 
 use super::{
-    Allow, Day, Detail, Output, OutputKey, Policy, Row, Rows, Source, SourceId, SourceName, SourceRanges, Suppression, Time,
+    Allow, Day, Detail, Output, OutputKey, Policy, Row, Rows, Source, SourceId, SourceName, SourceRanges,
+    Suppression, Time,
 };
 use crate::addr::{IpRange, Range, Word};
 use serde::{Deserialize, Serialize};
@@ -148,7 +149,7 @@ impl Difference {
     }
 
     /// The ranges that were not listed before, sorted.
-    pub fn new<W: SourceRanges>(&self) -> Vec<Range<W>> {
+    pub fn came<W: SourceRanges>(&self) -> Vec<Range<W>> {
         but(self.added.family(), self.removed.family())
     }
 }

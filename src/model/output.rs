@@ -326,7 +326,8 @@ mod tests {
     #[test]
     fn a_profile_is_read_by_the_parts_that_are_said_and_nothing_else() {
         let profile: Profile =
-            serde_json::from_str(r#"{"name":"edge","filter":{"countries":["kp"]},"budget":{"entries":9}}"#).unwrap();
+            serde_json::from_str(r#"{"name":"edge","filter":{"countries":["kp"]},"budget":{"entries":9}}"#)
+                .unwrap();
         let filter = Filter { countries: vec![Country::new("KP").unwrap()], ..Filter::default() };
         let budget = Budget { entries: Some(9), bytes: None };
         assert_eq!(profile, Profile { filter, budget, ..Profile::new("edge".parse().unwrap()) });

@@ -14,7 +14,7 @@ use std::sync::Arc;
 ///
 /// # Errors
 /// [`SelectError`].
-pub fn annotate(scene: Scene<'_>, filter: &Filter, set: &IpSet) -> Result<Annotated, SelectError> {
+pub(super) fn annotate(scene: Scene<'_>, filter: &Filter, set: &IpSet) -> Result<Annotated, SelectError> {
     let listings = Listings::read(scene, filter)?;
     let mut annotated = Annotated::default();
     let mut numbers: HashMap<Key, u32> = HashMap::new();
@@ -74,9 +74,8 @@ impl Key {
     fn facts(self, words: &[Words], names: &mut Names<'_>) -> Facts {
         let words = self.words.and_then(|at| words.get(at as usize));
         let Self { severity, confidence, since, until, .. } = self;
-        let (reason, threat, country) = words.map_or((None, None, None), |words| {
-            (words.reason.clone(), words.threat.clone(), words.country)
-        });
+        let (reason, threat, country) = words
+            .map_or((None, None, None), |words| (words.reason.clone(), words.threat.clone(), words.country));
         Facts { sources: names.of(self.sources), threat, reason, country, severity, confidence, since, until }
     }
 }
@@ -91,8 +90,11 @@ impl Names<'_> {
     fn of(&mut self, ids: Vec<SourceId>) -> Arc<[SourceName]> {
         let Self { snapshot, known } = self;
         let names = |ids: &Vec<SourceId>| {
-            let mut names: Vec<SourceName> =
-                ids.iter().filter_map(|id| snapshot.sources.get(id)).map(|source| source.name.clone()).collect();
+            let mut names: Vec<SourceName> = ids
+                .iter()
+                .filter_map(|id| snapshot.sources.get(id))
+                .map(|source| source.name.clone())
+                .collect();
             names.sort_unstable();
             names.into()
         };

@@ -18,7 +18,8 @@ pub struct Size {
 impl Size {
     /// Whether a reader with `budget` can take it.
     pub fn fits(self, budget: Budget) -> bool {
-        budget.entries.is_none_or(|most| self.entries <= most) && budget.bytes.is_none_or(|most| self.bytes <= most)
+        budget.entries.is_none_or(|most| self.entries <= most)
+            && budget.bytes.is_none_or(|most| self.bytes <= most)
     }
 }
 
@@ -27,7 +28,7 @@ impl Size {
 ///
 /// # Errors
 /// [`SelectError`], or what `size` fails with.
-pub fn fit<E: From<SelectError>>(
+pub(super) fn fit<E: From<SelectError>>(
     scene: Scene<'_>,
     profile: &Profile,
     budget: Budget,
@@ -60,11 +61,7 @@ fn rank(standing: &Standing, prefer: &[Preference]) -> Rank {
 
 /// As many of the first as fit, by halving. What joins makes fewer lines of more ranges, so that it may stop a little
 /// early; it never takes too much.
-fn best<E>(
-    ranked: &[IpRange],
-    budget: Budget,
-    size: impl Fn(&IpSet) -> Result<Size, E>,
-) -> Result<IpSet, E> {
+fn best<E>(ranked: &[IpRange], budget: Budget, size: impl Fn(&IpSet) -> Result<Size, E>) -> Result<IpSet, E> {
     let (mut fits, mut too_many) = (0, ranked.len() + 1);
     let mut found = IpSet::default();
     // Most ranges are single lines, so that the first two guesses mostly end the search.
@@ -110,7 +107,8 @@ mod tests {
 
     #[test]
     fn one_line_too_many_costs_one_line() {
-        let ranked: Vec<IpRange> = (0..300_001_u32).map(|n| IpRange::V4(crate::addr::Range::single(3 * n))).collect();
+        let ranked: Vec<IpRange> =
+            (0..300_001_u32).map(|n| IpRange::V4(crate::addr::Range::single(3 * n))).collect();
         let set = best(&ranked, Budget { entries: Some(300_000), bytes: None }, prefixes).unwrap();
         assert_eq!(set.prefixes(), 300_000);
     }

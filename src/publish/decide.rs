@@ -7,7 +7,7 @@ use crate::addr::IpSet;
 use crate::model::{GateLimits, Time};
 
 /// All that the decision depends on.
-pub struct Question<'a> {
+pub(super) struct Question<'a> {
     /// How the feed stands.
     pub state: &'a State,
     /// Whether the profile selects as that of the last release did; a person who changes it means what follows.
@@ -34,7 +34,7 @@ pub struct Question<'a> {
 
 /// What is listed from now on.
 #[derive(Debug)]
-pub struct Decision {
+pub(super) struct Decision {
     /// Exactly this.
     pub set: IpSet,
     /// Set when that is not what it would list.
@@ -42,7 +42,7 @@ pub struct Decision {
 }
 
 /// Decides.
-pub fn decide(question: &Question<'_>) -> Decision {
+pub(super) fn decide(question: &Question<'_>) -> Decision {
     let base = base(question);
     let purged = base.as_ref().map(|base| purge(&base.set, question.exempt, &base.ended, question.next));
     let judgement = judge(purged.as_ref(), question.next, question.fresh, question.limits);
@@ -126,7 +126,7 @@ mod tests {
                 now: Time::default(),
             });
             let release = Some(Release::new(generation, Time::default(), &decision.set));
-            self.state = State { profile: None, seen: generation, release, held: decision.held };
+            self.state = State { seen: generation, release, held: decision.held, ..State::default() };
             decision.set
         }
 

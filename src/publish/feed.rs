@@ -1,21 +1,14 @@
-//! A feed as readers and the health check see it, and the one step that takes it to a generation.
+//! A feed as readers, the health check and administrators see it.
 
-use super::annotate::annotate;
-use super::budget::{Size, fit};
-use super::decide::{Decision, Question, decide};
-use super::formats::{self, WriteError};
+use super::budget::Size;
 use super::gate::Distance;
 use super::hold::{Hold, Word};
 use super::log::{Difference, Log, Step};
-use super::packed::Packed;
-use super::release::{Release, Released};
-use super::select::{Scene, SelectError, fresh, wanted};
+use super::refresh::is_urgent;
+use super::release::Released;
 use super::state::State;
-use crate::addr::IpSet;
-use crate::disk::DiskError;
-use crate::engine::Snapshot;
-use crate::model::{Budget, Document, Format, Output, Profile, Time};
-use arc_swap::ArcSwap;
+use crate::model::{Budget, Profile, Time};
+use arc_swap::{ArcSwap, ArcSwapOption};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -69,68 +62,92 @@ pub struct Feed {
     profile: ArcSwap<Profile>,
     file: PathBuf,
     offer: ArcSwap<Offer>,
+    /// What was offered before, for readers of several parts who have begun with it.
+    previous: ArcSwapOption<Released>,
     book: Mutex<Book>,
 }
 
 /// What only the worker, the health check and administrators look at.
 #[derive(Debug)]
-struct Book {
-    status: Status,
-    state: State,
+pub(super) struct Book {
+    pub(super) status: Status,
+    pub(super) state: State,
     /// The time of the newest release ever offered; the next one's is later.
-    modified: Option<Time>,
-    log: Log,
-    /// Whether the files hold what is offered.
-    kept: bool,
-    consent: Option<Distance>,
-}
-
-/// What a refresh is told.
-pub(super) struct Stage<'a> {
-    /// The generation to go to.
-    pub(super) scene: Scene<'a>,
-    /// What is never published.
-    pub(super) exempt: &'a IpSet,
-    /// Whether all feeds together are held.
-    pub(super) whole_is_held: bool,
-    /// What the devices that read it can take of it.
-    pub(super) budget: Budget,
-    /// Whether the stores are whole, so that the generation is the newest there is.
-    pub(super) is_newest: bool,
-    /// What has ended or is suppressed after a generation.
-    pub(super) ended: &'a dyn Fn(u64) -> Result<IpSet, String>,
-    /// The wall clock.
-    pub(super) now: Time,
+    pub(super) modified: Option<Time>,
+    pub(super) log: Log,
+    /// Releases that the log does not know yet.
+    pub(super) steps: Vec<Step>,
+    /// Whether the file holds how the feed stands.
+    pub(super) kept: bool,
+    /// How far a person has consented to go.
+    pub(super) consent: Option<Distance>,
 }
 
 impl Feed {
-    /// Opens the feed whose files are in `folder`, and offers what was kept there.
-    pub(super) fn open(folder: &Path, profile: Profile, now: Time) -> Self {
-        let file = folder.join(profile.name.as_str()).with_added_extension("feed");
+    /// Opens the feed whose file is `file`, and offers what was kept there in the form that it had; `usual` is its
+    /// profile where nothing was kept.
+    pub(super) fn open(file: PathBuf, usual: Profile, now: Time) -> Self {
         let mut status = Status::default();
-        let mut fault = |error: DiskError| {
-            tracing::warn!(%error, feed = %profile.name, "what the feed kept cannot be used");
-            status.fault = Some(Fault { what: error.to_string(), since: now });
+        let mut fault = |what: String| {
+            tracing::warn!(what, feed = %usual.name, "what the feed kept cannot be used");
+            status.fault = Some(Fault { what, since: now });
         };
-        let state = State::load(&file).unwrap_or_else(|error| {
-            fault(error);
-            None
-        });
-        let state = state.unwrap_or_default();
+        let state = match State::load(&file) {
+            Ok(state) => state.unwrap_or_default(),
+            Err(error) => {
+                fault(error.to_string());
+                State::default()
+            }
+        };
         let generation = state.release.as_ref().map_or(0, |release| release.generation);
         let log = Log::open(file.with_extension("log"), generation).unwrap_or_else(|error| {
-            fault(error);
+            fault(error.to_string());
             Log::begin(file.with_extension("log"), generation)
         });
-        status.hold = state.held.as_ref().map(|held| held.hold.clone());
-        let offer = offer_of(&state, &profile).unwrap_or_else(|error| {
-            fault(DiskError::damaged(file.display().to_string(), error));
+        let offer = kept(&state).unwrap_or_else(|error| {
+            fault(error.to_string());
             Offer::Nothing
         });
+        status.hold = state.held.as_ref().map(|held| held.hold.clone());
         let modified = state.release.as_ref().map(|release| release.modified);
-        let kept = !matches!(offer, Offer::Nothing);
-        let book = Mutex::new(Book { status, state, modified, log, kept, consent: None });
-        Self { profile: ArcSwap::from_pointee(profile), file, offer: ArcSwap::from_pointee(offer), book }
+        let kept = state.release.is_some();
+        let profile = ArcSwap::from_pointee(state.profile.clone().unwrap_or(usual));
+        let book = Book { status, state, modified, log, steps: Vec::new(), kept, consent: None };
+        let (offer, previous) = (ArcSwap::from_pointee(offer), ArcSwapOption::empty());
+        Self { profile, file, offer, previous, book: Mutex::new(book) }
+    }
+
+    /// Where it is kept.
+    pub(super) fn file(&self) -> &Path {
+        &self.file
+    }
+
+    /// Lays out what readers find from now on.
+    pub(super) fn lay_out(&self, offer: Offer) {
+        if let Offer::Empty(released) | Offer::List(released) = &offer {
+            self.previous.store(self.released().filter(|_| released.profile.parts > 1));
+            self.profile.store(Arc::clone(&released.profile));
+        }
+        self.offer.store(Arc::new(offer));
+    }
+
+    /// Forgets it: a feed of that name that comes later begins anew.
+    pub(super) fn remove(&self) {
+        for file in [self.file.clone(), self.file.with_extension("log")] {
+            match std::fs::remove_file(&file) {
+                Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                    tracing::warn!(file = %file.display(), %error, "a withdrawn feed's file stays");
+                }
+                _ => {}
+            }
+        }
+    }
+
+    /// Compresses what is offered.
+    pub(super) fn compress(&self) {
+        if let Some(released) = self.released() {
+            released.made().for_each(|rendition| rendition.compress());
+        }
     }
 
     /// What it is.
@@ -150,6 +167,15 @@ impl Feed {
             Offer::List(released) => Some(Arc::clone(released)),
             Offer::Nothing | Offer::Empty(_) => None,
         }
+    }
+
+    /// What it lists or, where it is cut into parts, listed just before, if that is what it listed at `generation`.
+    pub fn at(&self, generation: u64) -> Option<Arc<Released>> {
+        let now = self.released()?;
+        if generation >= now.release.generation {
+            return (generation <= self.book().state.seen).then_some(now);
+        }
+        self.previous.load_full().filter(|before| generation >= before.release.generation)
     }
 
     /// How it fares.
@@ -203,14 +229,6 @@ impl Feed {
         Ok(())
     }
 
-    /// Takes the feed to the stage's generation. Whatever fails, what was offered stays. Blocks on the disk.
-    pub(super) fn refresh(&self, stage: &Stage<'_>, profile: &Profile) {
-        match self.advance(stage, profile) {
-            Ok(()) => self.book().status.fault = None,
-            Err(what) => self.fail(what, stage.now),
-        }
-    }
-
     /// Notes that something went wrong.
     pub(super) fn fail(&self, what: String, now: Time) {
         tracing::error!(feed = %self.profile.load().name, what, "the feed goes on with what it has");
@@ -219,63 +237,48 @@ impl Feed {
         *fault = Some(Fault { what, since });
     }
 
-    fn advance(&self, stage: &Stage<'_>, profile: &Profile) -> Result<(), String> {
-        let snapshot = stage.scene.snapshot;
-        let (seen, is_done) = {
-            let book = self.book();
-            let is_done = book.status.generation == Some(snapshot.generation)
-                && book.consent.is_none()
-                && **self.profile.load() == *profile;
-            (book.state.seen, is_done)
-        };
-        if !stage.is_newest && snapshot.generation < seen {
-            // The snapshot of a damaged store may be older than the list that was kept.
-            return Ok(());
-        }
-        if !is_done {
-            self.follow(stage, profile).map_err(|error| error.to_string())?;
-        }
-        self.keep().map_err(|error| error.to_string())
+    pub(super) fn book(&self) -> MutexGuard<'_, Book> {
+        // Every change of it is one step, so that a panic elsewhere leaves nothing half done.
+        self.book.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
 
-    /// Decides, and offers what is new. Before it is kept: a disk that hangs does not hold up an allow.
-    fn follow(&self, stage: &Stage<'_>, profile: &Profile) -> Result<(), FollowError> {
-        let (state, consent) = {
-            let book = self.book();
-            (book.state.clone(), book.consent)
-        };
-        let (next, cut) = select(stage, profile)?;
-        let decision = self.decision(stage, profile, &state, &next, consent)?;
-        self.release(stage, profile, &state, decision)?;
-        let mut book = self.book();
-        book.status.cut = cut;
-        book.consent = None;
-        Ok(())
+/// What was kept, as it is offered before anything else is known.
+fn kept(state: &State) -> Result<Offer, super::formats::WriteError> {
+    let State { profile: Some(profile), release: Some(release), .. } = state else {
+        return Ok(Offer::Nothing);
+    };
+    let released = Arc::new(Released::new(release.clone(), Arc::new(profile.clone())));
+    if release.addresses == 0 && !profile.allow_empty {
+        return Ok(Offer::Empty(released));
     }
+    for (part, document) in released.lists().filter(|_| is_urgent(profile)) {
+        released.make(part, document, None)?;
+    }
+    Ok(Offer::List(released))
+}
 
-    fn decision(
-        &self,
-        stage: &Stage<'_>,
-        profile: &Profile,
-        state: &State,
-        next: &IpSet,
-        consent: Option<Distance>,
-    ) -> Result<Decision, FollowError> {
-        let snapshot = stage.scene.snapshot;
-        let ended = (stage.ended)(state.seen).map_err(FollowError::Ended)?;
-        let fresh = fresh(snapshot, profile.families, &state.sources);
-        Ok(decide(&Question {
-            state,
-            same_profile: state.profile.as_ref().is_some_and(|before| selects_alike(before, profile)),
-            next,
-            exempt: stage.exempt,
-            ended: &ended,
-            fresh: &fresh,
-            limits: &profile.gate,
-            whole_is_held: stage.whole_is_held,
-            consent,
-            generation: snapshot.generation,
-            now: stage.now,
-        }))
-    }
+/// Why a difference is not told.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
+pub enum Unknown {
+    /// The generation is still to come; the feed is at this one.
+    #[error("the feed is at generation {0}")]
+    NotYet(u64),
+    /// It was too long ago; this is the oldest that is known.
+    #[error("differences are known from generation {0} on")]
+    Forgotten(u64),
+}
+
+/// Why a person's word does not count.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
+pub enum NoConsent {
+    /// There is nothing to consent to.
+    #[error("the feed is not held")]
+    NotHeld,
+    /// By now more would change than was shown; look again.
+    #[error("more would change than was shown; the hold is at generation {0} now")]
+    Grown(u64),
+    /// All feeds together are held, and that comes first.
+    #[error("all feeds together are held; consent to that first")]
+    WholeIsHeld,
 }

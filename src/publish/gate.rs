@@ -87,7 +87,7 @@ impl Distance {
 
 /// What the gate makes of a list.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
-pub struct Judgement {
+pub(super) struct Judgement {
     /// Why it is held; none, and it is released.
     pub grounds: Vec<Ground>,
     /// How far it is from the base.
@@ -96,7 +96,7 @@ pub struct Judgement {
 
 /// Judges `next` against `base`; none is no base, as for a feed's first list, and then only what is too much in itself
 /// counts. What is `fresh` may come however much it is. Linear, about 40 ms for a million lines that all differ.
-pub fn judge(base: Option<&IpSet>, next: &IpSet, fresh: &IpSet, limits: &GateLimits) -> Judgement {
+pub(super) fn judge(base: Option<&IpSet>, next: &IpSet, fresh: &IpSet, limits: &GateLimits) -> Judgement {
     let nothing = IpSet::default();
     let before = base.unwrap_or(&nothing);
     if before == next {
@@ -109,7 +109,8 @@ pub fn judge(base: Option<&IpSet>, next: &IpSet, fresh: &IpSet, limits: &GateLim
         gone_addresses: gone.size(),
         new_addresses: new.size(),
     };
-    let mut grounds: Vec<Ground> = [space(next, &new, limits), too_broad(&new, limits)].into_iter().flatten().collect();
+    let mut grounds: Vec<Ground> =
+        [space(next, &new, limits), too_broad(&new, limits)].into_iter().flatten().collect();
     if base.is_some() {
         let unasked = new.subtract(fresh).prefixes();
         grounds.extend(change(before, Distance { new: unasked, ..distance }, limits));
@@ -121,16 +122,19 @@ fn change(before: &IpSet, distance: Distance, limits: &GateLimits) -> impl Itera
     let (lines, addresses) = (before.prefixes(), before.size());
     let shrink = u128::from(limits.shrink_percent);
     let exceeds = |part: u128, of: u128, percent: u128| part.saturating_mul(100) > of.saturating_mul(percent);
-    let shrunk = (distance.gone > limits.few && exceeds(distance.gone.into(), lines.into(), shrink)).then_some(
-        Ground::Shrunk { before: lines, gone: distance.gone, limit_percent: limits.shrink_percent },
-    );
-    let opened = (distance.gone_addresses > MANY && exceeds(distance.gone_addresses, addresses, shrink)).then_some(
-        Ground::Opened { before: addresses, gone: distance.gone_addresses, limit_percent: limits.shrink_percent },
-    );
+    let shrunk =
+        (distance.gone > limits.few && exceeds(distance.gone.into(), lines.into(), shrink)).then_some(
+            Ground::Shrunk { before: lines, gone: distance.gone, limit_percent: limits.shrink_percent },
+        );
+    let opened = (distance.gone_addresses > MANY && exceeds(distance.gone_addresses, addresses, shrink))
+        .then_some(Ground::Opened {
+            before: addresses,
+            gone: distance.gone_addresses,
+            limit_percent: limits.shrink_percent,
+        });
     let grow = u128::from(limits.grow_percent);
-    let grown = (distance.new > limits.few && exceeds(distance.new.into(), lines.into(), grow)).then_some(
-        Ground::Grown { before: lines, new: distance.new, limit_percent: limits.grow_percent },
-    );
+    let grown = (distance.new > limits.few && exceeds(distance.new.into(), lines.into(), grow))
+        .then_some(Ground::Grown { before: lines, new: distance.new, limit_percent: limits.grow_percent });
     [shrunk, opened, grown].into_iter().flatten()
 }
 
@@ -149,7 +153,7 @@ fn too_broad(new: &IpSet, limits: &GateLimits) -> Option<Ground> {
 
 /// What a held feed serves: its base without what is exempt, suppressed or has ended since. `now` is what it would list,
 /// so that what somebody lists still stays.
-pub fn purge(base: &IpSet, exempt: &IpSet, ended: &IpSet, now: &IpSet) -> IpSet {
+pub(super) fn purge(base: &IpSet, exempt: &IpSet, ended: &IpSet, now: &IpSet) -> IpSet {
     base.subtract(exempt).subtract(&ended.subtract(now))
 }
 
@@ -169,7 +173,10 @@ mod tests {
 
     fn codes(base: Option<&IpSet>, next: &IpSet) -> Vec<String> {
         let grounds = judge(base, next, &IpSet::default(), &GateLimits::default()).grounds;
-        grounds.iter().map(|ground| serde_json::to_value(ground).unwrap()["code"].as_str().unwrap().to_owned()).collect()
+        grounds
+            .iter()
+            .map(|ground| serde_json::to_value(ground).unwrap()["code"].as_str().unwrap().to_owned())
+            .collect()
     }
 
     const A: u32 = 0x1400_0000;
@@ -181,7 +188,11 @@ mod tests {
         assert_eq!(codes(Some(&base), &singles(A, 499)), ["shrunk"]);
         assert!(codes(Some(&base), &singles(A, 2000)).is_empty());
         assert_eq!(codes(Some(&base), &singles(A, 2001)), ["grown"]);
-        assert_eq!(codes(Some(&base), &singles(A + 0x10_0000, 1001)), ["shrunk", "grown"], "all of it is another");
+        assert_eq!(
+            codes(Some(&base), &singles(A + 0x10_0000, 1001)),
+            ["shrunk", "grown"],
+            "all of it is another"
+        );
     }
 
     #[test]
@@ -206,7 +217,10 @@ mod tests {
         assert_eq!(codes(None, &set(&["2a00::/18"])), ["too_broad"]);
         assert!(codes(None, &set(&["20.0.0.0/8", "2a00::/19"])).is_empty());
         let broad = set(&["20.0.0.0/7"]);
-        assert!(codes(Some(&broad), &broad.union(&set(&["30.0.0.1"]))).is_empty(), "what was consented to stays");
+        assert!(
+            codes(Some(&broad), &broad.union(&set(&["30.0.0.1"]))).is_empty(),
+            "what was consented to stays"
+        );
     }
 
     #[test]

@@ -67,7 +67,7 @@ impl Hold {
 
 /// What a held feed compares with.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Base {
+pub(super) struct Base {
     /// What was released last without a hold.
     pub set: IpSet,
     /// The generation of that.

@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 
 /// The first bytes of a log.
 const MAGIC: &[u8] = b"ironlist log 1\n";
-/// A longer log is cut to half of it.
+/// No log is longer, in bytes.
 const LONGEST: usize = 32 << 20;
 /// Bytes of a frame's digest.
 const DIGEST: usize = 16;
@@ -51,13 +51,15 @@ impl Difference {
 
 /// The steps of a feed.
 #[derive(Debug)]
-pub struct Log {
+pub(super) struct Log {
     path: PathBuf,
     /// The generation of the release before the first step.
     begin: u64,
     steps: Vec<Step>,
     /// Bytes of the file.
     size: usize,
+    /// A longer file is cut to half of it.
+    longest: usize,
     /// Whether the file ends with the last step.
     whole: bool,
 }
@@ -68,7 +70,7 @@ impl Log {
     ///
     /// # Errors
     /// The file cannot be read.
-    pub fn open(path: PathBuf, generation: u64) -> Result<Self, DiskError> {
+    pub(super) fn open(path: PathBuf, generation: u64) -> Result<Self, DiskError> {
         let bytes = match std::fs::read(&path) {
             Ok(bytes) => bytes,
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => Vec::new(),
@@ -79,17 +81,22 @@ impl Log {
         let leads_there = steps.last().map_or(begin, |step| step.generation) == generation;
         let (begin, steps) = if leads_there { (begin, steps) } else { (generation, Vec::new()) };
         // Written anew by the first step, whatever is there.
-        Ok(Self { path, begin, steps, size: 0, whole: false })
+        Ok(Self { path, begin, steps, size: 0, longest: LONGEST, whole: false })
+    }
+
+    /// A log that knows nothing before the release of `generation`.
+    pub(super) fn begin(path: PathBuf, generation: u64) -> Self {
+        Self { path, begin: generation, steps: Vec::new(), size: 0, longest: LONGEST, whole: false }
     }
 
     /// Takes in a release, on the disk too.
     ///
     /// # Errors
     /// A fault of the disk: the step is known, and written with the next one.
-    pub fn push(&mut self, step: Step) -> Result<(), DiskError> {
+    pub(super) fn push(&mut self, step: Step) -> Result<(), DiskError> {
         let frame = frame(&step);
         self.steps.push(step);
-        if !std::mem::replace(&mut self.whole, false) || self.size + frame.len() > LONGEST {
+        if !std::mem::replace(&mut self.whole, false) || self.size + frame.len() > self.longest {
             self.rewrite()?;
         } else {
             append(&self.path, &frame)?;
@@ -104,7 +111,7 @@ impl Log {
         let mut kept = 0;
         let fits = |frame: &&Vec<u8>| {
             kept += frame.len();
-            kept <= LONGEST / 2
+            kept <= self.longest / 2
         };
         let newest = frames.iter().rev().take_while(fits).count();
         let dropped = frames.len() - newest;
@@ -122,7 +129,7 @@ impl Log {
     }
 
     /// What changed after `generation`; `None` when that is no longer known. Linear in the steps and what they changed.
-    pub fn since(&self, generation: u64) -> Option<Difference> {
+    pub(super) fn since(&self, generation: u64) -> Option<Difference> {
         if generation < self.begin {
             return None;
         }
@@ -134,12 +141,12 @@ impl Log {
     }
 
     /// The oldest generation that [`Log::since`] knows.
-    pub fn oldest(&self) -> u64 {
+    pub(super) fn oldest(&self) -> u64 {
         self.begin
     }
 
     /// The steps, the oldest first.
-    pub fn steps(&self) -> &[Step] {
+    pub(super) fn steps(&self) -> &[Step] {
         &self.steps
     }
 }
@@ -261,13 +268,16 @@ mod tests {
     fn a_long_log_forgets_its_beginning() {
         let folder = tempfile::tempdir().unwrap();
         let mut log = Log::open(folder.path().join("a.log"), 0).unwrap();
-        let big: IpSet = IpSet { v4: (0..3_000_000_u32).map(|n| Range::single(n * 600)).collect(), v6: RangeSet::EMPTY };
+        log.longest = 1 << 16;
+        let big: IpSet =
+            IpSet { v4: (0..6_000_u32).map(|n| Range::single(n * 600)).collect(), v6: RangeSet::EMPTY };
         for generation in 1..=5 {
-            let (before, after) = if generation % 2 == 1 { (&IpSet::default(), &big) } else { (&big, &IpSet::default()) };
+            let (before, after) =
+                if generation % 2 == 1 { (&IpSet::default(), &big) } else { (&big, &IpSet::default()) };
             log.push(step(generation, before, after)).unwrap();
         }
         assert!(log.oldest() > 0 && log.since(0).is_none());
         assert_eq!(log.since(4).unwrap().added, big);
-        assert!(log.size <= LONGEST);
+        assert!(log.size <= log.longest);
     }
 }

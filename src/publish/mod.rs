@@ -12,21 +12,38 @@
 //! accident. The feed then offers [`Offer::Empty`], its readers keep what they have, and
 //! health says so.
 
+mod annotate;
+mod budget;
+mod decide;
 mod feed;
+mod feeds;
 pub mod formats;
-mod profile;
+mod gate;
+mod hold;
+mod log;
+mod packed;
+mod refresh;
 mod release;
-mod render;
+mod rendition;
+mod select;
 mod selection;
+mod split;
+mod state;
+mod sweep;
 mod worker;
 
-pub use crate::model::{Families, Lines};
-pub use feed::{Fault, Feed, Feeds, Offer, Status};
-pub use profile::Profile;
-pub use release::{Released, Representation};
-pub use render::{MOST_ADDRESSES, Rendered, TooLong, render};
-pub use selection::{Annotated, Entry, Facts, Selection};
-pub use worker::{follow, refresh};
+pub use budget::Size;
+pub use feed::{Cut, Fault, Feed, NoConsent, Offer, Status, Unknown};
+pub use feeds::Feeds;
+pub use gate::{Distance, Ground};
+pub use hold::{Hold, Word};
+pub use log::{Difference, Step};
+pub use packed::Packed;
+pub use release::{Release, Released};
+pub use rendition::{Coding, Rendition};
+pub use select::{Scene, SelectError};
+pub use selection::{Annotated, Entry, Facts};
+pub use worker::{follow, write};
 
 #[cfg(test)]
 mod tests;

@@ -34,6 +34,10 @@ impl Packed {
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, Damaged> {
         let mut reader = Reader::new(bytes);
         get_set(&mut reader)?;
-        if reader.is_empty() { Ok(Self(bytes.to_vec().into())) } else { Err(Damaged("something follows a set")) }
+        if reader.is_empty() {
+            Ok(Self(bytes.to_vec().into()))
+        } else {
+            Err(Damaged("something follows a set"))
+        }
     }
 }

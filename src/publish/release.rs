@@ -71,15 +71,24 @@ impl Released {
         self.renditions.iter().filter_map(OnceLock::get)
     }
 
-    /// The parts and documents that were made.
-    pub fn wanted(&self) -> Vec<(u16, Document)> {
+    /// The list of each part.
+    pub(super) fn lists(&self) -> impl Iterator<Item = (u16, Document)> + use<> {
+        let list = Document::List(self.profile.format);
+        (1..=self.profile.parts).map(move |part| (part, list))
+    }
+
+    /// The parts and documents that somebody has asked for.
+    pub(super) fn asked(&self) -> Vec<(u16, Document)> {
         let all = self.all().zip(&self.renditions);
-        all.filter(|(_, slot)| slot.get().is_some()).map(|(which, _)| which).collect()
+        let is_asked =
+            |slot: &OnceLock<Arc<Rendition>>| slot.get().is_some_and(|rendition| rendition.is_asked());
+        all.filter(|(_, slot)| is_asked(slot)).map(|(which, _)| which).collect()
     }
 
     fn all(&self) -> impl Iterator<Item = (u16, Document)> + use<> {
         let format = self.profile.format;
-        (1..=self.profile.parts).flat_map(move |part| format.documents().map(move |document| (part, document)))
+        (1..=self.profile.parts)
+            .flat_map(move |part| format.documents().map(move |document| (part, document)))
     }
 
     fn slot(&self, part: u16, document: Document) -> Option<&OnceLock<Arc<Rendition>>> {
@@ -107,7 +116,12 @@ impl Released {
         Ok(slot.get())
     }
 
-    fn write(&self, part: u16, document: Document, facts: Option<&Annotated>) -> Result<Rendition, WriteError> {
+    fn write(
+        &self,
+        part: u16,
+        document: Document,
+        facts: Option<&Annotated>,
+    ) -> Result<Rendition, WriteError> {
         let whole = self.release.set.unpack();
         let Profile { parts, name, .. } = &*self.profile;
         if *parts == 1 {
@@ -134,6 +148,6 @@ impl Released {
 }
 
 /// The name of a part of a feed, which sets and scripts carry.
-pub fn part_name(feed: &OutputName, part: u16) -> String {
+pub(super) fn part_name(feed: &OutputName, part: u16) -> String {
     format!("{feed}.{part}")
 }

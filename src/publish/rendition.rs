@@ -8,6 +8,7 @@ use flate2::Compression;
 use flate2::write::GzEncoder;
 use std::io::Write;
 use std::sync::OnceLock;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// The third of nine levels: a million lines in a quarter of the time of the usual sixth, and 5 % longer.
 const GZIP_LEVEL: u32 = 3;
@@ -49,6 +50,7 @@ pub struct Rendition {
     gzip: OnceLock<Bytes>,
     zstd: OnceLock<Bytes>,
     digest: String,
+    asked: AtomicBool,
 }
 
 impl Rendition {
@@ -56,7 +58,27 @@ impl Rendition {
     pub fn new(mut text: Vec<u8>, counts: Counts) -> Self {
         text.shrink_to_fit();
         let digest = hex(&digest(&[&text])[..16]);
-        Self { counts, text: text.into(), gzip: OnceLock::new(), zstd: OnceLock::new(), digest }
+        Self {
+            counts,
+            text: text.into(),
+            gzip: OnceLock::new(),
+            zstd: OnceLock::new(),
+            digest,
+            asked: AtomicBool::new(false),
+        }
+    }
+
+    /// Notes that somebody asked for it, so that it is made again for the next release before anybody asks.
+    #[inline]
+    pub fn ask(&self) {
+        // Read before it is written: who polls all day must not move the line between processors.
+        if !self.is_asked() {
+            self.asked.store(true, Ordering::Relaxed);
+        }
+    }
+
+    pub(super) fn is_asked(&self) -> bool {
+        self.asked.load(Ordering::Relaxed)
     }
 
     /// The bytes as they are.

@@ -40,9 +40,10 @@ pub(super) struct Taken<'a> {
 ///
 /// # Errors
 /// [`SelectError`], where the listings are read.
-pub fn wanted(scene: Scene<'_>, profile: &Profile) -> Result<IpSet, SelectError> {
+pub(super) fn wanted(scene: Scene<'_>, profile: &Profile) -> Result<IpSet, SelectError> {
     let filter = &profile.filter;
-    let set = if filter.is_by_source() { by_source(scene.snapshot, filter) } else { by_detail(scene, filter)? };
+    let set =
+        if filter.is_by_source() { by_source(scene.snapshot, filter) } else { by_detail(scene, filter)? };
     Ok(of_families(set, profile.families))
 }
 
@@ -73,13 +74,14 @@ fn takes_source(filter: &Filter, source: &Source) -> bool {
 }
 
 fn by_source(snapshot: &Snapshot, filter: &Filter) -> IpSet {
-    let taken = sources(snapshot, filter);
+    of_sources(snapshot, &sources(snapshot, filter))
+}
+
+fn of_sources(snapshot: &Snapshot, taken: &BTreeSet<SourceId>) -> IpSet {
     let standings = snapshot.standings.iter();
-    let is_taken: Vec<bool> = standings.map(|standing| standing.ids.iter().any(|id| taken.contains(id))).collect();
-    IpSet {
-        v4: runs(snapshot.table.v4.runs(), &is_taken),
-        v6: runs(snapshot.table.v6.runs(), &is_taken),
-    }
+    let is_taken: Vec<bool> =
+        standings.map(|standing| standing.ids.iter().any(|id| taken.contains(id))).collect();
+    IpSet { v4: runs(snapshot.table.v4.runs(), &is_taken), v6: runs(snapshot.table.v6.runs(), &is_taken) }
 }
 
 fn runs<W: Word>(runs: impl Iterator<Item = Run<W>>, is_taken: &[bool]) -> RangeSet<W> {
@@ -100,7 +102,8 @@ pub(super) fn each_taken(
     let Scene { snapshot, view: Some(view) } = scene else { return Err(SelectError::NoStore) };
     for id in sources(snapshot, filter) {
         let Some(source) = snapshot.sources.get(&id) else { continue };
-        let ended = |range| snapshot.suppressions.iter().any(|suppression| suppression.ends(&source.name, range));
+        let ended =
+            |range| snapshot.suppressions.iter().any(|suppression| suppression.ends(&source.name, range));
         view.each_listing(id, |range, detail| {
             if takes(filter, source, detail, snapshot) && !ended(range) {
                 each(range, Taken { source, detail });
@@ -113,7 +116,8 @@ pub(super) fn each_taken(
 
 /// Whether `filter` takes what a source that it takes says so.
 fn takes(filter: &Filter, source: &Source, detail: &Detail, snapshot: &Snapshot) -> bool {
-    let threat = |wanted: &String| detail.threat.as_ref().is_some_and(|threat| threat.eq_ignore_ascii_case(wanted));
+    let threat =
+        |wanted: &String| detail.threat.as_ref().is_some_and(|threat| threat.eq_ignore_ascii_case(wanted));
     let is_young = |days: u16| {
         let day = |time: Time| time.day_in(snapshot.zone);
         day(detail.first_seen) >= day(snapshot.time).plus(-i32::from(days))
@@ -121,7 +125,19 @@ fn takes(filter: &Filter, source: &Source, detail: &Detail, snapshot: &Snapshot)
     filter.confidence.is_none_or(|least| source.confidence_of(detail) >= Some(least))
         && filter.severity.is_none_or(|least| detail.severity >= Some(least))
         && (filter.threats.is_empty() || filter.threats.iter().any(threat))
-        && (filter.countries.is_empty() || detail.country.is_some_and(|country| filter.countries.contains(&country)))
+        && (filter.countries.is_empty()
+            || detail.country.is_some_and(|country| filter.countries.contains(&country)))
         && !detail.country.is_some_and(|country| filter.not_countries.contains(&country))
         && filter.max_age_days.is_none_or(is_young)
+}
+
+/// The sources that list anything.
+pub(super) fn listing(snapshot: &Snapshot) -> BTreeSet<SourceId> {
+    snapshot.coverage.iter().filter(|(_, coverage)| !coverage.is_empty()).map(|(id, _)| *id).collect()
+}
+
+/// What is listed by sources that listed nothing `before`: people have added them.
+pub(super) fn fresh(snapshot: &Snapshot, before: &BTreeSet<SourceId>) -> IpSet {
+    let new: BTreeSet<SourceId> = listing(snapshot).difference(before).copied().collect();
+    if new.is_empty() { IpSet::default() } else { of_sources(snapshot, &new) }
 }

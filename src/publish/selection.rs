@@ -1,30 +1,9 @@
 //! What a feed lists, and what is known of it: plain data, the same for every format. It knows neither bytes nor
 //! where the data came from.
 
-use crate::addr::{Range, RangeSet, Word};
+use crate::addr::{IpSet, Range, RangeSet, Word};
 use crate::model::{Country, Severity, SourceName, Time};
 use std::sync::Arc;
-
-/// The addresses that a feed lists, exactly.
-#[derive(Clone, PartialEq, Eq, Debug, Default)]
-pub struct Selection {
-    /// IPv4.
-    pub v4: RangeSet<u32>,
-    /// IPv6.
-    pub v6: RangeSet<u128>,
-}
-
-impl Selection {
-    /// Whether it lists nothing.
-    pub fn is_empty(&self) -> bool {
-        self.v4.is_empty() && self.v6.is_empty()
-    }
-
-    /// How many addresses it holds, at most `u128::MAX`.
-    pub fn size(&self) -> u128 {
-        self.v4.size().saturating_add(self.v6.size())
-    }
-}
 
 /// What is known of an entry: of all listings that cover it, the gravest, the surest, the longest.
 #[derive(Clone, PartialEq, Eq, Hash, Debug, Default)]
@@ -69,10 +48,34 @@ pub struct Annotated {
 
 impl Annotated {
     /// Whether the stretches are exactly `selection`, and each has facts; 2 ns a stretch.
-    pub fn is_exactly(&self, selection: &Selection) -> bool {
+    pub fn is_exactly(&self, selection: &IpSet) -> bool {
         let known = |facts: u32| (facts as usize) < self.facts.len();
         fits(&self.v4, &selection.v4, known) && fits(&self.v6, &selection.v6, known)
     }
+
+    /// The same for a part of the selection; linear.
+    #[must_use]
+    pub fn within(&self, part: &IpSet) -> Self {
+        Self { v4: inside(&self.v4, &part.v4), v6: inside(&self.v6, &part.v6), facts: self.facts.clone() }
+    }
+}
+
+/// What `entries` say of `part`; both are sorted.
+fn inside<W: Word>(entries: &[Entry<W>], part: &RangeSet<W>) -> Vec<Entry<W>> {
+    let mut entries = entries.iter().peekable();
+    let mut inside = Vec::new();
+    for range in part.iter() {
+        while entries.next_if(|entry| entry.range.last() < range.first()).is_some() {}
+        while let Some(entry) = entries.peek() {
+            let Some(both) = entry.range.intersect(range) else { break };
+            inside.push(Entry { range: both, facts: entry.facts });
+            if entry.range.last() > range.last() {
+                break;
+            }
+            entries.next();
+        }
+    }
+    inside
 }
 
 /// Whether `entries`, joined where they touch, are the ranges of `set` in their order.
@@ -108,7 +111,7 @@ mod tests {
     #[test]
     fn stretches_fit_a_selection_only_if_they_are_all_of_it_and_no_more() {
         let v4 = RangeSet::from_ranges(entries(&[(1, 9), (20, 20)]).iter().map(|e| e.range).collect());
-        let selection = Selection { v4, v6: RangeSet::EMPTY };
+        let selection = IpSet { v4, v6: RangeSet::EMPTY };
         let fits = |ranges: &[(u32, u32)]| {
             let facts = vec![Facts::default()];
             Annotated { v4: entries(ranges), v6: Vec::new(), facts }.is_exactly(&selection)
@@ -123,7 +126,7 @@ mod tests {
 
     #[test]
     fn the_whole_space_fits_itself() {
-        let all = Selection { v4: [Range::ALL].into_iter().collect(), v6: RangeSet::EMPTY };
+        let all = IpSet { v4: [Range::ALL].into_iter().collect(), v6: RangeSet::EMPTY };
         let annotated =
             Annotated { v4: entries(&[(0, u32::MAX)]), facts: vec![Facts::default()], v6: Vec::new() };
         assert!(annotated.is_exactly(&all));

@@ -6,8 +6,9 @@ use super::release::Release;
 use crate::addr::IpSet;
 use crate::codec::{Damaged, Reader, Writer};
 use crate::disk::{DiskError, read_footed, write_footed};
-use crate::model::{Profile, Time};
+use crate::model::{Profile, SourceId, Time};
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
 use std::path::Path;
 
 /// The first bytes of a feed's file: another version has another form.
@@ -15,7 +16,7 @@ const MAGIC: &[u8] = b"ironlist feed 2\n";
 
 /// How a feed stands.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
-pub struct State {
+pub(super) struct State {
     /// The profile of the release.
     pub profile: Option<Profile>,
     /// The newest generation that was looked at.
@@ -24,11 +25,13 @@ pub struct State {
     pub release: Option<Release>,
     /// Set while the feed is held.
     pub held: Option<Held>,
+    /// The sources that listed anything in the generation that is compared with.
+    pub sources: BTreeSet<SourceId>,
 }
 
 /// A hold, and what is compared with while it lasts.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Held {
+pub(super) struct Held {
     /// Why, and what is asked.
     pub hold: Hold,
     /// What was served before, as it was.
@@ -41,6 +44,7 @@ struct Head {
     seen: u64,
     release: Option<ReleaseHead>,
     held: Option<HeldHead>,
+    sources: BTreeSet<SourceId>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -61,7 +65,7 @@ impl State {
     ///
     /// # Errors
     /// A fault of the disk; the file is as it was.
-    pub fn save(&self, path: &Path) -> Result<(), DiskError> {
+    pub(super) fn save(&self, path: &Path) -> Result<(), DiskError> {
         let release = self.release.as_ref();
         let held = self.held.as_ref();
         let head = Head {
@@ -73,6 +77,7 @@ impl State {
                 addresses: r.addresses,
             }),
             held: held.map(|held| HeldHead { hold: held.hold.clone(), generation: held.base.generation }),
+            sources: self.sources.clone(),
         };
         let head = serde_json::to_vec(&head).map_err(|error| DiskError::io("a feed's head", error.into()))?;
         let mut writer = Writer::default();
@@ -91,7 +96,7 @@ impl State {
     ///
     /// # Errors
     /// [`DiskError::Damaged`] when the bytes are not what was written, else a fault of the disk.
-    pub fn load(path: &Path) -> Result<Option<Self>, DiskError> {
+    pub(super) fn load(path: &Path) -> Result<Option<Self>, DiskError> {
         let Some(file) = read_footed(path)? else { return Ok(None) };
         let damaged = |error| DiskError::damaged(path.display().to_string(), error);
         read(&mut Reader::new(&file.bytes)).map(Some).map_err(damaged)
@@ -112,7 +117,13 @@ fn read(reader: &mut Reader) -> Result<State, Damaged> {
         let (set, ended): (IpSet, IpSet) = (next()?.unpack(), next()?.unpack());
         Ok(Held { hold, base: Base { set, generation, ended } })
     });
-    Ok(State { profile: head.profile, seen: head.seen, release, held: held.transpose()? })
+    Ok(State {
+        profile: head.profile,
+        seen: head.seen,
+        release,
+        held: held.transpose()?,
+        sources: head.sources,
+    })
 }
 
 #[cfg(test)]
@@ -134,6 +145,7 @@ mod tests {
             seen: 8,
             release: Some(Release::new(7, now, &set(&["20.0.0.0-20.0.0.9", "2a00::1"]))),
             held: Some(Held { hold, base }),
+            sources: [SourceId(3)].into(),
         }
     }
 

@@ -44,8 +44,11 @@ impl Listings {
         let mut numbers: HashMap<Words, u32> = HashMap::new();
         each_taken(scene, filter, |range, taken| {
             let (source, detail) = (taken.source, taken.detail);
-            let words =
-                Words { reason: detail.reason.clone(), threat: detail.threat.clone(), country: detail.country };
+            let words = Words {
+                reason: detail.reason.clone(),
+                threat: detail.threat.clone(),
+                country: detail.country,
+            };
             let next = numbers.len() as u32;
             let words = *numbers.entry(words).or_insert(next);
             let mark = Mark {

@@ -1,366 +1,455 @@
-//! Feeds against a golden bitmap, and what they offer when things change or fail.
+//! Feeds over a real engine: what they list against a golden bitmap, and what they offer when things change or fail.
+
+mod house;
 
 use super::*;
-use crate::addr::{Class, IpRange, Range, Table, Word};
-use crate::disk::Medium;
-use crate::engine::{Condition, Engine, Options, Snapshot, Standing};
+use crate::addr::{IpRange, Range};
 use crate::model::{
-    Batch, Cause, Change, Detail, Exemption, Exemptions, Policy, RowsBuilder, Scope, Source, SourceId, Time,
+    Budget, Cause, Change, Detail, Device, Families, Filter, Format, Lines, Output, OutputKey, Profile,
 };
+use house::{House, NOON, set, singles, text};
 use proptest::prelude::*;
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-const NOON: Time = Time::from_unix(1_790_000_000);
+/// Where the universe of the property begins: 256 addresses of each family that nothing guards.
+const LOW: (u32, u128) = (0x1400_0000, 0x2a00_u128 << 112);
 
-/// Class 0 is clear; 1 and 2 are listed, by other sources; 3 is listed and allowed, 4 only guarded.
-const CLASSES: [(&[u16], Exemptions); 5] = [
-    (&[], Exemptions::NONE),
-    (&[1], Exemptions::NONE),
-    (&[1, 2], Exemptions::NONE),
-    (&[1], Exemptions::NONE.with(Exemption::Allowlist)),
-    (&[], Exemptions::NONE.with(Exemption::Guard)),
-];
-
-fn standing((ids, exemptions): &(&[u16], Exemptions)) -> Arc<Standing> {
-    let ids: Box<[SourceId]> = ids.iter().copied().map(SourceId).collect();
-    Arc::new(Standing { ids, sources: Box::new([]), exemptions: *exemptions })
+fn spans() -> impl Strategy<Value = Vec<(u8, u8)>> {
+    proptest::collection::vec((any::<u8>(), 0_u8..40), 0..7)
 }
 
-fn of_table(table: Table, generation: u64, time: Time) -> Snapshot {
-    Snapshot {
-        generation,
-        time,
-        zone: chrono_tz::UTC,
-        table,
-        standings: CLASSES.iter().map(standing).collect(),
-        sources: Arc::default(),
-        coverage: Arc::default(),
-        allows: Arc::default(),
-        suppressions: Arc::default(),
-    }
-}
-
-/// A generation in which one source lists `ranges`, which are sorted.
-fn snapshot(ranges: &[&str], generation: u64, time: Time) -> Snapshot {
-    let mut table = Table::default();
-    for text in ranges {
-        let listed = |_: &(), _| Class::new(1).unwrap();
-        match text.parse().unwrap() {
-            IpRange::V4(range) => table.v4 = table.v4.next(&[(range, ())], listed),
-            IpRange::V6(range) => table.v6 = table.v6.next(&[(range, ())], listed),
+fn ranges(spans: &[(u8, u8)], six: bool) -> Vec<IpRange> {
+    let one = |&(first, len): &(u8, u8)| {
+        let last = first.saturating_add(len);
+        match six {
+            false => IpRange::V4(Range::new(LOW.0 + u32::from(first), LOW.0 + u32::from(last)).unwrap()),
+            true => IpRange::V6(Range::new(LOW.1 + u128::from(first), LOW.1 + u128::from(last)).unwrap()),
         }
-    }
-    let source = Source {
-        id: SourceId(1),
-        name: "test".parse().unwrap(),
-        policy: Policy { zone: chrono_tz::UTC, ..Policy::default() },
-        last_seen: None,
-        since: time,
     };
-    Snapshot { sources: Arc::new([(SourceId(1), source)].into()), ..of_table(table, generation, time) }
+    spans.iter().map(one).collect()
 }
 
-fn profile(lines: Lines) -> Profile {
-    Profile { lines, ..Profile::fortigate() }
-}
-
-fn lines(rendered: &Rendered) -> Vec<&str> {
-    let text = std::str::from_utf8(&rendered.text).unwrap();
-    assert!(text.is_empty() || text.ends_with('\n'));
-    text.lines().collect()
-}
-
-/// 256 addresses somewhere, each with a class; the rest of the space is clear.
-fn universe<W: Word>(base: W, classes: &[u8]) -> Vec<(Range<W>, u8)> {
-    let addresses = std::iter::successors(Some(base), |address| address.next());
-    addresses.map(Range::single).zip(classes.iter().copied()).filter(|(_, class)| *class > 0).collect()
-}
-
-/// The fewest prefixes for a bitmap, by trying all.
-fn fewest(bits: &[bool]) -> usize {
-    match bits {
-        _ if bits.iter().all(|bit| *bit) => 1,
-        _ if bits.iter().all(|bit| !bit) => 0,
-        _ => fewest(&bits[..bits.len() / 2]) + fewest(&bits[bits.len() / 2..]),
+/// The plain bitmap of ranges.
+fn bits(ranges: &[IpRange]) -> Vec<bool> {
+    let mut bits = vec![false; 512];
+    for range in ranges {
+        let (from, first, last) = match range {
+            IpRange::V4(range) => (0, (range.first() - LOW.0) as usize, (range.last() - LOW.0) as usize),
+            IpRange::V6(range) => (256, (range.first() - LOW.1) as usize, (range.last() - LOW.1) as usize),
+        };
+        bits[from + first..=from + last].fill(true);
     }
-}
-
-fn stretches() -> impl Strategy<Value = Vec<u8>> {
-    let stretch = (0_u8..5, 1_usize..60).prop_map(|(class, len)| vec![class; len]);
-    proptest::collection::vec(stretch, 5..40).prop_map(|all| {
-        let mut all = all.concat();
-        all.resize(256, 0);
-        all
-    })
+    bits
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(64))]
+    #![proptest_config(ProptestConfig::with_cases(24))]
     #[test]
-    fn a_feed_is_what_is_listed_and_not_exempt_in_the_fewest_lines(
-        four in stretches(), six in stretches(), high: bool,
+    fn a_feed_read_back_is_what_is_blocked_and_not_allowed_as_its_filter_takes_it(
+        sure in spans(), unsure in spans(), other in spans(), allowed in spans(), six: bool,
+        which in 0_u8..4, families in 0_u8..3,
+        lines in prop_oneof![Just(Lines::Addresses), Just(Lines::Cidrs), Just(Lines::Ranges)],
+        parts in 1_u16..4,
     ) {
-        let low4 = if high { u32::MAX - 255 } else { 0x0808_0800 };
-        let low6 = if high { u128::MAX - 255 } else { 0x2a00 << 112 };
-        let class = |number: &u8, _| Class::new(u32::from(*number)).unwrap();
-        let table = Table {
-            v4: Table::default().v4.next(&universe(low4, &four), class),
-            v6: Table::default().v6.next(&universe(low6, &six), class),
+        let house = House::new();
+        let (sure, unsure, other) = (ranges(&sure, six), ranges(&unsure, six), ranges(&other, six));
+        let said = |confidence| Detail { confidence: Some(confidence), ..Detail::default() };
+        house.list("a", &sure, &said(90));
+        // The same range twice keeps what was said last.
+        house.list("a", &unsure, &said(10));
+        house.list("b", &other, &said(50));
+        let allowed = ranges(&allowed, six);
+        allowed.iter().for_each(|range| house.allow(*range));
+        let sure: Vec<IpRange> = sure.into_iter().filter(|range| !unsure.contains(range)).collect();
+        let (filter, taken) = match which {
+            0 => (Filter::default(), [sure, unsure, other].concat()),
+            1 => (Filter { sources: vec!["a".parse().unwrap()], ..Filter::default() }, [sure, unsure].concat()),
+            2 => (Filter { confidence: Some(40), ..Filter::default() }, [sure, other].concat()),
+            _ => (Filter { not_sources: vec!["a".parse().unwrap()], ..Filter::default() }, other),
         };
-        let snapshot = of_table(table, 1, NOON);
-        let blocked = |classes: &[u8]| classes.iter().map(|class| matches!(class, 1 | 2)).collect::<Vec<bool>>();
-        let golden = [blocked(&four), blocked(&six)];
-        let begins = |bits: &[bool]| (0..bits.len()).filter(|at| bits[*at] && (*at == 0 || !bits[at - 1])).count();
-        for form in [Lines::Cidrs, Lines::Ranges, Lines::Addresses] {
-            let rendered = render(&snapshot, &profile(form), 0).unwrap();
-            let listed = lines(&rendered);
-            let ranges: Vec<IpRange> = listed.iter().map(|line| line.parse().unwrap()).collect();
-            let mut seen = [vec![false; 256], vec![false; 256]];
-            for range in &ranges {
-                let (family, first, size) = match range {
-                    IpRange::V4(r) => (0, (r.first() - low4) as usize, r.size() as usize),
-                    IpRange::V6(r) => (1, (r.first() - low6) as usize, r.size() as usize),
-                };
-                seen[family][first..first + size].fill(true);
-            }
-            prop_assert_eq!(&seen, &golden);
-            prop_assert!(ranges.is_sorted());
-            let addresses: u128 = ranges.iter().map(|range| range.size()).sum();
-            prop_assert_eq!(rendered.addresses, addresses);
-            prop_assert_eq!(rendered.entries as usize, listed.len());
-            let least: usize = golden.iter().map(|bits| match form {
-                Lines::Cidrs => fewest(bits),
-                Lines::Ranges => begins(bits),
-                Lines::Addresses => bits.iter().filter(|bit| **bit).count(),
-            }).sum();
-            prop_assert_eq!(listed.len(), least);
-            let released = Released::new(rendered, 1, NOON);
-            for at in 0..256 {
-                prop_assert_eq!(released.holds((low4 + at).ip()), golden[0][at as usize]);
-                prop_assert_eq!(released.holds((low6 + u128::from(at)).ip()), golden[1][at as usize]);
+        let families = [Families::Both, Families::V4, Families::V6][usize::from(families)];
+        let profile = Profile { lines: Some(lines), filter, families, parts, allow_empty: true, ..house.profile("it") };
+        house.publish(profile);
+        house.refresh();
+        let mut golden = bits(&taken);
+        golden.iter_mut().zip(bits(&allowed)).for_each(|(bit, allowed)| *bit &= !allowed);
+        if families == Families::V4 { golden[256..].fill(false); }
+        if families == Families::V6 { golden[..256].fill(false); }
+        let mut seen = vec![false; 512];
+        if let Some(released) = house.feed("it").released() {
+            for part in 1..=parts {
+                let list = released.get(part, crate::model::Document::List(Format::Plain)).unwrap();
+                let read: Vec<IpRange> = text(list).lines().map(|line| line.parse().unwrap()).collect();
+                let part = bits(&read);
+                prop_assert!(seen.iter().zip(&part).all(|(a, b)| !(*a && *b)), "parts are disjoint");
+                seen.iter_mut().zip(part).for_each(|(bit, part)| *bit |= part);
             }
         }
+        prop_assert_eq!(seen, golden);
     }
-}
-
-#[test]
-fn lines_have_the_form_of_the_profile_and_only_its_families() {
-    let snapshot = snapshot(&["192.0.2.0-192.0.2.2", "2001:db8::/126"], 1, NOON);
-    let text = |profile: Profile| String::from_utf8(render(&snapshot, &profile, 0).unwrap().text).unwrap();
-    assert_eq!(text(profile(Lines::Cidrs)), "192.0.2.0/31\n192.0.2.2\n2001:db8::/126\n");
-    assert_eq!(text(profile(Lines::Ranges)), "192.0.2.0-192.0.2.2\n2001:db8::-2001:db8::3\n");
-    let only = |families| text(Profile { families, ..profile(Lines::Addresses) });
-    assert_eq!(only(Families::V4), "192.0.2.0\n192.0.2.1\n192.0.2.2\n");
-    assert_eq!(only(Families::V6), "2001:db8::\n2001:db8::1\n2001:db8::2\n2001:db8::3\n");
-}
-
-#[test]
-fn single_addresses_of_a_huge_range_are_refused() {
-    let addresses = profile(Lines::Addresses);
-    let most = snapshot(&["8.0.0.0-8.15.66.63"], 1, NOON);
-    assert_eq!(render(&most, &addresses, 0).unwrap().entries, MOST_ADDRESSES);
-    let more = snapshot(&["8.0.0.0-8.15.66.63", "9.9.9.9"], 1, NOON);
-    assert_eq!(render(&more, &addresses, 0), Err(TooLong));
-    let wide = snapshot(&["2000::/3"], 1, NOON);
-    assert_eq!(render(&wide, &addresses, 0), Err(TooLong));
-    assert_eq!(render(&wide, &profile(Lines::Cidrs), 0).unwrap().entries, 1);
-}
-
-fn open(folder: &Path, profile: Profile) -> Feeds {
-    Feeds::open(folder, vec![profile], NOON).unwrap()
-}
-
-fn released(feeds: &Feeds) -> Arc<Released> {
-    match &**feeds.get("fortigate").unwrap().offer() {
-        Offer::List(released) => Arc::clone(released),
-        other => panic!("{other:?}"),
-    }
-}
-
-fn refresh(feeds: &Feeds, snapshot: &Snapshot) -> Status {
-    let feed = feeds.get("fortigate").unwrap();
-    feed.refresh(snapshot, true, NOON);
-    feed.status()
 }
 
 #[test]
 fn an_equal_list_keeps_its_tag_and_its_time() {
-    let folder = tempfile::tempdir().unwrap();
-    let feeds = open(folder.path(), Profile::fortigate());
-    refresh(&feeds, &snapshot(&["192.0.2.1"], 1, NOON));
-    let first = released(&feeds);
-    let status = refresh(&feeds, &snapshot(&["192.0.2.1"], 2, NOON.plus(60)));
-    assert_eq!(status, Status { generation: Some(2), fault: None });
-    assert!(Arc::ptr_eq(&first, &released(&feeds)));
-    assert_eq!((first.generation, first.modified), (1, NOON));
-    refresh(&feeds, &snapshot(&["192.0.2.2"], 3, NOON.plus(61)));
-    let second = released(&feeds);
-    assert_eq!((second.generation, second.modified), (3, NOON.plus(61)));
-    assert_ne!(first.text.etag, second.text.etag);
-    assert_ne!(second.text.etag, second.gzip.etag);
+    let house = House::new();
+    house.list_text("a", &["20.0.0.1"]);
+    house.refresh();
+    let first = house.released();
+    house.clock(60);
+    house.list_text("b", &["20.0.0.1"]);
+    house.refresh();
+    assert!(Arc::ptr_eq(&first, &house.released()));
+    assert_eq!(house.feed("fortigate").status().generation, Some(2));
+    house.list_text("b", &["20.0.0.2"]);
+    house.refresh();
+    let second = house.released();
+    assert_eq!((second.release.generation, second.release.modified), (3, NOON.plus(60)));
+    assert_ne!(first.list().unwrap().etag(Coding::Identity), second.list().unwrap().etag(Coding::Identity));
+    assert_ne!(second.list().unwrap().etag(Coding::Gzip), second.list().unwrap().etag(Coding::Identity));
 }
 
 #[test]
-fn times_rise_although_the_clock_does_not() {
-    let folder = tempfile::tempdir().unwrap();
-    let feeds = open(folder.path(), Profile::fortigate());
-    refresh(&feeds, &snapshot(&["192.0.2.1"], 1, NOON));
-    refresh(&feeds, &snapshot(&["192.0.2.2"], 2, NOON));
-    assert_eq!(released(&feeds).modified, NOON.plus(1));
-    let again = open(folder.path(), Profile::fortigate());
-    refresh(&again, &snapshot(&["192.0.2.3"], 3, NOON.plus(-3600)));
-    assert_eq!(released(&again).modified, NOON.plus(2));
+fn times_rise_although_the_clock_does_not_also_after_a_restart() {
+    let mut house = House::new();
+    house.list_text("a", &["20.0.0.1"]);
+    house.refresh();
+    house.list_text("a", &["20.0.0.3"]);
+    house.refresh();
+    assert_eq!(house.released().release.modified, NOON.plus(1));
+    house.reopen_feeds();
+    house.list_text("a", &["20.0.0.5"]);
+    house.refresh();
+    assert_eq!(house.released().release.modified, NOON.plus(2));
 }
 
 #[test]
-fn the_compressed_form_is_the_same_list() {
-    let released = Released::new(
-        Rendered { text: b"192.0.2.1\n".repeat(5000), entries: 5000, addresses: 5000 },
-        1,
-        NOON,
-    );
+fn the_compressed_forms_are_the_same_list() {
+    let house = House::new();
+    house.list("a", &singles(5000), &Detail::default());
+    house.refresh();
+    let released = house.released();
+    let list = released.list().unwrap();
     let mut plain = Vec::new();
-    std::io::copy(&mut flate2::read::GzDecoder::new(&released.gzip.bytes[..]), &mut plain).unwrap();
-    assert_eq!(plain, released.text.bytes);
-    assert!(released.gzip.bytes.len() < plain.len() / 10);
+    let gzip = list.bytes(Coding::Gzip).unwrap();
+    std::io::copy(&mut flate2::read::GzDecoder::new(&gzip[..]), &mut plain).unwrap();
+    assert_eq!(&plain, list.text());
+    assert_eq!(&zstd::decode_all(&list.bytes(Coding::Zstd).unwrap()[..]).unwrap(), list.text());
+    assert!(gzip.len() < plain.len() / 2);
+    let memory: usize = Coding::ALL.iter().map(|coding| list.bytes(*coding).unwrap().len()).sum();
+    assert!(memory + released.release.set.bytes().len() <= 2 * plain.len(), "{memory}");
 }
 
 #[test]
 fn after_a_restart_the_last_good_list_is_there_before_anything_else() {
-    let folder = tempfile::tempdir().unwrap();
-    let feeds = open(folder.path(), Profile::fortigate());
-    refresh(&feeds, &snapshot(&["192.0.2.0/24", "2001:db8::1"], 7, NOON));
-    let before = released(&feeds);
-    drop(feeds);
-    let again = open(folder.path(), Profile::fortigate());
-    assert_eq!(*released(&again), *before);
-    let other = Profile { families: Families::V4, ..Profile::fortigate() };
-    let other = open(folder.path(), other);
-    assert!(
-        matches!(**other.get("fortigate").unwrap().offer(), Offer::Nothing),
-        "it was made for another profile"
+    let mut house = House::new();
+    house.list_text("a", &["20.0.0.0/24", "2a00::1"]);
+    house.refresh();
+    let before = house.released();
+    house.reopen_feeds();
+    let after = house.released();
+    assert_eq!(
+        (&after.release, text(after.list().unwrap())),
+        (&before.release, text(before.list().unwrap()))
     );
+    assert_eq!(house.feed("fortigate").status().generation, None, "nothing was looked at yet");
 }
 
 #[test]
 fn a_damaged_file_is_not_offered_and_is_made_anew() {
-    let folder = tempfile::tempdir().unwrap();
-    let feeds = open(folder.path(), Profile::fortigate());
-    let now = snapshot(&["192.0.2.1", "192.0.2.3"], 1, NOON);
-    refresh(&feeds, &now);
-    let file = folder.path().join("feeds/fortigate.feed");
+    let mut house = House::new();
+    house.list_text("a", &["20.0.0.1", "20.0.0.3"]);
+    house.refresh();
+    let file = house.folder.path().join("feeds/fortigate.feed");
     let whole = std::fs::read(&file).unwrap();
     for at in 0..whole.len() {
         let mut bytes = whole.clone();
         bytes[at] ^= 1;
         std::fs::write(&file, bytes).unwrap();
-        let again = open(folder.path(), Profile::fortigate());
-        let feed = again.get("fortigate").unwrap();
-        assert!(matches!(**feed.offer(), Offer::Nothing), "byte {at}");
-        assert!(feed.status().fault.unwrap().what.contains("damaged"));
+        house.reopen_feeds();
+        assert!(matches!(**house.feed("fortigate").offer(), Offer::Nothing), "byte {at}");
+        assert!(house.feed("fortigate").status().fault.unwrap().what.contains("damaged"));
     }
-    let again = open(folder.path(), Profile::fortigate());
-    assert_eq!(refresh(&again, &now).fault, None);
-    assert_eq!(std::fs::read(&file).unwrap(), whole);
+    house.refresh();
+    assert_eq!(house.feed("fortigate").status().fault, None);
+    house.reopen_feeds();
+    assert_eq!(text(house.released().list().unwrap()), "20.0.0.1\n20.0.0.3\n");
 }
 
 #[test]
-fn an_empty_list_is_not_offered() {
-    let folder = tempfile::tempdir().unwrap();
-    let feeds = open(folder.path(), Profile::fortigate());
-    let feed = feeds.get("fortigate").unwrap();
-    assert!(matches!(**feed.offer(), Offer::Nothing));
-    refresh(&feeds, &snapshot(&["192.0.2.1"], 1, NOON));
-    assert_eq!(refresh(&feeds, &snapshot(&[], 2, NOON)).fault, None);
-    assert!(matches!(**feed.offer(), Offer::Empty));
-    refresh(&feeds, &snapshot(&["192.0.2.1"], 3, NOON));
-    assert_eq!(released(&feeds).modified, NOON.plus(1));
+fn an_empty_list_is_offered_only_where_the_profile_wants_it_and_something_was_imported() {
+    let house = House::new();
+    house.publish(Profile { allow_empty: true, ..house.profile("bold") });
+    house.refresh();
+    assert!(matches!(**house.feed("fortigate").offer(), Offer::Empty(_)));
+    assert!(matches!(**house.feed("bold").offer(), Offer::Empty(_)), "nothing was imported yet");
+    house.list_text("a", &["20.0.0.1"]);
+    house.refresh();
+    house.list_text("a", &[]);
+    house.refresh();
+    assert!(matches!(**house.feed("fortigate").offer(), Offer::Empty(_)));
+    assert_eq!(text(house.feed("bold").released().unwrap().list().unwrap()), "");
 }
 
 #[test]
-fn an_empty_list_is_offered_where_the_profile_wants_it_and_something_was_imported() {
-    let folder = tempfile::tempdir().unwrap();
-    let feeds = open(folder.path(), Profile { allow_empty: true, ..Profile::fortigate() });
-    let nothing_yet = Snapshot { sources: Arc::default(), ..snapshot(&[], 1, NOON) };
-    refresh(&feeds, &nothing_yet);
-    assert!(matches!(**feeds.get("fortigate").unwrap().offer(), Offer::Empty));
-    refresh(&feeds, &snapshot(&[], 2, NOON));
-    assert_eq!(released(&feeds).text.bytes, "");
-}
-
-#[test]
-fn what_fails_leaves_the_last_list_and_says_so_until_it_works() {
-    let folder = tempfile::tempdir().unwrap();
-    let feeds = open(folder.path(), profile(Lines::Addresses));
-    refresh(&feeds, &snapshot(&["192.0.2.1"], 1, NOON));
-    let feed = feeds.get("fortigate").unwrap();
-    let wide = snapshot(&["8.0.0.0/8"], 2, NOON);
-    feed.refresh(&wide, true, NOON.plus(5));
-    feed.refresh(&wide, true, NOON.plus(15));
-    let status = feed.status();
-    assert_eq!((status.generation, status.fault.unwrap().since), (Some(1), NOON.plus(5)));
-    assert_eq!(released(&feeds).text.bytes, "192.0.2.1\n");
-    assert_eq!(refresh(&feeds, &snapshot(&["192.0.2.9"], 3, NOON)).fault, None);
+fn what_cannot_be_written_leaves_the_last_list_and_says_so_until_it_works() {
+    let house = House::new();
+    house.publish(Profile { lines: Some(Lines::Addresses), ..house.profile("wide") });
+    house.list_text("a", &["20.0.0.1"]);
+    house.refresh();
+    house.list_text("b", &["30.0.0.0/9"]);
+    house.refresh();
+    let since = house.feed("wide").status().fault.unwrap().since;
+    house.clock(10);
+    house.refresh();
+    let status = house.feed("wide").status();
+    assert_eq!((status.generation, status.fault.unwrap().since), (Some(2), since));
+    assert_eq!(text(house.feed("wide").released().unwrap().list().unwrap()), "20.0.0.1\n");
+    assert_eq!(house.feed("fortigate").status().fault, None, "the others go on");
+    house.list_text("b", &["30.0.0.1"]);
+    house.refresh();
+    assert_eq!(house.feed("wide").status().fault, None);
 }
 
 #[test]
 fn a_list_that_cannot_be_kept_is_offered_and_kept_later() {
-    let folder = tempfile::tempdir().unwrap();
-    let feeds = open(folder.path(), Profile::fortigate());
-    let (place, away) = (folder.path().join("feeds"), folder.path().join("away"));
+    let mut house = House::new();
+    house.refresh();
+    let (place, away) = (house.folder.path().join("feeds"), house.folder.path().join("away"));
     std::fs::rename(&place, &away).unwrap();
-    let now = snapshot(&["192.0.2.1"], 1, NOON);
-    assert!(refresh(&feeds, &now).fault.is_some());
-    assert_eq!(released(&feeds).entries, 1);
+    house.list_text("a", &["20.0.0.1"]);
+    house.refresh();
+    assert!(house.feed("fortigate").status().fault.is_some());
+    assert_eq!(text(house.released().list().unwrap()), "20.0.0.1\n");
     std::fs::rename(&away, &place).unwrap();
-    assert_eq!(refresh(&feeds, &now).fault, None);
-    assert_eq!(*released(&open(folder.path(), Profile::fortigate())), *released(&feeds));
+    house.refresh();
+    assert_eq!(house.feed("fortigate").status().fault, None);
+    house.reopen_feeds();
+    assert_eq!(text(house.released().list().unwrap()), "20.0.0.1\n");
 }
 
 #[test]
-fn an_older_snapshot_of_a_damaged_store_does_not_replace_a_newer_list() {
-    let folder = tempfile::tempdir().unwrap();
-    let feeds = open(folder.path(), Profile::fortigate());
-    refresh(&feeds, &snapshot(&["192.0.2.9"], 9, NOON));
-    let older = snapshot(&["192.0.2.5"], 5, NOON);
-    feeds.get("fortigate").unwrap().refresh(&older, false, NOON);
-    assert_eq!(released(&feeds).generation, 9);
-    // Whole stores are the truth, also when a backup has taken them back.
-    refresh(&feeds, &older);
-    assert_eq!(released(&feeds).generation, 5);
+fn a_collapse_is_held_and_people_may_consent_or_reject() {
+    let mut house = House::new();
+    house.list("a", &singles(1000), &Detail::default());
+    house.refresh();
+    house.list("a", &singles(10), &Detail::default());
+    house.refresh();
+    let hold = house.feed("fortigate").status().hold.unwrap();
+    assert_eq!(hold.distance.gone, 990);
+    assert_eq!(house.released().release.set.unpack(), set(&singles(1000)));
+    house.reopen_feeds();
+    assert_eq!(house.feed("fortigate").status().hold, Some(hold.clone()), "also after a restart");
+    let name = "fortigate".parse().unwrap();
+    let word = Word { actor: "me".into(), reason: "their portal was down".into(), time: NOON };
+    house.feed("fortigate").reject(word.clone()).unwrap();
+    house.refresh();
+    assert_eq!(house.feed("fortigate").status().hold.unwrap().rejected, Some(word));
+    house.list("a", &singles(5), &Detail::default());
+    house.refresh();
+    assert_eq!(house.feed("fortigate").status().hold.unwrap().rejected, None, "the word was for less");
+    let refused = house.feeds.consent(Some(&name), hold.generation, &house.engine);
+    assert_eq!(refused, Err(NoConsent::Grown(3)));
+    assert_eq!(house.feeds.consent(Some(&name), 3, &house.engine), Ok(()));
+    assert_eq!(house.released().release.set.unpack(), set(&singles(5)));
+    assert_eq!(house.feeds.consent(Some(&name), 3, &house.engine), Err(NoConsent::NotHeld));
+}
+
+#[test]
+fn a_held_feed_follows_allows_suppressions_expiry_and_peoples_hands_at_once() {
+    let house = House::new();
+    let until = Detail { expires: Some(NOON.plus(600)), ..Detail::default() };
+    house.list("ageing", &house::ranges(&["30.0.0.1"]), &until);
+    house.list("manual", &house::ranges(&["30.0.0.2", "30.0.0.3"]), &Detail::default());
+    house.list("a", &singles(1000), &Detail::default());
+    house.refresh();
+    house.list("a", &[], &Detail::default());
+    house.refresh();
+    assert!(house.feed("fortigate").status().hold.is_some());
+    let holds = |address: &str| house.released().holds(address.parse().unwrap());
+    assert!(["30.0.0.1", "30.0.0.2", "30.0.0.3", "20.0.0.0", "20.0.0.2"].into_iter().all(holds));
+    house.allow("20.0.0.0".parse().unwrap());
+    house.suppress("20.0.0.2".parse().unwrap());
+    house.change(
+        Cause::Manual,
+        Change::Unlist { source: "manual".parse().unwrap(), ranges: house::ranges(&["30.0.0.2"]) },
+    );
+    house.clock(601);
+    house.expire();
+    house.refresh();
+    assert!(!["30.0.0.1", "30.0.0.2", "20.0.0.0", "20.0.0.2"].into_iter().any(holds));
+    assert!(["30.0.0.3", "20.0.0.4"].into_iter().all(holds), "and nothing else");
+    assert!(house.feed("fortigate").status().hold.is_some());
+}
+
+#[test]
+fn a_poisoned_source_neither_opens_nor_closes_a_network() {
+    let house = House::new();
+    let own: IpRange = "40.0.0.0/24".parse().unwrap();
+    let device = Device {
+        name: "edge".parse().unwrap(),
+        model: String::new(),
+        feeds: vec!["fortigate".parse().unwrap()],
+        budget: Budget::default(),
+        networks: vec!["50.0.0.7".parse().unwrap()],
+        silent_minutes: 60,
+    };
+    house.change(Cause::Manual, Change::Publish(Output::Device(device)));
+    house.allow(own);
+    house.list("a", &singles(1000), &Detail::default());
+    house.refresh();
+    for poison in ["0.0.0.0/1", "10.0.0.0/8", "40.0.0.9", "50.0.0.7", "50.0.0.0/24"] {
+        let list = [singles(1000), house::ranges(&[poison])].concat();
+        house.list("a", &list, &Detail::default());
+        house.refresh();
+        let listed = house.released().release.set.unpack();
+        for protected in ["10.1.2.3", "40.0.0.9", "50.0.0.7", "127.0.0.1", "8.8.8.8"] {
+            assert!(!listed.contains(protected.parse().unwrap()), "{protected} by {poison}");
+        }
+        assert!(set(&singles(1000)).subtract(&listed).is_empty(), "{poison} opened something");
+    }
+}
+
+#[test]
+fn all_feeds_together_are_held_when_each_alone_is_not() {
+    let house = House::new();
+    let odd = |n: &usize| n % 2 == 1;
+    let (a, b): (Vec<_>, Vec<_>) = singles(360).into_iter().enumerate().partition(|(n, _)| odd(n));
+    let halves = [a, b].map(|half| half.into_iter().map(|(_, range)| range).collect::<Vec<_>>());
+    for (source, half) in ["a", "b"].into_iter().zip(&halves) {
+        let filter = Filter { sources: vec![source.parse().unwrap()], ..Filter::default() };
+        house.publish(Profile { filter, ..house.profile(source) });
+        house.list(source, half, &Detail::default());
+    }
+    house.refresh();
+    ["a", "b"]
+        .into_iter()
+        .zip(&halves)
+        .for_each(|(source, half)| house.list(source, &half[..82], &Detail::default()));
+    house.refresh();
+    let hold = house.feeds.whole().status().hold.unwrap();
+    let feed = house.feed("a");
+    assert_eq!(feed.status().hold.unwrap().grounds, [Ground::Whole], "98 of 180 gone are few");
+    assert_eq!(feed.released().unwrap().release.addresses, 180);
+    let name = "a".parse().unwrap();
+    let early = house.feeds.consent(Some(&name), hold.generation, &house.engine);
+    assert_eq!(early, Err(NoConsent::WholeIsHeld));
+    assert_eq!(house.feeds.consent(None, hold.generation, &house.engine), Ok(()));
+    assert_eq!(feed.released().unwrap().release.addresses, 82);
+    assert!(house.feed("fortigate").status().hold.is_none());
+}
+
+#[test]
+fn a_budget_leaves_out_what_counts_least_and_says_so() {
+    let house = House::new();
+    let said = |confidence| Detail { confidence: Some(confidence), ..Detail::default() };
+    let all = singles(3000);
+    house.list("unsure", &all[..2000], &said(10));
+    house.list("sure", &all[1500..], &said(90));
+    house.publish(Profile { budget: Budget { entries: Some(1800), bytes: None }, ..house.profile("small") });
+    house.refresh();
+    let feed = house.feed("small");
+    let listed = feed.released().unwrap().release.set.unpack();
+    assert!(set(&all[1500..]).subtract(&listed).is_empty(), "what is sure is all there");
+    let cut = feed.status().cut.unwrap();
+    assert_eq!((cut.wanted.entries, cut.addresses, listed.prefixes()), (3000, 1200, 1800));
+}
+
+#[test]
+fn the_feeds_of_a_device_share_what_it_can_take() {
+    let house = House::new();
+    house.list("a", &singles(1000), &Detail::default());
+    house.publish(Profile { priority: 1, ..house.profile("first") });
+    house.publish(Profile { priority: 2, ..house.profile("second") });
+    let device = Device {
+        name: "box".parse().unwrap(),
+        model: "FGT".into(),
+        feeds: ["first", "second"].map(|name| name.parse().unwrap()).into(),
+        budget: Budget { entries: Some(1300), bytes: None },
+        networks: Vec::new(),
+        silent_minutes: 60,
+    };
+    house.change(Cause::Manual, Change::Publish(Output::Device(device)));
+    house.refresh();
+    let entries = |name: &str| house.feed(name).released().unwrap().list().unwrap().counts.entries;
+    assert_eq!((entries("first"), entries("second"), entries("fortigate")), (1000, 300, 1000));
+}
+
+#[test]
+fn feeds_come_and_go_with_their_profiles() {
+    let mut house = House::new();
+    house.list_text("a", &["20.0.0.1"]);
+    house.publish(house.profile("extra"));
+    house.refresh();
+    assert_eq!(text(house.feed("extra").released().unwrap().list().unwrap()), "20.0.0.1\n");
+    house.reopen_feeds();
+    assert!(house.feed("extra").released().is_some());
+    house.change(Cause::Manual, Change::Withdraw(OutputKey::Feed("extra".parse().unwrap())));
+    house.refresh();
+    assert!(house.feeds.get("extra").is_none());
+    assert!(!house.folder.path().join("feeds/extra.feed").exists());
+}
+
+#[test]
+fn a_document_that_nobody_asks_for_is_not_written_and_one_that_was_asked_for_is_kept_up() {
+    let house = House::new();
+    house.publish(Profile { format: Format::Csv, ..house.profile("table") });
+    let detail = Detail { reason: Some("scan".into()), ..Detail::default() };
+    house.list("a", &house::ranges(&["20.0.0.1"]), &detail);
+    house.refresh();
+    let list = crate::model::Document::List(Format::Csv);
+    let released = house.feed("table").released().unwrap();
+    assert!(released.get(1, list).is_none());
+    let written = write(&house.engine, &released, 1, list).unwrap().unwrap();
+    assert!(text(&written).contains("20.0.0.1") && text(&written).contains("scan"));
+    written.ask();
+    house.list("a", &house::ranges(&["20.0.0.9"]), &detail);
+    house.refresh();
+    let next = house.feed("table").released().unwrap();
+    assert!(text(next.get(1, list).unwrap()).contains("20.0.0.9"));
+}
+
+#[test]
+fn changes_are_told_from_any_release_that_is_remembered() {
+    let house = House::new();
+    house.list_text("a", &["20.0.0.1"]);
+    house.refresh();
+    house.list_text("a", &["20.0.0.1", "20.0.0.3"]);
+    house.refresh();
+    house.list_text("a", &["20.0.0.3"]);
+    house.refresh();
+    let feed = house.feed("fortigate");
+    let (generation, difference) = feed.changes(1).unwrap();
+    assert_eq!(generation, 3);
+    assert_eq!(difference.added, set(&house::ranges(&["20.0.0.3"])));
+    assert_eq!(difference.removed, set(&house::ranges(&["20.0.0.1"])));
+    assert_eq!(feed.changes(3).unwrap().1, Difference::default());
+    assert_eq!(feed.changes(4), Err(Unknown::NotYet(3)));
+    assert_eq!(feed.changes(0).unwrap().1.added, set(&house::ranges(&["20.0.0.3"])));
 }
 
 #[tokio::test]
 async fn the_worker_brings_every_change_to_the_feed_until_it_is_stopped() {
-    let folder = tempfile::tempdir().unwrap();
-    let engine = Engine::open(Options::new(Medium::folder(folder.path()))).unwrap();
-    assert_eq!(engine.condition(), Condition::Writable);
-    let feeds = Arc::new(open(folder.path(), Profile::fortigate()));
+    let house = tokio::task::spawn_blocking(House::new).await.unwrap();
     let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
-    let worker = tokio::spawn(follow(Arc::clone(&feeds), engine.clone(), async { drop(stopped.await) }));
-    for last in 1..=5_u32 {
-        let mut rows = RowsBuilder::default();
-        rows.push(Range::single(0x0808_0800 + 2 * last).into(), &Detail::default());
-        let change =
-            Change::List { source: "test".parse().unwrap(), rows: rows.finish().0, scope: Scope::Part };
-        let id = uuid::Uuid::now_v7();
-        let batch = Batch { id, actor: "test".into(), reason: String::new(), cause: Cause::Manual, change };
-        engine.submit(batch).await.unwrap();
+    let feeds = Arc::clone(&house.feeds);
+    let worker = tokio::spawn(follow(feeds, house.engine.clone(), async { drop(stopped.await) }));
+    for last in 1..=5_u64 {
+        let range = IpRange::V4(Range::single(0x0808_0800 + 2 * last as u32));
+        house.submit(house::listing("a", &[range], &Detail::default(), crate::model::Scope::Part)).await;
         if last == 1 {
-            reaches(&feeds, 1).await;
+            reaches(&house, 1).await;
         }
     }
-    reaches(&feeds, 5).await;
-    assert_eq!(released(&feeds).text.bytes, "8.8.8.2\n8.8.8.4\n8.8.8.6\n8.8.8.8\n8.8.8.10\n");
+    reaches(&house, 5).await;
+    assert_eq!(text(house.released().list().unwrap()), "8.8.8.2\n8.8.8.4\n8.8.8.6\n8.8.8.8\n8.8.8.10\n");
     stop.send(()).unwrap();
     worker.await.unwrap();
 }
 
-async fn reaches(feeds: &Feeds, generation: u64) {
+async fn reaches(house: &House, generation: u64) {
     let there = async {
-        while feeds.get("fortigate").unwrap().status().generation != Some(generation) {
+        while house.feed("fortigate").status().generation != Some(generation) {
             tokio::time::sleep(Duration::from_millis(1)).await;
         }
     };

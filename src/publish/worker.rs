@@ -1,8 +1,12 @@
 //! Follows the engine and takes every feed to its newest generation, off the request path.
 
-use super::feed::{Feed, Feeds};
-use crate::engine::{Condition, Engine};
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use super::annotate::annotate;
+use super::feeds::Feeds;
+use super::release::Released;
+use super::rendition::Rendition;
+use super::select::Scene;
+use crate::engine::Engine;
+use crate::model::Document;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::oneshot;
@@ -22,8 +26,11 @@ pub async fn follow(feeds: Arc<Feeds>, engine: Engine, stop: impl Future<Output 
         generations.borrow_and_update();
         let began = Instant::now();
         refresh_aside(&feeds, &engine).await;
-        let pause =
-            if feeds.iter().any(|feed| feed.status().fault.is_some()) { RETRY } else { Duration::MAX };
+        let pause = if feeds.all().values().any(|feed| feed.status().fault.is_some()) {
+            RETRY
+        } else {
+            Duration::MAX
+        };
         let news = async {
             sleep(began.elapsed()).await;
             tokio::select! {
@@ -38,23 +45,6 @@ pub async fn follow(feeds: Arc<Feeds>, engine: Engine, stop: impl Future<Output 
     }
 }
 
-/// Takes every feed to the newest generation. Blocks on the disk.
-pub fn refresh(feeds: &Feeds, engine: &Engine) {
-    let snapshot = Arc::clone(&engine.snapshot());
-    let whole = !matches!(engine.condition(), Condition::ReadOnly { .. });
-    for feed in feeds.iter() {
-        each_alone(feed, engine, || feed.refresh(&snapshot, whole, engine.now()));
-    }
-}
-
-/// A panic in one feed is that feed's trouble.
-fn each_alone(feed: &Feed, engine: &Engine, refresh: impl FnOnce()) {
-    // A feed is changed in single steps, so that a panic between two leaves nothing half done.
-    if catch_unwind(AssertUnwindSafe(refresh)).is_err() {
-        feed.fail("rendering it panicked".to_owned(), engine.now());
-    }
-}
-
 /// Rendering computes and waits for the disk, so it gets a thread; its own, since those that the runtime keeps for
 /// such work may all be at work for readers.
 async fn refresh_aside(feeds: &Arc<Feeds>, engine: &Engine) {
@@ -63,37 +53,41 @@ async fn refresh_aside(feeds: &Arc<Feeds>, engine: &Engine) {
     let work = move || {
         // Behind those who answer; where that is not allowed, beside them.
         let _ = rustix::process::nice(10);
-        refresh(&inner, &reader);
+        inner.refresh(&reader);
         // Nobody waits for it when the service stops.
         let _ = done.send(());
     };
     match std::thread::Builder::new().name("feeds".into()).spawn(work) {
         // What the thread could fail with is caught in it.
         Ok(_) => end.await.unwrap_or_default(),
-        Err(error) => feeds.iter().for_each(|feed| feed.fail(format!("no thread: {error}"), engine.now())),
+        Err(error) => {
+            feeds.all().values().for_each(|feed| feed.fail(format!("no thread: {error}"), engine.now()))
+        }
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::disk::Medium;
-    use crate::engine::Options;
-    use crate::publish::Profile;
-
-    #[test]
-    fn a_panic_in_one_feed_leaves_the_others_alone() {
-        let folder = tempfile::tempdir().unwrap();
-        let engine = Engine::open(Options::new(Medium::folder(folder.path()))).unwrap();
-        let profiles = ["a", "b"].map(|name| Profile { name: name.into(), ..Profile::fortigate() });
-        let feeds = Feeds::open(folder.path(), profiles.into(), engine.now()).unwrap();
-        for feed in feeds.iter() {
-            each_alone(feed, &engine, || assert_ne!(feed.profile().name, "a"));
+/// A document that nobody has asked for before; `None` where the feed has no such part or document. Blocks on the disk,
+/// and computes for a second where a million entries are told with all that is known of them.
+///
+/// # Errors
+/// What went wrong, and where.
+pub fn write(
+    engine: &Engine,
+    released: &Released,
+    part: u16,
+    document: Document,
+) -> Result<Option<Arc<Rendition>>, String> {
+    let profile = &released.profile;
+    let facts = match profile.format.needs_facts() {
+        false => None,
+        true => {
+            let set = released.release.set.unpack();
+            let told = engine.together(|snapshot, view| {
+                annotate(Scene { snapshot, view }, &profile.filter, &set).map_err(|error| error.to_string())
+            });
+            Some(told.map_err(|error| error.to_string())??)
         }
-        let fault = |name| feeds.get(name).unwrap().status().fault;
-        assert_eq!(
-            (fault("a").map(|fault| fault.what), fault("b")),
-            (Some("rendering it panicked".into()), None)
-        );
-    }
+    };
+    let made = released.make(part, document, facts.as_ref()).map_err(|error| error.to_string())?;
+    Ok(made.cloned())
 }

@@ -1,23 +1,23 @@
-//! Feeds over HTTP: conditional requests (RFC 9110, 13), compression, and 503 rather than a wrong list.
+//! Feeds over HTTP: conditional requests (RFC 9110, 13), compression, ranges, and 503 rather than a wrong list.
 //!
-//! What a feed says is made elsewhere and beforehand; here an answer is three clones of what lies
-//! ready. It must not know how a feed is rendered.
+//! What a feed says is made elsewhere and mostly beforehand; here an answer is three clones of what lies ready. It must
+//! not know how a feed is written.
 
 mod conditions;
+mod name;
+mod page;
+mod ranges;
 
-use crate::model::Time;
-use crate::publish::{Feed, Feeds, Offer, Released, Representation};
+use crate::engine::Engine;
+use crate::publish::{Feed, Feeds, Offer, Released, Rendition, write};
 use crate::web::{App, Body, Problem, Request, Response};
-use arc_swap::ArcSwapOption;
+use arc_swap::ArcSwap;
 use axum::Router;
 use axum::routing::get;
-use conditions::{accepts_gzip, is_unmodified};
-use http::header::{
-    CACHE_CONTROL, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, ETAG, HeaderName, LAST_MODIFIED, VARY,
-};
-use http::{HeaderMap, HeaderValue, Method, StatusCode};
+use http::StatusCode;
+use name::{Named, named};
+use page::Page;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// The feed that has paths of its own.
 const DEFAULT: &str = "fortigate";
@@ -25,8 +25,8 @@ const DEFAULT: &str = "fortigate";
 /// The paths of the default feed: today's, and the earlier system's.
 const DEFAULT_PATHS: [&str; 2] = ["/api/v1/blacklist/fortigate", "/api/v1/fortigate"];
 
-/// The path of any feed; `.txt` may follow the name, which some firewalls insist on.
-const BY_NAME: &str = "/feeds/{name}";
+/// The path of any feed.
+const BY_NAME: &str = "/feeds/{*name}";
 
 /// So long a reader should wait for what is not there yet, in seconds.
 const SOON: u32 = 10;
@@ -34,72 +34,147 @@ const SOON: u32 = 10;
 /// Less than the usual five minutes between two polls: nothing is listed, and that may last.
 const LATER: u32 = 60;
 
-/// A count of entries, as the earlier system told it and scripts read it: small enough for any of them.
-const X_TOTAL_IPS: HeaderName = HeaderName::from_static("x-total-ips");
-const X_TOTAL_ADDRESSES: HeaderName = HeaderName::from_static("x-total-addresses");
-const X_GENERATED_AT: HeaderName = HeaderName::from_static("x-generated-at");
+/// Documents that nobody has asked for before are written one at a time: each takes memory for the whole list.
+const WRITERS: usize = 1;
 
 /// Hands out feeds, with the headers of each ready made.
 pub struct Desk {
     feeds: Arc<Feeds>,
-    /// In the order of the feeds.
-    pages: Vec<ArcSwapOption<Page>>,
+    engine: Engine,
+    pages: ArcSwap<Vec<Arc<Page>>>,
+    writers: tokio::sync::Semaphore,
 }
 
 impl Desk {
-    /// A desk in front of `feeds`.
-    pub fn new(feeds: &Arc<Feeds>) -> Arc<Self> {
-        let pages = feeds.iter().map(|_| ArcSwapOption::empty()).collect();
-        Arc::new(Self { feeds: Arc::clone(feeds), pages })
+    /// A desk in front of `feeds` of `engine`.
+    pub fn new(feeds: &Arc<Feeds>, engine: Engine) -> Arc<Self> {
+        let writers = tokio::sync::Semaphore::new(WRITERS);
+        Arc::new(Self { feeds: Arc::clone(feeds), engine, pages: ArcSwap::default(), writers })
     }
 
-    /// Lets `app` answer from what is released before its router is asked.
+    /// Lets `app` answer from what lies ready before its router is asked.
     #[must_use]
     pub fn fast(self: &Arc<Self>, app: App) -> App {
         let app = DEFAULT_PATHS.into_iter().fold(app, |app, path| {
             let desk = Arc::clone(self);
-            app.fast(path, move |request, rest| {
-                rest.is_empty().then(|| desk.answer(request, DEFAULT).ok())?
-            })
+            app.fast(path, move |request, rest| rest.is_empty().then(|| desk.at_hand(request, DEFAULT))?)
         });
         let desk = Arc::clone(self);
-        app.fast(BY_NAME, move |request, name| desk.answer(request, name).ok())
+        app.fast(BY_NAME, move |request, name| desk.at_hand(request, name))
     }
 
-    /// The same paths for the router, which knows how a problem is told.
+    /// The same paths for the router, which can wait, and knows how a problem is told.
     pub fn routes(self: &Arc<Self>) -> Router {
         let router = DEFAULT_PATHS.into_iter().fold(Router::new(), |router, path| {
             let desk = Arc::clone(self);
-            router.route(path, get(async move |request: axum::extract::Request| desk.route(request, DEFAULT)))
+            router.route(
+                path,
+                get(async move |request: axum::extract::Request| {
+                    desk.route(request, DEFAULT.to_owned()).await
+                }),
+            )
         });
         let desk = Arc::clone(self);
         let by_name =
             async move |axum::extract::Path(name): axum::extract::Path<String>,
-                        request: axum::extract::Request| desk.route(request, &name);
+                        request: axum::extract::Request| desk.route(request, name).await;
         router.route(BY_NAME, get(by_name))
     }
 
-    fn route(
-        &self,
-        request: axum::extract::Request,
-        name: &str,
-    ) -> Result<http::Response<axum::body::Body>, Problem> {
-        Ok(self.answer(&request.map(Body::from), name)?.map(Into::into))
+    /// What lies ready; none where somebody must wait or be told why there is nothing.
+    fn at_hand(&self, request: &Request, name: &str) -> Option<Response> {
+        if request.uri().query().is_some() {
+            return None;
+        }
+        let Named { feed, part, document } = named(&self.feeds, name)?;
+        let offer = feed.offer();
+        let Offer::List(released) = &**offer else { return None };
+        let rendition = released.get(part, document)?;
+        Some(self.page(released, rendition, document).answer(request))
     }
 
-    /// # Errors
-    /// 404 for an unknown name, 503 while there is nothing to give.
-    fn answer(&self, request: &Request, name: &str) -> Result<Response, Problem> {
-        let name = name.strip_suffix(".txt").unwrap_or(name);
-        let found = self.feeds.iter().zip(&self.pages).find(|(feed, _)| feed.profile().name == name);
-        let (feed, page) =
-            found.ok_or_else(|| Problem::not_found("unknown_feed", "There is no feed of that name."))?;
-        match &**feed.offer() {
-            Offer::List(released) => Ok(current(page, released).answer(request)),
-            Offer::Empty => Err(empty()),
-            Offer::Nothing => Err(not_ready(feed)),
-        }
+    async fn route(
+        &self,
+        request: axum::extract::Request,
+        name: String,
+    ) -> Result<http::Response<axum::body::Body>, Problem> {
+        let request = request.map(Body::from);
+        let Named { feed, part, document } = named(&self.feeds, &name).ok_or_else(|| {
+            Problem::not_found("unknown_feed", "There is no feed, part or document of that name.")
+        })?;
+        let released = match generation(&request)? {
+            Some(generation) => feed.at(generation).ok_or_else(gone)?,
+            None => current(&feed)?,
+        };
+        let rendition = self.rendition(&released, part, document).await?;
+        Ok(self.page(&released, &rendition, document).answer(&request).map(Into::into))
     }
+
+    /// A document, written now if nobody has asked for it before.
+    async fn rendition(
+        &self,
+        released: &Arc<Released>,
+        part: u16,
+        document: crate::model::Document,
+    ) -> Result<Arc<Rendition>, Problem> {
+        let _turn = self.writers.acquire().await.map_err(|_| Problem::unavailable("stopping", SOON))?;
+        let (engine, released) = (self.engine.clone(), Arc::clone(released));
+        let written = super::reply::blocking(move || {
+            let written = write(&engine, &released, part, document);
+            if let Ok(Some(rendition)) = &written {
+                rendition.compress();
+            }
+            Ok(written)
+        });
+        let written = written.await?.map_err(|why| unwritten().inner(why))?;
+        written.ok_or_else(|| Problem::not_found("unknown_feed", "The feed has no such part."))
+    }
+
+    /// The page of a document, which is made by the first who asks for it.
+    fn page(
+        &self,
+        released: &Arc<Released>,
+        rendition: &Arc<Rendition>,
+        document: crate::model::Document,
+    ) -> Arc<Page> {
+        rendition.ask();
+        let pages = self.pages.load();
+        if let Some(page) = pages.iter().find(|page| page.is_of(rendition)) {
+            return Arc::clone(page);
+        }
+        let page = Arc::new(Page::new(released, rendition, document));
+        self.pages.rcu(|pages| {
+            // What only we hold was replaced.
+            let kept = pages.iter().filter(|other| other.is_offered() && !other.is_of(rendition));
+            kept.cloned().chain([Arc::clone(&page)]).collect::<Vec<_>>()
+        });
+        page
+    }
+}
+
+/// The generation to which a reader of several parts pins itself.
+///
+/// # Errors
+/// 422 for anything but `generation=N`.
+fn generation(request: &Request) -> Result<Option<u64>, Problem> {
+    let Some(query) = request.uri().query().filter(|query| !query.is_empty()) else { return Ok(None) };
+    let number = query.strip_prefix("generation=").and_then(|number| number.parse().ok());
+    let wrong = || Problem::unprocessable("query_shape", "Only ?generation=N is understood here.");
+    number.map(Some).ok_or_else(wrong)
+}
+
+fn current(feed: &Feed) -> Result<Arc<Released>, Problem> {
+    match &**feed.offer() {
+        Offer::List(released) => Ok(Arc::clone(released)),
+        Offer::Empty(_) if feed.status().hold.is_some() => Err(held()),
+        Offer::Empty(_) => Err(empty()),
+        Offer::Nothing => Err(not_ready(feed)),
+    }
+}
+
+fn gone() -> Problem {
+    Problem::new(StatusCode::GONE, "generation_gone")
+        .detail("That generation of the feed is kept no longer, or has not come yet. Begin again without ?generation.")
 }
 
 fn empty() -> Problem {
@@ -109,98 +184,22 @@ fn empty() -> Problem {
     )
 }
 
+fn held() -> Problem {
+    Problem::unavailable("feed_held", LATER)
+        .detail("The feed's first list waits for an administrator's consent; see `ironlist hold list`.")
+}
+
+fn unwritten() -> Problem {
+    Problem::unavailable("feed_not_ready", SOON)
+        .detail("The document could not be written; the log says why.")
+}
+
 fn not_ready(feed: &Feed) -> Problem {
     let problem = Problem::unavailable("feed_not_ready", SOON);
     match feed.status().fault {
         Some(fault) => problem.detail("The feed could not be made; /health says why.").inner(fault.what),
         None => problem.detail("The feed is being made."),
     }
-}
-
-/// The page of `released`, which is made by the first who asks for it.
-fn current(slot: &ArcSwapOption<Page>, released: &Arc<Released>) -> Arc<Page> {
-    let page = slot.load();
-    if let Some(page) = &*page
-        && Arc::ptr_eq(&page.released, released)
-    {
-        return Arc::clone(page);
-    }
-    let page = Arc::new(Page::new(released));
-    slot.store(Some(Arc::clone(&page)));
-    page
-}
-
-/// A released list with the headers of its answers.
-struct Page {
-    released: Arc<Released>,
-    text: Headers,
-    gzip: Headers,
-}
-
-/// The headers of one representation.
-struct Headers {
-    whole: HeaderMap,
-    /// What a 304 repeats: what a cache needs, and nothing that describes the bytes it has (RFC 9110, 15.4.5).
-    unchanged: HeaderMap,
-}
-
-impl Page {
-    fn new(released: &Arc<Released>) -> Self {
-        let mut gzip = Headers::new(released, &released.gzip);
-        gzip.whole.insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
-        Self { text: Headers::new(released, &released.text), gzip, released: Arc::clone(released) }
-    }
-
-    fn answer(&self, request: &Request) -> Response {
-        let (form, headers) = match accepts_gzip(request.headers()) {
-            true => (&self.released.gzip, &self.gzip),
-            false => (&self.released.text, &self.text),
-        };
-        if is_unmodified(request.headers(), &form.etag, moment(self.released.modified)) {
-            return response(StatusCode::NOT_MODIFIED, &headers.unchanged, Body::empty());
-        }
-        let head = *request.method() == Method::HEAD;
-        let body = if head { Body::empty() } else { Body::full(form.bytes.clone()) };
-        response(StatusCode::OK, &headers.whole, body)
-    }
-}
-
-impl Headers {
-    fn new(released: &Released, form: &Representation) -> Self {
-        let unchanged = HeaderMap::from_iter([
-            (ETAG, text(&form.etag)),
-            // Kept by whoever likes, but never used without asking.
-            (CACHE_CONTROL, HeaderValue::from_static("no-cache")),
-            (VARY, HeaderValue::from_static("accept-encoding")),
-        ]);
-        let mut whole = unchanged.clone();
-        whole.extend([
-            (LAST_MODIFIED, text(&httpdate::fmt_http_date(moment(released.modified)))),
-            (X_TOTAL_IPS, text(&released.entries.to_string())),
-            (X_TOTAL_ADDRESSES, text(&released.addresses.to_string())),
-            (X_GENERATED_AT, text(&released.modified.to_string())),
-        ]);
-        whole.insert(CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
-        whole.insert(CONTENT_LENGTH, form.bytes.len().into());
-        Self { whole, unchanged }
-    }
-}
-
-fn response(status: StatusCode, headers: &HeaderMap, body: Body) -> Response {
-    let mut response = Response::new(body);
-    *response.status_mut() = status;
-    *response.headers_mut() = headers.clone();
-    response
-}
-
-/// Digits, dates and quoted digests are all that comes here, and all fit a header.
-fn text(value: &str) -> HeaderValue {
-    HeaderValue::from_str(value).unwrap_or_else(|_| HeaderValue::from_static(""))
-}
-
-/// Before 1970 there were no feeds.
-fn moment(time: Time) -> SystemTime {
-    UNIX_EPOCH + Duration::from_secs(time.unix().try_into().unwrap_or(0))
 }
 
 #[cfg(test)]

@@ -22,7 +22,7 @@ pub(super) const LINE: usize = 16;
 const SEGMENT: usize = if cfg!(test) { 1 << 13 } else { 1 << 20 };
 
 /// As many segments as cells can be numbered for; tests have few tables of that size.
-const SEGMENTS: usize = if cfg!(test) { 1 << 10 } else { (1 << 32) / SEGMENT };
+const SEGMENTS: usize = if cfg!(test) { 1 << 12 } else { (1 << 32) / SEGMENT };
 
 /// Memory that never moves.
 type Segment = [AtomicU32; SEGMENT];

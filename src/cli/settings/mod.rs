@@ -18,7 +18,7 @@ pub(super) use layers::CONFIG_VARIABLE;
 pub use layers::{Inputs, Origin};
 pub(super) use show::example;
 
-use crate::publish::Lines;
+use crate::model::Lines;
 use crate::web::Role;
 use crate::web::log::Format;
 use chrono_tz::Tz;

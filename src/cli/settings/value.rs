@@ -2,7 +2,7 @@
 
 use crate::collect;
 use crate::collect::fetch::{Exception, HostPattern};
-use crate::publish::Lines;
+use crate::model::Lines;
 use crate::web::Role;
 use crate::web::log::Format;
 use chrono_tz::Tz;

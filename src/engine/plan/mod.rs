@@ -9,7 +9,8 @@ use super::classes::MOST;
 use super::snapshot::Snapshot;
 use crate::addr::IpRange;
 use crate::model::{
-    Allow, Batch, Change, Op, Output, OutputKey, OutputName, Policy, Receipt, Source, SourceId, SourceName, Suppression, Time,
+    Allow, Batch, Change, Op, Output, OutputKey, OutputName, Policy, Receipt, Source, SourceId, SourceName,
+    Suppression, Time,
 };
 use crate::store::{Tables, View};
 use serde::{Deserialize, Serialize};
@@ -36,6 +37,9 @@ pub enum Refusal {
     /// The feed or device is not one that could be.
     #[error("{0}: {1}")]
     BadOutput(OutputKey, String),
+    /// A device reads the feed.
+    #[error("device {1} reads {0}; take it from the device first")]
+    InUse(OutputKey, OutputName),
     /// It would end before it begins.
     #[error("it expires at {0}, and that is over")]
     Over(Time),
@@ -197,7 +201,10 @@ fn publish(output: Output, snapshot: &Snapshot) -> Result<Plan, Refusal> {
 }
 
 fn unknown_feed(feeds: &[OutputName], snapshot: &Snapshot) -> Option<String> {
-    let unknown = feeds.iter().find(|name| outputs_of(&OutputKey::Feed((*name).clone()), snapshot).is_empty());
+    let is_known = |name: &OutputName| {
+        *name == OutputName::fortigate() || snapshot.profiles().any(|profile| profile.name == *name)
+    };
+    let unknown = feeds.iter().find(|name| !is_known(name));
     unknown.map(|name| format!("there is no feed {name}"))
 }
 
@@ -211,7 +218,7 @@ fn withdraw(key: OutputKey, snapshot: &Snapshot) -> Result<Plan, Refusal> {
         _ => None,
     });
     if let Some(reader) = reader {
-        return Err(Refusal::BadOutput(key, format!("device {reader} reads it")));
+        return Err(Refusal::InUse(key, reader.clone()));
     }
     let receipt = Receipt { removed: 1, ..Receipt::default() };
     Ok(Plan { ops: vec![Op::Outputs { removed, added: Vec::new() }], receipt, ..Plan::default() })

@@ -1,9 +1,8 @@
 //! What a document is written from, and how a selection falls into the lines that a format takes.
 
-use crate::addr::{IpRange, Prefixes, Range, Word, write_ip_range, write_span};
+use crate::addr::{IpRange, IpSet, Prefixes, Range, Word, write_ip_range, write_span};
 use crate::model::{Families, Format, Lines, Time};
-use crate::publish::selection::{Annotated, Entry, Facts, Selection};
-use crate::publish::{MOST_ADDRESSES, TooLong};
+use crate::publish::selection::{Annotated, Entry, Facts};
 use std::io;
 
 /// One feed at one generation, to be written in any format.
@@ -19,7 +18,7 @@ pub struct Sheet<'a> {
     /// The form of its lines.
     pub lines: Lines,
     /// What it lists.
-    pub selection: &'a Selection,
+    pub selection: &'a IpSet,
     /// What is known of it; none: nothing. Looked at only for formats that need it.
     pub entries: Option<&'a Annotated>,
 }
@@ -35,6 +34,9 @@ pub struct Counts {
     pub left_out: u64,
 }
 
+/// The most lines that a list of single addresses may have: one listed /8 would make 16 million.
+pub(super) const MOST_ADDRESSES: u64 = 1_000_000;
+
 /// A document that could not be written.
 #[derive(Debug, thiserror::Error)]
 pub enum WriteError {
@@ -47,8 +49,10 @@ pub enum WriteError {
         lines: Lines,
     },
     /// The profile must choose prefixes or ranges, or list less.
-    #[error(transparent)]
-    TooLong(#[from] TooLong),
+    #[error(
+        "more than {MOST_ADDRESSES} single addresses would be listed; publish prefixes or ranges instead"
+    )]
+    TooLong,
     /// A fault of ours: the facts are not those of the selection, which alone says what is listed.
     #[error("what is known of the entries does not fit what is listed")]
     Unfit,
@@ -67,7 +71,7 @@ impl<'a> Sheet<'a> {
             return Err(WriteError::Lines { format, lines: self.lines });
         }
         if self.lines == Lines::Addresses && self.size(format.families()) > u128::from(MOST_ADDRESSES) {
-            return Err(TooLong.into());
+            return Err(WriteError::TooLong);
         }
         let entries = self.entries.filter(|_| format.needs_facts());
         if entries.is_some_and(|entries| !entries.is_exactly(self.selection)) {

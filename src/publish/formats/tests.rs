@@ -3,9 +3,9 @@
 mod readers;
 
 use super::*;
-use crate::addr::{IpRange, Range, RangeSet, Word};
+use crate::addr::{IpRange, IpSet, Range, RangeSet, Word};
 use crate::model::{Families, Lines, Severity, Time};
-use crate::publish::{Annotated, Entry, Facts, Selection};
+use crate::publish::{Annotated, Entry, Facts};
 use proptest::prelude::*;
 use readers::read;
 
@@ -32,7 +32,7 @@ const HOSTILE: [&str; 14] = [
 /// A sheet's own data.
 #[derive(Clone, Debug)]
 struct Case {
-    selection: Selection,
+    selection: IpSet,
     annotated: Annotated,
 }
 
@@ -98,8 +98,7 @@ fn case() -> impl Strategy<Value = Case> {
         let v6 = v6
             .iter()
             .map(|&(at, len)| Range::new(base6 + u128::from(at), base6 + u128::from(at) + u128::from(len)));
-        let selection =
-            Selection { v4: v4.map(Option::unwrap).collect(), v6: v6.map(Option::unwrap).collect() };
+        let selection = IpSet { v4: v4.map(Option::unwrap).collect(), v6: v6.map(Option::unwrap).collect() };
         let number = facts.len() as u32;
         let (v4, v6) = (cut(&selection.v4, &points, number), cut(&selection.v6, &points, number));
         Case { annotated: Annotated { v4, v6, facts }, selection }
@@ -117,11 +116,11 @@ fn text(document: Document, sheet: &Sheet<'_>) -> String {
 }
 
 /// What of the selection the format can carry.
-fn carried(format: Format, selection: &Selection) -> Selection {
+fn carried(format: Format, selection: &IpSet) -> IpSet {
     match format.families() {
         Families::Both => selection.clone(),
-        Families::V4 => Selection { v4: selection.v4.clone(), v6: RangeSet::EMPTY },
-        Families::V6 => Selection { v4: RangeSet::EMPTY, v6: selection.v6.clone() },
+        Families::V4 => IpSet { v4: selection.v4.clone(), v6: RangeSet::EMPTY },
+        Families::V6 => IpSet { v4: RangeSet::EMPTY, v6: selection.v6.clone() },
     }
 }
 
@@ -135,7 +134,7 @@ fn agree(format: Format, lines: Lines, case: &Case) {
     }
     let (v4, v6) = RangeSet::of_families(entries);
     let expected = carried(format, &case.selection);
-    assert_eq!(Selection { v4, v6 }, expected, "{format} {lines:?}");
+    assert_eq!(IpSet { v4, v6 }, expected, "{format} {lines:?}");
     assert_eq!(size, expected.size(), "{format} says an address twice");
     let left_out = case.selection.v4.ranges().len() + case.selection.v6.ranges().len()
         - expected.v4.ranges().len()
@@ -216,12 +215,12 @@ proptest! {
 
 #[test]
 fn what_cannot_be_written_is_said_before_anything_is() {
-    let selection = Selection { v4: [Range::prefix(1 << 24, 8)].into_iter().collect(), v6: RangeSet::EMPTY };
+    let selection = IpSet { v4: [Range::prefix(1 << 24, 8)].into_iter().collect(), v6: RangeSet::EMPTY };
     let case = Case { selection, annotated: Annotated::default() };
     let sheet = Sheet { entries: None, ..case.sheet(Lines::Addresses) };
     let mut out = Vec::new();
     let mut fails = |format, sheet: &Sheet<'_>| write(Document::List(format), sheet, &mut out).unwrap_err();
-    assert!(matches!(fails(Format::Plain, &sheet), WriteError::TooLong(_)));
+    assert!(matches!(fails(Format::Plain, &sheet), WriteError::TooLong));
     let ranges = Sheet { lines: Lines::Ranges, ..sheet };
     let error = fails(Format::Nginx, &ranges);
     assert_eq!(error.to_string(), "the format nginx takes no such lines as Ranges");
@@ -243,7 +242,7 @@ fn a_reader_of_bytes_that_fails_ends_the_writing() {
         }
     }
     let v4 = (0..100_000).map(|at| Range::single(at * 2)).collect();
-    let selection = Selection { v4, v6: RangeSet::EMPTY };
+    let selection = IpSet { v4, v6: RangeSet::EMPTY };
     let case = Case { selection, annotated: Annotated::default() };
     let sheet = Sheet { entries: None, ..case.sheet(Lines::Cidrs) };
     for format in Format::ALL {
@@ -256,7 +255,7 @@ fn a_reader_of_bytes_that_fails_ends_the_writing() {
 #[test]
 fn a_long_list_comes_in_blocks_and_whole() {
     let v4: RangeSet<u32> = (0..50_000).map(|at| Range::single(at * 7)).collect();
-    let case = Case { selection: Selection { v4, v6: RangeSet::EMPTY }, annotated: Annotated::default() };
+    let case = Case { selection: IpSet { v4, v6: RangeSet::EMPTY }, annotated: Annotated::default() };
     let sheet = Sheet { entries: None, ..case.sheet(Lines::Cidrs) };
     let (out, counts) = bytes(Document::List(Format::Fortigate), &sheet);
     assert_eq!((counts.entries, counts.addresses), (50_000, 50_000));

@@ -129,6 +129,7 @@ impl Changed {
             What::Listings => "listings",
             What::Allows => "allowlist",
             What::Suppressions => "suppressions",
+            What::Outputs => "outputs",
         };
         let source = counted.source.and_then(|id| snapshot.sources.get(&id));
         let source = source.map(|source| source.name.to_string());

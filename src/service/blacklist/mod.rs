@@ -41,8 +41,8 @@ pub const CHECK: &str = "/api/v1/blacklist/check/{ip}";
 pub struct Blacklist {
     /// The blacklist itself.
     pub engine: Engine,
-    /// The feeds, which a story names; empty where none are made.
-    pub feeds: Arc<Feeds>,
+    /// The feeds, which a story names; none where none are made.
+    pub feeds: Option<Arc<Feeds>>,
     /// How large an imported file may be, as sent and unpacked, in bytes.
     pub import_limit: Limit,
     /// How spreadsheets are read.
@@ -53,7 +53,7 @@ impl Blacklist {
     /// A role over `engine`, with the usual limits.
     pub fn new(engine: Engine) -> Self {
         let import_limit = Limits::default().size.into();
-        Self { engine, feeds: Arc::default(), import_limit, sheets: SheetReader::default() }
+        Self { engine, feeds: None, import_limit, sheets: SheetReader::default() }
     }
 
     /// The role's routes, those of the earlier system included.

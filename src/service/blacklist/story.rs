@@ -1,12 +1,12 @@
 //! `GET …/ips/{ip}`: every listing that covers an address, and what exempts it.
 
-use super::super::reply::{bad_address, view};
+use super::super::reply::{bad_address, blocking, view};
 use super::Blacklist;
 use super::listing::Listing;
 use crate::addr::parse_address;
 use crate::engine::Snapshot;
 use crate::model::{Allow, Exemption};
-use crate::publish::{Feed, Feeds, Offer};
+use crate::publish::Feeds;
 use crate::web::{Json, Path, Problem};
 use axum::extract::State;
 use serde::Serialize;
@@ -43,14 +43,19 @@ pub(super) async fn tell(
         generation: snapshot.generation,
         listings,
         allowed_by: snapshot.allows.iter().filter(|allow| allow.range.contains(address)).cloned().collect(),
-        feeds: feeds(&role.feeds, address),
+        feeds: feeds(role.feeds.clone(), address).await?,
     }))
 }
 
 /// The feeds whose list, as it is handed out at this moment, holds the address.
-fn feeds(feeds: &Feeds, address: IpAddr) -> Vec<String> {
-    let holds = |feed: &&Feed| matches!(&**feed.offer(), Offer::List(released) if released.holds(address));
-    feeds.iter().filter(holds).map(|feed| feed.profile().name.clone()).collect()
+async fn feeds(feeds: Option<Arc<Feeds>>, address: IpAddr) -> Result<Vec<String>, Problem> {
+    let Some(feeds) = feeds else { return Ok(Vec::new()) };
+    blocking(move || {
+        let all = feeds.all();
+        let holding = all.iter().filter(|(_, feed)| feed.released().is_some_and(|list| list.holds(address)));
+        Ok(holding.map(|(name, _)| name.to_string()).collect())
+    })
+    .await
 }
 
 async fn listings(

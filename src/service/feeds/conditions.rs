@@ -1,6 +1,7 @@
 //! What a request says about what its reader has and takes (RFC 9110, 12.5.3 and 13.1): pure functions of its
 //! headers.
 
+use crate::publish::Coding;
 use http::header::{ACCEPT_ENCODING, IF_MODIFIED_SINCE, IF_NONE_MATCH};
 use http::{HeaderMap, HeaderValue};
 use std::time::SystemTime;
@@ -26,24 +27,31 @@ fn names_tag(list: &HeaderValue, etag: &str) -> bool {
         .any(|tag| tag == "*" || tag.strip_prefix("W/").unwrap_or(tag) == etag)
 }
 
-/// Whether the reader takes gzip, and would not rather have plain text.
-pub(super) fn accepts_gzip(headers: &HeaderMap) -> bool {
-    let (mut gzip, mut any, mut plain) = (None, None, None);
+/// The coding in which the reader wants the bytes: of those that it likes best, the shortest.
+pub(super) fn preferred(headers: &HeaderMap) -> Coding {
+    let (mut gzip, mut zstd, mut plain, mut any) = (None, None, None, None);
     for list in headers.get_all(ACCEPT_ENCODING) {
         for coding in list.to_str().unwrap_or("").split(',') {
             let (name, weight) = coding.split_once(';').unwrap_or((coding, ""));
-            match name.trim() {
-                name if name.eq_ignore_ascii_case("gzip") || name.eq_ignore_ascii_case("x-gzip") => {
-                    gzip = Some(thousandths(weight));
-                }
-                name if name.eq_ignore_ascii_case("identity") => plain = Some(thousandths(weight)),
-                "*" => any = Some(thousandths(weight)),
-                _ => {}
-            }
+            let place = match name.trim() {
+                name if name.eq_ignore_ascii_case("gzip") || name.eq_ignore_ascii_case("x-gzip") => &mut gzip,
+                name if name.eq_ignore_ascii_case("zstd") => &mut zstd,
+                name if name.eq_ignore_ascii_case("identity") => &mut plain,
+                "*" => &mut any,
+                _ => continue,
+            };
+            *place = Some(thousandths(weight));
         }
     }
-    let gzip = gzip.or(any).unwrap_or(0);
-    gzip > 0 && gzip >= plain.unwrap_or(0)
+    // Whoever says "*" takes gzip for sure, and may never have heard of zstd.
+    let (gzip, zstd, plain) = (gzip.or(any).unwrap_or(0), zstd.unwrap_or(0), plain.unwrap_or(1));
+    if zstd > 0 && zstd >= gzip.max(plain) {
+        Coding::Zstd
+    } else if gzip > 0 && gzip >= plain {
+        Coding::Gzip
+    } else {
+        Coding::Identity
+    }
 }
 
 /// The weight in `q=0.5`, in thousandths; none is the whole, and what does not read is nothing.
@@ -62,12 +70,12 @@ mod tests {
     use super::*;
     use std::time::{Duration, UNIX_EPOCH};
 
-    fn takes_gzip(value: &'static str) -> bool {
-        accepts_gzip(&HeaderMap::from_iter([(ACCEPT_ENCODING, HeaderValue::from_static(value))]))
+    fn prefers(value: &'static str) -> Coding {
+        preferred(&HeaderMap::from_iter([(ACCEPT_ENCODING, HeaderValue::from_static(value))]))
     }
 
     #[test]
-    fn gzip_goes_only_to_those_who_take_it() {
+    fn compressed_bytes_go_only_to_those_who_take_them() {
         for value in [
             "gzip",
             "deflate, GZIP;q=0.5",
@@ -77,7 +85,7 @@ mod tests {
             "identity;q=0.5, gzip",
             "gzip ; q = 1.0",
         ] {
-            assert!(takes_gzip(value), "{value}");
+            assert_eq!(prefers(value), Coding::Gzip, "{value}");
         }
         for value in [
             "",
@@ -90,9 +98,13 @@ mod tests {
             "gzip;level=9",
             "gzipped",
         ] {
-            assert!(!takes_gzip(value), "{value}");
+            assert_eq!(prefers(value), Coding::Identity, "{value}");
         }
-        assert!(!accepts_gzip(&HeaderMap::new()));
+        for value in ["zstd", "gzip, ZSTD", "br, gzip;q=0.5, zstd;q=0.5"] {
+            assert_eq!(prefers(value), Coding::Zstd, "{value}");
+        }
+        assert_eq!(prefers("gzip, zstd;q=0.9"), Coding::Gzip);
+        assert_eq!(preferred(&HeaderMap::new()), Coding::Identity);
     }
 
     fn unmodified(pairs: &[(http::HeaderName, &'static str)]) -> bool {

@@ -1,29 +1,66 @@
 //! What firewalls get, by what they say they have.
 
 use super::*;
-use crate::publish::{Profile, Rendered};
+use crate::disk::Medium;
+use crate::engine::Options;
+use crate::model::{Batch, Cause, Change, Detail, Format, Output, Profile, RowsBuilder, Scope, Time};
 use crate::web::metrics::Metrics;
 use crate::web::{Peer, Role};
-use http::header::{ACCEPT_ENCODING, ALLOW, HOST, IF_MODIFIED_SINCE, IF_NONE_MATCH, RETRY_AFTER};
-use std::path::Path;
+use http::header::{
+    ACCEPT_ENCODING, ALLOW, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE,
+    ETAG, HOST, HeaderName, IF_MODIFIED_SINCE, IF_NONE_MATCH, LAST_MODIFIED, RANGE, RETRY_AFTER, VARY,
+};
+use http::{HeaderValue, Method};
 
-const LIST: &[u8] = b"192.0.2.0/24\n198.51.100.7\n";
+const LIST: &[u8] = b"20.0.0.0/24\n30.0.0.7\n";
 const DATE: &str = "Mon, 21 Sep 2026 14:13:20 GMT";
 
-/// The data folder with a list in it.
-fn folder() -> tempfile::TempDir {
-    let folder = tempfile::tempdir().unwrap();
-    std::fs::create_dir(folder.path().join("feeds")).unwrap();
-    let rendered = Rendered { text: LIST.into(), entries: 2, addresses: 257 };
-    let released = Released::new(rendered, 3, Time::from_unix(1_790_000_000));
-    released.save(&folder.path().join("feeds/fortigate.feed"), &Profile::fortigate()).unwrap();
-    folder
+/// A blacklist with the list in it, its feeds, and an application in front.
+struct House {
+    engine: Engine,
+    feeds: Arc<Feeds>,
+    app: Arc<App>,
+    /// Gone with the house.
+    _folder: tempfile::TempDir,
 }
 
-fn app(folder: &Path) -> Arc<App> {
-    let feeds = Feeds::open(folder, vec![Profile::fortigate()], Time::default()).unwrap();
-    let desk = Desk::new(&Arc::new(feeds));
-    Arc::new(desk.fast(App::new(Role::Blacklist, desk.routes(), &Arc::new(Metrics::new()))))
+impl House {
+    fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let clock: crate::engine::Clock = Arc::new(|| Time::from_unix(1_790_000_000));
+        let engine = Engine::open(Options { clock, ..Options::new(Medium::folder(folder.path())) }).unwrap();
+        let feeds = Arc::new(Feeds::open(folder.path(), Profile::fortigate(), Time::default()).unwrap());
+        let desk = Desk::new(&feeds, engine.clone());
+        let app = Arc::new(desk.fast(App::new(Role::Blacklist, desk.routes(), &Arc::new(Metrics::new()))));
+        Self { engine, feeds, app, _folder: folder }
+    }
+
+    async fn listed() -> Self {
+        let house = Self::new();
+        house.list(&["20.0.0.0/24", "30.0.0.7"]).await;
+        house
+    }
+
+    async fn change(&self, change: Change) {
+        let (id, reason) = (uuid::Uuid::now_v7(), String::new());
+        self.engine
+            .submit(Batch { id, actor: "test".into(), reason, cause: Cause::Run, change })
+            .await
+            .unwrap();
+        self.feeds.refresh(&self.engine);
+    }
+
+    async fn list(&self, list: &[&str]) {
+        let mut rows = RowsBuilder::default();
+        list.iter().for_each(|range| rows.push(range.parse().unwrap(), &Detail::default()));
+        let (source, rows) = ("a".parse().unwrap(), rows.finish().0);
+        self.change(Change::List { source, rows, scope: Scope::Whole }).await;
+    }
+
+    async fn publish(&self, name: &str, format: Format, parts: u16) {
+        let profile = Profile { format, parts, ..Profile::new(name.parse().unwrap()) };
+        self.change(Change::Publish(Output::Feed(profile))).await;
+    }
 }
 
 async fn ask(app: &Arc<App>, method: Method, path: &str, headers: &[(HeaderName, &str)]) -> Response {
@@ -44,19 +81,19 @@ fn tag(response: &Response) -> String {
 
 #[tokio::test]
 async fn the_list_comes_with_everything_a_reader_needs_to_ask_again() {
-    let folder = folder();
-    let response = get(&app(folder.path()), &[]).await;
+    let house = House::listed().await;
+    let response = get(&house.app, &[]).await;
     let headers = response.headers().clone();
     assert_eq!(response.status(), 200);
     for (name, value) in [
         (CONTENT_TYPE, "text/plain; charset=utf-8"),
-        (CONTENT_LENGTH, "26"),
+        (CONTENT_LENGTH, "21"),
         (LAST_MODIFIED, DATE),
         (CACHE_CONTROL, "no-cache"),
         (VARY, "accept-encoding"),
-        (X_TOTAL_IPS, "2"),
-        (X_TOTAL_ADDRESSES, "257"),
-        (X_GENERATED_AT, "2026-09-21T14:13:20Z"),
+        (HeaderName::from_static("x-total-ips"), "2"),
+        (HeaderName::from_static("x-total-addresses"), "257"),
+        (HeaderName::from_static("x-generated-at"), "2026-09-21T14:13:20Z"),
     ] {
         assert_eq!(headers[&name], value, "{name}");
     }
@@ -66,8 +103,8 @@ async fn the_list_comes_with_everything_a_reader_needs_to_ask_again() {
 
 #[tokio::test]
 async fn every_path_of_the_feed_gives_the_same() {
-    let folder = folder();
-    let app = app(folder.path());
+    let house = House::listed().await;
+    let app = Arc::clone(&house.app);
     let expected = tag(&get(&app, &[]).await);
     for path in ["/api/v1/fortigate", "/feeds/fortigate", "/feeds/fortigate.txt"] {
         let response = ask(&app, Method::GET, path, &[]).await;
@@ -87,8 +124,8 @@ async fn every_path_of_the_feed_gives_the_same() {
 
 #[tokio::test]
 async fn what_the_reader_has_already_is_not_sent_again() {
-    let folder = folder();
-    let app = app(folder.path());
+    let house = House::listed().await;
+    let app = Arc::clone(&house.app);
     let whole = get(&app, &[]).await;
     let etag = tag(&whole);
     for conditions in [
@@ -116,8 +153,8 @@ async fn what_the_reader_has_already_is_not_sent_again() {
 
 #[tokio::test]
 async fn each_form_has_its_own_tag_and_only_that_one_counts() {
-    let folder = folder();
-    let app = app(folder.path());
+    let house = House::listed().await;
+    let app = Arc::clone(&house.app);
     let gzip = (ACCEPT_ENCODING, "gzip, deflate");
     let plain_tag = tag(&get(&app, &[(ACCEPT_ENCODING, "gzip;q=0")]).await);
     let packed = get(&app, std::slice::from_ref(&gzip)).await;
@@ -137,19 +174,19 @@ async fn each_form_has_its_own_tag_and_only_that_one_counts() {
 
 #[tokio::test]
 async fn head_is_the_same_answer_without_the_list() {
-    let folder = folder();
-    let app = app(folder.path());
+    let house = House::listed().await;
+    let app = Arc::clone(&house.app);
     let whole = get(&app, &[]).await;
     let head = ask(&app, Method::HEAD, "/api/v1/blacklist/fortigate", &[]).await;
     assert_eq!((head.status(), tag(&head)), (whole.status(), tag(&whole)));
-    assert_eq!(head.headers()[CONTENT_LENGTH], "26");
+    assert_eq!(head.headers()[CONTENT_LENGTH], "21");
     assert!(head.into_body().read().await.unwrap().is_empty());
 }
 
 #[tokio::test]
 async fn before_there_is_a_list_the_answer_is_503_and_never_an_empty_list() {
-    let folder = tempfile::tempdir().unwrap();
-    let app = app(folder.path());
+    let house = House::new();
+    let app = Arc::clone(&house.app);
     for path in ["/api/v1/blacklist/fortigate", "/feeds/fortigate.txt"] {
         let response = ask(&app, Method::GET, path, &[(IF_NONE_MATCH, "*")]).await;
         assert_eq!(
@@ -159,21 +196,113 @@ async fn before_there_is_a_list_the_answer_is_503_and_never_an_empty_list() {
         let body = response.into_body().read().await.unwrap();
         assert!(String::from_utf8_lossy(&body).contains("\"code\":\"feed_not_ready\""));
     }
-    assert_eq!(empty().code(), "feed_empty");
+    house.list(&["20.0.0.1"]).await;
+    house.list(&[]).await;
+    let response = get(&app, &[]).await;
+    assert_eq!((response.status().as_u16(), response.headers()[RETRY_AFTER].as_bytes()), (503, &b"60"[..]));
 }
 
 #[tokio::test]
-async fn a_new_list_has_new_headers() {
-    let folder = folder();
-    let first = Feeds::open(folder.path(), vec![Profile::fortigate()], Time::default()).unwrap();
-    let slot = ArcSwapOption::empty();
-    let Offer::List(old) = &**first.iter().next().unwrap().offer() else { panic!("a list was kept") };
-    let page = current(&slot, old);
-    assert!(Arc::ptr_eq(&page, &current(&slot, old)));
-    let new = Released::new(
-        Rendered { text: b"192.0.2.1\n".to_vec(), entries: 1, addresses: 1 },
-        4,
-        old.modified.plus(1),
+async fn a_new_list_has_new_headers_and_the_old_ones_are_forgotten() {
+    let house = House::new();
+    for last in 1..=3 {
+        house.list(&[&format!("20.0.0.{last}")]).await;
+        let response = get(&house.app, &[]).await;
+        assert_eq!(response.headers()["x-generation"], last.to_string());
+    }
+    let desk = Desk::new(&house.feeds, house.engine.clone());
+    let list = || house.feeds.get(DEFAULT).unwrap().released().unwrap();
+    for last in 4..=6 {
+        house.list(&[&format!("20.0.0.{last}")]).await;
+        let released = list();
+        desk.page(&released, released.list().unwrap(), crate::model::Document::List(Format::Fortigate));
+    }
+    assert!(desk.pages.load().len() <= 2, "one that is offered, and at most one that nobody else holds");
+}
+
+#[tokio::test]
+async fn a_download_that_broke_off_goes_on() {
+    let house = House::listed().await;
+    let whole = get(&house.app, &[]).await;
+    let etag = tag(&whole);
+    let rest = get(&house.app, &[(RANGE, "bytes=12-"), (http::header::IF_RANGE, &etag)]).await;
+    assert_eq!(
+        (rest.status().as_u16(), &rest.headers()[CONTENT_RANGE]),
+        (206, &HeaderValue::from_static("bytes 12-20/21"))
     );
-    assert_eq!(current(&slot, &Arc::new(new)).text.whole[CONTENT_LENGTH], "10");
+    assert_eq!(rest.into_body().read().await.unwrap(), LIST[12..]);
+    let beyond = get(&house.app, &[(RANGE, "bytes=21-")]).await;
+    assert_eq!(
+        (beyond.status().as_u16(), &beyond.headers()[CONTENT_RANGE]),
+        (416, &HeaderValue::from_static("bytes */21"))
+    );
+    let other = get(&house.app, &[(RANGE, "bytes=12-"), (http::header::IF_RANGE, "\"other\"")]).await;
+    assert_eq!(other.status(), 200);
+}
+
+#[tokio::test]
+async fn zstd_goes_to_those_who_take_it() {
+    let house = House::listed().await;
+    let response = get(&house.app, &[(ACCEPT_ENCODING, "gzip, zstd")]).await;
+    assert_eq!(response.headers()[CONTENT_ENCODING], "zstd");
+    let body = response.into_body().read().await.unwrap();
+    assert_eq!(zstd::decode_all(&body[..]).unwrap(), LIST);
+}
+
+#[tokio::test]
+async fn every_document_of_a_feed_has_its_name() {
+    let house = House::listed().await;
+    house.publish("c", Format::Cisco, 1).await;
+    house.publish("m", Format::Misp, 1).await;
+    house.publish("d.o.t", Format::Json, 1).await;
+    for (path, kind) in [
+        ("/feeds/c", "text/plain; charset=utf-8"),
+        ("/feeds/c.txt", "text/plain; charset=utf-8"),
+        ("/feeds/c.md5", "text/plain; charset=utf-8"),
+        ("/feeds/m/manifest.json", "application/json"),
+        ("/feeds/m/hashes.csv", "text/csv; charset=utf-8"),
+        ("/feeds/d.o.t", "application/json"),
+        ("/feeds/d.o.t.json", "application/json"),
+    ] {
+        let response = ask(&house.app, Method::GET, path, &[]).await;
+        assert_eq!(
+            (response.status().as_u16(), response.headers()[CONTENT_TYPE].to_str().unwrap()),
+            (200, kind),
+            "{path}"
+        );
+        assert!(!response.into_body().read().await.unwrap().is_empty(), "{path}");
+    }
+    for path in
+        ["/feeds/c.csv", "/feeds/m.md5", "/feeds/c/hashes.csv", "/feeds/d.o", "/feeds/c/2", "/feeds/c.txt/1"]
+    {
+        assert_eq!(ask(&house.app, Method::GET, path, &[]).await.status(), 404, "{path}");
+    }
+}
+
+#[tokio::test]
+async fn a_reader_of_parts_stays_with_one_generation() {
+    let house = House::listed().await;
+    house.publish("p", Format::Plain, 2).await;
+    let before = ask(&house.app, Method::GET, "/feeds/p/1.txt", &[]).await;
+    let generation = before.headers()["x-generation"].to_str().unwrap().to_owned();
+    let both = async |query: &str| {
+        let mut text = Vec::new();
+        for part in ["1", "2"] {
+            let response = ask(&house.app, Method::GET, &format!("/feeds/p/{part}{query}"), &[]).await;
+            assert_eq!(response.status(), 200);
+            text.extend_from_slice(&response.into_body().read().await.unwrap());
+        }
+        let mut lines: Vec<_> = String::from_utf8(text).unwrap().lines().map(str::to_owned).collect();
+        lines.sort();
+        lines
+    };
+    assert_eq!(both("").await, ["20.0.0.0/24", "30.0.0.7"]);
+    house.list(&["40.0.0.1", "30.0.0.7", "20.0.0.0/24"]).await;
+    assert_eq!(both(&format!("?generation={generation}")).await, ["20.0.0.0/24", "30.0.0.7"]);
+    assert_eq!(both("").await, ["20.0.0.0/24", "30.0.0.7", "40.0.0.1"]);
+    house.list(&["50.0.0.1"]).await;
+    let gone = ask(&house.app, Method::GET, &format!("/feeds/p/1?generation={generation}"), &[]).await;
+    assert_eq!(gone.status(), 410);
+    let odd = ask(&house.app, Method::GET, "/feeds/p/1?generatoin=1", &[]).await;
+    assert_eq!(odd.status(), 422);
 }

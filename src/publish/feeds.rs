@@ -1,0 +1,220 @@
+//! The feeds of a data folder, as people set them up, and the step that takes all of them to a generation.
+
+use super::feed::{Feed, NoConsent};
+use super::refresh::{Stage, size, tighter};
+use super::select::Scene;
+use crate::addr::IpSet;
+use crate::disk::DiskError;
+use crate::engine::{Condition, Engine, EngineError, Snapshot};
+use crate::model::{Budget, Device, Format, OutputName, Profile, Time};
+use crate::store::View;
+use arc_swap::ArcSwap;
+use std::collections::BTreeMap;
+use std::ffi::OsStr;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// The file of what all feeds together are judged by: no feed can have that name.
+const WHOLE: &str = "_whole.feed";
+
+/// The feeds of a data folder.
+#[derive(Debug)]
+pub struct Feeds {
+    folder: PathBuf,
+    /// The default feed, as it is until people make something else of it.
+    usual: Profile,
+    all: ArcSwap<BTreeMap<OutputName, Arc<Feed>>>,
+    /// Everything that is listed, as a feed that nobody reads: the gate over all of them.
+    whole: Feed,
+    /// Held by whoever takes the feeds to a generation.
+    turn: Mutex<()>,
+}
+
+impl Feeds {
+    /// Opens the feeds in the data folder `folder`; `usual` is the default feed until people make something else of it. What was kept is offered from here on, whatever became of the
+    /// stores; a file that cannot be used is a fault of its feed.
+    ///
+    /// # Errors
+    /// The folder of the feeds cannot be made or read.
+    pub fn open(folder: &Path, usual: Profile, now: Time) -> Result<Self, DiskError> {
+        let folder = folder.join("feeds");
+        let io = |error| DiskError::io(folder.display().to_string(), error);
+        std::fs::create_dir_all(&folder).map_err(io)?;
+        let mut all = BTreeMap::new();
+        for file in std::fs::read_dir(&folder).map_err(io)? {
+            let path = file.map_err(io)?.path();
+            if let Some(name) = name_of(&path) {
+                all.insert(name.clone(), Arc::new(Feed::open(path, Profile::new(name), now)));
+            }
+        }
+        let default = || Arc::new(Feed::open(file_of(&folder, &usual.name), usual.clone(), now));
+        all.entry(usual.name.clone()).or_insert_with(default);
+        // A form that nobody writes before it is asked for, and nobody asks.
+        let everything = Profile { format: Format::Json, ..Profile::new(usual.name.clone()) };
+        let whole = Feed::open(folder.join(WHOLE), everything, now);
+        Ok(Self { folder, usual, all: ArcSwap::from_pointee(all), whole, turn: Mutex::new(()) })
+    }
+
+    /// The feed of that name. Takes no lock.
+    pub fn get(&self, name: &str) -> Option<Arc<Feed>> {
+        let name: OutputName = name.parse().ok()?;
+        self.all.load().get(&name).cloned()
+    }
+
+    /// All of them, by name.
+    pub fn all(&self) -> Arc<BTreeMap<OutputName, Arc<Feed>>> {
+        self.all.load_full()
+    }
+
+    /// The gate over all feeds together. It lists nothing to anybody.
+    pub fn whole(&self) -> &Feed {
+        &self.whole
+    }
+
+    /// Takes every feed to the newest generation of `engine`. Blocks on the disk.
+    pub fn refresh(&self, engine: &Engine) {
+        let _turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
+        let refreshed = engine.together(|snapshot, view| self.take_to(snapshot, view, engine));
+        if let Err(error) = refreshed {
+            self.all().values().for_each(|feed| feed.fail(error.to_string(), engine.now()));
+        }
+        self.all().values().for_each(|feed| feed.compress());
+    }
+
+    fn take_to(&self, snapshot: &Snapshot, view: Option<&View<'_>>, engine: &Engine) {
+        let profiles = self.in_turn(snapshot);
+        self.set_up(&profiles, engine.now());
+        let exempt = snapshot.exempt();
+        let ended = |seen: u64| ended(engine, snapshot, seen).map_err(|error| error.to_string());
+        let mut stage = Stage {
+            scene: Scene { snapshot, view },
+            exempt: &exempt,
+            whole_is_held: false,
+            budget: Budget::default(),
+            is_newest: !matches!(engine.condition(), Condition::ReadOnly { .. }),
+            ended: &ended,
+            now: engine.now(),
+        };
+        if profiles.len() > 1 {
+            alone(&self.whole, &stage, &self.whole.profile());
+            stage.whole_is_held = self.whole.status().hold.is_some();
+        }
+        let mut shares = Shares::new(snapshot.devices());
+        for profile in &profiles {
+            let Some(feed) = self.get(profile.name.as_str()) else { continue };
+            stage.budget = shares.left(&profile.name);
+            alone(&feed, &stage, profile);
+            shares.take(profile, &feed);
+        }
+    }
+
+    /// The feeds of a generation; of those that share a device's budget, the first served first.
+    fn in_turn(&self, snapshot: &Snapshot) -> Vec<Profile> {
+        let mut profiles: Vec<Profile> = snapshot.profiles().cloned().collect();
+        if profiles.iter().all(|profile| profile.name != self.usual.name) {
+            profiles.push(self.usual.clone());
+        }
+        profiles.sort_by(|a, b| (a.priority, &a.name).cmp(&(b.priority, &b.name)));
+        profiles
+    }
+
+    /// Opens the feeds that are new and closes those that are no more.
+    fn set_up(&self, profiles: &[Profile], now: Time) {
+        let before = self.all();
+        let is_same = before.len() == profiles.len() && profiles.iter().all(|p| before.contains_key(&p.name));
+        if is_same {
+            return;
+        }
+        let open = |profile: &Profile| {
+            let usual = || Arc::new(Feed::open(file_of(&self.folder, &profile.name), profile.clone(), now));
+            (profile.name.clone(), before.get(&profile.name).cloned().unwrap_or_else(usual))
+        };
+        self.all.store(Arc::new(profiles.iter().map(open).collect()));
+        let withdrawn =
+            before.iter().filter(|(name, _)| profiles.iter().all(|profile| profile.name != **name));
+        withdrawn.for_each(|(_, feed)| feed.remove());
+    }
+
+    /// A person's word that what a hold showed at `generation` may be released; none is the hold over all feeds.
+    /// Takes effect before it returns, or not at all. Blocks on the disk.
+    ///
+    /// # Errors
+    /// [`NoConsent`].
+    pub fn consent(
+        &self,
+        name: Option<&OutputName>,
+        generation: u64,
+        engine: &Engine,
+    ) -> Result<(), NoConsent> {
+        let all = self.all();
+        let Some(name) = name else {
+            self.whole.consent(generation)?;
+            // Whoever lets the whole go lets go what it held back in each.
+            for feed in all.values() {
+                let shown = feed.status().hold.map_or(generation, |hold| hold.generation);
+                let _ = feed.consent(shown);
+            }
+            self.refresh(engine);
+            return self.whole.status().hold.map_or(Ok(()), |hold| Err(NoConsent::Grown(hold.generation)));
+        };
+        if self.whole.status().hold.is_some() {
+            return Err(NoConsent::WholeIsHeld);
+        }
+        let feed = all.get(name).ok_or(NoConsent::NotHeld)?;
+        feed.consent(generation)?;
+        self.refresh(engine);
+        feed.status().hold.map_or(Ok(()), |hold| Err(NoConsent::Grown(hold.generation)))
+    }
+}
+
+/// What has ended after a generation, and what is suppressed now.
+fn ended(engine: &Engine, snapshot: &Snapshot, seen: u64) -> Result<IpSet, EngineError> {
+    let suppressed: IpSet = snapshot.suppressions.iter().map(|suppression| suppression.range).collect();
+    // A feed that has seen nothing has nothing to lose.
+    let ended = if seen == 0 { IpSet::default() } else { engine.ended(seen, snapshot.generation)? };
+    Ok(ended.union(&suppressed))
+}
+
+/// A panic in one feed is that feed's trouble.
+fn alone(feed: &Feed, stage: &Stage<'_>, profile: &Profile) {
+    // A feed is changed in single steps, so that a panic between two leaves nothing half done.
+    if catch_unwind(AssertUnwindSafe(|| feed.refresh(stage, profile))).is_err() {
+        feed.fail("making it panicked".to_owned(), stage.now);
+    }
+}
+
+/// What devices can still take.
+struct Shares<'a>(Vec<(&'a Device, Budget)>);
+
+impl<'a> Shares<'a> {
+    fn new(devices: impl Iterator<Item = &'a Device>) -> Self {
+        Self(devices.filter(|device| device.budget != Budget::default()).map(|d| (d, d.budget)).collect())
+    }
+
+    fn left(&self, feed: &OutputName) -> Budget {
+        let readers = self.0.iter().filter(|(device, _)| device.feeds.contains(feed));
+        readers.fold(Budget::default(), |least, (_, left)| tighter(least, *left))
+    }
+
+    fn take(&mut self, profile: &Profile, feed: &Feed) {
+        if self.0.iter().all(|(device, _)| !device.feeds.contains(&profile.name)) {
+            return;
+        }
+        let set = feed.released().map(|released| released.release.set.unpack()).unwrap_or_default();
+        let Ok(size) = size(profile, &set) else { return };
+        for (_, left) in self.0.iter_mut().filter(|(device, _)| device.feeds.contains(&profile.name)) {
+            left.entries = left.entries.map(|most| most.saturating_sub(size.entries));
+            left.bytes = left.bytes.map(|most| most.saturating_sub(size.bytes));
+        }
+    }
+}
+
+fn file_of(folder: &Path, name: &OutputName) -> PathBuf {
+    folder.join(format!("{name}.feed"))
+}
+
+fn name_of(path: &Path) -> Option<OutputName> {
+    let is_feed = path.extension() == Some(OsStr::new("feed"));
+    path.file_stem().and_then(OsStr::to_str).filter(|_| is_feed)?.parse().ok()
+}

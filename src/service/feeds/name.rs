@@ -1,0 +1,60 @@
+//! Which document of which feed a path names: pure but for the look at what feeds there are.
+
+use crate::model::Document;
+use crate::publish::{Feed, Feeds, formats};
+use std::sync::Arc;
+
+/// A document that a path names.
+pub(super) struct Named {
+    pub(super) feed: Arc<Feed>,
+    /// 1 to the number of the feed's parts.
+    pub(super) part: u16,
+    pub(super) document: Document,
+}
+
+/// `NAME`, `NAME.txt`, `NAME/PART`, `NAME/PART.txt`, or `NAME/` and the file of another document (`manifest.json`).
+/// Some readers insist on how an address ends, so `.txt` and the format's own ending may follow.
+pub(super) fn named(feeds: &Feeds, rest: &str) -> Option<Named> {
+    let (name, file) = match rest.split_once('/') {
+        Some((name, file)) => (name, Some(file)),
+        None => (rest, None),
+    };
+    let (feed, ending) = with_ending(feeds, name)?;
+    let format = feed.profile().format;
+    let (part, document) = match file {
+        None => (1, ending_names(&feed, ending)?),
+        Some(file) if ending.is_empty() => inside(&feed, file)?,
+        Some(_) => return None,
+    };
+    (document.format() == format).then_some(Named { feed, part, document })
+}
+
+/// A name may hold dots, so the whole counts first.
+fn with_ending<'n>(feeds: &Feeds, name: &'n str) -> Option<(Arc<Feed>, &'n str)> {
+    if let Some(feed) = feeds.get(name) {
+        return Some((feed, ""));
+    }
+    let (name, ending) = name.rsplit_once('.')?;
+    feeds.get(name).map(|feed| (feed, ending))
+}
+
+fn ending_names(feed: &Feed, ending: &str) -> Option<Document> {
+    let profile = feed.profile();
+    let list = Document::List(profile.format);
+    if matches!(ending, "" | "txt") || ending == profile.format.extension() {
+        return Some(list);
+    }
+    let file = format!("{}.{ending}", profile.name);
+    profile.format.documents().find(|document| formats::file_name(*document, profile.name.as_str()) == file)
+}
+
+fn inside(feed: &Feed, file: &str) -> Option<(u16, Document)> {
+    let profile = feed.profile();
+    let number = file.split_once('.').map_or(file, |(number, _)| number);
+    if let Ok(part) = number.parse::<u16>() {
+        let ending = file.get(number.len()..).unwrap_or_default().trim_start_matches('.');
+        return (1..=profile.parts).contains(&part).then_some((part, ending_names(feed, ending)?));
+    }
+    let is_named = |document: &Document| formats::file_name(*document, profile.name.as_str()) == file;
+    profile.format.documents().find(is_named).map(|document| (1, document))
+}

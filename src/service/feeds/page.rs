@@ -1,0 +1,148 @@
+//! A document of a feed with the headers of its answers, made once.
+
+use super::conditions::{is_unmodified, preferred};
+use super::ranges::{Asked, asked};
+use crate::model::{Document, Time};
+use crate::publish::{Coding, Released, Rendition};
+use crate::web::{Body, Request, Response};
+use http::header::{
+    ACCEPT_RANGES, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, ETAG,
+    HeaderName, LAST_MODIFIED, VARY,
+};
+use http::{HeaderMap, HeaderValue, Method, StatusCode};
+use std::sync::Arc;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+/// A count of entries, as the earlier system told it and scripts read it: small enough for any of them.
+const X_TOTAL_IPS: HeaderName = HeaderName::from_static("x-total-ips");
+const X_TOTAL_ADDRESSES: HeaderName = HeaderName::from_static("x-total-addresses");
+const X_GENERATED_AT: HeaderName = HeaderName::from_static("x-generated-at");
+const X_GENERATION: HeaderName = HeaderName::from_static("x-generation");
+
+/// A document with its headers.
+pub(super) struct Page {
+    rendition: Arc<Rendition>,
+    modified: SystemTime,
+    identity: Headers,
+    gzip: Headers,
+    zstd: Headers,
+}
+
+/// The headers of one representation.
+struct Headers {
+    etag: String,
+    whole: HeaderMap,
+    /// What a 304 repeats: what a cache needs, and nothing that describes the bytes it has (RFC 9110, 15.4.5).
+    unchanged: HeaderMap,
+}
+
+impl Page {
+    pub(super) fn new(released: &Released, rendition: &Arc<Rendition>, document: Document) -> Self {
+        let headers = |coding| Headers::new(released, rendition, document, coding);
+        Self {
+            rendition: Arc::clone(rendition),
+            modified: moment(released.release.modified),
+            identity: headers(Coding::Identity),
+            gzip: headers(Coding::Gzip),
+            zstd: headers(Coding::Zstd),
+        }
+    }
+
+    /// Whether it is the page of this document.
+    pub(super) fn is_of(&self, rendition: &Arc<Rendition>) -> bool {
+        Arc::ptr_eq(&self.rendition, rendition)
+    }
+
+    /// Whether anybody but this page has the document.
+    pub(super) fn is_offered(&self) -> bool {
+        Arc::strong_count(&self.rendition) > 1
+    }
+
+    fn headers(&self, coding: Coding) -> &Headers {
+        match coding {
+            Coding::Identity => &self.identity,
+            Coding::Gzip => &self.gzip,
+            Coding::Zstd => &self.zstd,
+        }
+    }
+
+    pub(super) fn answer(&self, request: &Request) -> Response {
+        let coding = preferred(request.headers());
+        let headers = self.headers(coding);
+        if is_unmodified(request.headers(), &headers.etag, self.modified) {
+            return response(StatusCode::NOT_MODIFIED, headers.unchanged.clone(), Body::empty());
+        }
+        // Right after a change the compressed bytes are still in the making.
+        let (headers, bytes) = match self.rendition.bytes(coding) {
+            Some(bytes) => (headers, bytes),
+            None => (&self.identity, self.rendition.text()),
+        };
+        let (status, part) = match asked(request.headers(), &headers.etag, bytes.len()) {
+            Asked::Whole => (StatusCode::OK, 0..bytes.len()),
+            Asked::Part(part) => (StatusCode::PARTIAL_CONTENT, part),
+            Asked::Beyond => return beyond(headers, bytes.len()),
+        };
+        let mut told = headers.whole.clone();
+        told.insert(CONTENT_LENGTH, part.len().into());
+        if status == StatusCode::PARTIAL_CONTENT {
+            let range = format!("bytes {}-{}/{}", part.start, part.end.saturating_sub(1), bytes.len());
+            told.insert(CONTENT_RANGE, text(&range));
+        }
+        let head = *request.method() == Method::HEAD;
+        let body = if head { Body::empty() } else { Body::full(bytes.slice(part)) };
+        response(status, told, body)
+    }
+}
+
+impl Headers {
+    fn new(released: &Released, rendition: &Rendition, document: Document, coding: Coding) -> Self {
+        let etag = rendition.etag(coding);
+        let unchanged = HeaderMap::from_iter([
+            (ETAG, text(&etag)),
+            // Kept by whoever likes, but never used without asking.
+            (CACHE_CONTROL, HeaderValue::from_static("no-cache")),
+            (VARY, HeaderValue::from_static("accept-encoding")),
+        ]);
+        let release = &released.release;
+        let mut whole = unchanged.clone();
+        whole.extend([
+            (LAST_MODIFIED, text(&httpdate::fmt_http_date(moment(release.modified)))),
+            (X_TOTAL_IPS, text(&rendition.counts.entries.to_string())),
+            (X_TOTAL_ADDRESSES, text(&rendition.counts.addresses.to_string())),
+            (X_GENERATED_AT, text(&release.modified.to_string())),
+            (X_GENERATION, text(&release.generation.to_string())),
+            (ACCEPT_RANGES, HeaderValue::from_static("bytes")),
+            (CONTENT_TYPE, HeaderValue::from_static(document.content_type())),
+        ]);
+        let name = match coding {
+            Coding::Identity => None,
+            Coding::Gzip => Some("gzip"),
+            Coding::Zstd => Some("zstd"),
+        };
+        whole.extend(name.map(|name| (CONTENT_ENCODING, HeaderValue::from_static(name))));
+        Self { etag, whole, unchanged }
+    }
+}
+
+fn beyond(headers: &Headers, length: usize) -> Response {
+    let mut told = headers.unchanged.clone();
+    told.insert(CONTENT_RANGE, text(&format!("bytes */{length}")));
+    response(StatusCode::RANGE_NOT_SATISFIABLE, told, Body::empty())
+}
+
+fn response(status: StatusCode, headers: HeaderMap, body: Body) -> Response {
+    let mut response = Response::new(body);
+    *response.status_mut() = status;
+    *response.headers_mut() = headers;
+    response
+}
+
+/// Digits, dates and quoted digests are all that comes here, and all fit a header.
+fn text(value: &str) -> HeaderValue {
+    HeaderValue::from_str(value).unwrap_or_else(|_| HeaderValue::from_static(""))
+}
+
+/// Before 1970 there were no feeds.
+fn moment(time: Time) -> SystemTime {
+    UNIX_EPOCH + Duration::from_secs(time.unix().try_into().unwrap_or(0))
+}
