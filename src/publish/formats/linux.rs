@@ -71,3 +71,18 @@ fn set_name(feed: &str) -> String {
     let begin: String = feed.chars().take(15).collect();
     format!("{begin}-{}", &hex(&digest(&[feed.as_bytes()]))[..8])
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_kernel_takes_the_name_of_every_feed_and_tells_long_ones_apart() {
+        let longest = |end: char| format!("{}{end}", "x".repeat(63));
+        for feed in ["a", "exactly-twenty-four-byte", &longest('a')] {
+            assert!(set_name(feed).len() <= 24, "{feed}");
+        }
+        assert_eq!(set_name("exactly-twenty-four-byte"), "exactly-twenty-four-byte");
+        assert_ne!(set_name(&longest('a')), set_name(&longest('b')));
+    }
+}

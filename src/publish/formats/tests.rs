@@ -1,5 +1,6 @@
 //! Every format read back by a small reader of its own, and what hostile text does to it: nothing.
 
+mod examples;
 mod readers;
 
 use super::*;
@@ -149,6 +150,9 @@ fn texts() -> impl Iterator<Item = Format> {
 }
 
 proptest! {
+    // Each case is written and read in sixty ways.
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
     #[test]
     fn each_format_read_back_is_the_selection_as_far_as_it_can_carry_it(case in case()) {
         for format in texts() {
