@@ -72,17 +72,17 @@ fn the_second_document_of_cisco_is_the_md5_of_the_first() {
 fn a_script_for_mikrotik_fills_a_new_list_before_it_clears_the_old_one() {
     let expected = "\
 /ip firewall address-list
-remove [find list=\"test.new\"]
-add list=\"test.new\" address=192.0.2.0/31
-add list=\"test.new\" address=192.0.2.2
-add list=\"test.new\" address=198.51.100.7
+remove [find list=\"test:new\"]
+add list=\"test:new\" address=192.0.2.0/31
+add list=\"test:new\" address=192.0.2.2
+add list=\"test:new\" address=198.51.100.7
 remove [find list=\"test\"]
-set [find list=\"test.new\"] list=\"test\"
+set [find list=\"test:new\"] list=\"test\"
 /ipv6 firewall address-list
-remove [find list=\"test.new\"]
-add list=\"test.new\" address=2001:db8::/126
+remove [find list=\"test:new\"]
+add list=\"test:new\" address=2001:db8::/126
 remove [find list=\"test\"]
-set [find list=\"test.new\"] list=\"test\"
+set [find list=\"test:new\"] list=\"test\"
 ";
     assert_eq!(list(Format::Mikrotik), expected);
 }
@@ -163,6 +163,6 @@ fn an_empty_selection_is_what_each_reader_takes_for_nothing() {
     }
     assert!(begins(Format::Nftables).contains("flush set inet ironlist v4-test\n"));
     assert!(!begins(Format::Nftables).contains("add element"));
-    assert!(begins(Format::Ipset).contains("swap v6-test-new v6-test\n"));
+    assert!(begins(Format::Ipset).contains("swap v6-test-NEW v6-test\n"));
     assert!(begins(Format::Mikrotik).contains("remove [find list=\"test\"]\n"));
 }
