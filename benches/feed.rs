@@ -1,5 +1,5 @@
-//! What a feed costs: rendering a million lines, and making them ready to go out. One thread, its CPU time: what
-//! else runs on the machine does not count.
+//! What a feed costs: rendering a million lines, making them ready to go out, and writing every other format. One
+//! thread, its CPU time: what else runs on the machine does not count.
 //!
 //! `cargo bench --bench feed [-- --smoke]`. The target is for rendering; the rest says how soon after a change a
 //! firewall can have it.
@@ -8,10 +8,12 @@
 
 mod support;
 
+use ironlist::addr::RangeSet;
 use ironlist::disk::Medium;
 use ironlist::engine::{Engine, Options, Snapshot};
-use ironlist::model::{Batch, Cause, Change, Detail, RowsBuilder, Scope, Time};
-use ironlist::publish::{Lines, Profile, Released, render};
+use ironlist::model::{Batch, Cause, Change, Detail, Document, Format, RowsBuilder, Scope, Time};
+use ironlist::publish::formats::{Sheet, write};
+use ironlist::publish::{Annotated, Entry, Facts, Lines, Profile, Released, Selection, render};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -41,10 +43,37 @@ fn main() {
         released.entries
     });
     row("reading the file", few, || Released::load(&file, &profile).unwrap().unwrap().entries);
+    formats(if smoke { 20_000 } else { 1_000_000 }, few);
     let (text, gzip) = (released.text.bytes.len(), released.gzip.bytes.len());
     println!("bytes: {text}, compressed {gzip}");
     let verdict = if lines <= TARGET { "reached" } else { "missed" };
     println!("target: at most {TARGET} ms to render a million lines: {verdict}");
+}
+
+/// Every format of `count` prefixes; of those that tell more of an entry, half are told about.
+fn formats(count: usize, rounds: usize) {
+    let v4: RangeSet<u32> = support::clustered4(count, 7).into_iter().map(|(range, _)| range).collect();
+    let known = Facts {
+        sources: ["regtech", "secudium"].iter().map(|name| name.parse().unwrap()).collect(),
+        reason: Some("brute force, SSH".into()),
+        confidence: Some(80),
+        since: Some(Time::from_unix(1_790_000_000)),
+        ..Facts::default()
+    };
+    let entries = v4.iter().zip([0, 1].into_iter().cycle()).map(|(range, facts)| Entry { range, facts });
+    let annotated = Annotated { v4: entries.collect(), v6: Vec::new(), facts: vec![known, Facts::default()] };
+    let selection = Selection { v4, v6: RangeSet::EMPTY };
+    let (selection, entries) = (&selection, Some(&annotated));
+    for format in Format::ALL.into_iter().filter(|format| *format != Format::Sophos) {
+        let lines = format.lines()[0];
+        let sheet = Sheet { feed: "bench", generation: 1, time: Time::default(), lines, selection, entries };
+        let rounds = if format.needs_facts() { 1 } else { rounds };
+        let mut out = Vec::new();
+        row(format.as_str(), rounds, || {
+            out.clear();
+            write(Document::List(format), &sheet, &mut out).unwrap().entries
+        });
+    }
 }
 
 /// Prints the median, and answers the median for a million lines.

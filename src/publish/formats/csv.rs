@@ -26,7 +26,7 @@ pub(super) fn write(sheet: &Sheet<'_>, page: &mut Page<'_>) -> io::Result<()> {
 /// Appends a cell. One that could be a formula begins with an apostrophe. A spreadsheet that cuts at semicolons,
 /// as in many countries, would begin a cell inside this one: what follows a semicolon is treated alike.
 fn write_cell(out: &mut Vec<u8>, value: &str) {
-    let quoted = value.contains([',', '"', ';', '\'']) || value.starts_with(' ') || is_formula(value);
+    let quoted = value.contains([',', '"', ';']) || value.starts_with(' ') || is_formula(value);
     if !quoted {
         return out.extend_from_slice(value.as_bytes());
     }

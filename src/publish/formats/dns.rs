@@ -81,3 +81,36 @@ pub(super) fn rbldnsd(sheet: &Sheet<'_>, page: &mut Page<'_>) -> io::Result<()> 
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn trigger(range: Range<u128>) -> String {
+        let mut out = Vec::new();
+        trigger_v6(&mut out, range);
+        String::from_utf8(out).unwrap()
+    }
+
+    proptest! {
+        #[test]
+        fn a_trigger_has_its_gap_where_the_address_has_it(bits: u128, mask: u8) {
+            // Groups chosen by the mask are zero, so that gaps of every length and place occur.
+            let groups = Ipv6Addr::from_bits(bits).segments();
+            let address = Ipv6Addr::from(std::array::from_fn::<u16, 8, _>(|at| if mask >> at & 1 == 0 { 0 } else { groups[at] | 1 }));
+            prop_assume!(address.to_ipv4_mapped().is_none());
+            let text = address.to_string().replace("::", ":zz:");
+            let mut labels: Vec<&str> = text.split(':').filter(|label| !label.is_empty()).collect();
+            labels.push("128");
+            labels.reverse();
+            prop_assert_eq!(trigger(Range::single(address.to_bits())), labels.join("."));
+        }
+    }
+
+    #[test]
+    fn a_trigger_begins_with_the_length_of_its_prefix() {
+        assert_eq!(trigger(Range::prefix(0x2001_0db8_u128 << 96, 48)), "48.zz.db8.2001");
+        assert_eq!(trigger(Range::prefix(1_u128 << 125, 3)), "3.zz.2000");
+    }
+}

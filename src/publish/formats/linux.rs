@@ -46,10 +46,10 @@ pub(super) fn ipset(sheet: &Sheet<'_>, page: &mut Page<'_>) -> io::Result<()> {
         let make = |name: &str| {
             format!("create {name} hash:net family {inet} hashsize {hashsize} maxelem {MAXELEM} -exist\n")
         };
-        page.put(make(&set) + &make(&format!("{set}-new")))?;
+        page.put(make(&set) + &make(&format!("{set}-NEW")))?;
         // One that a restore left which broke off.
-        page.put(format!("flush {set}-new\n"))?;
-        let add = format!("add {set}-new ");
+        page.put(format!("flush {set}-NEW\n"))?;
+        let add = format!("add {set}-NEW ");
         sheet.pieces(family).try_for_each(|(range, _)| {
             page.entry(|out| {
                 out.extend_from_slice(add.as_bytes());
@@ -57,17 +57,32 @@ pub(super) fn ipset(sheet: &Sheet<'_>, page: &mut Page<'_>) -> io::Result<()> {
                 out.push(b'\n');
             })
         })?;
-        page.put(format!("swap {set}-new {set}\ndestroy {set}-new\n"))?;
+        page.put(format!("swap {set}-NEW {set}\ndestroy {set}-NEW\n"))?;
     }
     Ok(())
 }
 
-/// The kernel takes 31 bytes of a set's name, seven of which are for `v4-` and `-new`. A longer name is cut and
-/// told from others by a digest.
+/// The kernel takes 31 bytes of a set's name, seven of which are for `v4-` and `-NEW`. A longer name is cut and
+/// told from others by a digest. No feed's name has capitals, so these are never the sets of another feed.
 fn set_name(feed: &str) -> String {
     if feed.len() <= 24 {
         return feed.to_owned();
     }
     let begin: String = feed.chars().take(15).collect();
-    format!("{begin}-{}", &hex(&digest(&[feed.as_bytes()]))[..8])
+    format!("{begin}H{}", &hex(&digest(&[feed.as_bytes()]))[..8])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_kernel_takes_the_name_of_every_feed_and_tells_long_ones_apart() {
+        let longest = |end: char| format!("{}{end}", "x".repeat(63));
+        for feed in ["a", "exactly-twenty-four-byte", &longest('a')] {
+            assert!(set_name(feed).len() <= 24, "{feed}");
+        }
+        assert_eq!(set_name("exactly-twenty-four-byte"), "exactly-twenty-four-byte");
+        assert_ne!(set_name(&longest('a')), set_name(&longest('b')));
+    }
 }

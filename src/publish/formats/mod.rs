@@ -27,7 +27,8 @@ use crate::model::{Document, Format};
 use page::Page;
 use std::io;
 
-/// Writes one document of a format, and says what is in it. Lists of lines cost about 50 ns a line.
+/// Writes one document of a format, and says what is in it. It goes out in blocks: nothing but a workbook is ever
+/// in memory as a whole.
 ///
 /// # Errors
 /// [`WriteError`]; what has been written by then is of no use.

@@ -77,7 +77,9 @@ pub(super) fn one_line(text: &str) -> Cow<'_, str> {
     if text.contains(breaks) { text.replace(breaks, " ").into() } else { text.into() }
 }
 
-/// Whether a spreadsheet may take the cell for a formula. Leading spaces do not save it everywhere.
+/// Whether a spreadsheet may take the cell for a formula. Spaces before it, also those without width, do not save
+/// it everywhere.
 pub(super) fn is_formula(cell: &str) -> bool {
-    cell.trim_start().starts_with(['=', '+', '-', '@', '＝', '＋', '－', '＠'])
+    let space = |c: char| c.is_whitespace() || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2060}' | '\u{feff}');
+    cell.trim_start_matches(space).starts_with(['=', '+', '-', '@', '＝', '＋', '－', '＠'])
 }

@@ -62,3 +62,65 @@ fn fill<'a>(
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::addr::{Range, RangeSet};
+    use crate::model::{Lines, Time};
+    use crate::publish::{Annotated, Entry, Facts, Selection};
+    use std::io::{Cursor, Read};
+
+    fn write_book(reason: &str, count: u32, rows: u32) -> (Vec<u8>, u64) {
+        let v4: RangeSet<u32> = (0..count).map(|at| Range::single(at * 2)).collect();
+        let entries = v4.iter().map(|range| Entry { range, facts: 0 }).collect();
+        let facts = Facts { reason: Some(reason.into()), ..Facts::default() };
+        let annotated = Annotated { v4: entries, v6: Vec::new(), facts: vec![facts] };
+        let selection = Selection { v4, v6: RangeSet::EMPTY };
+        let (time, entries) = (Time::from_unix(1_790_000_000), Some(&annotated));
+        let sheet =
+            Sheet { feed: "test", generation: 7, time, lines: Lines::Cidrs, selection: &selection, entries };
+        let mut none = io::sink();
+        let mut page = Page::new(&mut none);
+        let book = book(&sheet, &mut page, rows).unwrap();
+        (book, page.entries())
+    }
+
+    fn part(book: &[u8], name: &str) -> String {
+        let mut text = String::new();
+        let mut archive = zip::ZipArchive::new(Cursor::new(book)).unwrap();
+        archive.by_name(name).unwrap().read_to_string(&mut text).unwrap();
+        text
+    }
+
+    #[test]
+    fn what_one_sheet_does_not_hold_goes_on_in_the_next_with_the_columns_names() {
+        let (book, entries) = write_book("x", 7, 4);
+        assert_eq!(entries, 7);
+        let names = part(&book, "xl/workbook.xml");
+        assert!(names.contains("Entries 3") && !names.contains("Entries 4"), "{names}");
+        for (number, rows) in [(1, 4), (2, 4), (3, 2)] {
+            let sheet = part(&book, &format!("xl/worksheets/sheet{number}.xml"));
+            assert_eq!(sheet.matches("<row ").count(), rows, "sheet {number}");
+            assert!(sheet.contains(">until<"));
+        }
+        assert!(!part(&write_book("x", 3, 4).0, "xl/workbook.xml").contains("Entries 2"), "it just fits");
+    }
+
+    #[test]
+    fn the_same_list_is_the_same_workbook_whenever_it_is_written() {
+        let book = write_book("x", 3, ROWS).0;
+        assert_eq!(book, write_book("x", 3, ROWS).0);
+        assert!(part(&book, "docProps/core.xml").contains(">2026-09-21T14:13:20Z<"), "the time of the list");
+    }
+
+    #[test]
+    fn a_cell_is_text_whatever_it_holds_and_however_long_it_is() {
+        let sheet = part(&write_book("=1+1</t><f>2</f>", 1, ROWS).0, "xl/worksheets/sheet1.xml");
+        assert!(sheet.contains("=1+1&lt;/t&gt;") && !sheet.contains("<f>"), "{sheet}");
+        assert!(part(&write_book("=1", 1, ROWS).0, "xl/styles.xml").contains("quotePrefix=\"1\""));
+        let long = "공".repeat(40_000);
+        let sheet = part(&write_book(&long, 1, ROWS).0, "xl/worksheets/sheet1.xml");
+        assert_eq!(sheet.matches('공').count(), LONGEST);
+    }
+}

@@ -85,11 +85,11 @@ fn mikrotik(text: &str) -> Vec<IpRange> {
     for line in text.lines() {
         match line {
             "/ip firewall address-list" | "/ipv6 firewall address-list" => menu = line,
-            "remove [find list=\"test.new\"]" => assert!(new.is_empty()),
+            "remove [find list=\"test:new\"]" => assert!(new.is_empty()),
             "remove [find list=\"test\"]" => {}
-            "set [find list=\"test.new\"] list=\"test\"" => found.append(&mut new),
+            "set [find list=\"test:new\"] list=\"test\"" => found.append(&mut new),
             add => {
-                let range: IpRange = strip(add, "add list=\"test.new\" address=", "").parse().unwrap();
+                let range: IpRange = strip(add, "add list=\"test:new\" address=", "").parse().unwrap();
                 assert_eq!(menu.starts_with("/ipv6"), matches!(range, IpRange::V6(_)));
                 new.push(range);
             }
@@ -131,11 +131,11 @@ fn ipset(text: &str) -> Vec<IpRange> {
             }
             ["add", set, range] => {
                 let range: IpRange = range.parse().unwrap();
-                assert_eq!(set, if matches!(range, IpRange::V4(_)) { "v4-test-new" } else { "v6-test-new" });
+                assert_eq!(set, if matches!(range, IpRange::V4(_)) { "v4-test-NEW" } else { "v6-test-NEW" });
                 found.push(range);
             }
-            ["flush" | "destroy", "v4-test-new" | "v6-test-new"] => {}
-            ["swap", "v4-test-new", "v4-test"] | ["swap", "v6-test-new", "v6-test"] => {}
+            ["flush" | "destroy", "v4-test-NEW" | "v6-test-NEW"] => {}
+            ["swap", "v4-test-NEW", "v4-test"] | ["swap", "v6-test-NEW", "v6-test"] => {}
             _ => panic!("{line}"),
         }
     }
