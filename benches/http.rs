@@ -14,8 +14,9 @@ use hyper_util::rt::TokioIo;
 use ironlist::addr::{IpRange, Range};
 use ironlist::disk::Medium;
 use ironlist::engine::{Engine, Options};
+use ironlist::model::Profile;
 use ironlist::model::{Batch, Cause, Change, Detail, RowsBuilder, Scope};
-use ironlist::publish::{Feeds, Profile};
+use ironlist::publish::Feeds;
 use ironlist::service::blacklist::{Blacklist, CHECK, answer_check};
 use ironlist::service::feeds::Desk;
 use ironlist::web::listener::{Limits, Listener, serve};
@@ -351,9 +352,9 @@ async fn application() -> Arc<App> {
     let metrics = Arc::new(Metrics::new());
     let engine = blacklist().await;
     // The folder of the feed's file goes away with the process that started this one.
-    let feeds = Arc::new(Feeds::open(engine.folder(), vec![Profile::fortigate()], engine.now()).unwrap());
-    ironlist::publish::refresh(&feeds, &engine);
-    let desk = Desk::new(&feeds);
+    let feeds = Arc::new(Feeds::open(engine.folder(), Profile::fortigate(), engine.now()).unwrap());
+    feeds.refresh(&engine);
+    let desk = Desk::new(&feeds, engine.clone());
     let routed = axum::routing::get(async || Response::new(Body::full(Bytes::from_static(FIXED))));
     let router = Blacklist::new(engine.clone()).router().route("/routed", routed);
     let app = App::new(Role::Blacklist, router, &metrics)

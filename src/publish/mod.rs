@@ -41,7 +41,7 @@ pub use log::{Difference, Step};
 pub use packed::Packed;
 pub use release::{Release, Released};
 pub use rendition::{Coding, Rendition};
-pub use select::{Scene, SelectError};
+pub use select::{Scene, SelectError, wanted};
 pub use selection::{Annotated, Entry, Facts};
 pub use worker::{follow, write};
 

@@ -40,7 +40,7 @@ pub(super) struct Taken<'a> {
 ///
 /// # Errors
 /// [`SelectError`], where the listings are read.
-pub(super) fn wanted(scene: Scene<'_>, profile: &Profile) -> Result<IpSet, SelectError> {
+pub fn wanted(scene: Scene<'_>, profile: &Profile) -> Result<IpSet, SelectError> {
     let filter = &profile.filter;
     let set =
         if filter.is_by_source() { by_source(scene.snapshot, filter) } else { by_detail(scene, filter)? };

@@ -61,7 +61,7 @@ async fn refresh_aside(feeds: &Arc<Feeds>, engine: &Engine) {
         // What the thread could fail with is caught in it.
         Ok(_) => end.await.unwrap_or_default(),
         Err(error) => {
-            feeds.all().values().for_each(|feed| feed.fail(format!("no thread: {error}"), engine.now()))
+            feeds.all().values().for_each(|feed| feed.fail(format!("no thread: {error}"), engine.now()));
         }
     }
 }

@@ -8,10 +8,11 @@ mod names;
 mod stix;
 mod web;
 
+use ironlist::addr::IpSet;
 use ironlist::addr::{IpRange, Range};
 use ironlist::model::{Document, Format, Lines, Severity, Time};
 use ironlist::publish::formats::{Counts, Sheet, write};
-use ironlist::publish::{Annotated, Entry, Facts, Selection};
+use ironlist::publish::{Annotated, Entry, Facts};
 use std::net::IpAddr;
 use std::path::PathBuf;
 use std::process::{Child, Command, Output};
@@ -21,7 +22,7 @@ use tempfile::TempDir;
 
 /// Something to publish, and a folder to publish it into.
 struct List {
-    selection: Selection,
+    selection: IpSet,
     annotated: Annotated,
     folder: TempDir,
 }
@@ -45,7 +46,7 @@ impl List {
         let (known4, known6) = IpRange::by_family(texts.map(|text| text.parse().unwrap()));
         v4.extend(known4);
         v6.extend(known6);
-        let selection = Selection { v4: v4.into_iter().collect(), v6: v6.into_iter().collect() };
+        let selection = IpSet { v4: v4.into_iter().collect(), v6: v6.into_iter().collect() };
         let facts = vec![hostile(), Facts::default()];
         let v4 =
             selection.v4.iter().zip([0, 1].into_iter().cycle()).map(|(range, facts)| Entry { range, facts });
@@ -58,7 +59,7 @@ impl List {
     /// Nothing at all.
     fn empty() -> Self {
         let folder = tempfile::tempdir().unwrap();
-        Self { selection: Selection::default(), annotated: Annotated::default(), folder }
+        Self { selection: IpSet::default(), annotated: Annotated::default(), folder }
     }
 
     /// Writes the list in a format, and tells the file's name and what is in it.

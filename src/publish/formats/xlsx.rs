@@ -66,9 +66,10 @@ fn fill<'a>(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::addr::IpSet;
     use crate::addr::{Range, RangeSet};
     use crate::model::{Lines, Time};
-    use crate::publish::{Annotated, Entry, Facts, Selection};
+    use crate::publish::{Annotated, Entry, Facts};
     use std::io::{Cursor, Read};
 
     fn write_book(reason: &str, count: u32, rows: u32) -> (Vec<u8>, u64) {
@@ -76,7 +77,7 @@ mod tests {
         let entries = v4.iter().map(|range| Entry { range, facts: 0 }).collect();
         let facts = Facts { reason: Some(reason.into()), ..Facts::default() };
         let annotated = Annotated { v4: entries, v6: Vec::new(), facts: vec![facts] };
-        let selection = Selection { v4, v6: RangeSet::EMPTY };
+        let selection = IpSet { v4, v6: RangeSet::EMPTY };
         let (time, entries) = (Time::from_unix(1_790_000_000), Some(&annotated));
         let sheet =
             Sheet { feed: "test", generation: 7, time, lines: Lines::Cidrs, selection: &selection, entries };

@@ -1,6 +1,7 @@
 //! The bytes of each format, written out.
 
 use super::*;
+use crate::addr::IpSet;
 
 fn example() -> Case {
     let range = |text: &str| text.parse::<IpRange>().unwrap();
@@ -21,7 +22,7 @@ fn example() -> Case {
         v6: v6.iter().map(|range| Entry { range, facts: 1 }).collect(),
         facts: vec![known, Facts::default()],
     };
-    Case { selection: Selection { v4, v6 }, annotated }
+    Case { selection: IpSet { v4, v6 }, annotated }
 }
 
 /// The list of the example in the lines that a profile gets which does not choose.
@@ -145,7 +146,7 @@ fn the_documents_of_misp_name_one_event_which_stays_the_same_over_generations() 
 
 #[test]
 fn an_empty_selection_is_what_each_reader_takes_for_nothing() {
-    let case = Case { selection: Selection::default(), annotated: Annotated::default() };
+    let case = Case { selection: IpSet::default(), annotated: Annotated::default() };
     let begins = |format: Format| text(Document::List(format), &case.sheet(format.lines()[0]));
     for format in texts() {
         let empty = match format {
