@@ -9,7 +9,7 @@ const PROGRAMS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/target/readers/bin"
 
 #[test]
 fn a_bundle_is_valid_stix_whatever_the_reasons_say() {
-    for list in [List::new(1, 40), List::empty()] {
+    for list in [List::new(1, 10), List::empty()] {
         let (file, _) = list.publish(Format::Stix, Lines::Cidrs);
         let mut validator = Command::new(format!("{PROGRAMS}/stix2_validator"));
         let said = succeed(validator.args(["--version", "2.1"]).arg(&file));
@@ -34,7 +34,7 @@ for attribute in event.attributes:
 
 #[test]
 fn a_feed_for_misp_is_read_by_its_own_library() {
-    for list in [List::new(1, 40), List::empty()] {
+    for list in [List::new(1, 10), List::empty()] {
         let mut python = Command::new(format!("{PROGRAMS}/python"));
         python.args(["-c", READ_EVENT]);
         for document in Format::Misp.documents() {
