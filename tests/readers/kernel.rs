@@ -63,7 +63,7 @@ fn nftables_holds_nothing_after_an_empty_list_and_its_sets_are_there() {
 
 #[test]
 fn ipset_holds_the_list_after_a_restore_also_when_one_before_broke_off() {
-    let (first, lost, second) = (List::new(1, 600), List::new(3, 600), List::new(2, 600));
+    let (first, lost, second) = (List::new(1, 60), List::new(3, 600), List::new(2, 6000));
     let (old, new) = (file(&first, Format::Ipset), file(&second, Format::Ipset));
     let broken = format!("{new}.broken");
     let begin = std::fs::read_to_string(file(&lost, Format::Ipset)).unwrap();

@@ -3,15 +3,15 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "in a test a panic is the report")]
 
+mod exchange;
 mod kernel;
 mod names;
-mod stix;
 mod web;
 
 use ironlist::addr::IpSet;
 use ironlist::addr::{IpRange, Range};
 use ironlist::model::{Document, Format, Lines, Severity, Time};
-use ironlist::publish::formats::{Counts, Sheet, write};
+use ironlist::publish::formats::{Counts, Sheet, file_name, write};
 use ironlist::publish::{Annotated, Entry, Facts};
 use std::net::IpAddr;
 use std::path::PathBuf;
@@ -64,12 +64,17 @@ impl List {
 
     /// Writes the list in a format, and tells the file's name and what is in it.
     fn publish(&self, format: Format, lines: Lines) -> (PathBuf, Counts) {
-        let time = Time::from_unix(1_790_000_000);
+        self.publish_document(Document::List(format), lines)
+    }
+
+    /// The same for any document.
+    fn publish_document(&self, document: Document, lines: Lines) -> (PathBuf, Counts) {
+        let (feed, time) = ("1-test.x_y", Time::from_unix(1_790_000_000));
         let (selection, entries) = (&self.selection, Some(&self.annotated));
-        let sheet = Sheet { feed: "1-test.x_y", generation: 7, time, lines, selection, entries };
-        let file = self.folder.path().join(format.as_str()).with_extension(format.extension());
+        let sheet = Sheet { feed, generation: 7, time, lines, selection, entries };
+        let file = self.folder.path().join(file_name(document, feed));
         let mut out = std::fs::File::create(&file).unwrap();
-        let counts = write(Document::List(format), &sheet, &mut out).unwrap();
+        let counts = write(document, &sheet, &mut out).unwrap();
         (file, counts)
     }
 

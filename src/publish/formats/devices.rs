@@ -1,4 +1,4 @@
-//! What firewalls read that take one entry a line and nothing that explains it.
+//! What devices read that take one entry a line: alone, with its length, or with how sure and how grave it is.
 
 use super::page::Page;
 use super::sheet::Sheet;
@@ -82,12 +82,7 @@ fn prefixes(
 /// An include for nginx' `geo`, which finds an address among a million prefixes by its bits; `deny` would try
 /// them one by one.
 pub(super) fn nginx(sheet: &Sheet<'_>, page: &mut Page<'_>) -> io::Result<()> {
-    sheet.pieces(Format::Nginx.families()).try_for_each(|(range, _)| {
-        page.entry(|out| {
-            sheet.write_range(out, range);
-            out.extend_from_slice(b" 1;\n");
-        })
-    })
+    sheet.write_entries(Format::Nginx.families(), "", " 1;\n", page)
 }
 
 /// Check Point's indicators: `name,value,type,confidence,severity,product,comment`. A field that is left empty

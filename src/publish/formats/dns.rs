@@ -7,9 +7,10 @@ use crate::model::{Families, Format};
 use std::io::{self, Write};
 use std::net::{Ipv4Addr, Ipv6Addr};
 
-/// A serial number has 32 bits and may go round (RFC 1982): generations do not skip half of them at once.
+/// A serial number has 32 bits and may go round (RFC 1982). The time of a release is later than that of every one
+/// before it, also where two are made of one generation.
 fn serial(sheet: &Sheet<'_>) -> u32 {
-    sheet.generation as u32
+    sheet.time.unix() as u32
 }
 
 /// A response policy zone: an answer that holds a listed address becomes "no such name". Names are relative, so
@@ -38,7 +39,7 @@ fn trigger_v4(out: &mut Vec<u8>, range: Range<u32>) {
 }
 
 /// `48.zz.1.db8.2001` for 2001:db8:1::/48: the prefix length, and the text of RFC 5952 from its last group to the first
-/// with `zz` where it has `::`. A resolver takes another gap for another name.
+/// with `zz` where it has `::`. That is the name that BIND calls canonical; it warns of every other.
 fn trigger_v6(out: &mut Vec<u8>, range: Range<u128>) {
     let _ = write!(out, "{}", range.level());
     // Not by the address's own text: that of some addresses ends in an IPv4 one.
@@ -72,12 +73,7 @@ pub(super) fn rbldnsd(sheet: &Sheet<'_>, page: &mut Page<'_>) -> io::Result<()> 
         [(Families::V4, "ip4set:v4", "127.0.0.2"), (Families::V6, "ip6trie:v6", "0:0:0:0:0:ffff:7f00:2")];
     for (family, set, test) in sets {
         page.put(format!("$DATASET {set} @\n:127.0.0.2:$ is listed by {}\n{test}\n", sheet.feed))?;
-        sheet.pieces(family).try_for_each(|(range, _)| {
-            page.entry(|out| {
-                sheet.write_range(out, range);
-                out.push(b'\n');
-            })
-        })?;
+        sheet.write_entries(family, "", "\n", page)?;
     }
     Ok(())
 }

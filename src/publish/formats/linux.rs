@@ -14,18 +14,10 @@ pub(super) fn nftables(sheet: &Sheet<'_>, page: &mut Page<'_>) -> io::Result<()>
     for (family, prefix, kind) in [(Families::V4, "v4", "ipv4_addr"), (Families::V6, "v6", "ipv6_addr")] {
         let set = format!("inet ironlist {prefix}-{}", sheet.feed);
         page.put(format!("add set {set} {{ type {kind}; flags interval; }}\nflush set {set}\n"))?;
-        let before = page.entries();
-        sheet.pieces(family).try_for_each(|(range, _)| {
-            // Braces around nothing are a syntax error.
-            if page.entries() == before {
-                page.put(format!("add element {set} {{\n"))?;
-            }
-            page.entry(|out| {
-                sheet.write_range(out, range);
-                out.extend_from_slice(b",\n");
-            })
-        })?;
-        if page.entries() > before {
+        // Braces around nothing are a syntax error.
+        if !sheet.is_empty(family) {
+            page.put(format!("add element {set} {{\n"))?;
+            sheet.write_entries(family, "", ",\n", page)?;
             page.put("}\n")?;
         }
     }
@@ -49,14 +41,7 @@ pub(super) fn ipset(sheet: &Sheet<'_>, page: &mut Page<'_>) -> io::Result<()> {
         page.put(make(&set) + &make(&format!("{set}-NEW")))?;
         // One that a restore left which broke off.
         page.put(format!("flush {set}-NEW\n"))?;
-        let add = format!("add {set}-NEW ");
-        sheet.pieces(family).try_for_each(|(range, _)| {
-            page.entry(|out| {
-                out.extend_from_slice(add.as_bytes());
-                sheet.write_range(out, range);
-                out.push(b'\n');
-            })
-        })?;
+        sheet.write_entries(family, &format!("add {set}-NEW "), "\n", page)?;
         page.put(format!("swap {set}-NEW {set}\ndestroy {set}-NEW\n"))?;
     }
     Ok(())

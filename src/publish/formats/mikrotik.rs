@@ -17,17 +17,9 @@ pub(super) fn write(sheet: &Sheet<'_>, page: &mut Page<'_>) -> io::Result<()> {
 fn family(sheet: &Sheet<'_>, family: Families, menu: &str, page: &mut Page<'_>) -> io::Result<()> {
     let name = sheet.feed;
     page.put(format!("{menu}\nremove [find list=\"{name}:new\"]\n"))?;
-    let add = format!("add list=\"{name}:new\" address=");
-    let before = page.entries();
-    sheet.pieces(family).try_for_each(|(range, _)| {
-        page.entry(|out| {
-            out.extend_from_slice(add.as_bytes());
-            sheet.write_range(out, range);
-            out.push(b'\n');
-        })
-    })?;
+    sheet.write_entries(family, &format!("add list=\"{name}:new\" address="), "\n", page)?;
     page.put(format!("remove [find list=\"{name}\"]\n"))?;
-    if page.entries() > before {
+    if !sheet.is_empty(family) {
         // Some versions take a change of nothing for an error.
         page.put(format!("set [find list=\"{name}:new\"] list=\"{name}\"\n"))?;
     }

@@ -1,5 +1,6 @@
 //! What a document is written from, and how a selection falls into the lines that a format takes.
 
+use super::page::Page;
 use crate::addr::{IpRange, IpSet, Prefixes, Range, Word, write_ip_range, write_span};
 use crate::model::{Families, Format, Lines, Time};
 use crate::publish::selection::{Annotated, Entry, Facts};
@@ -41,7 +42,7 @@ pub(super) const MOST_ADDRESSES: u64 = 1_000_000;
 #[derive(Debug, thiserror::Error)]
 pub enum WriteError {
     /// The profile must choose other lines.
-    #[error("the format {format} takes no such lines as {lines:?}")]
+    #[error("the format {format} takes no {}, but {}", lines.as_str(), taken(*format))]
     Lines {
         /// The format.
         format: Format,
@@ -59,6 +60,11 @@ pub enum WriteError {
     /// Whoever takes the bytes does not.
     #[error(transparent)]
     Io(#[from] io::Error),
+}
+
+fn taken(format: Format) -> String {
+    let names: Vec<&str> = format.lines().iter().map(|lines| lines.as_str()).collect();
+    names.join(" or ")
 }
 
 /// An entry of a document: where, and what is known of it.
@@ -110,6 +116,28 @@ impl<'a> Sheet<'a> {
         let v4 = (families != Families::V6).then(|| family(noted4, plain4, facts, lines));
         let v6 = (families != Families::V4).then(|| family(noted6, plain6, facts, lines));
         v4.into_iter().flatten().chain(v6.into_iter().flatten())
+    }
+
+    /// Writes the entries of these families, each between `before` and `after`.
+    pub(super) fn write_entries(
+        &self,
+        families: Families,
+        before: &str,
+        after: &str,
+        page: &mut Page<'_>,
+    ) -> io::Result<()> {
+        self.pieces(families).try_for_each(|(range, _)| {
+            page.entry(|out| {
+                out.extend_from_slice(before.as_bytes());
+                self.write_range(out, range);
+                out.extend_from_slice(after.as_bytes());
+            })
+        })
+    }
+
+    /// Whether it lists nothing of these families.
+    pub(super) fn is_empty(&self, families: Families) -> bool {
+        self.size(families) == 0
     }
 
     /// Writes an entry's range in the form of the sheet's lines.

@@ -228,7 +228,7 @@ fn what_cannot_be_written_is_said_before_anything_is() {
     assert!(matches!(fails(Format::Plain, &sheet), WriteError::TooLong));
     let ranges = Sheet { lines: Lines::Ranges, ..sheet };
     let error = fails(Format::Nginx, &ranges);
-    assert_eq!(error.to_string(), "the format nginx takes no such lines as Ranges");
+    assert_eq!(error.to_string(), "the format nginx takes no ranges, but cidrs or addresses");
     assert!(matches!(fails(Format::Csv, &case.sheet(Lines::Cidrs)), WriteError::Unfit));
     assert!(out.is_empty());
     // Formats that have no place for facts do not look at them.
