@@ -7,6 +7,7 @@ use crate::collect::vault::{KeySource, Vault};
 use crate::disk::Medium;
 use crate::engine::Engine;
 use crate::model::Time;
+use crate::service::collection::Watch;
 use crate::service::journal::Remote;
 use crate::web::Role;
 use crate::web::metrics::Metrics;
@@ -95,9 +96,15 @@ fn observe(metrics: &Arc<Metrics>, seen: Arc<LastSeen>) -> Observe {
 }
 
 /// Collects by schedule until `stop`, and ends what is at work then.
-pub(super) async fn run(collector: Collector, stop: impl Future<Output = ()>) {
+pub(super) async fn run(
+    engine: Engine,
+    collector: Collector,
+    watch: Arc<Watch>,
+    stop: impl Future<Output = ()>,
+) {
     tokio::select! {
         () = collector.schedule() => {}
+        () = watch.follow(&engine, &collector) => {}
         () = stop => {}
     }
     collector.stop().await;

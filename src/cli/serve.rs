@@ -92,9 +92,10 @@ async fn serve(
     let (stop, stopped) = watch::channel(false);
     let mut tasks = JoinSet::new();
     attend(&house, &settings, &key, &stopped, &mut tasks)?;
-    if let Some(collector) = house.collector.clone() {
+    if let Some((engine, collector)) = engine.clone().zip(house.collector.clone()) {
         collecting::accounts(&collector, &inputs.environment).await;
-        tasks.spawn(collecting::run(collector, raised(stopped.clone())));
+        let watch = Arc::clone(&house.watch);
+        tasks.spawn(collecting::run(engine, collector, watch, raised(stopped.clone())));
     }
     let limits = Limits { connections: settings.limits.connections, ..Limits::default() };
     for (role, listener) in bound {

@@ -31,6 +31,7 @@ const SOURCE: &str = "
 #every = \"1h\"
 #jitter = \"5m\"
 #missed = \"run_once\"
+#freshness = \"3d\"
 #policy = { mode = \"snapshot\", zone = \"UTC\", confidence = 80, expires_days = 30, licence = \"CC0-1.0\" }
 #parser = { format = \"plain\" }
 #gate = { shrink_percent = 50, grow_percent = 100, bad_percent = 25, few = 100, protected = 10 }

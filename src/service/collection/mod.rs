@@ -11,6 +11,9 @@ mod runs;
 mod sources;
 #[cfg(test)]
 mod tests;
+mod watch;
+
+pub use watch::{Trouble, Watch};
 
 use crate::collect::collector::Collector;
 use crate::engine::Engine;

@@ -3,6 +3,7 @@
 use super::*;
 use crate::analyze::fixture::{House, plain};
 use crate::collect::collector::Options;
+use crate::collect::definition::{Definition, Kind};
 use crate::collect::vault::{KeySource, Vault};
 use crate::disk::Medium;
 use crate::model::Scope;
@@ -28,10 +29,15 @@ impl Office {
     }
 
     fn collecting(house: &House) -> Self {
+        Self::new(house, Some(Self::collector(house)))
+    }
+
+    fn collector(house: &House) -> Collector {
         let folder = house.folder.path();
         let vault = Vault::new(KeySource::find(folder, None, |_| None));
+        let configured = [("fixed".parse().unwrap(), Definition::new(Kind::Upload))].into();
         let options = Options::new(house.engine().clone(), Medium::folder(folder), vault);
-        Self::new(house, Some(Collector::open(options).unwrap()))
+        Collector::open(Options { configured, ..options }).unwrap()
     }
 
     async fn answer(&self, method: &str, path: &str, body: Body, peer: Peer) -> (StatusCode, bytes::Bytes) {
@@ -275,3 +281,32 @@ async fn the_query_of_a_sources_url_is_for_administrators() {
     let cut: Value = serde_json::from_slice(&cut).unwrap();
     assert_eq!(cut["definition"]["url"], "https://lists.example/a");
 }
+#[tokio::test]
+async fn a_hold_is_watched_until_it_is_decided() {
+    let house = House::new();
+    let role = Office::collector(&house);
+    let office = Office::new(&house, Some(role.clone()));
+    office.ask("POST", "/api/v1/collection/sources", json!({"name": "files", "kind": "upload"})).await;
+    for text in ["20.0.0.1\n", "<!DOCTYPE html><html><body>no list</body></html>"] {
+        let path = "/api/v1/collection/upload?source=files";
+        let (_, begun) = office.answer("POST", path, Body::full(text), Peer::Local).await;
+        office.over(&serde_json::from_slice(&begun).unwrap()).await;
+    }
+    let watch = Watch::default();
+    let look = async || {
+        watch.look(house.engine(), &role).await;
+        let mut troubles = Vec::new();
+        watch.each(|name, trouble| {
+            troubles.extend(trouble.map(|trouble| (name.to_string(), trouble)));
+        });
+        (watch.check(), troubles)
+    };
+    let (check, troubles) = look().await;
+    assert_eq!((&*check.cure, troubles), ("ironlist hold list", vec![("files".to_owned(), Trouble::Held)]));
+    let (_, holds) = office.ask("GET", "/api/v1/holds", Value::Null).await;
+    let reject = format!("/api/v1/holds/{}/reject", holds["data"][0]["id"].as_str().unwrap());
+    assert_eq!(office.ask("POST", &reject, json!({"reason": "a page"})).await.0, 200);
+    let (check, troubles) = look().await;
+    assert_eq!((&*check.detail, troubles), ("", Vec::new()));
+}
+
