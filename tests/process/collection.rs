@@ -5,6 +5,7 @@ use super::fakes::regtech::{self, Fault, Regtech};
 use super::feed::{Answer, FeedServer};
 use super::house::{House, told, until};
 use super::place::{Place, account, last_run, recent, trigger};
+use rustix::process::Signal;
 use serde_json::{Value, json};
 
 /// The addresses of the feed, without those that portals do not list.
@@ -158,4 +159,37 @@ fn the_command_line_collects_without_a_service_too() {
     assert!(out.contains("new: 50"), "{out}");
     let (code, out, _) = place.run("check 20.0.0.1");
     assert_eq!(code, 1, "{out}");
+}
+
+#[test]
+fn sources_come_change_and_go_with_the_configuration() {
+    let server = FeedServer::start();
+    server.serve("/a.txt", Answer::list(list(50)));
+    server.serve("/b.txt", Answer::list(list(60)));
+    let source = |name: &str, path: &str| {
+        let url = server.url(path);
+        format!("[source.{name}]\nkind = \"feed\"\nurl = \"{url}\"\nevery = \"1h\"\n")
+    };
+    let place = Place::new(&[server.port()], &source("first", "/a.txt"));
+    let house = place.plan().start();
+    assert_eq!(last_run(&house, "first")["counts"]["new"], 50);
+    place.configure(&format!("{}{}", source("first", "/b.txt"), source("second", "/b.txt")));
+    house.signal(Signal::HUP);
+    assert_eq!(last_run(&house, "second")["counts"]["new"], 60, "a new one is collected at once");
+    let (code, out, err) = place.run("run start first");
+    assert!(code == 0 && out.contains("new: 10"), "{out}{err}");
+    place.configure(&source("second", "/b.txt").replace("every", "evry"));
+    house.signal(Signal::HUP);
+    house.logged("the configuration is wrong; the one in use stays");
+    assert_eq!(house.get("gateway", "/api/v1/collection/sources/second").ok().json()["kind"], "feed");
+    place.configure(&source("second", "/b.txt"));
+    house.signal(Signal::HUP);
+    until("the first is not collected any more", || {
+        let first = house.get("gateway", "/api/v1/collection/sources/first").ok().json();
+        first["kind"].is_null().then_some(())
+    });
+    assert_eq!(trigger(&house, "first").0, 404);
+    let (_, out, _) = place.run("check 20.0.0.1");
+    assert!(out.contains("first"), "what it listed stays until it ends: {out}");
+    assert!(house.stop().success());
 }

@@ -13,6 +13,7 @@
 
 mod accounts;
 mod begin;
+mod configured;
 mod deliver;
 mod ending;
 mod error;
@@ -27,12 +28,12 @@ mod sources;
 mod tests;
 
 pub use accounts::Tested;
+pub use configured::Configured;
 pub use deliver::Delivery;
 pub use error::CollectError;
 pub use live::Progress;
 pub use sources::{Origin, SourceView};
 
-use super::definition::Definition;
 use super::fetch::FetchSettings;
 use super::ledger::{Audit, Change, Ledger, Look};
 use super::raw::{Raw, Retention};
@@ -41,11 +42,11 @@ use super::vault::Vault;
 use crate::disk::{DiskError, Medium};
 use crate::engine::{Engine, EngineError};
 use crate::model::{Batch, Preview, Receipt, SourceName, Time};
+use arc_swap::ArcSwap;
 use bytes::Bytes;
 use flow::Work;
 use futures_util::future::BoxFuture;
-use live::{LiveRuns, Stop, locked};
-use std::collections::BTreeMap;
+use live::{Live, LiveRuns, Stop, locked};
 use std::io;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -78,7 +79,7 @@ pub struct Options {
     /// How everything is fetched.
     pub fetch: FetchSettings,
     /// The sources of the configuration file.
-    pub configured: BTreeMap<SourceName, Definition>,
+    pub configured: Configured,
     /// Runs at work at once.
     pub slots: usize,
     /// How long raw bytes are kept.
@@ -110,7 +111,7 @@ impl Options {
             medium,
             vault,
             fetch: FetchSettings::default(),
-            configured: BTreeMap::new(),
+            configured: Configured::new(),
             slots: 20,
             retention: Retention::default(),
             observe: Arc::new(|_| {}),
@@ -130,7 +131,7 @@ struct Inner {
     vault: Arc<Vault>,
     raw: Raw,
     fetch: FetchSettings,
-    configured: BTreeMap<SourceName, Definition>,
+    configured: ArcSwap<Configured>,
     retention: Retention,
     observe: Observe,
     work: Work,
@@ -156,7 +157,7 @@ impl Collector {
     fn with_work(options: Options, work: Work, probe: Work) -> Result<Self, DiskError> {
         let ledger = Arc::new(Ledger::open(&options.medium)?);
         finish::interrupted(&ledger, options.engine.now())?;
-        sources::redefine(&ledger, &options.configured)?;
+        configured::since_last_start(&ledger, &options.configured)?;
         Ok(Self(Arc::new(Inner {
             raw: Raw::open(options.medium.path())?,
             engine: options.engine,
@@ -165,7 +166,7 @@ impl Collector {
             ledger,
             vault: Arc::new(options.vault),
             fetch: options.fetch,
-            configured: options.configured,
+            configured: ArcSwap::from_pointee(options.configured),
             retention: options.retention,
             observe: options.observe,
             work,

@@ -1,6 +1,7 @@
 //! What begins by itself, what is tried again, and what a restart finds.
 
 use super::*;
+use std::collections::BTreeMap;
 
 #[tokio::test]
 async fn failures_are_tried_again_only_where_that_is_right() {
