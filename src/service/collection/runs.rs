@@ -5,6 +5,7 @@ use crate::collect::run::{Run, Wish};
 use crate::model::{Day, SourceName};
 use crate::service::paging::{Opaque, limit};
 use crate::service::reply::actor;
+use crate::web::multipart::File;
 use crate::web::{Body, Caller, Json, Path, Problem, Query, Response};
 use axum::Extension;
 use axum::extract::State;
@@ -54,7 +55,7 @@ pub(super) async fn begin(role: &Collection, caller: Caller, trigger: Trigger) -
 #[serde(deny_unknown_fields)]
 pub(super) struct Upload {
     source: SourceName,
-    /// The file's name, a hint for its format.
+    /// The file's name, a hint for its format; a form says it itself.
     name: Option<String>,
 }
 
@@ -62,9 +63,10 @@ pub(super) async fn upload(
     State(role): State<Collection>,
     Extension(caller): Extension<Caller>,
     Query(upload): Query<Upload>,
-    crate::web::extract::Whole(bytes): crate::web::extract::Whole,
+    file: File,
 ) -> Result<(StatusCode, Json<Begun>), Problem> {
-    let run = role.collector()?.upload(upload.source, &actor(caller), upload.name, bytes).await?;
+    let name = upload.name.or(file.name);
+    let run = role.collector()?.upload(upload.source, &actor(caller), name, file.bytes).await?;
     Ok((StatusCode::ACCEPTED, Json(Begun { status: "accepted", run })))
 }
 

@@ -223,6 +223,32 @@ async fn a_file_is_uploaded_followed_downloaded_and_read_again() {
 }
 
 #[tokio::test]
+async fn a_file_may_come_in_a_form_within_the_same_limit() {
+    let house = House::new();
+    let office = Office::collecting(&house);
+    let send = async |text: &str| {
+        let disposition = "Content-Disposition: form-data; name=\"list\"; filename=\"bad.csv\"";
+        let form = format!("--x\r\n{disposition}\r\n\r\n{text}\r\n--x--\r\n");
+        let request =
+            http::Request::post("/api/v1/collection/upload?source=fixed").header(http::header::HOST, "a");
+        let request = request.header(http::header::CONTENT_TYPE, "multipart/form-data; boundary=x");
+        let response = office.app.answer(request.body(Body::full(form)).unwrap(), Peer::Local).await;
+        let (status, body) = (response.status().as_u16(), response.into_body().read().await.unwrap());
+        (status, serde_json::from_slice::<Value>(&body).unwrap())
+    };
+    let (status, begun) = send("ip,reason\n20.0.0.1,scan\n").await;
+    assert_eq!(status, 202, "{begun}");
+    let run = office.over(&begun).await;
+    assert_eq!(
+        (&run["counts"]["new"], &run["documents"][0]["name"]),
+        (&json!(1), &json!("bad.csv")),
+        "{run}"
+    );
+    let (status, refusal) = send(&"x".repeat(3 << 20)).await;
+    assert_eq!((status, &refusal["code"]), (413, &json!("body_too_large")));
+}
+
+#[tokio::test]
 async fn a_run_that_is_over_is_one_event() {
     let house = House::new();
     let office = Office::collecting(&house);
