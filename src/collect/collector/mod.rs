@@ -220,30 +220,40 @@ impl Collector {
     /// Ends a run; what it has brought already stays.
     ///
     /// # Errors
-    /// [`CollectError::Over`], [`CollectError::UnknownRun`].
-    pub async fn cancel(&self, id: Uuid) -> Result<(), CollectError> {
-        match self.0.live.find(id) {
-            Some(live) => {
-                live.stop.send_replace(Stop::Person);
-                Ok(())
-            }
-            None => Err(CollectError::Over { run: id, state: self.run(id).await?.state }),
-        }
+    /// [`CollectError::Over`], [`CollectError::UnknownRun`], or a faulty disk.
+    pub async fn cancel(&self, id: Uuid, actor: &str) -> Result<(), CollectError> {
+        let live = self.at_work(id).await?;
+        live.stop.send_replace(Stop::Person);
+        self.note(&live, "run.cancel", actor).await
     }
 
     /// Says the code that a portal has sent to a person.
     ///
     /// # Errors
-    /// [`CollectError::BadCode`], [`CollectError::NoCodeWanted`], [`CollectError::UnknownRun`].
-    pub async fn otp(&self, id: Uuid, code: &str) -> Result<(), CollectError> {
+    /// [`CollectError::BadCode`], [`CollectError::NoCodeWanted`], [`CollectError::Over`],
+    /// [`CollectError::UnknownRun`], or a faulty disk.
+    pub async fn otp(&self, id: Uuid, code: &str, actor: &str) -> Result<(), CollectError> {
         let code = code.trim();
         if code.len() != 6 || !code.bytes().all(|byte| byte.is_ascii_digit()) {
             return Err(CollectError::BadCode);
         }
+        let live = self.at_work(id).await?;
+        live.give_code(code.to_owned())?;
+        self.note(&live, "run.otp", actor).await
+    }
+
+    async fn at_work(&self, id: Uuid) -> Result<Arc<Live>, CollectError> {
         match self.0.live.find(id) {
-            Some(live) => live.give_code(code.to_owned()),
+            Some(live) => Ok(live),
             None => Err(CollectError::Over { run: id, state: self.run(id).await?.state }),
         }
+    }
+
+    /// Writes down what somebody did to a run.
+    async fn note(&self, live: &Live, action: &str, actor: &str) -> Result<(), CollectError> {
+        let source = live.progress.borrow().run.source.clone();
+        let audit = self.0.audit(actor, action, &source, "", format!("run {}", live.run));
+        Ok(self.0.change(move |change| change.audit(&audit)).await?)
     }
 
     /// Document `index` of a run as it was fetched.
@@ -257,12 +267,17 @@ impl Collector {
         read.ok_or(CollectError::NoRaw(id))
     }
 
-    /// Entries of the audit with their numbers, newest first, before number `before`.
+    /// Entries of the audit with their numbers, newest first, before number `before`; and how many there are
+    /// in all.
     ///
     /// # Errors
     /// A faulty disk.
-    pub async fn audit(&self, before: Option<u64>, limit: usize) -> Result<Vec<(u64, Audit)>, CollectError> {
-        Ok(self.0.look(move |look| look.audit(before, limit)).await?)
+    pub async fn audit(
+        &self,
+        before: Option<u64>,
+        limit: usize,
+    ) -> Result<(Vec<(u64, Audit)>, u64), CollectError> {
+        Ok(self.0.look(move |look| Ok((look.audit(before, limit)?, look.count_audit()?))).await?)
     }
 
     /// Ends everything: what is at work is told to stop, given a moment, and else written down as

@@ -139,12 +139,14 @@ impl Collector {
     /// Forgets a source; its listings stay until they end by themselves or a person ends them.
     ///
     /// # Errors
-    /// [`CollectError::UnknownSource`], [`CollectError::Configured`], [`CollectError::Busy`], or a faulty
-    /// disk.
+    /// [`CollectError::UnknownSource`], [`CollectError::Configured`], [`CollectError::Builtin`],
+    /// [`CollectError::Busy`], or a faulty disk.
     pub async fn remove(&self, name: &SourceName, actor: &str) -> Result<(), CollectError> {
         let known = self.0.known_as(name).await?;
-        if known.origin == Origin::Config {
-            return Err(CollectError::Configured(name.clone()));
+        match known.origin {
+            Origin::Api => {}
+            Origin::Config => return Err(CollectError::Configured(name.clone())),
+            Origin::Builtin => return Err(CollectError::Builtin(name.clone())),
         }
         let (_, _, _place) = self.0.occupy(name, actor)?;
         let audit = self.0.audit(actor, "source.remove", name, "", String::new());

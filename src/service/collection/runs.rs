@@ -81,12 +81,11 @@ pub(super) struct Page {
 pub(super) async fn list(
     State(role): State<Collection>,
     Query(page): Query<Page>,
-) -> Result<Json<List<Run>>, Problem> {
+) -> Result<Json<List<Run, Uuid>>, Problem> {
     let limit = limit(page.limit, LIMIT, MOST)?;
     let before = page.cursor.map(|cursor| cursor.0);
-    let (data, total) = role.collector()?.runs(page.source, before, limit).await?;
-    let cursor = data.last().filter(|_| data.len() == limit).map(|run| Opaque(run.id).text());
-    Ok(Json(List { status: "success", data, total, cursor }))
+    let (runs, total) = role.collector()?.runs(page.source, before, limit + 1).await?;
+    Ok(Json(List::page(runs, limit, total, |run| run.id)))
 }
 
 /// One run; with `Accept: text/event-stream` what it is at, until it is over.
@@ -113,9 +112,10 @@ const DONE: Done = Done { status: "success" };
 
 pub(super) async fn cancel(
     State(role): State<Collection>,
+    Extension(caller): Extension<Caller>,
     Path(id): Path<Uuid>,
 ) -> Result<(StatusCode, Json<Done>), Problem> {
-    role.collector()?.cancel(id).await?;
+    role.collector()?.cancel(id, &actor(caller)).await?;
     Ok((StatusCode::ACCEPTED, Json(DONE)))
 }
 
@@ -127,10 +127,11 @@ pub(super) struct Otp {
 
 pub(super) async fn otp(
     State(role): State<Collection>,
+    Extension(caller): Extension<Caller>,
     Path(id): Path<Uuid>,
     Json(otp): Json<Otp>,
 ) -> Result<Json<Done>, Problem> {
-    role.collector()?.otp(id, &otp.code).await?;
+    role.collector()?.otp(id, &otp.code, &actor(caller)).await?;
     Ok(Json(DONE))
 }
 

@@ -283,6 +283,54 @@ async fn credentials_go_in_and_never_come_out() {
     }
 }
 
+/// What a list answers: how many rows this page has, how many there are, and where the next begins.
+fn page(list: &Value) -> (usize, u64, Option<&str>) {
+    (list["data"].as_array().unwrap().len(), list["total"].as_u64().unwrap(), list["cursor"].as_str())
+}
+
+#[tokio::test]
+async fn holds_and_the_audit_come_in_pages_of_which_the_last_has_no_cursor() {
+    let house = House::new();
+    let office = Office::collecting(&house);
+    for name in ["a", "b", "c"] {
+        office.ask("POST", "/api/v1/collection/sources", json!({"name": name, "kind": "upload"})).await;
+        for text in ["20.0.0.1\n", "<!DOCTYPE html><html><body>no list</body></html>"] {
+            let path = format!("/api/v1/collection/upload?source={name}");
+            let (_, begun) = office.answer("POST", &path, Body::full(text), Peer::Local).await;
+            office.over(&serde_json::from_slice(&begun).unwrap()).await;
+        }
+    }
+    for (path, first) in [("/api/v1/holds", "a"), ("/api/v1/audit", "c")] {
+        let (_, begin) = office.ask("GET", &format!("{path}?limit=1"), Value::Null).await;
+        assert_eq!(begin["data"][0]["source"], first, "{begin}");
+        let (rows, total, cursor) = page(&begin);
+        assert_eq!((rows, total), (1, 3), "{path}");
+        let next = format!("{path}?limit=2&cursor={}", cursor.unwrap());
+        let (_, end) = office.ask("GET", &next, Value::Null).await;
+        assert_eq!((page(&end), &end["data"][0]["source"]), ((2, 3, None), &json!("b")), "{path}");
+        assert_eq!(office.ask("GET", &format!("{path}?limit=0"), Value::Null).await.0, 400);
+    }
+}
+
+#[tokio::test]
+async fn what_is_not_a_persons_is_not_removed_and_the_refusal_names_the_cure() {
+    let house = House::new();
+    let office = Office::collecting(&house);
+    let credentials = "/api/v1/collection/sources/regtech/credentials";
+    office.ask("PUT", credentials, json!({"username": "u", "password": "p"})).await;
+    for (name, code, cure) in [
+        ("regtech", "builtin", "ironlist source disable regtech"),
+        ("fixed", "configured", "configuration file"),
+    ] {
+        let one = format!("/api/v1/collection/sources/{name}");
+        let (status, refusal) = office.ask("DELETE", &one, Value::Null).await;
+        assert_eq!((status, &refusal["code"]), (409, &json!(code)));
+        assert!(refusal["detail"].as_str().unwrap().contains(cure), "{refusal}");
+    }
+    let (_, regtech) = office.ask("GET", "/api/v1/collection/sources/regtech", Value::Null).await;
+    assert_eq!(regtech["credentials"], true, "nothing was forgotten");
+}
+
 #[tokio::test]
 async fn without_a_ledger_reading_goes_on_and_collecting_says_why_not() {
     let house = house().await;
@@ -293,20 +341,6 @@ async fn without_a_ledger_reading_goes_on_and_collecting_says_why_not() {
     assert_eq!((status, &refusal["code"]), (503, &json!("collection_unavailable")));
 }
 
-#[tokio::test]
-async fn the_query_of_a_sources_url_is_for_administrators() {
-    let house = House::new();
-    let one = "/api/v1/collection/sources/mine";
-    let office = Office::collecting(&house);
-    let source = json!({"name": "mine", "kind": "feed", "url": "https://lists.example/a?key=k"});
-    assert_eq!(office.ask("POST", "/api/v1/collection/sources", source).await.0, 201);
-    let (_, whole) = office.ask("GET", one, Value::Null).await;
-    assert_eq!(whole["definition"]["url"], "https://lists.example/a?key=k");
-    let anybody = Peer::Tcp("203.0.113.9:1".parse().unwrap());
-    let (_, cut) = office.answer("GET", one, Body::empty(), anybody).await;
-    let cut: Value = serde_json::from_slice(&cut).unwrap();
-    assert_eq!(cut["definition"]["url"], "https://lists.example/a");
-}
 #[tokio::test]
 async fn a_hold_is_watched_until_it_is_decided() {
     let house = House::new();
@@ -336,3 +370,17 @@ async fn a_hold_is_watched_until_it_is_decided() {
     assert_eq!((&*check.detail, troubles), ("", Vec::new()));
 }
 
+#[tokio::test]
+async fn the_query_of_a_sources_url_is_for_administrators() {
+    let house = House::new();
+    let one = "/api/v1/collection/sources/mine";
+    let office = Office::collecting(&house);
+    let source = json!({"name": "mine", "kind": "feed", "url": "https://lists.example/a?key=k"});
+    assert_eq!(office.ask("POST", "/api/v1/collection/sources", source).await.0, 201);
+    let (_, whole) = office.ask("GET", one, Value::Null).await;
+    assert_eq!(whole["definition"]["url"], "https://lists.example/a?key=k");
+    let anybody = Peer::Tcp("203.0.113.9:1".parse().unwrap());
+    let (_, cut) = office.answer("GET", one, Body::empty(), anybody).await;
+    let cut: Value = serde_json::from_slice(&cut).unwrap();
+    assert_eq!(cut["definition"]["url"], "https://lists.example/a");
+}

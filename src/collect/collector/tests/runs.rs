@@ -48,10 +48,19 @@ async fn one_run_at_a_time_a_source_and_it_can_be_cancelled_while_it_works_or_wa
     assert!(matches!(busy, CollectError::Busy { run, .. } if run == id));
     let mut progress = collector.progress(id).unwrap();
     progress.wait_for(|progress| progress.run.state == State::Running).await.unwrap();
-    collector.cancel(id).await.unwrap();
+    collector.cancel(id, "tester").await.unwrap();
     assert_eq!(over(&collector, id).await.state, State::Cancelled);
-    assert!(matches!(collector.cancel(id).await, Err(CollectError::Over { state: State::Cancelled, .. })));
+    assert!(matches!(
+        collector.cancel(id, "tester").await,
+        Err(CollectError::Over { state: State::Cancelled, .. })
+    ));
     assert!(standing(&collector, "list").await.retry.is_none(), "what a person ended stays ended");
+    let (audit, _) = collector.audit(None, 1).await.unwrap();
+    let entry = &audit[0].1;
+    assert_eq!(
+        (&*entry.action, &*entry.actor, &entry.detail),
+        ("run.cancel", "tester", &format!("run {id}"))
+    );
 }
 
 #[tokio::test]
