@@ -87,6 +87,30 @@ async fn files_are_taken_in_by_hand_and_read_again_from_what_was_kept() {
 }
 
 #[tokio::test]
+async fn a_row_of_regtech_without_a_release_day_ends_so_many_days_after_its_listing() {
+    let house = House::new();
+    let collector = open(&house, flow::work());
+    for (settings, end) in
+        [("", "2026-12-19T15:00:00Z"), ("regtech = { release_days = 30 }", "2026-10-20T15:00:00Z")]
+    {
+        let definition = "kind = 'regtech'\npolicy = { expires_days = 7 }\n";
+        let definition = toml::from_str(&format!("{definition}{settings}")).unwrap();
+        collector.configure(&[(name("account"), definition)].into()).await.unwrap();
+        let list = "IP,국가,등록사유,등록일,해제일\n20.0.0.1,CN,scan,2026-09-20,\n";
+        let id = collector.upload(name("account"), "tester", None, list.into()).await.unwrap();
+        assert_eq!(over(&collector, id).await.state, State::Done);
+        let mut ends = Vec::new();
+        house.look(|look| {
+            look.view.each_entry(None, |entry| {
+                ends.extend(entry.listings.iter().filter_map(|(_, detail)| detail.expires));
+                true
+            })
+        });
+        assert_eq!(ends, [end.parse().unwrap()], "whatever the policy says of what is not seen any more");
+    }
+}
+
+#[tokio::test]
 async fn a_panic_in_a_flow_ends_its_run_and_nothing_else() {
     let house = House::new();
     let collector = open(&house, script(|_| Box::pin(async { panic!("a bug") })));
