@@ -5,8 +5,9 @@ use super::fakes::data::rows;
 use super::fakes::regtech::{self, Regtech};
 use super::fakes::secudium::{self, Post, Secudium, TimeForm, cells};
 use super::house::{House, until};
-use super::place::{Place, account, last_run, recent, today, trigger};
+use super::place::{Place, account, last_run, recent, source, today, trigger};
 use chrono::{Days, NaiveDate};
+use rustix::process::Signal;
 use serde_json::json;
 use std::io::{Read, Write};
 
@@ -114,4 +115,60 @@ fn a_code_that_is_typed_is_not_shown() {
     let shown = String::from_utf8(shown).unwrap();
     assert!(terminal.wait().unwrap().success() && !shown.contains(secudium::CODE), "{shown}");
     assert_eq!(last_run(&house, "secudium")["state"], "done");
+}
+
+#[test]
+fn somebody_elses_session_is_told_and_ended_only_where_the_operator_says_so() {
+    let portal = secudium();
+    portal.set(|state| state.somebody = true);
+    let place = Place::secudium(&portal);
+    let house = place.plan().start();
+    place.set_account("secudium", secudium::USER, secudium::PASSWORD);
+    assert_eq!(last_run(&house, "secudium")["fault"]["code"], "already_logged_in");
+    let (code, out, err) = place.run("run start secudium");
+    assert!(code == 2 && out.contains("somebody is logged in with this account"), "{code} {out}{err}");
+    assert!(out.contains("take_over_session"), "the cure: {out}");
+    let (_, table, _) = place.run("run list --source secudium");
+    assert_eq!(table.matches("already_logged_in").count(), 2, "{table}");
+    let state = portal.state();
+    assert_eq!((state.thrown_out, state.wrong, state.somebody), (0, 0, true));
+    let url = portal.server.url();
+    place.configure(&source("secudium", url, "pause_ms = 0, take_over_session = true"));
+    house.signal(Signal::HUP);
+    house.logged("the sources are as the configuration says");
+    let (code, out, err) = place.run("run start secudium");
+    assert!(code == 0 && out.contains("new: 30"), "{out}{err}");
+    assert_eq!((portal.state().thrown_out, portal.state().token), (1, None));
+}
+
+#[test]
+fn a_wrong_password_for_secudium_stops_it_until_another_is_set() {
+    let portal = secudium();
+    let place = Place::secudium(&portal);
+    let house = place.plan().start();
+    place.set_account("secudium", secudium::USER, "wrong");
+    assert_eq!(last_run(&house, "secudium")["fault"]["code"], "login_refused");
+    house.kill();
+    let house = place.plan().start();
+    for line in ["run start secudium", "run start secudium --force", "source test secudium"] {
+        let (code, out, err) = place.run(line);
+        assert!(
+            code == 2 && err.contains("were refused") && err.contains("set the right ones"),
+            "{out}{err}"
+        );
+    }
+    let (code, out, _) = place.run("source enable secudium");
+    assert!(code == 0 && out.contains("stands still until its credentials are set anew"), "{out}");
+    let (code, out, _) = until("health tells", || Some(place.run("status")).filter(|(code, ..)| *code == 1));
+    assert!(out.contains("secudium stands still since"), "{code} {out}");
+    assert!(out.contains("ironlist source credentials secudium --username NAME"), "the cure: {out}");
+    let metrics = house.get("collection", "/metrics").ok();
+    let trouble = "ironlist_source_trouble{source=\"secudium\",trouble=\"stopped\"}";
+    assert!(metrics.text().contains(&format!("{trouble} 1\n")), "{}", metrics.text());
+    assert_eq!(portal.state().wrong, 1, "sent once");
+    place.set_account("secudium", secudium::USER, secudium::PASSWORD);
+    until("the right one works", || (last_run(&house, "secudium")["state"] == "done").then_some(()));
+    let (code, out, err) = place.run("source test secudium");
+    assert!(code == 0 && out.contains("accepted: true"), "{out}{err}");
+    until("all is well again", || (place.run("status").0 == 0).then_some(()));
 }

@@ -44,6 +44,13 @@ impl Place {
         std::fs::write(self.config(), format!("{}{sources}", self.fetch)).unwrap();
     }
 
+    /// A file beside the configuration; gives its path.
+    pub(crate) fn file(&self, name: &str, text: &str) -> String {
+        let path = self.folder.path().join(name);
+        std::fs::write(&path, text).unwrap();
+        path.to_str().unwrap().to_owned()
+    }
+
     fn config(&self) -> PathBuf {
         self.folder.path().join("ironlist.toml")
     }
