@@ -19,6 +19,7 @@ mod http;
 mod keys;
 mod lists;
 mod place;
+mod readme;
 mod several;
 mod signals;
 mod start;
