@@ -226,7 +226,7 @@ async fn import_one(engine: &Engine, file: &Path) -> anyhow::Result<()> {
     });
     let intake = intake.await?.with_context(|| file.display().to_string())?;
     for error in &intake.errors {
-        tracing::warn!(file = %file.display(), line = error.line, code = error.code, value = error.value, "{}", error.detail);
+        tracing::warn!(file = %file.display(), line = error.line, code = &*error.code, value = error.value, "{}", error.detail);
     }
     let scope = intake.scope(true).with_context(|| file.display().to_string())?;
     let change = Change::List { source: source.clone(), rows: intake.rows, scope };
