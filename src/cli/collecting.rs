@@ -140,7 +140,7 @@ async fn configure(collector: &Collector, mut sources: Receiver<Configured>) {
         match &left {
             None => tracing::info!(sources = said.len(), "the sources are as the configuration says"),
             Some(why) if left != waits => {
-                tracing::warn!(why, "not all sources are as the configuration says")
+                tracing::warn!(why, "not all sources are as the configuration says");
             }
             Some(_) => {}
         }
