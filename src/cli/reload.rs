@@ -6,7 +6,8 @@ use crate::collect::collector::Configured;
 use crate::web::log::Filter;
 use tokio::sync::watch::Sender;
 
-/// What counts at once, `source` being all tables of sources; listeners, roles, folders and what is made of them need a restart.
+/// What counts at once, `source` being all tables of sources; listeners, roles, folders and what is made of them
+/// need a restart.
 const LIVE: [&str; 4] = ["log.level", "limits.body", "limits.import_body", "source"];
 
 /// What a running service was configured with, and what of it can be changed.

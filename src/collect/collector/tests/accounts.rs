@@ -211,6 +211,9 @@ async fn a_test_goes_on_when_its_asker_leaves_and_gives_the_source_free() {
     until_nobody_runs(&collector).await;
     let stopped = standing(&collector, "account").await.stopped.unwrap();
     assert_eq!((stopped.credentials, stopped.fault.code.as_str()), (true, "credentials_refused"));
+    let (audit, _) = collector.audit(None, 1).await.unwrap();
+    let entry = &audit[0].1;
+    assert_eq!((entry.action.as_str(), entry.detail.as_str()), ("credentials.test", "wrong_credentials"));
 }
 
 #[tokio::test]
