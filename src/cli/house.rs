@@ -8,12 +8,13 @@ use crate::collect::collector::Collector;
 use crate::engine::{Condition, Engine};
 use crate::gateway::{self, Remote, Upstream, Upstreams};
 use crate::model::Profile;
-use crate::publish::{Feed, Feeds, Offer};
+use crate::publish::{Feed, Feeds, Offer, Publisher};
 use crate::service::analytics::Analytics;
 use crate::service::blacklist::{self, Blacklist, IMPORT_PATH};
 use crate::service::collection::{self, Collection, Trouble, Watch};
-use crate::service::feeds::Desk;
+use crate::service::feeds::{Desk, OWN_LOCKS};
 use crate::service::journal;
+use crate::service::publishing::Publishing;
 use crate::web::auth::Guard;
 use crate::web::health::{self, Check, Health, Latch};
 use crate::web::metrics::{self, Metrics};
@@ -50,8 +51,8 @@ impl LiveLimits {
 pub(super) struct House {
     /// The blacklist; none in a process that is nothing but a gateway.
     pub(super) engine: Option<Engine>,
-    /// The feeds, where the blacklist role is played.
-    pub(super) feeds: Option<Arc<Feeds>>,
+    /// What is published, where the blacklist role is played.
+    pub(super) publisher: Option<Arc<Publisher>>,
     /// How the following of another process goes, where the blacklist role is not played.
     pub(super) following: Arc<Following>,
     /// Opened once everything that readers may ask for is there, and shut when the service stops.
@@ -85,12 +86,12 @@ impl House {
         let watch = Arc::<Watch>::default();
         let metrics = Arc::new(measured(engine.clone(), Arc::clone(&seen), Arc::clone(&watch)));
         let collector = collecting::open(engine.as_ref(), key, settings, &metrics, seen);
-        let guard = || Guard::new(key, blacklist::QUESTIONS);
-        let feeds = feeds(engine.as_ref(), settings)?;
+        let guard = || Guard::new(key, blacklist::QUESTIONS).with_own_locks(OWN_LOCKS);
+        let publisher = publisher(engine.as_ref(), settings)?;
         let mut apps = BTreeMap::new();
         for role in settings.roles.iter().filter(|role| **role != Role::Gateway) {
             let engine = engine.clone().context("a role without its store")?;
-            let health = health(*role, &engine, feeds.as_ref(), &troubles).latch("start", &ready);
+            let health = health(*role, &engine, publisher.as_ref(), &troubles).latch("start", &ready);
             let health = match role {
                 Role::Collection => collects(health, collector.is_some(), &watch),
                 _ => health,
@@ -99,7 +100,7 @@ impl House {
             let router = health::routes(Arc::new(health)).merge(metrics::routes(Arc::clone(&metrics)));
             let app = match role {
                 Role::Blacklist => {
-                    blacklist_app(engine, router, feeds.as_ref(), &metrics, &limits.import_body)
+                    blacklist_app(engine, router, publisher.as_ref(), &metrics, &limits.import_body)
                 }
                 Role::Analytics => {
                     let router = router.merge(Analytics { engine, metrics: Arc::clone(&metrics) }.router());
@@ -117,30 +118,33 @@ impl House {
             let upstreams = upstreams(&apps, key, settings)?;
             apps.insert(Role::Gateway, gateway::app(upstreams, Some(guard()), &metrics));
         }
-        Ok(Self { engine, feeds, following, ready, collector, watch, limits, apps })
+        Ok(Self { engine, publisher, following, ready, collector, watch, limits, apps })
     }
 }
 
-fn feeds(engine: Option<&Engine>, settings: &Settings) -> anyhow::Result<Option<Arc<Feeds>>> {
+fn publisher(engine: Option<&Engine>, settings: &Settings) -> anyhow::Result<Option<Arc<Publisher>>> {
     let Some(engine) = engine.filter(|_| settings.roles.contains(&Role::Blacklist)) else { return Ok(None) };
     let usual = Profile { lines: Some(settings.lines), ..Profile::fortigate() };
-    Ok(Some(Arc::new(Feeds::open(engine.folder(), usual, engine.now())?)))
+    let open = settings.open.iter().copied().collect();
+    Ok(Some(Publisher::open(engine.clone(), usual, open)?))
 }
 
 fn blacklist_app(
     engine: Engine,
     router: Router,
-    feeds: Option<&Arc<Feeds>>,
+    publisher: Option<&Arc<Publisher>>,
     metrics: &Arc<Metrics>,
     large: &Limit,
 ) -> App {
-    let desk = feeds.map(|feeds| Desk::new(feeds, engine.clone()));
-    let role =
-        Blacklist { feeds: feeds.cloned(), import_limit: large.clone(), ..Blacklist::new(engine.clone()) };
+    let desk = publisher.map(Desk::new);
+    let feeds = publisher.map(|publisher| Arc::clone(publisher.feeds()));
+    let role = Blacklist { feeds, import_limit: large.clone(), ..Blacklist::new(engine.clone()) };
     let desk_routes = desk.as_ref().map(Desk::routes).unwrap_or_default();
-    let router = router.merge(role.router()).merge(desk_routes).merge(journal::routes(engine.clone()));
+    let people = publisher.map(|publisher| Publishing(Arc::clone(publisher)).router()).unwrap_or_default();
+    let router =
+        router.merge(role.router()).merge(desk_routes).merge(people).merge(journal::routes(engine.clone()));
     let app = App::new(Role::Blacklist, router, metrics)
-        .fast(blacklist::CHECK, move |request, ip| blacklist::answer_check(&engine, request, ip))
+        .fast(blacklist::CHECK, move |request, ip, _| blacklist::answer_check(&engine, request, ip))
         .body_limit(IMPORT_PATH, large.clone())
         .body_limit("/api/v1/blacklist/ips/bulk", large.clone())
         .body_limit("/api/v1/bulk-insert", large.clone())
@@ -169,13 +173,18 @@ fn upstreams(apps: &BTreeMap<Role, Arc<App>>, key: &str, settings: &Settings) ->
     Ok(upstreams)
 }
 
-fn health(role: Role, engine: &Engine, feeds: Option<&Arc<Feeds>>, troubles: &Arc<Vec<String>>) -> Health {
+fn health(
+    role: Role,
+    engine: &Engine,
+    publisher: Option<&Arc<Publisher>>,
+    troubles: &Arc<Vec<String>>,
+) -> Health {
     let (store, clock) = (engine.clone(), engine.clone());
     let health = Health::new(role.name())
         .check("store", move || condition(&store))
         .check("expiry", move || expiry(&clock));
     if role == Role::Blacklist
-        && let Some(feeds) = feeds
+        && let Some(feeds) = publisher.map(|publisher| publisher.feeds())
     {
         let (feeds, troubles, engine) = (Arc::clone(feeds), Arc::clone(troubles), engine.clone());
         return health

@@ -63,8 +63,8 @@ fn runtime() -> std::io::Result<Runtime> {
 pub fn app(engine: &Engine, settings: &Settings) -> anyhow::Result<Arc<App>> {
     let key = admin_key(&settings.data)?;
     let house = House::build(Some(engine.clone()), &key, settings, Vec::new())?;
-    if let Some(feeds) = &house.feeds {
-        feeds.refresh(engine);
+    if let Some(publisher) = &house.publisher {
+        publisher.refresh();
     }
     front(&house).cloned().context("roles.run names no role")
 }
@@ -85,10 +85,9 @@ async fn serve(
         import(engine, imports, &mut troubles).await?;
     }
     let house = House::build(engine.clone(), &key, &settings, troubles)?;
-    if let Some(engine) = engine.clone() {
+    if let Some(publisher) = house.publisher.clone() {
         // Before anybody can ask: the lists that were kept may be older than the last allow.
-        let feeds = house.feeds.clone();
-        tokio::task::spawn_blocking(move || feeds.iter().for_each(|feeds| feeds.refresh(&engine))).await?;
+        tokio::task::spawn_blocking(move || publisher.refresh()).await?;
     }
     house.ready.open();
     let (stop, stopped) = watch::channel(false);
@@ -272,8 +271,10 @@ fn attend(
     tasks: &mut JoinSet<()>,
 ) -> anyhow::Result<()> {
     let Some(engine) = house.engine.clone() else { return Ok(()) };
-    if let Some(feeds) = house.feeds.clone() {
+    if let Some(publisher) = house.publisher.clone() {
+        let feeds = Arc::clone(publisher.feeds());
         tasks.spawn(publish::follow(feeds, engine, raised(stopped.clone())));
+        tasks.spawn(publisher.keep(raised(stopped.clone())));
     } else if let Some(url) = settings.upstream(Role::Blacklist) {
         let owner = Remote::new(url, key).context("the administrator's key holds what no header can")?;
         let stop = raised(stopped.clone());

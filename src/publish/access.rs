@@ -98,7 +98,9 @@ impl Access {
     pub fn admit(&self, claim: Claim<'_>, from: IpAddr, feed: &OutputName) -> Result<Reader, Denied> {
         let device = match digest_of(claim) {
             Some(digest) => Some(self.keys.get(&digest).ok_or(Denied::WrongKey)?),
-            None => self.networks.iter().find(|(networks, _)| networks.contains(from)).map(|(_, device)| device),
+            None => {
+                self.networks.iter().find(|(networks, _)| networks.contains(from)).map(|(_, device)| device)
+            }
         };
         let Some(device) = device else {
             return if self.open.contains(from) { Ok(Reader::Address(from)) } else { Err(Denied::NoKey) };
@@ -132,7 +134,8 @@ mod tests {
     }
 
     fn access() -> Access {
-        let open = ["127.0.0.0/8"].iter().map(|range| range.parse::<crate::addr::IpRange>().unwrap()).collect();
+        let open =
+            ["127.0.0.0/8"].iter().map(|range| range.parse::<crate::addr::IpRange>().unwrap()).collect();
         let devices = [device("edge", &["a"], &["10.0.0.0/24"]), device("core", &[], &[])];
         let key = |claim, device| (digest_of(claim).unwrap(), name(device));
         let keys = [
@@ -159,7 +162,12 @@ mod tests {
     fn nobody_else_reads_and_a_wrong_key_is_refused_from_everywhere() {
         assert_eq!(admit(Claim::Nothing, "9.9.9.9", "a"), Err(Denied::NoKey));
         for from in ["127.0.0.1", "10.0.0.7", "9.9.9.9"] {
-            for claim in [Claim::Token("Secret"), Claim::Token("old"), Claim::Basic(b"edge:wor"), Claim::Token("edge:word")] {
+            for claim in [
+                Claim::Token("Secret"),
+                Claim::Token("old"),
+                Claim::Basic(b"edge:wor"),
+                Claim::Token("edge:word"),
+            ] {
                 assert_eq!(admit(claim, from, "a"), Err(Denied::WrongKey));
             }
         }

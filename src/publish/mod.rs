@@ -12,7 +12,9 @@
 //! accident. The feed then offers [`Offer::Empty`], its readers keep what they have, and
 //! health says so.
 
+mod access;
 mod annotate;
+mod book;
 mod budget;
 mod decide;
 mod feed;
@@ -22,9 +24,13 @@ mod gate;
 mod hold;
 mod log;
 mod packed;
+mod preset;
+mod publisher;
+mod pulls;
 mod refresh;
 mod release;
 mod rendition;
+mod report;
 mod select;
 mod selection;
 mod split;
@@ -32,6 +38,8 @@ mod state;
 mod sweep;
 mod worker;
 
+pub use access::{Access, Claim, Denied, Reader, digest_of};
+pub use book::{Audit, Book, FILE as BOOK_FILE, Keys};
 pub use budget::Size;
 pub use feed::{Cut, Fault, Feed, NoConsent, Offer, Status, Unknown};
 pub use feeds::Feeds;
@@ -39,8 +47,12 @@ pub use gate::{Distance, Ground};
 pub use hold::{Hold, Word};
 pub use log::{Difference, Step};
 pub use packed::Packed;
+pub use preset::{PRESETS, Preset, find as preset};
+pub use publisher::{Publisher, Refused, Secrets};
+pub use pulls::{Answer, Pull, Pulls};
 pub use release::{Release, Released};
 pub use rendition::{Coding, Rendition};
+pub use report::{LeftOut, left_out};
 pub use select::{Scene, SelectError, wanted};
 pub use selection::{Annotated, Entry, Facts};
 pub use worker::{follow, write};

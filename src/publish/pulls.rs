@@ -101,7 +101,8 @@ impl Pulls {
 
     /// All of them, by reader and document.
     pub fn all(&self) -> Vec<((String, String), Pull)> {
-        let mut all: Vec<_> = self.inner().last.iter().map(|(key, pull)| (key.clone(), pull.clone())).collect();
+        let mut all: Vec<_> =
+            self.inner().last.iter().map(|(key, pull)| (key.clone(), pull.clone())).collect();
         all.sort_by(|a, b| a.0.cmp(&b.0));
         all
     }

@@ -7,4 +7,6 @@ pub mod collection;
 pub mod feeds;
 pub mod journal;
 mod paging;
+pub mod publishing;
+mod reason;
 mod reply;

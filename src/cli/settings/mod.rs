@@ -18,6 +18,7 @@ pub(super) use layers::CONFIG_VARIABLE;
 pub use layers::{Inputs, Origin};
 pub(super) use show::example;
 
+use crate::addr::IpRange;
 use crate::model::Lines;
 use crate::web::Role;
 use crate::web::log::Format;
@@ -128,6 +129,8 @@ pub struct Settings {
     pub collection: Collection,
     /// How the FortiGate feed writes what is listed.
     pub lines: Lines,
+    /// From where everybody may read every feed.
+    pub open: Vec<IpRange>,
     /// The zone in whose days statistics are counted.
     pub zone: Tz,
     layers: Layers,
@@ -183,6 +186,7 @@ impl Settings {
             },
             collection: Collection::read(&layers)?,
             lines: layers.get("feed.lines")?,
+            open: layers.get("publish.open")?,
             zone: layers.get("time.display_zone")?,
             layers,
         };

@@ -128,6 +128,11 @@ pub(super) const TABLE: &[Setting] = &[
         "How the FortiGate feed writes what is listed: cidrs (the fewest prefixes), ranges (first-last), or\naddresses (every single one, a million at most).",
     ),
     setting(
+        "publish.open",
+        r#"["127.0.0.0/8", "::1"]"#,
+        "The networks from which everybody may read every feed; from elsewhere a device shows its key, or is known by\nits own networks.",
+    ),
+    setting(
         "time.display_zone",
         r#""Asia/Seoul""#,
         "The zone in whose days statistics are counted, and of the days of a list that says none.",

@@ -1,5 +1,6 @@
 //! Single values: from text to TOML, and from TOML to what the program works with.
 
+use crate::addr::IpRange;
 use crate::collect;
 use crate::collect::fetch::{Exception, HostPattern};
 use crate::model::Lines;
@@ -117,6 +118,12 @@ impl FromValue for Vec<u16> {
 }
 
 impl FromValue for Vec<Exception> {
+    fn from_value(value: &Value) -> Result<Self, String> {
+        parsed(value)
+    }
+}
+
+impl FromValue for Vec<IpRange> {
     fn from_value(value: &Value) -> Result<Self, String> {
         parsed(value)
     }

@@ -1,8 +1,8 @@
 //! Whole lists: files from the command line, and bulk bodies from programs.
 
+use super::super::reason::words;
 use super::super::reply::aside;
 use super::manual::or_manual;
-use super::reason::words;
 use super::{Blacklist, batch};
 use crate::collect::formats::{Format, Limits, Options, ReadError};
 use crate::collect::{self, Intake, LineError, Terms, parse_until};

@@ -11,7 +11,7 @@ mod import;
 mod listing;
 mod manual;
 mod pages;
-mod reason;
+
 mod search;
 mod statistics;
 mod story;
