@@ -1,6 +1,7 @@
 //! The command line as people type it.
 
 use super::collection::{HoldCommand, RunCommand, SourceCommand};
+use super::publishing::{DeviceCommand, FeedsCommand};
 use super::set::SetArgs;
 use super::settings::{CONFIG_VARIABLE, Inputs};
 use crate::collect::formats::Format;
@@ -57,6 +58,12 @@ pub(super) enum ApiCommand {
     Check(CheckArgs),
     /// Print a feed
     Feed(FeedArgs),
+    /// What is published, and in which form
+    #[command(subcommand)]
+    Feeds(FeedsCommand),
+    /// The firewalls that read feeds, and what they have
+    #[command(subcommand)]
+    Device(DeviceCommand),
     /// The sources of listings
     #[command(subcommand)]
     Source(SourceCommand),

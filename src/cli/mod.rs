@@ -19,6 +19,7 @@ mod house;
 mod import;
 mod lists;
 mod moment;
+mod publishing;
 mod reload;
 pub mod serve;
 pub mod set;
@@ -117,6 +118,8 @@ async fn execute(
         ApiCommand::Import(args) => import::run(&args, &door, console).await,
         ApiCommand::Check(args) => check::run(&args, &door, console).await,
         ApiCommand::Feed(args) => feed::run(&args, &door, console).await,
+        ApiCommand::Feeds(command) => publishing::feeds(&command, &door, console).await,
+        ApiCommand::Device(command) => publishing::device(&command, &door, console).await,
         ApiCommand::Source(command) => collection::source(&command, &door, console).await,
         ApiCommand::Run(command) => collection::run(&command, &door, console).await,
         ApiCommand::Hold(command) => collection::hold(&command, &door, console).await,

@@ -3,7 +3,7 @@
 
 use super::pulls::Pull;
 use crate::disk::{DiskError, Medium, RedbFile, Shelf, hex, unhex};
-use crate::model::{OutputName, Time};
+use crate::model::{OutputKey, OutputName, Time};
 use redb::{ReadableTable as _, TableDefinition};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -21,6 +21,7 @@ const META: TableDefinition<&str, u32> = TableDefinition::new("meta");
 const KEYS: Shelf<&str, Keys> = Shelf::new("keys");
 const PULLS: Shelf<(&str, &str), Pull> = Shelf::new("pulls");
 const AUDITS: Shelf<u64, Audit> = Shelf::new("audit");
+const CONFIGURED: Shelf<&str, OutputKey> = Shelf::new("configured");
 
 /// The digests of what a device shows for itself; the keys themselves are kept nowhere.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -75,6 +76,7 @@ impl Book {
             KEYS.make(write)?;
             PULLS.make(write)?;
             AUDITS.make(write)?;
+            CONFIGURED.make(write)?;
             let mut meta = write.open_table(META)?;
             let form = meta.get("form")?.map_or(FORM, |form| form.value());
             meta.insert("form", form)?;
@@ -147,6 +149,27 @@ impl Book {
                 PULLS.remove(write, (reader.as_str(), document.as_str()))?;
             }
             Ok(())
+        })
+    }
+
+    /// What the configuration file set up the last time.
+    ///
+    /// # Errors
+    /// A fault of the disk.
+    pub fn configured(&self) -> Result<Vec<OutputKey>, DiskError> {
+        self.0.write(false, |write| CONFIGURED.all(write))
+    }
+
+    /// Remembers what the configuration file sets up now.
+    ///
+    /// # Errors
+    /// A fault of the disk.
+    pub fn set_configured(&self, keys: &[OutputKey]) -> Result<(), DiskError> {
+        self.0.write(true, |write| {
+            for key in CONFIGURED.all(write)? {
+                CONFIGURED.remove(write, key.to_string().as_str())?;
+            }
+            keys.iter().try_for_each(|key| CONFIGURED.put(write, key.to_string().as_str(), key))
         })
     }
 

@@ -47,7 +47,7 @@ pub use gate::{Distance, Ground};
 pub use hold::{Hold, Word};
 pub use log::{Difference, Step};
 pub use packed::Packed;
-pub use preset::{PRESETS, Preset, find as preset};
+pub use preset::{PRESETS, Preset, with_preset};
 pub use publisher::{Publisher, Refused, Secrets};
 pub use pulls::{Answer, Pull, Pulls};
 pub use release::{Release, Released};

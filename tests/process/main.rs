@@ -20,6 +20,7 @@ mod keys;
 mod lists;
 mod place;
 mod readme;
+mod publishing;
 mod several;
 mod signals;
 mod start;
