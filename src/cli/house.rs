@@ -93,7 +93,7 @@ impl House {
             let engine = engine.clone().context("a role without its store")?;
             let health = health(*role, &engine, publisher.as_ref(), &troubles).latch("start", &ready);
             let health = match role {
-                Role::Collection => collects(health, collector.is_some(), &watch),
+                Role::Collection => taken_back(collects(health, collector.is_some(), &watch), &engine),
                 _ => health,
             };
             let health = if follows { follows_check(health, &engine, &following) } else { health };
@@ -202,6 +202,25 @@ fn collects(health: Health, is_open: bool, watch: &Arc<Watch>) -> Health {
             "the ledger of collection cannot be used; nothing is fetched",
             "the log says why: restore collection.redb from a backup, or move it away and define sources anew",
         ),
+    })
+}
+
+/// The sources that were taken back to an earlier generation, and wait for an administrator.
+fn taken_back(health: Health, engine: &Engine) -> Health {
+    let engine = engine.clone();
+    health.check("sources", move || {
+        let snapshot = engine.snapshot();
+        let held = snapshot.sources.values().filter_map(|source| {
+            let held = source.held.as_ref()?;
+            let generation = held.generation;
+            Some(format!("{} (back at generation {generation} since {})", source.name, held.since))
+        });
+        let held: Vec<String> = held.collect();
+        if held.is_empty() {
+            return Check::healthy("");
+        }
+        let cure = "when its lists are right again: ironlist source enable NAME";
+        Check::degraded(format!("held, nothing of it is taken in: {}", held.join(", ")), cure)
     })
 }
 

@@ -15,6 +15,7 @@ mod exit;
 mod feed;
 pub mod folder;
 mod follow;
+mod generation;
 mod house;
 mod import;
 mod lists;
@@ -125,7 +126,7 @@ async fn execute(
         ApiCommand::Hold(command) => collection::hold(&command, &door, console).await,
         ApiCommand::Allow(command) => lists::allow(&command, settings.zone, &door, console).await,
         ApiCommand::Suppression(command) => lists::suppression(&command, settings.zone, &door, console).await,
-        ApiCommand::Generation(command) => lists::generation(&command, &door, console).await,
+        ApiCommand::Generation(command) => generation::generation(&command, &door, console).await,
     }
 }
 

@@ -5,7 +5,8 @@ use rustix::process::Signal;
 use serde_json::{Value, json};
 use std::fs;
 
-const FILE: &str = "[feeds.edge]\nformat = \"palo-alto\"\n[devices.box]\nfeeds = [\"edge\"]\nmodel = \"palo-alto-50k\"\n";
+const FILE: &str =
+    "[feeds.edge]\nformat = \"palo-alto\"\n[devices.box]\nfeeds = [\"edge\"]\nmodel = \"palo-alto-50k\"\n";
 
 fn addresses(count: u32) -> String {
     (0..count).map(|n| format!("20.0.{}.{}\n", n / 100, 2 * (n % 100))).collect()
@@ -53,7 +54,8 @@ fn an_operator_sets_up_a_device_and_sees_what_it_has() {
     let key = run("device key hq --reason pilot");
     let token = key.lines().find_map(|line| line.trim().strip_prefix("token:")).unwrap().trim().to_owned();
     let path = format!("/f/{token}/lan.txt");
-    let pulled = until("it is published", || Some(house.get("gateway", &path)).filter(|answer| answer.status == 200));
+    let pulled =
+        until("it is published", || Some(house.get("gateway", &path)).filter(|answer| answer.status == 200));
     assert_eq!(pulled.text().lines().count(), 20);
     let devices = run("device list");
     assert!(devices.contains("hq") && devices.contains("lan"), "{devices}");
@@ -94,13 +96,15 @@ fn a_collapse_is_held_across_a_crash_until_an_operator_consents() {
     assert_eq!((lines(&house), &held(&house)["id"]), (1000, &json!("fortigate")));
     let (code, out, _) = told(&house.run(["hold", "list"]));
     assert!(code == 0 && out.contains("995 of 1000 lines would go"), "{out}");
-    let (code, _, err) = told(&house.run(["hold", "consent", "fortigate", "--reason", "the partner has tidied up"]));
+    let (code, _, err) =
+        told(&house.run(["hold", "consent", "fortigate", "--reason", "the partner has tidied up"]));
     assert_eq!(code, 0, "{err}");
     assert_eq!(lines(&house), 5);
     let audit = house.get("gateway", "/api/v1/audit");
     assert_eq!(audit.status, 401, "the audit is the administrator's");
     let key = house.key();
-    let audit = house.ask("gateway", "GET", "/api/v1/audit", &[("x-api-key", &key)], b"").unwrap().ok().json();
+    let audit =
+        house.ask("gateway", "GET", "/api/v1/audit", &[("x-api-key", &key)], b"").unwrap().ok().json();
     assert_eq!(audit["data"][0]["reason"], "the partner has tidied up");
 }
 
