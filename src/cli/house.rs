@@ -3,25 +3,28 @@
 
 use super::collecting::{self, LastSeen};
 use super::follow::Following;
-use super::settings::Settings;
+use super::settings::{CrowdSec, Settings};
 use crate::collect::collector::Collector;
 use crate::engine::{Condition, Engine};
 use crate::gateway::{self, Remote, Upstream, Upstreams};
 use crate::model::Profile;
-use crate::publish::{Feed, Feeds, Offer};
+use crate::publish::{Feed, Feeds, Offer, Rolls};
 use crate::service::analytics::Analytics;
 use crate::service::blacklist::{self, Blacklist, IMPORT_PATH};
 use crate::service::collection::{self, Collection};
+use crate::service::decisions::{self, Decisions};
 use crate::service::feeds::Desk;
 use crate::service::journal;
-use crate::web::auth::Guard;
+use crate::web::auth::{Guard, Keys};
 use crate::web::health::{self, Check, Health, Latch};
 use crate::web::metrics::{self, Metrics};
 use crate::web::{App, Limit, Role};
-use anyhow::Context;
+use anyhow::{Context, bail};
 use axum::Router;
 use http::HeaderValue;
 use std::collections::BTreeMap;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -82,7 +85,7 @@ impl House {
         let seen = Arc::new(LastSeen::default());
         let metrics = Arc::new(measured(engine.clone(), Arc::clone(&seen)));
         let collector = collecting::open(engine.as_ref(), key, settings, &metrics, seen);
-        let guard = || Guard::new(key, blacklist::QUESTIONS);
+        let guard = || Guard::new(key, blacklist::QUESTIONS).leaving(&[decisions::PREFIX]);
         let feeds = feeds(engine.as_ref(), settings)?;
         let mut apps = BTreeMap::new();
         for role in settings.roles.iter().filter(|role| **role != Role::Gateway) {
@@ -93,6 +96,7 @@ impl House {
             let router = health::routes(Arc::new(health)).merge(metrics::routes(Arc::clone(&metrics)));
             let app = match role {
                 Role::Blacklist => {
+                    let router = router.merge(protocols(&engine, feeds.as_ref(), settings)?);
                     blacklist_app(engine, router, feeds.as_ref(), &metrics, &limits.import_body)
                 }
                 Role::Analytics => {
@@ -119,6 +123,27 @@ fn feeds(engine: Option<&Engine>, settings: &Settings) -> anyhow::Result<Option<
     let Some(engine) = engine.filter(|_| settings.roles.contains(&Role::Blacklist)) else { return Ok(None) };
     let usual = Profile { lines: Some(settings.lines), ..Profile::fortigate() };
     Ok(Some(Arc::new(Feeds::open(engine.folder(), usual, engine.now())?)))
+}
+
+/// The ways out that are no plain feeds.
+fn protocols(engine: &Engine, feeds: Option<&Arc<Feeds>>, settings: &Settings) -> anyhow::Result<Router> {
+    let Some(feeds) = feeds else { return Ok(Router::new()) };
+    let rolls = Arc::new(Rolls::new(engine.clone()));
+    let CrowdSec { feed, keys_file, window } = settings.crowdsec.clone();
+    let keys = keys_file.as_deref().map(bouncers).transpose()?.unwrap_or_default();
+    let decisions = Decisions::new(engine.clone(), Arc::clone(feeds), rolls, feed, keys, window);
+    Ok(decisions.router())
+}
+
+/// The keys of a file, one a line.
+fn bouncers(file: &Path) -> anyhow::Result<Keys> {
+    let place = || format!("the keys of bouncers, {}", file.display());
+    let mode = std::fs::metadata(file).with_context(place)?.permissions().mode();
+    if mode & 0o077 != 0 {
+        bail!("{} may be read by others than its owner: chmod 600", place());
+    }
+    let text = std::fs::read_to_string(file).with_context(place)?;
+    Ok(text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#')).collect())
 }
 
 fn blacklist_app(

@@ -18,7 +18,7 @@ const ROUTES: &[(&str, Role)] = &[
     ("/api/v1/changes", Role::Blacklist),
     ("/api/v1/holds", Role::Collection),
     ("/api/v1/audit", Role::Collection),
-    ("/v1/decisions", Role::Blacklist),
+    ("/v1", Role::Blacklist),
     ("/taxii2", Role::Blacklist),
     ("/api/v1/collection", Role::Collection),
     ("/api/v1/analytics", Role::Analytics),

@@ -5,6 +5,7 @@
 
 mod collection;
 mod layers;
+mod protocols;
 mod show;
 mod table;
 mod value;
@@ -16,6 +17,7 @@ pub use collection::Collection;
 use collection::SOURCES;
 pub(super) use layers::CONFIG_VARIABLE;
 pub use layers::{Inputs, Origin};
+pub use protocols::CrowdSec;
 pub(super) use show::example;
 
 use crate::model::Lines;
@@ -128,6 +130,8 @@ pub struct Settings {
     pub collection: Collection,
     /// How the FortiGate feed writes what is listed.
     pub lines: Lines,
+    /// What CrowdSec's bouncers get.
+    pub crowdsec: CrowdSec,
     /// The zone in whose days statistics are counted.
     pub zone: Tz,
     layers: Layers,
@@ -183,6 +187,7 @@ impl Settings {
             },
             collection: Collection::read(&layers)?,
             lines: layers.get("feed.lines")?,
+            crowdsec: CrowdSec::read(&layers)?,
             zone: layers.get("time.display_zone")?,
             layers,
         };
