@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "in a test a panic is the report")]
 
 mod bad_input;
+mod bouncer;
 mod collection;
 mod command_line;
 mod crashes;
