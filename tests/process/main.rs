@@ -5,6 +5,7 @@
 
 mod accounts;
 mod bad_input;
+mod bouncer;
 mod collection;
 mod command_line;
 mod crashes;

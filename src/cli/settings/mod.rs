@@ -5,6 +5,7 @@
 
 mod collection;
 mod layers;
+mod protocols;
 mod publishing;
 mod show;
 mod table;
@@ -17,6 +18,7 @@ pub use collection::Collection;
 use collection::SOURCES;
 pub(super) use layers::CONFIG_VARIABLE;
 pub use layers::{Inputs, Origin};
+pub use protocols::CrowdSec;
 use publishing::FEEDS;
 pub(super) use show::example;
 
@@ -147,6 +149,8 @@ pub struct Settings {
     pub open: Vec<IpRange>,
     /// The feeds and devices of the file, feeds first.
     pub outputs: Vec<Output>,
+    /// What CrowdSec's bouncers get.
+    pub crowdsec: CrowdSec,
     /// The zone in whose days statistics are counted.
     pub zone: Tz,
     layers: Layers,
@@ -204,6 +208,7 @@ impl Settings {
             lines: layers.get("feed.lines")?,
             open: layers.get("publish.open")?,
             outputs: layers.outputs(),
+            crowdsec: CrowdSec::read(&layers)?,
             zone: layers.get("time.display_zone")?,
             layers,
         };
