@@ -3,12 +3,12 @@
 use super::settings::Settings;
 use crate::collect::collector::{Collector, Configured, Foresee, Observe, Options, Submit};
 use crate::collect::run::{Run, State};
-use crate::collect::vault::{KeySource, Vault};
 use crate::disk::Medium;
 use crate::engine::Engine;
 use crate::model::{SourceName, Time};
 use crate::service::collection::Watch;
 use crate::service::journal::Remote;
+use crate::vault::{KeySource, Vault};
 use crate::web::Role;
 use crate::web::metrics::Metrics;
 use std::collections::BTreeMap;

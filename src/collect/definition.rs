@@ -8,7 +8,8 @@ use super::formats::{BadParser, Parser};
 use super::gate::Limits;
 use super::schedule::{BadSchedule, Missed, Schedule};
 use super::span::Span;
-use super::{fetch, regtech, secudium};
+use super::{regtech, secudium};
+use crate::fetch;
 use crate::model::{Mode, Policy, SourceName, Time};
 use serde::{Deserialize, Serialize};
 

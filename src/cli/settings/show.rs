@@ -2,7 +2,7 @@
 
 use super::Settings;
 use super::table::{Setting, TABLE};
-use crate::collect::fetch::Url;
+use crate::fetch::Url;
 use toml::Value;
 
 /// A file with every setting and its default, all of it commented out.

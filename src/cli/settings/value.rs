@@ -1,8 +1,7 @@
 //! Single values: from text to TOML, and from TOML to what the program works with.
 
 use crate::addr::IpRange;
-use crate::collect;
-use crate::collect::fetch::{Exception, HostPattern};
+use crate::fetch::{self, Exception, HostPattern};
 use crate::model::{Lines, OutputName};
 use crate::web::Role;
 use crate::web::log::Format;
@@ -146,7 +145,7 @@ fn parsed<T: FromStr<Err: Display>>(value: &Value) -> Result<Vec<T>, String> {
     items.iter().map(|item| text(item)?.parse().map_err(|error: T::Err| error.to_string())).collect()
 }
 
-impl FromValue for Option<collect::fetch::Url> {
+impl FromValue for Option<fetch::Url> {
     fn from_value(value: &Value) -> Result<Self, String> {
         let url = text(value)?;
         let wrong = |_| "http://host:port is meant".to_owned();

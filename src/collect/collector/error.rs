@@ -5,10 +5,10 @@ use crate::collect::definition::BadDefinition;
 use crate::collect::formats::ReadError;
 use crate::collect::ledger::NoAttempt;
 use crate::collect::run::{Fault, State};
-use crate::collect::vault::VaultError;
 use crate::disk::DiskError;
 use crate::engine::EngineError;
 use crate::model::{SourceName, Time};
+use crate::vault::VaultError;
 use uuid::Uuid;
 
 /// A refusal.

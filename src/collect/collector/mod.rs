@@ -34,14 +34,14 @@ pub use error::CollectError;
 pub use live::Progress;
 pub use sources::{Origin, SourceView};
 
-use super::fetch::FetchSettings;
 use super::ledger::{Audit, Change, Ledger, Look};
 use super::raw::{Raw, Retention};
 use super::run::Run;
-use super::vault::Vault;
 use crate::disk::{DiskError, Medium};
 use crate::engine::{Engine, EngineError};
+use crate::fetch::FetchSettings;
 use crate::model::{Batch, Preview, Receipt, SourceName, Time};
+use crate::vault::Vault;
 use arc_swap::ArcSwap;
 use bytes::Bytes;
 use flow::Work;
@@ -75,7 +75,7 @@ pub struct Options {
     /// The data folder.
     pub medium: Medium,
     /// Opens and seals credentials.
-    pub vault: Vault,
+    pub vault: Arc<Vault>,
     /// How everything is fetched.
     pub fetch: FetchSettings,
     /// The sources of the configuration file.
@@ -90,7 +90,7 @@ pub struct Options {
 
 impl Options {
     /// A collector over an engine of this process, with nothing configured.
-    pub fn new(engine: Engine, medium: Medium, vault: Vault) -> Self {
+    pub fn new(engine: Engine, medium: Medium, vault: impl Into<Arc<Vault>>) -> Self {
         let writer = engine.clone();
         let submit: Submit = Arc::new(move |batch| {
             let writer = writer.clone();
@@ -109,7 +109,7 @@ impl Options {
             submit,
             preview,
             medium,
-            vault,
+            vault: vault.into(),
             fetch: FetchSettings::default(),
             configured: Configured::new(),
             slots: 20,
@@ -164,7 +164,7 @@ impl Collector {
             submit: options.submit,
             preview: options.preview,
             ledger,
-            vault: Arc::new(options.vault),
+            vault: options.vault,
             fetch: options.fetch,
             configured: ArcSwap::from_pointee(options.configured),
             retention: options.retention,

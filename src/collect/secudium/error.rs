@@ -1,7 +1,7 @@
 //! Every way in which the portal fails, by a name of its own and with its cure.
 
-use crate::collect::failure::Failure;
 use crate::collect::portal::{GatherFault, WebError};
+use crate::fetch::Failure;
 use thiserror::Error;
 
 /// Why there is no session, or no data.
