@@ -1,7 +1,7 @@
 //! What publishing must not forget and generations do not hold: the keys of devices, who fetched what, and who decided
 //! what about holds. One redb file, JSON documents, every commit durable. All calls block on the disk.
 
-use super::pulls::Pull;
+use super::pulls::{Noted, Pull};
 use crate::disk::{DiskError, Medium, RedbFile, Shelf, hex, unhex};
 use crate::model::{OutputKey, OutputName, Time};
 use redb::{ReadableTable as _, TableDefinition};
@@ -121,7 +121,7 @@ impl Book {
     ///
     /// # Errors
     /// A fault of the disk.
-    pub fn pulls(&self) -> Result<Vec<((String, String), Pull)>, DiskError> {
+    pub fn pulls(&self) -> Result<Vec<Noted>, DiskError> {
         self.0.read(|view| {
             let mut all = Vec::new();
             PULLS.scan::<(&str, &str)>(view, .., false, |(reader, document), pull| {
