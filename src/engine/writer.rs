@@ -12,7 +12,7 @@ use super::recover;
 use super::snapshot::Snapshot;
 use super::{Clock, Published};
 use crate::disk::DiskError;
-use crate::journal::{Journal, Sealed};
+use crate::journal::{Journal, Keep, Sealed};
 use crate::model::{Batch, Receipt, Record, Time};
 use crate::store::{Projection, Tables, Update, View};
 use std::io;
@@ -63,6 +63,8 @@ pub(super) struct Writer {
     pub(super) expiry: Expiry,
     /// Records come from the journal that this one follows, and from nowhere else.
     pub(super) follower: bool,
+    /// How much of the journal is kept.
+    pub(super) keep: Keep,
     /// A write failed half-way: what is on the disk must be looked at before the next.
     pub(super) uncertain: bool,
     /// When the last change was made that is not yet in the snapshot file.
@@ -325,13 +327,23 @@ impl Writer {
         }
         let settled = self.projection.persist().and_then(|()| {
             archive::save(&self.archive, &self.derivation.snapshot, self.journal.digest())?;
-            self.journal.seal()
+            // Only a new segment makes the journal larger than it may be.
+            if self.journal.seal(self.keep.segment)? { self.retain() } else { Ok(()) }
         });
         if let Err(error) = settled {
             // Nothing is lost by it: the journal has it all. The next change tries again.
             self.uncertain = true;
             tracing::warn!(%error, "could not settle the projections");
         }
+    }
+
+    /// Lets old records go. The projection is durable and at the journal's end, so it is what a checkpoint holds.
+    fn retain(&mut self) -> Result<(), DiskError> {
+        let Some(last) = self.journal.due(self.keep, (self.clock)())? else { return Ok(()) };
+        let projection = Arc::clone(&self.projection);
+        self.journal.forget(last, |out| projection.export(out))?;
+        tracing::info!(last, "old records of the journal are gone; a checkpoint stands for them");
+        Ok(())
     }
 
     fn expire_when_due(&mut self) {

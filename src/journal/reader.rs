@@ -40,15 +40,16 @@ impl Reader {
     /// # Errors
     /// A fault of the disk.
     pub fn first(&self) -> Result<u64, DiskError> {
-        // Segments first: what leaves redb meanwhile is in one of them already.
-        if let Some(segment) = segment::list(&self.segments)?.first() {
-            return Ok(segment.first);
-        }
-        let first = self.store.read(|view| {
+        let stored = self.store.read(|view| {
             let table = view.open_table(RECORDS)?;
             Ok(table.first()?.map(|(generation, _)| generation.value()))
         })?;
-        Ok(first.unwrap_or(self.end()?.0 + 1))
+        let stored = stored.unwrap_or(self.end()?.0 + 1);
+        // What moved from redb meanwhile begins where redb did. What lies before a hole is of before a checkpoint.
+        let reaches = |segment: &segment::Segment, first| segment.first < first && segment.last + 1 >= first;
+        let first =
+            |first, segment: &segment::Segment| if reaches(segment, first) { segment.first } else { first };
+        Ok(segment::list(&self.segments)?.iter().rev().fold(stored, first))
     }
 
     /// What the records after generation `after` and before `before` did, in order; their listings

@@ -53,9 +53,7 @@ impl Rows {
 }
 
 /// Walks rows of several sides together: for each range the row of every side that has it.
-fn merged<W: Word, const N: usize>(
-    mut sides: [&[Row<W>]; N],
-) -> impl Iterator<Item = [Option<&Row<W>>; N]> {
+fn merged<W: Word, const N: usize>(mut sides: [&[Row<W>]; N]) -> impl Iterator<Item = [Option<&Row<W>>; N]> {
     std::iter::from_fn(move || {
         let next = sides.iter().filter_map(|side| side.first()).map(Row::key).min()?;
         Some(sides.each_mut().map(|side| {
