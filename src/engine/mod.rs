@@ -330,6 +330,23 @@ impl Engine {
         self.ask(|reply| Command::Follow(sealed, reply)).await
     }
 
+    /// Begins an empty blacklist with a checkpoint of the journal that this engine follows, where the records before it
+    /// are gone; answers the generation reached.
+    ///
+    /// # Errors
+    /// As [`Engine::follow`]; also when this one is not empty.
+    pub async fn adopt(&self, checkpoint: Vec<u8>) -> Result<u64, EngineError> {
+        self.ask(|reply| Command::Adopt(checkpoint, reply)).await
+    }
+
+    /// The file of the newest checkpoint, if there is one. Blocks on the disk.
+    ///
+    /// # Errors
+    /// As [`Engine::sealed`].
+    pub fn checkpoint(&self) -> Result<Option<std::path::PathBuf>, EngineError> {
+        Ok(self.journal()?.checkpoint()?)
+    }
+
     /// Sealed records after generation `after`, about `limit` bytes of them, for a follower. Read
     /// beside the writer, as all of this.
     ///

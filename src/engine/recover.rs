@@ -80,6 +80,10 @@ pub(super) fn catch_up_derivation(
     derivation: &mut Derivation,
 ) -> Result<(), DiskError> {
     let seen = derivation.snapshot.generation;
+    if seen + 1 < journal.first()? {
+        *derivation = from_projection(journal, projection, derivation.snapshot.zone)?;
+        return Ok(());
+    }
     if seen == journal.generation() {
         return Ok(());
     }

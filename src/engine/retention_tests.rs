@@ -179,7 +179,7 @@ fn copy(from: &Path, to: &Path) {
     for entry in fs::read_dir(from).unwrap().map(Result::unwrap) {
         let target = to.join(entry.file_name());
         if entry.file_type().unwrap().is_dir() {
-            copy(&entry.path(), &target)
+            copy(&entry.path(), &target);
         } else {
             fs::copy(entry.path(), target).unwrap();
         }
@@ -310,4 +310,38 @@ fn sources_counts_and_holds_are_in_a_checkpoint_too() {
         assert!(tables.contains_key(table), "{tables:?}");
     }
     assert_eq!(house.engine().snapshot().source("b").unwrap().held.as_ref().unwrap().generation, 1);
+}
+
+#[test]
+fn who_follows_begins_with_a_checkpoint_where_records_are_gone_and_is_then_as_any_other() {
+    let mut leader = grown(15, 3);
+    prune(&mut leader);
+    leader.open().unwrap();
+    let mut follower = House::following();
+    let checkpoint = fs::read(leader.engine().checkpoint().unwrap().unwrap()).unwrap();
+    let adopt = |house: &House, bytes: &[u8]| house.runtime.block_on(house.engine().adopt(bytes.to_vec()));
+    for wrong in [&checkpoint[..10], &checkpoint[1..], &checkpoint[..checkpoint.len() - 1]] {
+        assert!(matches!(adopt(&follower, wrong), Err(EngineError::Disk(_))));
+        assert_eq!((follower.engine().snapshot().generation, files(&follower, ".checkpoint").len()), (0, 0));
+    }
+    // A crash right after the file was written: nothing has begun.
+    follower.engine = None;
+    fs::write(folder(&follower).join("00000099.checkpoint"), &checkpoint).unwrap();
+    follower.open().unwrap();
+    assert_eq!(adopt(&follower, &checkpoint).unwrap(), leader.engine().snapshot().generation);
+    assert_eq!(follower.dump(), leader.dump());
+    let (allow_now, check) = (allow("20.0.0.3"), |house: &House| house.check("20.0.0.3"));
+    leader.submit(Change::Allow(allow_now)).unwrap();
+    leader.submit(list("late", &["20.4.4.4"], Scope::Whole)).unwrap();
+    follower.follow(&leader);
+    assert_eq!((follower.dump(), check(&follower)), (leader.dump(), check(&leader)));
+    follower.engine = None;
+    fs::remove_file(folder(&follower).join("00000099.checkpoint")).unwrap();
+    lose_projections(&follower);
+    follower.open().unwrap();
+    assert_eq!(follower.dump(), leader.dump());
+    assert!(adopt(&follower, &checkpoint).is_err(), "what it has is not replaced");
+    assert_eq!(follower.dump(), leader.dump());
+    let foreign = House::new();
+    assert_eq!(adopt(&foreign, &checkpoint), Err(EngineError::NoFollower));
 }

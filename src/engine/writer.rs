@@ -38,6 +38,8 @@ pub(super) enum Command {
     Preview(Batch, Reply<Plan>),
     /// Take in records of the journal that this one follows.
     Follow(Vec<Sealed>, Reply<u64>),
+    /// Begin with a checkpoint of the journal that this one follows.
+    Adopt(Vec<u8>, Reply<u64>),
     /// Expire what is due; a person's word ends any doubt of the clock.
     Expire(Word, Reply<Receipt>),
     /// Write everything down and end.
@@ -114,7 +116,12 @@ impl Writer {
                 return next.is_none_or(|next| self.serve(next, commands));
             }
             Command::Preview(batch, reply) => answer(reply, self.preview(batch)),
-            Command::Follow(sealed, reply) => answer(reply, self.follow(&sealed)),
+            Command::Follow(sealed, reply) => {
+                answer(reply, self.take_in(|journal| journal.follow(&sealed).map(drop)));
+            }
+            Command::Adopt(checkpoint, reply) => {
+                answer(reply, self.take_in(|journal| journal.adopt(&checkpoint)));
+            }
             Command::Expire(word, reply) => answer(reply, self.expire(word)),
             Command::Stop => return false,
         }
@@ -271,14 +278,18 @@ impl Writer {
         Ok(plan)
     }
 
-    fn follow(&mut self, sealed: &[Sealed]) -> Result<u64, EngineError> {
+    /// Takes in what comes from the journal that this one follows; answers the generation reached.
+    fn take_in(
+        &mut self,
+        take: impl FnOnce(&mut Journal) -> Result<(), DiskError>,
+    ) -> Result<u64, EngineError> {
         if !self.follower {
             return Err(EngineError::NoFollower);
         }
         self.certify()?;
-        let followed = self.journal.follow(sealed).map_err(EngineError::from).map(drop);
+        let taken = take(&mut self.journal).map_err(EngineError::from);
         self.uncertain = true;
-        self.note(followed)?;
+        self.note(taken)?;
         self.certify()?;
         Ok(self.derivation.snapshot.generation)
     }

@@ -4,7 +4,7 @@
 //! big-endian), the record's time (8), the chain's digest there, then a state that is not understood here, and the
 //! SHA-256 of it all.
 
-use crate::disk::{Digest, DiskError, Making, open_footed};
+use crate::disk::{Digest, DiskError, Making, open_footed, write_whole};
 use crate::model::Time;
 use std::fs;
 use std::io::{Read, Write};
@@ -16,7 +16,7 @@ const EXTENSION: &str = "checkpoint";
 /// A checkpoint on the disk.
 #[derive(Debug)]
 pub(super) struct Checkpoint {
-    path: PathBuf,
+    pub(super) path: PathBuf,
     /// The last generation that it stands for.
     pub(super) generation: u64,
 }
@@ -47,6 +47,17 @@ pub(super) fn list(folder: &Path) -> Result<Vec<Checkpoint>, DiskError> {
     }
     found.sort_by_key(|checkpoint| checkpoint.generation);
     Ok(found)
+}
+
+/// Takes in a checkpoint of another journal, byte for byte.
+pub(super) fn take(folder: &Path, bytes: &[u8]) -> Result<Standing, DiskError> {
+    let number = bytes.get(MAGIC.len()..).and_then(|rest| rest.first_chunk());
+    let generation =
+        u64::from_be_bytes(*number.ok_or_else(|| DiskError::damaged("a checkpoint", "it is too short"))?);
+    let path = folder.join(format!("{generation:08}.{EXTENSION}"));
+    write_whole(&path, bytes)?;
+    let checkpoint = Checkpoint { path, generation };
+    checkpoint.open().or_else(|error| checkpoint.remove().and(Err(error)))
 }
 
 /// Writes a checkpoint, whose state `write` knows, and reads it once again.

@@ -214,11 +214,14 @@ impl Journal {
         self.reader.digest_at(generation)
     }
 
-    /// The time of the last record; the epoch before the first.
+    /// The time of the last record, also where only a checkpoint is left of it; the epoch before the first.
     ///
     /// # Errors
     /// A fault of the disk.
     pub fn last_time(&self) -> Result<Time, DiskError> {
+        if self.first()? > self.generation() {
+            return Ok(self.checkpoint()?.map(|checkpoint| checkpoint.time).unwrap_or_default());
+        }
         let mut time = Time::default();
         self.replay(self.generation().saturating_sub(1), |record| {
             time = record.time;

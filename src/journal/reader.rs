@@ -5,11 +5,11 @@
 
 use super::record::{self, Summary};
 use super::segment;
-use super::{FILE, RECORDS, SEALED, Sealed};
+use super::{FILE, RECORDS, SEALED, Sealed, checkpoint};
 use crate::disk::{Digest, DiskError, RedbFile};
 use crate::model::Record;
 use redb::ReadableTable;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// A journal's records, for reading; cheap to clone.
@@ -33,6 +33,14 @@ impl Reader {
             Ok::<_, DiskError>(size < limit)
         })?;
         Ok(taken)
+    }
+
+    /// The file of the newest checkpoint, if there is one: for a follower that begins.
+    ///
+    /// # Errors
+    /// A fault of the disk.
+    pub fn checkpoint(&self) -> Result<Option<PathBuf>, DiskError> {
+        Ok(checkpoint::list(&self.segments)?.pop().map(|newest| newest.path))
     }
 
     /// The first generation whose record is kept; the next one to come while there is none.

@@ -1,6 +1,6 @@
 //! Which records may go, and their going: nothing goes that no checkpoint stands for.
 
-use super::{Journal, checkpoint, record, segment};
+use super::{FILE, Journal, SEALED, checkpoint, record, segment};
 use crate::disk::DiskError;
 use crate::model::Time;
 use std::io::Write;
@@ -53,7 +53,28 @@ impl Journal {
     /// # Errors
     /// [`DiskError::Damaged`] when it is not, or a fault of the disk.
     pub fn checkpoint(&self) -> Result<Option<checkpoint::Standing>, DiskError> {
-        checkpoint::list(&self.reader.segments)?.pop().map(|newest| newest.open()).transpose()
+        // One that is ahead was taken in by half.
+        let mut newest = checkpoint::list(&self.reader.segments)?.into_iter().rev();
+        newest.find(|newest| newest.generation <= self.head.0).map(|newest| newest.open()).transpose()
+    }
+
+    /// Begins an empty journal with another's checkpoint, behind which that one's records follow.
+    ///
+    /// # Errors
+    /// [`DiskError::Damaged`] when the bytes are no checkpoint, or this journal has records; or a fault of the disk.
+    pub fn adopt(&mut self, bytes: &[u8]) -> Result<(), DiskError> {
+        if self.head.0 > 0 {
+            let why = format!("it has records to generation {} that a checkpoint would replace", self.head.0);
+            return Err(DiskError::damaged(FILE, why));
+        }
+        let taken = checkpoint::take(&self.reader.segments, bytes)?;
+        let head = (taken.generation, taken.digest);
+        self.reader.store.write(true, |transaction| {
+            transaction.open_table(SEALED)?.insert(0, record::head_bytes(head).as_slice())?;
+            Ok(())
+        })?;
+        self.head = head;
+        Ok(())
     }
 
     /// Lets the records up to `last` go. If no checkpoint stands for them yet, one of the journal's end is made first:
