@@ -16,7 +16,7 @@ use ironlist::disk::Medium;
 use ironlist::engine::{Engine, Options};
 use ironlist::model::Profile;
 use ironlist::model::{Batch, Cause, Change, Detail, RowsBuilder, Scope};
-use ironlist::publish::Feeds;
+use ironlist::publish::Publisher;
 use ironlist::service::blacklist::{Blacklist, CHECK, answer_check};
 use ironlist::service::feeds::Desk;
 use ironlist::web::listener::{Limits, Listener, serve};
@@ -352,15 +352,16 @@ async fn application() -> Arc<App> {
     let metrics = Arc::new(Metrics::new());
     let engine = blacklist().await;
     // The folder of the feed's file goes away with the process that started this one.
-    let feeds = Arc::new(Feeds::open(engine.folder(), Profile::fortigate(), engine.now()).unwrap());
-    feeds.refresh(&engine);
-    let desk = Desk::new(&feeds, engine.clone());
+    let open = ["127.0.0.0/8".parse::<ironlist::addr::IpRange>().unwrap()].into_iter().collect();
+    let publisher = Publisher::open(engine.clone(), Profile::fortigate(), open).unwrap();
+    publisher.refresh();
+    let desk = Desk::new(&publisher);
     let routed = axum::routing::get(async || Response::new(Body::full(Bytes::from_static(FIXED))));
     let router = Blacklist::new(engine.clone()).router().route("/routed", routed);
     let app = App::new(Role::Blacklist, router, &metrics)
-        .fast(CHECK, move |request, ip| answer_check(&engine, request, ip))
-        .fast("/fixed", |_, _| Some(Response::new(Body::full(Bytes::from_static(FIXED)))))
-        .fast("/feed", |_, _| Some(Response::new(Body::full(FEED.clone()))));
+        .fast(CHECK, move |request, ip, _| answer_check(&engine, request, ip))
+        .fast("/fixed", |_, _, _| Some(Response::new(Body::full(Bytes::from_static(FIXED)))))
+        .fast("/feed", |_, _, _| Some(Response::new(Body::full(FEED.clone()))));
     Arc::new(desk.fast(app))
 }
 

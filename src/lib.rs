@@ -8,10 +8,17 @@ pub mod codec;
 pub mod collect;
 pub mod disk;
 pub mod engine;
+pub mod fetch;
 pub mod gateway;
 pub mod journal;
 pub mod model;
 pub mod publish;
 pub mod service;
 pub mod store;
+pub mod vault;
 pub mod web;
+
+/// The lists' server of the tests, which those of the whole program use too.
+#[cfg(test)]
+#[path = "../tests/fakes/feed.rs"]
+mod fake_feed;

@@ -1,8 +1,8 @@
 //! The program: what must come before everything else, and then the command line.
 
 use ironlist::cli;
-use ironlist::collect::fetch::install_provider;
 use ironlist::collect::formats::{READ_SHEET, read_sheet};
+use ironlist::fetch::install_provider;
 use std::process::ExitCode;
 
 /// Less memory and time than the system's under many small allocations on several threads.

@@ -1,6 +1,7 @@
 //! The command line as people type it.
 
 use super::collection::{HoldCommand, RunCommand, SourceCommand};
+use super::publishing::{DeviceCommand, FeedsCommand};
 use super::set::SetArgs;
 use super::settings::{CONFIG_VARIABLE, Inputs};
 use crate::collect::formats::Format;
@@ -39,8 +40,8 @@ pub(super) enum Command {
     Api(ApiCommand),
     /// Set algebra on list files
     Set(SetArgs),
-    /// The health of the running service
-    Status,
+    /// The health of the running service: exit code 0 healthy, 1 something needs attention
+    Status(StatusArgs),
     /// Checks of the installation, each with its cure
     Doctor(DoctorArgs),
     /// The configuration
@@ -57,6 +58,12 @@ pub(super) enum ApiCommand {
     Check(CheckArgs),
     /// Print a feed
     Feed(FeedArgs),
+    /// What is published, and in which form
+    #[command(subcommand)]
+    Feeds(FeedsCommand),
+    /// The firewalls that read feeds, and what they have
+    #[command(subcommand)]
+    Device(DeviceCommand),
     /// The sources of listings
     #[command(subcommand)]
     Source(SourceCommand),
@@ -261,6 +268,13 @@ pub(super) struct RowArgs {
     /// Answer in JSON
     #[arg(long)]
     pub(super) json: bool,
+}
+
+#[derive(Args, Clone, Debug)]
+pub(super) struct StatusArgs {
+    /// Only whether it answers requests, for whoever restarts it if not: exit code 0 or 1
+    #[arg(long)]
+    pub(super) ready: bool,
 }
 
 #[derive(Args, Clone, Debug)]

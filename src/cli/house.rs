@@ -3,25 +3,29 @@
 
 use super::collecting::{self, LastSeen};
 use super::follow::Following;
-use super::settings::Settings;
+use super::settings::{CrowdSec, Settings};
 use crate::collect::collector::Collector;
 use crate::engine::{Condition, Engine};
 use crate::gateway::{self, Remote, Upstream, Upstreams};
 use crate::model::Profile;
-use crate::publish::{Feed, Feeds, Offer};
+use crate::publish::{Feed, Feeds, Offer, Publisher, Rolls};
 use crate::service::analytics::Analytics;
 use crate::service::blacklist::{self, Blacklist, IMPORT_PATH};
-use crate::service::collection::{self, Collection};
-use crate::service::feeds::Desk;
+use crate::service::collection::{self, Collection, Trouble, Watch};
+use crate::service::decisions::{self, Decisions};
+use crate::service::feeds::{Desk, OWN_LOCKS};
 use crate::service::journal;
-use crate::web::auth::Guard;
+use crate::service::publishing::Publishing;
+use crate::web::auth::{Guard, Keys};
 use crate::web::health::{self, Check, Health, Latch};
 use crate::web::metrics::{self, Metrics};
 use crate::web::{App, Limit, Role};
-use anyhow::Context;
+use anyhow::{Context, bail};
 use axum::Router;
 use http::HeaderValue;
 use std::collections::BTreeMap;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -50,14 +54,16 @@ impl LiveLimits {
 pub(super) struct House {
     /// The blacklist; none in a process that is nothing but a gateway.
     pub(super) engine: Option<Engine>,
-    /// The feeds, where the blacklist role is played.
-    pub(super) feeds: Option<Arc<Feeds>>,
+    /// What is published, where the blacklist role is played.
+    pub(super) publisher: Option<Arc<Publisher>>,
     /// How the following of another process goes, where the blacklist role is not played.
     pub(super) following: Arc<Following>,
     /// Opened once everything that readers may ask for is there, and shut when the service stops.
     pub(super) ready: Latch,
     /// Who collects, where the collection role is played and its ledger can be used.
     pub(super) collector: Option<Collector>,
+    /// How its sources stand.
+    pub(super) watch: Arc<Watch>,
     /// How long bodies may be.
     pub(super) limits: LiveLimits,
     /// What each role answers.
@@ -80,21 +86,26 @@ impl House {
         let following = Arc::<Following>::default();
         let follows = !settings.roles.contains(&Role::Blacklist);
         let seen = Arc::new(LastSeen::default());
-        let metrics = Arc::new(measured(engine.clone(), Arc::clone(&seen)));
+        let watch = Arc::<Watch>::default();
+        let metrics = Arc::new(measured(engine.clone(), Arc::clone(&seen), Arc::clone(&watch)));
         let collector = collecting::open(engine.as_ref(), key, settings, &metrics, seen);
-        let guard = || Guard::new(key, blacklist::QUESTIONS);
-        let feeds = feeds(engine.as_ref(), settings)?;
+        let guard = || Guard::new(key, blacklist::QUESTIONS).leaving(OWN_LOCKS).leaving(&[decisions::PREFIX]);
+        let publisher = publisher(engine.as_ref(), settings)?;
         let mut apps = BTreeMap::new();
         for role in settings.roles.iter().filter(|role| **role != Role::Gateway) {
             let engine = engine.clone().context("a role without its store")?;
-            let health = health(*role, &engine, feeds.as_ref(), &troubles).latch("start", &ready);
-            let health = if *role == Role::Collection { ledger(health, collector.is_some()) } else { health };
-            let health = if *role == Role::Collection { taken_back(health, &engine) } else { health };
+            let health = health(*role, &engine, publisher.as_ref(), &troubles).latch("start", &ready);
+            let health = match role {
+                Role::Collection => taken_back(collects(health, collector.is_some(), &watch), &engine),
+                _ => health,
+            };
             let health = if follows { follows_check(health, &engine, &following) } else { health };
             let router = health::routes(Arc::new(health)).merge(metrics::routes(Arc::clone(&metrics)));
             let app = match role {
                 Role::Blacklist => {
-                    blacklist_app(engine, router, feeds.as_ref(), &metrics, &limits.import_body)
+                    let feeds = publisher.as_ref().map(|publisher| publisher.feeds());
+                    let router = router.merge(protocols(&engine, feeds, settings)?);
+                    blacklist_app(engine, router, publisher.as_ref(), &metrics, &limits.import_body)
                 }
                 Role::Analytics => {
                     let router = router.merge(Analytics { engine, metrics: Arc::clone(&metrics) }.router());
@@ -112,30 +123,54 @@ impl House {
             let upstreams = upstreams(&apps, key, settings)?;
             apps.insert(Role::Gateway, gateway::app(upstreams, Some(guard()), &metrics));
         }
-        Ok(Self { engine, feeds, following, ready, collector, limits, apps })
+        Ok(Self { engine, publisher, following, ready, collector, watch, limits, apps })
     }
 }
 
-fn feeds(engine: Option<&Engine>, settings: &Settings) -> anyhow::Result<Option<Arc<Feeds>>> {
+fn publisher(engine: Option<&Engine>, settings: &Settings) -> anyhow::Result<Option<Arc<Publisher>>> {
     let Some(engine) = engine.filter(|_| settings.roles.contains(&Role::Blacklist)) else { return Ok(None) };
     let usual = Profile { lines: Some(settings.lines), ..Profile::fortigate() };
-    Ok(Some(Arc::new(Feeds::open(engine.folder(), usual, engine.now())?)))
+    let open = settings.open.iter().copied().collect();
+    Ok(Some(Publisher::open(engine.clone(), usual, open)?))
+}
+
+/// The ways out that are no plain feeds.
+fn protocols(engine: &Engine, feeds: Option<&Arc<Feeds>>, settings: &Settings) -> anyhow::Result<Router> {
+    let Some(feeds) = feeds else { return Ok(Router::new()) };
+    let rolls = Arc::new(Rolls::new(engine.clone()));
+    let CrowdSec { feed, keys_file, window } = settings.crowdsec.clone();
+    let keys = keys_file.as_deref().map(bouncers).transpose()?.unwrap_or_default();
+    let decisions = Decisions::new(engine.clone(), Arc::clone(feeds), rolls, feed, keys, window);
+    Ok(decisions.router())
+}
+
+/// The keys of a file, one a line.
+fn bouncers(file: &Path) -> anyhow::Result<Keys> {
+    let place = || format!("the keys of bouncers, {}", file.display());
+    let mode = std::fs::metadata(file).with_context(place)?.permissions().mode();
+    if mode & 0o077 != 0 {
+        bail!("{} may be read by others than its owner: chmod 600", place());
+    }
+    let text = std::fs::read_to_string(file).with_context(place)?;
+    Ok(text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#')).collect())
 }
 
 fn blacklist_app(
     engine: Engine,
     router: Router,
-    feeds: Option<&Arc<Feeds>>,
+    publisher: Option<&Arc<Publisher>>,
     metrics: &Arc<Metrics>,
     large: &Limit,
 ) -> App {
-    let desk = feeds.map(|feeds| Desk::new(feeds, engine.clone()));
-    let role =
-        Blacklist { feeds: feeds.cloned(), import_limit: large.clone(), ..Blacklist::new(engine.clone()) };
+    let desk = publisher.map(Desk::new);
+    let feeds = publisher.map(|publisher| Arc::clone(publisher.feeds()));
+    let role = Blacklist { feeds, import_limit: large.clone(), ..Blacklist::new(engine.clone()) };
     let desk_routes = desk.as_ref().map(Desk::routes).unwrap_or_default();
-    let router = router.merge(role.router()).merge(desk_routes).merge(journal::routes(engine.clone()));
+    let people = publisher.map(|publisher| Publishing(Arc::clone(publisher)).router()).unwrap_or_default();
+    let router =
+        router.merge(role.router()).merge(desk_routes).merge(people).merge(journal::routes(engine.clone()));
     let app = App::new(Role::Blacklist, router, metrics)
-        .fast(blacklist::CHECK, move |request, ip| blacklist::answer_check(&engine, request, ip))
+        .fast(blacklist::CHECK, move |request, ip, _| blacklist::answer_check(&engine, request, ip))
         .body_limit(IMPORT_PATH, large.clone())
         .body_limit("/api/v1/blacklist/ips/bulk", large.clone())
         .body_limit("/api/v1/bulk-insert", large.clone())
@@ -164,13 +199,18 @@ fn upstreams(apps: &BTreeMap<Role, Arc<App>>, key: &str, settings: &Settings) ->
     Ok(upstreams)
 }
 
-fn health(role: Role, engine: &Engine, feeds: Option<&Arc<Feeds>>, troubles: &Arc<Vec<String>>) -> Health {
+fn health(
+    role: Role,
+    engine: &Engine,
+    publisher: Option<&Arc<Publisher>>,
+    troubles: &Arc<Vec<String>>,
+) -> Health {
     let (store, clock) = (engine.clone(), engine.clone());
     let health = Health::new(role.name())
         .check("store", move || condition(&store))
         .check("expiry", move || expiry(&clock));
     if role == Role::Blacklist
-        && let Some(feeds) = feeds
+        && let Some(feeds) = publisher.map(|publisher| publisher.feeds())
     {
         let (feeds, troubles, engine) = (Arc::clone(feeds), Arc::clone(troubles), engine.clone());
         return health
@@ -180,8 +220,9 @@ fn health(role: Role, engine: &Engine, feeds: Option<&Arc<Feeds>>, troubles: &Ar
     health
 }
 
-fn ledger(health: Health, is_open: bool) -> Health {
-    health.check("ledger", move || match is_open {
+fn collects(health: Health, is_open: bool, watch: &Arc<Watch>) -> Health {
+    let watch = Arc::clone(watch);
+    health.check("sources", move || watch.check()).check("ledger", move || match is_open {
         true => Check::healthy(""),
         false => Check::degraded(
             "the ledger of collection cannot be used; nothing is fetched",
@@ -273,7 +314,7 @@ fn released(feeds: &Feeds, engine: &Engine) -> Check {
 }
 
 /// The metrics of the process, with what is read from the blacklist at each scrape.
-fn measured(engine: Option<Engine>, seen: Arc<LastSeen>) -> Metrics {
+fn measured(engine: Option<Engine>, seen: Arc<LastSeen>, watch: Arc<Watch>) -> Metrics {
     let Some(engine) = engine else { return Metrics::new() };
     Metrics::new().at_scrape(move |metrics| {
         let snapshot = engine.snapshot();
@@ -287,6 +328,12 @@ fn measured(engine: Option<Engine>, seen: Arc<LastSeen>) -> Metrics {
                 metrics.freshness_seconds(name).set(now.unix() - seen.unix());
             }
         }
+        watch.each(|name, found| {
+            for trouble in Trouble::ALL {
+                let is_so = i64::from(found == Some(trouble));
+                metrics.source_trouble(name.as_str(), trouble.as_str()).set(is_so);
+            }
+        });
     })
 }
 

@@ -20,6 +20,7 @@ mod house;
 mod import;
 mod lists;
 mod moment;
+mod publishing;
 mod reload;
 pub mod serve;
 pub mod set;
@@ -86,7 +87,7 @@ fn dispatch(cli: Cli, console: Console<'_>) -> anyhow::Result<ExitCode> {
             wait(execute(command, &settings, serve::app, console))
         }
         Command::Set(args) => Ok(if set::run(&args) == 0 { ExitCode::Done } else { ExitCode::Failed }),
-        Command::Status => wait(status::run(&settings()?.data, console)),
+        Command::Status(args) => wait(status::run(&args, &settings()?.data, console)),
         Command::Doctor(args) => wait(doctor::run(&args, &settings()?, console)),
         Command::Config(ConfigCommand::Check) => {
             settings()?;
@@ -118,6 +119,8 @@ async fn execute(
         ApiCommand::Import(args) => import::run(&args, &door, console).await,
         ApiCommand::Check(args) => check::run(&args, &door, console).await,
         ApiCommand::Feed(args) => feed::run(&args, &door, console).await,
+        ApiCommand::Feeds(command) => publishing::feeds(&command, &door, console).await,
+        ApiCommand::Device(command) => publishing::device(&command, &door, console).await,
         ApiCommand::Source(command) => collection::source(&command, &door, console).await,
         ApiCommand::Run(command) => collection::run(&command, &door, console).await,
         ApiCommand::Hold(command) => collection::hold(&command, &door, console).await,

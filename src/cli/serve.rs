@@ -11,8 +11,8 @@ use super::settings::{Inputs, Settings};
 use crate::collect::{self, Terms, formats};
 use crate::disk::write_private;
 use crate::engine::Engine;
-use crate::model::{Batch, Cause, Change, Detail, SourceName};
-use crate::publish;
+use crate::model::{Batch, Cause, Change, Detail, Output, SourceName};
+use crate::publish::{self, Publisher};
 use crate::service::journal::Remote;
 use crate::web::listener::{self, Limits, Listener};
 use crate::web::log::Filter;
@@ -63,8 +63,8 @@ fn runtime() -> std::io::Result<Runtime> {
 pub fn app(engine: &Engine, settings: &Settings) -> anyhow::Result<Arc<App>> {
     let key = admin_key(&settings.data)?;
     let house = House::build(Some(engine.clone()), &key, settings, Vec::new())?;
-    if let Some(feeds) = &house.feeds {
-        feeds.refresh(engine);
+    if let Some(publisher) = &house.publisher {
+        publisher.refresh();
     }
     front(&house).cloned().context("roles.run names no role")
 }
@@ -85,18 +85,35 @@ async fn serve(
         import(engine, imports, &mut troubles).await?;
     }
     let house = House::build(engine.clone(), &key, &settings, troubles)?;
-    if let Some(engine) = engine.clone() {
+    if let Some(publisher) = &house.publisher {
+        set_up(publisher, &settings.outputs).await;
+    }
+    if let Some(publisher) = house.publisher.clone() {
         // Before anybody can ask: the lists that were kept may be older than the last allow.
-        let feeds = house.feeds.clone();
-        tokio::task::spawn_blocking(move || feeds.iter().for_each(|feeds| feeds.refresh(&engine))).await?;
+        tokio::task::spawn_blocking(move || publisher.refresh()).await?;
     }
     house.ready.open();
     let (stop, stopped) = watch::channel(false);
+    let (outputs, mut said) = watch::channel(settings.outputs.clone());
     let mut tasks = JoinSet::new();
     attend(&house, &settings, &key, &stopped, &mut tasks)?;
-    if let Some(collector) = house.collector.clone() {
+    let sources = watch::Sender::new(settings.collection.sources.clone());
+    if let Some((engine, collector)) = engine.clone().zip(house.collector.clone()) {
         collecting::accounts(&collector, &inputs.environment).await;
-        tasks.spawn(collecting::run(collector, raised(stopped.clone())));
+        let (said, watch) = (sources.subscribe(), Arc::clone(&house.watch));
+        tasks.spawn(collecting::run(engine, collector, said, watch, raised(stopped.clone())));
+    }
+    if let Some(publisher) = house.publisher.clone() {
+        let stop = raised(stopped.clone());
+        tasks.spawn(async move {
+            let follow = async {
+                while said.changed().await.is_ok() {
+                    let outputs = said.borrow_and_update().clone();
+                    set_up(&publisher, &outputs).await;
+                }
+            };
+            tokio::select! { () = follow => {} () = stop => {} }
+        });
     }
     let limits = Limits { connections: settings.limits.connections, ..Limits::default() };
     for (role, listener) in bound {
@@ -111,7 +128,7 @@ async fn serve(
         tasks.spawn(listener::serve(socket, Arc::clone(app), limits, raised(stopped)));
     }
     announce(&[NotifyState::Ready]);
-    let mut reload = Reload { settings, inputs, filter, limits: &house.limits };
+    let mut reload = Reload { settings, inputs, filter, sources, outputs, limits: &house.limits };
     signals.end(&mut reload).await;
     announce(&[NotifyState::Stopping]);
     tracing::info!("stopping: requests in flight are answered first");
@@ -123,6 +140,13 @@ async fn serve(
     }
     tracing::info!("stopped");
     Ok(ExitCode::Done)
+}
+
+/// Sets the configuration's feeds and devices up; what was set up before is published whatever fails.
+async fn set_up(publisher: &Publisher, outputs: &[Output]) {
+    if let Err(error) = publisher.configure(outputs).await {
+        tracing::error!(error, "the configuration's feeds and devices are not all set up");
+    }
 }
 
 /// What the command line's socket serves: the gateway, which knows all roles, or the only role.
@@ -226,7 +250,7 @@ async fn import_one(engine: &Engine, file: &Path) -> anyhow::Result<()> {
     });
     let intake = intake.await?.with_context(|| file.display().to_string())?;
     for error in &intake.errors {
-        tracing::warn!(file = %file.display(), line = error.line, code = error.code, value = error.value, "{}", error.detail);
+        tracing::warn!(file = %file.display(), line = error.line, code = &*error.code, value = error.value, "{}", error.detail);
     }
     let scope = intake.scope(true).with_context(|| file.display().to_string())?;
     let change = Change::List { source: source.clone(), rows: intake.rows, scope };
@@ -270,8 +294,10 @@ fn attend(
     tasks: &mut JoinSet<()>,
 ) -> anyhow::Result<()> {
     let Some(engine) = house.engine.clone() else { return Ok(()) };
-    if let Some(feeds) = house.feeds.clone() {
+    if let Some(publisher) = house.publisher.clone() {
+        let feeds = Arc::clone(publisher.feeds());
         tasks.spawn(publish::follow(feeds, engine, raised(stopped.clone())));
+        tasks.spawn(publisher.keep(raised(stopped.clone())));
     } else if let Some(url) = settings.upstream(Role::Blacklist) {
         let owner = Remote::new(url, key).context("the administrator's key holds what no header can")?;
         let stop = raised(stopped.clone());

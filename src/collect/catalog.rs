@@ -248,9 +248,9 @@ impl Entry {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::collect::fetch::Reach;
     use crate::collect::formats::Options;
     use crate::collect::{Terms, read};
+    use crate::fetch::Reach;
     use crate::model::{Detail, SourceName};
     use std::collections::BTreeSet;
 

@@ -5,9 +5,7 @@ pub mod catalog;
 pub mod collector;
 mod dates;
 pub mod definition;
-pub mod failure;
 pub mod feed;
-pub mod fetch;
 pub mod formats;
 pub mod gate;
 mod intake;
@@ -19,12 +17,6 @@ pub mod run;
 pub mod schedule;
 pub mod secudium;
 pub mod span;
-pub mod vault;
 
 pub use dates::{parse_day, parse_expiry, parse_until};
 pub use intake::{Intake, LineError, Terms, read};
-
-/// The lists' server of the tests, which those of the whole program use too.
-#[cfg(test)]
-#[path = "../../tests/fakes/feed.rs"]
-mod fake_feed;

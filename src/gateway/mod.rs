@@ -3,6 +3,7 @@
 //! Architecture invariant: it knows the roles' names and paths, and nothing of what they answer. A role in
 //! this process is a call away, a role elsewhere an HTTP request; nobody behind the door sees which.
 
+mod both;
 mod routes;
 mod survey;
 mod upstream;
@@ -35,23 +36,25 @@ pub fn app(upstreams: Upstreams, guard: Option<Guard>, all: &Arc<Metrics>) -> Ar
     let router = Router::new()
         .route("/", any(pass_on))
         .route("/{*path}", any(pass_on))
+        .route(both::PATHS[0], get(both::list))
+        .route(both::PATHS[1], get(both::list))
         .with_state(Arc::clone(&upstreams))
         .merge(survey_routes(survey))
         .merge(metrics::routes(Arc::clone(all)));
     // How long a body may be is for its role to say.
     let app = App::new(Role::Gateway, router, all)
         .body_limit("/", u64::MAX)
-        .fast("/{*path}", move |request, _| answer_at_once(&upstreams, request));
+        .fast("/{*path}", move |request, _, caller| answer_at_once(&upstreams, request, caller));
     Arc::new(match guard {
         Some(guard) => app.guard(guard),
         None => app,
     })
 }
 
-fn answer_at_once(upstreams: &Upstreams, request: &Request) -> Option<Response> {
+fn answer_at_once(upstreams: &Upstreams, request: &Request, caller: Caller) -> Option<Response> {
     let (_, role) = routes::find(request.uri().path())?;
     match upstreams.get(&role)? {
-        Upstream::Local(app) => app.try_fast(request),
+        Upstream::Local(app) => app.try_fast(request, caller),
         Upstream::Remote(_) => None,
     }
 }

@@ -16,13 +16,15 @@ const ROUTES: &[(&str, Role)] = &[
     ("/api/v1/webhooks", Role::Blacklist),
     ("/api/v1/generations", Role::Blacklist),
     ("/api/v1/changes", Role::Blacklist),
-    ("/api/v1/holds", Role::Collection),
-    ("/api/v1/audit", Role::Collection),
-    ("/v1/decisions", Role::Blacklist),
+    ("/api/v1/pulls", Role::Blacklist),
+    ("/v1", Role::Blacklist),
     ("/taxii2", Role::Blacklist),
     ("/api/v1/collection", Role::Collection),
     ("/api/v1/analytics", Role::Analytics),
 ];
+
+/// One hold: of a source, or of a feed.
+const HOLDS: &str = "/api/v1/holds/";
 
 /// Paths of the earlier system's door that begin unlike today's. Firewalls read both, so both lead to the
 /// released feed: a listing of what is active may be empty, and an empty answer opens a firewall.
@@ -33,6 +35,12 @@ const EARLIER: &[(&str, &str)] = &[
 
 /// The role that answers `path`, and the prefix that says so.
 pub(super) fn find(path: &str) -> Option<(&'static str, Role)> {
+    if let Some(hold) = path.strip_prefix(HOLDS) {
+        // A run's hold is named by a number, a feed's by the feed.
+        let id = hold.split('/').next().unwrap_or(hold);
+        let role = if uuid::Uuid::try_parse(id).is_ok() { Role::Collection } else { Role::Blacklist };
+        return Some((HOLDS, role));
+    }
     let leads =
         |prefix: &str| path.strip_prefix(prefix).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
     ROUTES.iter().find(|(prefix, _)| leads(prefix)).copied()
@@ -64,6 +72,13 @@ mod tests {
         assert_eq!(find("/f/token/list.txt").unwrap().0, "/f");
         assert_eq!(find("/feedsx"), None);
         assert_eq!(find("/"), None);
+    }
+
+    #[test]
+    fn a_hold_belongs_to_whoever_keeps_it() {
+        let role = |path| find(path).unwrap().1;
+        assert_eq!(role("/api/v1/holds/0192f0c1-7c1e-7000-8000-000000000000/consent"), Role::Collection);
+        assert_eq!(role("/api/v1/holds/fortigate/consent"), Role::Blacklist);
     }
 
     #[test]

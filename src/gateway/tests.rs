@@ -29,7 +29,7 @@ fn blacklist() -> Arc<App> {
         .merge(health::routes(Arc::new(health)));
     let app = App::new(Role::Blacklist, router, &Arc::new(Metrics::new()))
         .body_limit("/api/v1/blacklist/echo", 8 << 20)
-        .fast("/api/v1/blacklist/check/{ip}", |_, ip| Some(Response::new(Body::full(ip.to_owned()))));
+        .fast("/api/v1/blacklist/check/{ip}", |_, ip, _| Some(Response::new(Body::full(ip.to_owned()))));
     Arc::new(app)
 }
 

@@ -14,6 +14,7 @@ use std::ffi::OsStr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
+use tokio::sync::watch;
 
 /// The file of what all feeds together are judged by: no feed can have that name.
 const WHOLE: &str = "_whole.feed";
@@ -29,6 +30,8 @@ pub struct Feeds {
     whole: Feed,
     /// Held by whoever takes the feeds to a generation.
     turn: Mutex<()>,
+    /// Announces the generation to which all feeds were taken.
+    releases: watch::Sender<u64>,
 }
 
 impl Feeds {
@@ -53,7 +56,14 @@ impl Feeds {
         // A form that nobody writes before it is asked for, and nobody asks.
         let everything = Profile { format: Format::Json, ..Profile::new(usual.name.clone()) };
         let whole = Feed::open(folder.join(WHOLE), everything, now);
-        Ok(Self { folder, usual, all: ArcSwap::from_pointee(all), whole, turn: Mutex::new(()) })
+        Ok(Self {
+            folder,
+            usual,
+            all: ArcSwap::from_pointee(all),
+            whole,
+            turn: Mutex::new(()),
+            releases: watch::Sender::new(0),
+        })
     }
 
     /// The feed of that name. Takes no lock.
@@ -72,12 +82,21 @@ impl Feeds {
         &self.whole
     }
 
+    /// Announces each generation to which the feeds were taken.
+    pub fn releases(&self) -> watch::Receiver<u64> {
+        self.releases.subscribe()
+    }
+
     /// Takes every feed to the newest generation of `engine`. Blocks on the disk.
     pub fn refresh(&self, engine: &Engine) {
         let _turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
-        let refreshed = engine.together(|snapshot, view| self.take_to(snapshot, view, engine));
-        if let Err(error) = refreshed {
-            self.all().values().for_each(|feed| feed.fail(error.to_string(), engine.now()));
+        let refreshed = engine.together(|snapshot, view| {
+            self.take_to(snapshot, view, engine);
+            snapshot.generation
+        });
+        match refreshed {
+            Ok(generation) => drop(self.releases.send_replace(generation)),
+            Err(error) => self.all().values().for_each(|feed| feed.fail(error.to_string(), engine.now())),
         }
         self.all().values().for_each(|feed| feed.compress());
     }

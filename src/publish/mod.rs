@@ -12,8 +12,11 @@
 //! accident. The feed then offers [`Offer::Empty`], its readers keep what they have, and
 //! health says so.
 
+mod access;
 mod annotate;
+mod book;
 mod budget;
+pub mod crowdsec;
 mod decide;
 mod feed;
 mod feeds;
@@ -22,9 +25,16 @@ mod gate;
 mod hold;
 mod log;
 mod packed;
+mod preset;
+mod publisher;
+mod pulls;
+mod recent;
 mod refresh;
 mod release;
 mod rendition;
+mod report;
+mod roll;
+mod rolls;
 mod select;
 mod selection;
 mod split;
@@ -32,6 +42,8 @@ mod state;
 mod sweep;
 mod worker;
 
+pub use access::{Access, Claim, Denied, Reader, digest_of};
+pub use book::{Audit, Book, FILE as BOOK_FILE, Keys};
 pub use budget::Size;
 pub use feed::{Cut, Fault, Feed, NoConsent, Offer, Status, Unknown};
 pub use feeds::Feeds;
@@ -39,8 +51,15 @@ pub use gate::{Distance, Ground};
 pub use hold::{Hold, Word};
 pub use log::{Difference, Step};
 pub use packed::Packed;
+pub use preset::{PRESETS, Preset, with_preset};
+pub use publisher::{Publisher, Refused, Secrets};
+pub use pulls::{Answer, Pull, Pulls};
+pub use recent::{Recent, recent};
 pub use release::{Release, Released};
 pub use rendition::{Coding, Rendition};
+pub use report::{LeftOut, left_out};
+pub use roll::{Line, Place, Roll};
+pub use rolls::Rolls;
 pub use select::{Scene, SelectError, wanted};
 pub use selection::{Annotated, Entry, Facts};
 pub use worker::{follow, write};

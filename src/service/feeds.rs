@@ -1,20 +1,24 @@
-//! Feeds over HTTP: conditional requests (RFC 9110, 13), compression, ranges, and 503 rather than a wrong list.
+//! Feeds over HTTP: who may read them, conditional requests (RFC 9110, 13), compression, ranges, and 503 rather than a
+//! wrong list.
 //!
 //! What a feed says is made elsewhere and mostly beforehand; here an answer is three clones of what lies ready. It must
 //! not know how a feed is written.
 
+mod claim;
 mod conditions;
 mod name;
 mod page;
 mod ranges;
 
-use crate::engine::Engine;
-use crate::publish::{Feed, Feeds, Offer, Released, Rendition, write};
-use crate::web::{App, Body, Problem, Request, Response};
+use crate::model::Document;
+use crate::publish::{Answer, Feed, Offer, Publisher, Reader, Released, Rendition, write};
+use crate::web::{App, Caller, Peer, Problem, Response};
 use arc_swap::ArcSwap;
-use axum::Router;
+use axum::extract::{Path, State};
 use axum::routing::get;
-use http::StatusCode;
+use axum::{Extension, Router};
+use http::header::CONTENT_LENGTH;
+use http::{HeaderMap, Method, StatusCode, Uri};
 use name::{Named, named};
 use page::Page;
 use std::sync::Arc;
@@ -28,6 +32,12 @@ const DEFAULT_PATHS: [&str; 2] = ["/api/v1/blacklist/fortigate", "/api/v1/fortig
 /// The path of any feed.
 const BY_NAME: &str = "/feeds/{*name}";
 
+/// The same for readers that can show a key nowhere else.
+const BY_TOKEN: &str = "/f/{token}/{*name}";
+
+/// Where readers show keys of their own; the last is the earlier system's at the door.
+pub const OWN_LOCKS: &[&str] = &["/feeds/", "/f/", DEFAULT_PATHS[0], DEFAULT_PATHS[1], "/api/fortigate"];
+
 /// So long a reader should wait for what is not there yet, in seconds.
 const SOON: u32 = 10;
 
@@ -39,17 +49,34 @@ const WRITERS: usize = 1;
 
 /// Hands out feeds, with the headers of each ready made.
 pub struct Desk {
-    feeds: Arc<Feeds>,
-    engine: Engine,
+    publisher: Arc<Publisher>,
     pages: ArcSwap<Vec<Arc<Page>>>,
     writers: tokio::sync::Semaphore,
 }
 
+/// Who asks for what.
+struct Asking<'a> {
+    method: &'a Method,
+    uri: &'a Uri,
+    headers: &'a HeaderMap,
+    /// What the path names.
+    name: &'a str,
+    /// The key in the path.
+    token: Option<&'a str>,
+    caller: Caller,
+}
+
+impl<'a> Asking<'a> {
+    fn of<B>(request: &'a http::Request<B>, name: &'a str, token: Option<&'a str>, caller: Caller) -> Self {
+        Self { method: request.method(), uri: request.uri(), headers: request.headers(), name, token, caller }
+    }
+}
+
 impl Desk {
-    /// A desk in front of `feeds` of `engine`.
-    pub fn new(feeds: &Arc<Feeds>, engine: Engine) -> Arc<Self> {
+    /// A desk in front of what `publisher` has.
+    pub fn new(publisher: &Arc<Publisher>) -> Arc<Self> {
         let writers = tokio::sync::Semaphore::new(WRITERS);
-        Arc::new(Self { feeds: Arc::clone(feeds), engine, pages: ArcSwap::default(), writers })
+        Arc::new(Self { publisher: Arc::clone(publisher), pages: ArcSwap::default(), writers })
     }
 
     /// Lets `app` answer from what lies ready before its router is asked.
@@ -57,57 +84,78 @@ impl Desk {
     pub fn fast(self: &Arc<Self>, app: App) -> App {
         let app = DEFAULT_PATHS.into_iter().fold(app, |app, path| {
             let desk = Arc::clone(self);
-            app.fast(path, move |request, rest| rest.is_empty().then(|| desk.at_hand(request, DEFAULT))?)
+            app.fast(path, move |request, rest, caller| {
+                let asking = Asking::of(request, DEFAULT, None, caller);
+                rest.is_empty().then(|| desk.at_hand(&asking))?
+            })
         });
         let desk = Arc::clone(self);
-        app.fast(BY_NAME, move |request, name| desk.at_hand(request, name))
+        let app = app.fast(BY_NAME, move |request, name, caller| {
+            desk.at_hand(&Asking::of(request, name, None, caller))
+        });
+        let desk = Arc::clone(self);
+        app.fast(BY_TOKEN, move |request, rest, caller| {
+            let (token, name) = rest.split_once('/')?;
+            desk.at_hand(&Asking::of(request, name, Some(token), caller))
+        })
     }
 
     /// The same paths for the router, which can wait, and knows how a problem is told.
     pub fn routes(self: &Arc<Self>) -> Router {
-        let router = DEFAULT_PATHS.into_iter().fold(Router::new(), |router, path| {
-            let desk = Arc::clone(self);
-            router.route(
-                path,
-                get(async move |request: axum::extract::Request| {
-                    desk.route(request, DEFAULT.to_owned()).await
-                }),
-            )
-        });
-        let desk = Arc::clone(self);
-        let by_name =
-            async move |axum::extract::Path(name): axum::extract::Path<String>,
-                        request: axum::extract::Request| desk.route(request, name).await;
-        router.route(BY_NAME, get(by_name))
+        let router =
+            DEFAULT_PATHS.into_iter().fold(Router::new(), |router, path| router.route(path, get(default)));
+        let router = router.route(BY_NAME, get(by_name)).route(BY_TOKEN, get(by_token));
+        router.with_state(Arc::clone(self))
     }
 
     /// What lies ready; none where somebody must wait or be told why there is nothing.
-    fn at_hand(&self, request: &Request, name: &str) -> Option<Response> {
-        if request.uri().query().is_some() {
+    fn at_hand(&self, asking: &Asking<'_>) -> Option<Response> {
+        if asking.uri.query().is_some() {
             return None;
         }
-        let Named { feed, part, document } = named(&self.feeds, name)?;
-        let offer = feed.offer();
+        let named = named(self.publisher.feeds(), asking.name)?;
+        let reader = self.reader(asking, &named).ok()?;
+        let offer = named.feed.offer();
         let Offer::List(released) = &**offer else { return None };
-        let rendition = released.get(part, document)?;
-        Some(self.page(released, rendition, document).answer(request))
+        let rendition = released.get(named.part, named.document)?;
+        let response = self.page(released, rendition, named.document).answer(asking.method, asking.headers);
+        self.note(&reader, &named, released, asking.caller, &response);
+        Some(response)
     }
 
-    async fn route(
-        &self,
-        request: axum::extract::Request,
-        name: String,
-    ) -> Result<http::Response<axum::body::Body>, Problem> {
-        let request = request.map(Body::from);
-        let Named { feed, part, document } = named(&self.feeds, &name).ok_or_else(|| {
+    async fn answer(&self, asking: &Asking<'_>) -> Answered {
+        let named = named(self.publisher.feeds(), asking.name).ok_or_else(|| {
             Problem::not_found("unknown_feed", "There is no feed, part or document of that name.")
         })?;
-        let released = match generation(&request)? {
-            Some(generation) => feed.at(generation).ok_or_else(gone)?,
-            None => current(&feed)?,
+        let reader = self.reader(asking, &named)?;
+        let released = match generation(asking.uri)? {
+            Some(generation) => named.feed.at(generation).ok_or_else(gone)?,
+            None => current(&named.feed)?,
         };
-        let rendition = self.rendition(&released, part, document).await?;
-        Ok(self.page(&released, &rendition, document).answer(&request).map(Into::into))
+        let rendition = self.rendition(&released, named.part, named.document).await?;
+        let response = self.page(&released, &rendition, named.document).answer(asking.method, asking.headers);
+        self.note(&reader, &named, &released, asking.caller, &response);
+        Ok(response.map(Into::into))
+    }
+
+    /// Who asks, if they may read what is named.
+    fn reader(&self, asking: &Asking<'_>, named: &Named) -> Result<Reader, Problem> {
+        let Asking { headers, token, caller, .. } = *asking;
+        claim::reader(&self.publisher, headers, token, caller, &named.feed.profile().name)
+    }
+
+    fn note(&self, reader: &Reader, named: &Named, released: &Released, caller: Caller, response: &Response) {
+        let Peer::Tcp(from) = caller.peer else { return };
+        let length = response.headers().get(CONTENT_LENGTH).and_then(|length| length.to_str().ok());
+        let answer = Answer {
+            document: &named.label(),
+            at: self.publisher.engine().now(),
+            from: &from.ip().to_canonical().to_string(),
+            generation: released.release.generation,
+            status: response.status().as_u16(),
+            bytes: length.and_then(|length| length.parse().ok()).unwrap_or(0),
+        };
+        self.publisher.note(reader, answer);
     }
 
     /// A document, written now if nobody has asked for it before.
@@ -115,10 +163,10 @@ impl Desk {
         &self,
         released: &Arc<Released>,
         part: u16,
-        document: crate::model::Document,
+        document: Document,
     ) -> Result<Arc<Rendition>, Problem> {
         let _turn = self.writers.acquire().await.map_err(|_| Problem::unavailable("stopping", SOON))?;
-        let (engine, released) = (self.engine.clone(), Arc::clone(released));
+        let (engine, released) = (self.publisher.engine().clone(), Arc::clone(released));
         let written = super::reply::blocking(move || {
             let written = write(&engine, &released, part, document);
             if let Ok(Some(rendition)) = &written {
@@ -131,12 +179,7 @@ impl Desk {
     }
 
     /// The page of a document, which is made by the first who asks for it.
-    fn page(
-        &self,
-        released: &Arc<Released>,
-        rendition: &Arc<Rendition>,
-        document: crate::model::Document,
-    ) -> Arc<Page> {
+    fn page(&self, released: &Arc<Released>, rendition: &Arc<Rendition>, document: Document) -> Arc<Page> {
         rendition.ask();
         let pages = self.pages.load();
         if let Some(page) = pages.iter().find(|page| page.is_of(rendition)) {
@@ -152,12 +195,46 @@ impl Desk {
     }
 }
 
+type Answered = Result<http::Response<axum::body::Body>, Problem>;
+
+async fn default(
+    State(desk): State<Arc<Desk>>,
+    Extension(caller): Extension<Caller>,
+    request: axum::extract::Request,
+) -> Answered {
+    let (head, _) = request.into_parts();
+    let request = http::Request::from_parts(head, ());
+    desk.answer(&Asking::of(&request, DEFAULT, None, caller)).await
+}
+
+async fn by_name(
+    State(desk): State<Arc<Desk>>,
+    Extension(caller): Extension<Caller>,
+    Path(name): Path<String>,
+    request: axum::extract::Request,
+) -> Answered {
+    let (head, _) = request.into_parts();
+    let request = http::Request::from_parts(head, ());
+    desk.answer(&Asking::of(&request, &name, None, caller)).await
+}
+
+async fn by_token(
+    State(desk): State<Arc<Desk>>,
+    Extension(caller): Extension<Caller>,
+    Path((token, name)): Path<(String, String)>,
+    request: axum::extract::Request,
+) -> Answered {
+    let (head, _) = request.into_parts();
+    let request = http::Request::from_parts(head, ());
+    desk.answer(&Asking::of(&request, &name, Some(&token), caller)).await
+}
+
 /// The generation to which a reader of several parts pins itself.
 ///
 /// # Errors
 /// 422 for anything but `generation=N`.
-fn generation(request: &Request) -> Result<Option<u64>, Problem> {
-    let Some(query) = request.uri().query().filter(|query| !query.is_empty()) else { return Ok(None) };
+fn generation(uri: &Uri) -> Result<Option<u64>, Problem> {
+    let Some(query) = uri.query().filter(|query| !query.is_empty()) else { return Ok(None) };
     let number = query.strip_prefix("generation=").and_then(|number| number.parse().ok());
     let wrong = || Problem::unprocessable("query_shape", "Only ?generation=N is understood here.");
     number.map(Some).ok_or_else(wrong)

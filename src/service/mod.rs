@@ -4,7 +4,10 @@
 pub mod analytics;
 pub mod blacklist;
 pub mod collection;
+pub mod decisions;
 pub mod feeds;
 pub mod journal;
 mod paging;
+pub mod publishing;
+mod reason;
 mod reply;

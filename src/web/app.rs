@@ -61,7 +61,7 @@ impl Caller {
 pub struct Route(pub Cow<'static, str>);
 
 /// Answers at once, or leaves the request to the router. It is given what follows its prefix.
-type FastPath = Box<dyn Fn(&Request, &str) -> Option<Response> + Send + Sync>;
+type FastPath = Box<dyn Fn(&Request, &str, Caller) -> Option<Response> + Send + Sync>;
 
 struct Fast {
     prefix: &'static str,
@@ -128,7 +128,7 @@ impl App {
     #[must_use]
     pub fn fast<F>(mut self, template: &'static str, answer: F) -> Self
     where
-        F: Fn(&Request, &str) -> Option<Response> + Send + Sync + 'static,
+        F: Fn(&Request, &str, Caller) -> Option<Response> + Send + Sync + 'static,
     {
         let prefix = template.split('{').next().unwrap_or(template);
         let metrics = self.metrics.route(template);
@@ -162,7 +162,7 @@ impl App {
             Ok(caller) => caller,
             Err(problem) => return Answer::Ready(Some(self.refuse(&request, problem, &visit))),
         };
-        if let Some(mut response) = self.fast_since(visit.started, &request) {
+        if let Some(mut response) = self.fast_since(visit.started, &request, caller) {
             log::fast_access(self.role, &request, &response, &visit.id);
             response.headers_mut().insert(X_REQUEST_ID, visit.id);
             return Answer::Ready(Some(response));
@@ -171,18 +171,18 @@ impl App {
     }
 
     /// Tries the fast paths alone, for a role that asks another in the same process.
-    pub fn try_fast(&self, request: &Request) -> Option<Response> {
-        self.fast_since(Instant::now(), request)
+    pub fn try_fast(&self, request: &Request, caller: Caller) -> Option<Response> {
+        self.fast_since(Instant::now(), request, caller)
     }
 
-    fn fast_since(&self, started: Instant, request: &Request) -> Option<Response> {
+    fn fast_since(&self, started: Instant, request: &Request, caller: Caller) -> Option<Response> {
         if !matches!(*request.method(), Method::GET | Method::HEAD) {
             return None;
         }
         let path = request.uri().path();
         let (fast, response) = self.fast.iter().find_map(|fast| {
             let rest = path.strip_prefix(fast.prefix)?;
-            Some((fast, fast.answer(&self.metrics, request, rest)?))
+            Some((fast, fast.answer(&self.metrics, request, rest, caller)?))
         })?;
         fast.metrics.count(request.method(), response.status(), started.elapsed().as_secs_f64());
         Some(response)
@@ -244,8 +244,8 @@ impl App {
 
 impl Fast {
     /// A panic in here is no less a bug than elsewhere, and no more infectious.
-    fn answer(&self, http: &HttpMetrics, request: &Request, rest: &str) -> Option<Response> {
-        catch_unwind(AssertUnwindSafe(|| (self.answer)(request, rest)))
+    fn answer(&self, http: &HttpMetrics, request: &Request, rest: &str, caller: Caller) -> Option<Response> {
+        catch_unwind(AssertUnwindSafe(|| (self.answer)(request, rest, caller)))
             .unwrap_or_else(|panic| Some(http.panicked(&*panic).render("")))
     }
 }
@@ -321,7 +321,7 @@ mod tests {
             .route("/length", post(async |body: super::super::extract::Whole| body.0.len().to_string()))
             .route("/panic", get(async || -> &str { panic!("a bug") }));
         let app = App::new(Role::Blacklist, router, &metrics)
-            .fast("/fast/{ip}", |_, ip| match ip {
+            .fast("/fast/{ip}", |_, ip, _| match ip {
                 "panic" => panic!("a quick bug"),
                 "" => None,
                 ip => Some(Response::new(Body::full(ip.to_owned()))),

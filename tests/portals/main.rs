@@ -9,9 +9,9 @@ mod regtech_logins;
 mod secudium;
 mod secudium_logins;
 
-use ironlist::collect::fetch::{FetchSettings, Reach};
 use ironlist::collect::formats::{Options, ReadError, SheetReader};
 use ironlist::collect::{Intake, Terms, read};
+use ironlist::fetch::{FetchSettings, Reach};
 use ironlist::model::{Detail, Policy, Time};
 use std::time::Duration;
 

@@ -3,10 +3,10 @@
 use super::fakes::data::{day, rows};
 use super::fakes::regtech::{Fault, LIST, LOGIN_PAGE, PASSWORD, Regtech, USER, WORKBOOK};
 use super::{fetch, now, read_by_program};
-use ironlist::collect::failure::Failure;
-use ironlist::collect::fetch::FetchSettings;
 use ironlist::collect::portal::Gathering;
 use ironlist::collect::regtech::{Client, Error, Row, Settings, Window, ndjson};
+use ironlist::fetch::Failure;
+use ironlist::fetch::FetchSettings;
 use std::time::Duration;
 
 pub(super) fn settings(portal: &Regtech) -> Settings {

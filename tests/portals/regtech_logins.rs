@@ -3,8 +3,8 @@
 use super::fakes::regtech::{ADD_LOGIN, FIND_MEMBER, LOGIN_PAGE, PASSWORD, Regtech, SecondStep, USER};
 use super::regtech::settings;
 use super::{fetch, now};
-use ironlist::collect::failure::Failure;
 use ironlist::collect::regtech::{Client, Error};
+use ironlist::fetch::Failure;
 
 fn client(portal: &Regtech) -> Client {
     Client::new(fetch(&portal.server), settings(portal)).unwrap()

@@ -6,8 +6,8 @@ use super::fakes::secudium::{
     DOWNLOAD, Fault, LOGOUT, PASSWORD, POSTS, Post, Secudium, TimeForm, USER, cells,
 };
 use super::{fetch, read_by_program};
-use ironlist::collect::failure::Failure;
 use ironlist::collect::secudium::{Attachment, Client, Error, Login, Settings};
+use ironlist::fetch::Failure;
 use ironlist::model::{Day, Detail};
 use std::time::Duration;
 

@@ -4,8 +4,8 @@ use super::fakes::secudium::{CODE, LOGIN, PASSWORD, Secudium, USER};
 use super::fakes::server::Reply;
 use super::fetch;
 use super::secudium::settings;
-use ironlist::collect::failure::Failure;
 use ironlist::collect::secudium::{Client, Error, Login, Settings};
+use ironlist::fetch::Failure;
 
 fn client(portal: &Secudium) -> Client {
     Client::new(fetch(&portal.server), settings(portal)).unwrap()

@@ -3,7 +3,9 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "in a test a panic is the report")]
 
+mod accounts;
 mod bad_input;
+mod bouncer;
 mod collection;
 mod command_line;
 mod crashes;
@@ -17,6 +19,9 @@ mod house;
 mod http;
 mod keys;
 mod lists;
+mod place;
+mod publishing;
+mod readme;
 mod several;
 mod signals;
 mod start;

@@ -3,7 +3,7 @@
 use super::super::folder::ADMIN_KEY;
 use super::super::settings::Settings;
 use super::Finding;
-use crate::collect::vault::KeySource;
+use crate::vault::KeySource;
 use crate::web::health::Check;
 use rustix::fs::statvfs;
 use std::fs::{self, File, Metadata};

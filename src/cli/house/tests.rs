@@ -45,13 +45,13 @@ async fn an_empty_feed_is_healthy_only_before_there_is_a_source() {
     let place = Place::new();
     let house = house(&place);
     let engine = house.engine.clone().unwrap();
-    house.feeds.as_ref().unwrap().refresh(&engine);
+    house.publisher.as_ref().unwrap().refresh();
     assert_eq!(get(&house, "/health").await.1["checks"]["feeds"]["status"], "healthy");
     let change = Change::Describe { source: "a".parse().unwrap(), policy: Policy::default() };
     let (id, reason) = (uuid::Uuid::now_v7(), String::new());
     let batch = Batch { id, actor: "test".into(), reason, cause: Cause::Import, change };
     engine.submit(batch).await.unwrap();
-    house.feeds.as_ref().unwrap().refresh(&engine);
+    house.publisher.as_ref().unwrap().refresh();
     let feeds = &get(&house, "/health").await.1["checks"]["feeds"];
     assert_eq!(feeds["status"], "degraded");
     assert!(feeds["cure"].as_str().is_some_and(|cure| cure.contains("import")), "{feeds}");
@@ -80,7 +80,7 @@ async fn the_feed_comes_in_the_form_that_is_set() {
         let path = "/api/v1/blacklist/import?source=a";
         let told = ask(&house, "POST", path, "text/plain", "20.0.0.1-20.0.0.3\n".into()).await;
         assert_eq!(told.0, 200, "{}", told.1);
-        house.feeds.as_ref().unwrap().refresh(house.engine.as_ref().unwrap());
+        house.publisher.as_ref().unwrap().refresh();
         assert_eq!(
             ask(&house, "GET", "/feeds/fortigate.txt", "", String::new()).await,
             (200, expected.to_owned())

@@ -4,8 +4,8 @@ use super::layers::Layers;
 use super::value::{Size, Words};
 use super::{Settings, SettingsError};
 use crate::collect::definition::Definition;
-use crate::collect::fetch::{FetchSettings, Proxy, Reach};
 use crate::collect::raw::Retention;
+use crate::fetch::{FetchSettings, Proxy, Reach};
 use crate::model::SourceName;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -32,7 +32,7 @@ pub struct Collection {
 impl Collection {
     pub(super) fn read(layers: &Layers) -> Result<Self, SettingsError> {
         let hosts = layers.get("fetch.proxy_hosts")?;
-        let proxy: Option<crate::collect::fetch::Url> = layers.get("fetch.proxy")?;
+        let proxy: Option<crate::fetch::Url> = layers.get("fetch.proxy")?;
         let reach = Reach {
             ports: layers.get("fetch.ports")?,
             exceptions: layers.get("fetch.exceptions")?,

@@ -2,7 +2,7 @@
 
 use super::Settings;
 use super::table::{Setting, TABLE};
-use crate::collect::fetch::Url;
+use crate::fetch::Url;
 use toml::Value;
 
 /// A file with every setting and its default, all of it commented out.
@@ -31,9 +31,29 @@ const SOURCE: &str = "
 #every = \"1h\"
 #jitter = \"5m\"
 #missed = \"run_once\"
+#freshness = \"3d\"
 #policy = { mode = \"snapshot\", zone = \"UTC\", confidence = 80, expires_days = 30, licence = \"CC0-1.0\" }
 #parser = { format = \"plain\" }
 #gate = { shrink_percent = 50, grow_percent = 100, bad_percent = 25, few = 100, protected = 10 }
+
+# The portals are known without a table; one is for what is to be otherwise. release_days is when a row of REGTECH
+# without a release day ends, in days after its day of listing.
+#[source.regtech]
+#kind = \"regtech\"
+#regtech = { pause_ms = 5000, release_days = 90 }
+#[source.secudium]
+#kind = \"secudium\"
+#secudium = { pause_ms = 1000, days = 90, take_over_session = false }
+
+# Feeds and devices that the file sets up. What people set up otherwise stays beside them.
+#[feeds.edge]
+#format = \"palo-alto\"
+#filter = { confidence = 70, not_countries = [\"KR\"] }
+#budget = { entries = 50000 }
+#[devices.hq-firewall]
+#model = \"fortigate-7.4.4-mid\"
+#feeds = [\"fortigate\"]
+#networks = [\"10.1.0.1\"]
 ";
 
 impl Settings {
@@ -46,7 +66,7 @@ impl Settings {
                 None => String::new(),
             }
         });
-        settings + &self.show_sources()
+        settings + &self.show_sources() + &self.show_outputs()
     }
 }
 

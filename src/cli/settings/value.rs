@@ -1,8 +1,8 @@
 //! Single values: from text to TOML, and from TOML to what the program works with.
 
-use crate::collect;
-use crate::collect::fetch::{Exception, HostPattern};
-use crate::model::Lines;
+use crate::addr::IpRange;
+use crate::fetch::{self, Exception, HostPattern};
+use crate::model::{Lines, OutputName};
 use crate::web::Role;
 use crate::web::log::Format;
 use chrono_tz::Tz;
@@ -94,6 +94,12 @@ impl FromValue for Option<PathBuf> {
     }
 }
 
+impl FromValue for OutputName {
+    fn from_value(value: &Value) -> Result<Self, String> {
+        text(value)?.parse().map_err(|_| "the name of a feed is meant".to_owned())
+    }
+}
+
 /// A text, or none.
 #[derive(Clone, Debug)]
 pub(super) struct Words(pub(super) Option<String>);
@@ -122,6 +128,12 @@ impl FromValue for Vec<Exception> {
     }
 }
 
+impl FromValue for Vec<IpRange> {
+    fn from_value(value: &Value) -> Result<Self, String> {
+        parsed(value)
+    }
+}
+
 impl FromValue for Vec<HostPattern> {
     fn from_value(value: &Value) -> Result<Self, String> {
         parsed(value)
@@ -133,7 +145,7 @@ fn parsed<T: FromStr<Err: Display>>(value: &Value) -> Result<Vec<T>, String> {
     items.iter().map(|item| text(item)?.parse().map_err(|error: T::Err| error.to_string())).collect()
 }
 
-impl FromValue for Option<collect::fetch::Url> {
+impl FromValue for Option<fetch::Url> {
     fn from_value(value: &Value) -> Result<Self, String> {
         let url = text(value)?;
         let wrong = |_| "http://host:port is meant".to_owned();

@@ -11,9 +11,9 @@ use crate::collect::definition::Kind;
 use crate::collect::feed;
 use crate::collect::ledger::{Credentials, Retrying};
 use crate::collect::run::{Fault, Run, Trigger, Wish};
-use crate::collect::vault::VaultError;
 use crate::disk::{Digest, DiskError, digest};
 use crate::model::SourceName;
+use crate::vault::VaultError;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::sync::Arc;
@@ -52,7 +52,7 @@ impl Collector {
         let kind = self.0.definition(name).await?.kind;
         let secret = self.0.secret(name, kind, document)?;
         let (vault, source) = (Arc::clone(&self.0.vault), name.clone());
-        let sealed = blocking(move || vault.seal(&source, &secret)).await?;
+        let sealed = blocking(move || vault.seal(source.as_str(), &secret)).await?;
         let audit = self.0.audit(actor, "credentials.set", name, "", String::new());
         let (source, now, actor) = (name.clone(), self.0.now(), actor.to_owned());
         let set = self.0.change(move |change| {
@@ -142,7 +142,12 @@ impl Inner {
     async fn test(&self, mut job: Job, _place: Place) -> Result<Tested, CollectError> {
         let tested = (self.probe)(&mut job).await;
         let (run, now, counted) = (job.run.clone(), self.now(), job.definition.kind.is_portal());
-        let audit = self.audit(&run.actor, "credentials.test", &run.source, "", String::new());
+        let outcome = match &tested {
+            Ok(()) => "accepted",
+            Err(Ending::Failed { fault, .. }) => fault.code.as_str(),
+            Err(Ending::Cancelled) => "interrupted",
+        };
+        let audit = self.audit(&run.actor, "credentials.test", &run.source, "", outcome.to_owned());
         let written = self.change(move |change| {
             stop_without_attempts(change, &run, now)?;
             change.audit(&audit)
@@ -158,7 +163,7 @@ impl Inner {
     /// Remembers what the environment said, sealed: a plain digest of a password could be guessed from.
     async fn note_environment(&self, source: &SourceName, said: Digest) -> Result<(), CollectError> {
         let (vault, name) = (Arc::clone(&self.vault), source.clone());
-        let sealed = blocking(move || vault.seal(&name, &said)).await?;
+        let sealed = blocking(move || vault.seal(name.as_str(), &said)).await?;
         let source = source.clone();
         let noted = self
             .change(move |change| change.standing(&source, |standing| standing.environment = Some(sealed)));
@@ -200,7 +205,7 @@ impl Inner {
         sealed: Vec<u8>,
     ) -> Result<Zeroizing<Vec<u8>>, VaultError> {
         let (vault, source) = (Arc::clone(&self.vault), source.clone());
-        blocking(move || vault.open(&source, &sealed)).await
+        blocking(move || vault.open(source.as_str(), &sealed)).await
     }
 }
 

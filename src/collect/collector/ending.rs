@@ -1,11 +1,11 @@
 //! How a run ends before it is done: the failure of a craft, of the house, or a person's word.
 
-use crate::collect::failure::Failure;
 use crate::collect::formats::{ReadError, SheetError};
 use crate::collect::run::Fault;
-use crate::collect::vault::VaultError;
 use crate::disk::DiskError;
 use crate::engine::EngineError;
+use crate::fetch::Failure;
+use crate::vault::VaultError;
 
 /// Why a run ends early.
 #[derive(Clone, PartialEq, Eq, Debug)]

@@ -5,10 +5,10 @@ use crate::collect::definition::BadDefinition;
 use crate::collect::formats::ReadError;
 use crate::collect::ledger::NoAttempt;
 use crate::collect::run::{Fault, State};
-use crate::collect::vault::VaultError;
 use crate::disk::DiskError;
 use crate::engine::EngineError;
 use crate::model::{SourceName, Time};
+use crate::vault::VaultError;
 use uuid::Uuid;
 
 /// A refusal.
@@ -64,8 +64,13 @@ pub enum CollectError {
     #[error(transparent)]
     BadDefinition(#[from] BadDefinition),
     /// The configuration file says what it is.
-    #[error("{0} is defined in the configuration file; change it there, and restart")]
+    #[error(
+        "{0} is defined in the configuration file: change it or take it out there, and reload the service"
+    )]
     Configured(SourceName),
+    /// The program knows it, with or without a person's word.
+    #[error("{0} is built in and cannot be removed; to fetch it no more: ironlist source disable {0}")]
+    Builtin(SourceName),
     /// It is there already.
     #[error("there is a source {0} already")]
     Exists(SourceName),

@@ -2,11 +2,11 @@
 
 use super::ending::Ending;
 use super::job::Job;
-use crate::collect::failure::Failure;
 use crate::collect::ledger::{Change, Hold, How, Ledger, Retrying, Settled, Standing, Stopped};
 use crate::collect::run::{Fault, Run, State};
 use crate::collect::schedule::Retry;
 use crate::disk::DiskError;
+use crate::fetch::Failure;
 use crate::model::Time;
 use uuid::Uuid;
 

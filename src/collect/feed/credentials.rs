@@ -2,7 +2,7 @@
 //!
 //! Secrets are in here and in the request, and in no text that anybody prints.
 
-use crate::collect::fetch::Outgoing;
+use crate::fetch::Outgoing;
 use base64::prelude::{BASE64_STANDARD, Engine as _};
 use reqwest::header::{AUTHORIZATION, HeaderName, HeaderValue};
 use serde::{Deserialize, Serialize};

@@ -1,8 +1,8 @@
 //! Why a list was not downloaded, by what can be done about it.
 
 use super::BadCredentials;
-use crate::collect::failure::Failure;
-use crate::collect::fetch::FetchError;
+use crate::fetch::Failure;
+use crate::fetch::FetchError;
 use reqwest::header::{DATE, HeaderMap, HeaderName, RETRY_AFTER};
 use reqwest::{Response, StatusCode};
 use std::time::{Duration, SystemTime};

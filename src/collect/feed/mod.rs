@@ -14,7 +14,7 @@ pub use credentials::{BadCredentials, Credentials};
 pub use dated::dated;
 pub use error::FeedError;
 
-use super::fetch::{Fetcher, Outgoing, Url};
+use crate::fetch::{Fetcher, Outgoing, Url};
 use crate::model::Time;
 use bytes::Bytes;
 use reqwest::header::{

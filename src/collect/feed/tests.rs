@@ -1,9 +1,9 @@
 //! Downloads from a server that behaves in every way that lists' servers do.
 
 use super::*;
-use crate::collect::failure::Failure;
-use crate::collect::fake_feed::{Answer, FeedServer, gzip, zip};
-use crate::collect::fetch::{FetchSettings, Reach};
+use crate::fake_feed::{Answer, FeedServer, gzip, zip};
+use crate::fetch::Failure;
+use crate::fetch::{FetchSettings, Reach};
 use std::time::Duration;
 
 const LIST: &str = "# Last updated: 2026-11-22 10:00:00 UTC\n192.0.2.1\n";

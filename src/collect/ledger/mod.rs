@@ -4,7 +4,6 @@
 //! crafts; what a craft remembers it keeps as it is. All calls block on the disk.
 
 mod credentials;
-mod shelf;
 mod state;
 #[cfg(test)]
 mod tests;
@@ -14,10 +13,9 @@ pub use state::{Audit, Held, Hold, How, Memory, Retrying, Settled, Standing, Sto
 
 use super::definition::Definition;
 use super::run::Run;
-use crate::disk::{DiskError, Medium, RedbFile};
+use crate::disk::{DiskError, Medium, RedbFile, Shelf};
 use crate::model::SourceName;
 use redb::{ReadTransaction, ReadableTable, TableDefinition, WriteTransaction};
-use shelf::Shelf;
 use std::collections::BTreeMap;
 use uuid::Uuid;
 
@@ -203,6 +201,11 @@ impl Look<'_> {
             entries.len() < limit
         })?;
         Ok(entries)
+    }
+
+    /// How many entries the audit has.
+    pub fn count_audit(&self) -> Result<u64, redb::Error> {
+        AUDITS.len(self.0)
     }
 }
 

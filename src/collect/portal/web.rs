@@ -4,8 +4,8 @@
 //! Redirects are not followed here: for a portal they are answers ("log in first").
 
 use super::jar::Jar;
-use crate::collect::failure::Failure;
-use crate::collect::fetch::{Denied, FetchError, FetchSettings, Fetcher, Url};
+use crate::fetch::Failure;
+use crate::fetch::{Denied, FetchError, FetchSettings, Fetcher, Url};
 use bytes::Bytes;
 use encoding_rs::EUC_KR;
 use reqwest::header::{COOKIE, LOCATION, REFERER, SET_COOKIE};

@@ -1,7 +1,7 @@
 //! Every way in which the portal fails, by a name of its own and with its cure.
 
-use crate::collect::failure::Failure;
 use crate::collect::portal::{GatherFault, WebError};
+use crate::fetch::Failure;
 use thiserror::Error;
 
 /// Why there is no session, or no data.
@@ -92,8 +92,7 @@ impl Error {
             Self::Stub(_) => "workbook_stub",
             Self::NotAWorkbook(_) => "not_a_workbook",
             Self::Status(_) => "unexpected_status",
-            Self::Pages(GatherFault::RepeatedPage(_)) => "repeated_page",
-            Self::Pages(GatherFault::Incomplete { .. }) => "incomplete_list",
+            Self::Pages(fault) => fault.code(),
         }
     }
 }

@@ -6,9 +6,9 @@
 use super::error::Error;
 use super::grid::{Attachment, Grid, Post, grid};
 use super::settings::Settings;
-use crate::collect::failure::Failure;
-use crate::collect::fetch::FetchSettings;
 use crate::collect::portal::{Answer, Gathering, Web, WebError};
+use crate::fetch::Failure;
+use crate::fetch::FetchSettings;
 use crate::model::Day;
 use bytes::Bytes;
 use serde::Deserialize;

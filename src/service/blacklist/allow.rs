@@ -1,9 +1,9 @@
 //! The allowlist: what is never published, whoever lists it.
 
 use super::super::paging::{Page, Paging};
+use super::super::reason::{Removal, reason, words};
 use super::super::reply::range;
 use super::Blacklist;
-use super::reason::{Removal, reason, words};
 use crate::addr::IpRange;
 use crate::engine::Snapshot;
 use crate::model::{Allow, Cause, Change, Time};

@@ -1,8 +1,8 @@
 //! Listings that a person makes, under the source `manual` unless another is named.
 
+use super::super::reason::{Removal, reason, same_range, words};
 use super::super::reply::range;
 use super::Blacklist;
-use super::reason::{Removal, reason, same_range, words};
 use crate::addr::IpRange;
 use crate::collect::parse_day;
 use crate::engine::{EngineError, Refusal};

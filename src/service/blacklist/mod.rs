@@ -11,13 +11,14 @@ mod import;
 mod listing;
 mod manual;
 mod pages;
-mod reason;
+
 mod search;
 mod statistics;
 mod story;
 mod suppress;
 
 pub use import::IMPORT_PATH;
+pub(crate) use import::Imported;
 
 use super::reply::actor;
 use crate::collect::formats::{Limits, SheetReader};

@@ -1,9 +1,9 @@
 //! Suppressions: a person ends a source's listings, whatever the source repeats.
 
 use super::super::paging::{Page, Paging};
+use super::super::reason::{Removal, reason};
 use super::super::reply::range;
 use super::Blacklist;
-use super::reason::{Removal, reason};
 use crate::addr::IpRange;
 use crate::model::{Cause, Change, SourceName, Suppression, Time};
 use crate::web::{Caller, Json, Path, Problem, Query};

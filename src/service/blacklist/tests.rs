@@ -33,7 +33,7 @@ impl House {
         let quick = engine.clone();
         let router = Blacklist::new(engine.clone()).router();
         let app = App::new(Role::Blacklist, router, &Arc::new(Metrics::new()))
-            .fast(CHECK, move |request, ip| answer_check(&quick, request, ip))
+            .fast(CHECK, move |request, ip, _| answer_check(&quick, request, ip))
             .guard(Guard::new("key", QUESTIONS));
         Self { app: Arc::new(app), engine, folder }
     }

@@ -19,6 +19,7 @@ impl From<CollectError> for Problem {
             CollectError::Held(_) => Self::conflict("source_held", detail),
             CollectError::NoAttempt(refusal) => Self::conflict(refusal.code(), detail),
             CollectError::Configured(_) => Self::conflict("configured", detail),
+            CollectError::Builtin(_) => Self::conflict("builtin", detail),
             CollectError::Exists(_) => Self::conflict("source_exists", detail),
             CollectError::Over { .. } => Self::conflict("run_over", detail),
             CollectError::NoCodeWanted(_) => Self::conflict("no_code_wanted", detail),

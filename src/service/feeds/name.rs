@@ -12,6 +12,21 @@ pub(super) struct Named {
     pub(super) document: Document,
 }
 
+impl Named {
+    /// What it is called where pulls are noted.
+    pub(super) fn label(&self) -> String {
+        let profile = self.feed.profile();
+        let list = Document::List(profile.format);
+        match (self.part, self.document) {
+            (_, document) if document == list && profile.parts == 1 => profile.name.to_string(),
+            (part, document) if document == list => format!("{}/{part}", profile.name),
+            (_, document) => {
+                format!("{}/{}", profile.name, formats::file_name(document, profile.name.as_str()))
+            }
+        }
+    }
+}
+
 /// `NAME`, `NAME.txt`, `NAME/PART`, `NAME/PART.txt`, or `NAME/` and the file of another document (`manifest.json`).
 /// Some readers insist on how an address ends, so `.txt` and the format's own ending may follow.
 pub(super) fn named(feeds: &Feeds, rest: &str) -> Option<Named> {

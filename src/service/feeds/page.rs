@@ -4,7 +4,7 @@ use super::conditions::{is_unmodified, preferred};
 use super::ranges::{Asked, asked};
 use crate::model::{Document, Time};
 use crate::publish::{Coding, Released, Rendition};
-use crate::web::{Body, Request, Response};
+use crate::web::{Body, Response};
 use http::header::{
     ACCEPT_RANGES, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, ETAG,
     HeaderName, LAST_MODIFIED, VARY,
@@ -66,10 +66,10 @@ impl Page {
         }
     }
 
-    pub(super) fn answer(&self, request: &Request) -> Response {
-        let coding = preferred(request.headers());
+    pub(super) fn answer(&self, method: &Method, asking: &HeaderMap) -> Response {
+        let coding = preferred(asking);
         let headers = self.headers(coding);
-        if is_unmodified(request.headers(), &headers.etag, self.modified) {
+        if is_unmodified(asking, &headers.etag, self.modified) {
             return response(StatusCode::NOT_MODIFIED, headers.unchanged.clone(), Body::empty());
         }
         // Right after a change the compressed bytes are still in the making.
@@ -77,7 +77,7 @@ impl Page {
             Some(bytes) => (headers, bytes),
             None => (&self.identity, self.rendition.text()),
         };
-        let (status, part) = match asked(request.headers(), &headers.etag, bytes.len()) {
+        let (status, part) = match asked(asking, &headers.etag, bytes.len()) {
             Asked::Whole => (StatusCode::OK, 0..bytes.len()),
             Asked::Part(part) => (StatusCode::PARTIAL_CONTENT, part),
             Asked::Beyond => return beyond(headers, bytes.len()),
@@ -88,7 +88,7 @@ impl Page {
             let range = format!("bytes {}-{}/{}", part.start, part.end.saturating_sub(1), bytes.len());
             told.insert(CONTENT_RANGE, text(&range));
         }
-        let head = *request.method() == Method::HEAD;
+        let head = *method == Method::HEAD;
         let body = if head { Body::empty() } else { Body::full(bytes.slice(part)) };
         response(status, told, body)
     }

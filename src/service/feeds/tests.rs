@@ -1,11 +1,12 @@
 //! What firewalls get, by what they say they have.
 
 use super::*;
+use crate::addr::IpRange;
 use crate::disk::Medium;
-use crate::engine::Options;
+use crate::engine::{Engine, Options};
 use crate::model::{Batch, Cause, Change, Detail, Format, Output, Profile, RowsBuilder, Scope, Time};
 use crate::web::metrics::Metrics;
-use crate::web::{Peer, Role};
+use crate::web::{Body, Role};
 use http::header::{
     ACCEPT_ENCODING, ALLOW, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE,
     ETAG, HOST, HeaderName, IF_MODIFIED_SINCE, IF_NONE_MATCH, LAST_MODIFIED, RANGE, RETRY_AFTER, VARY,
@@ -18,7 +19,7 @@ const DATE: &str = "Mon, 21 Sep 2026 14:13:20 GMT";
 /// A blacklist with the list in it, its feeds, and an application in front.
 struct House {
     engine: Engine,
-    feeds: Arc<Feeds>,
+    publisher: Arc<Publisher>,
     app: Arc<App>,
     /// Gone with the house.
     _folder: tempfile::TempDir,
@@ -29,10 +30,11 @@ impl House {
         let folder = tempfile::tempdir().unwrap();
         let clock: crate::engine::Clock = Arc::new(|| Time::from_unix(1_790_000_000));
         let engine = Engine::open(Options { clock, ..Options::new(Medium::folder(folder.path())) }).unwrap();
-        let feeds = Arc::new(Feeds::open(folder.path(), Profile::fortigate(), Time::default()).unwrap());
-        let desk = Desk::new(&feeds, engine.clone());
+        let open = ["127.0.0.0/8".parse::<IpRange>().unwrap()].into_iter().collect();
+        let publisher = Publisher::open(engine.clone(), Profile::fortigate(), open).unwrap();
+        let desk = Desk::new(&publisher);
         let app = Arc::new(desk.fast(App::new(Role::Blacklist, desk.routes(), &Arc::new(Metrics::new()))));
-        Self { engine, feeds, app, _folder: folder }
+        Self { engine, publisher, app, _folder: folder }
     }
 
     async fn listed() -> Self {
@@ -47,7 +49,7 @@ impl House {
             .submit(Batch { id, actor: "test".into(), reason, cause: Cause::Run, change })
             .await
             .unwrap();
-        self.feeds.refresh(&self.engine);
+        self.publisher.refresh();
     }
 
     async fn list(&self, list: &[&str]) {
@@ -68,7 +70,7 @@ async fn ask(app: &Arc<App>, method: Method, path: &str, headers: &[(HeaderName,
     for (name, value) in headers {
         request = request.header(name, *value);
     }
-    app.answer(request.body(Body::empty()).unwrap(), Peer::Local).await
+    app.answer(request.body(Body::empty()).unwrap(), Peer::Tcp(([127, 0, 0, 1], 9).into())).await
 }
 
 async fn get(app: &Arc<App>, headers: &[(HeaderName, &str)]) -> Response {
@@ -210,8 +212,8 @@ async fn a_new_list_has_new_headers_and_the_old_ones_are_forgotten() {
         let response = get(&house.app, &[]).await;
         assert_eq!(response.headers()["x-generation"], last.to_string());
     }
-    let desk = Desk::new(&house.feeds, house.engine.clone());
-    let list = || house.feeds.get(DEFAULT).unwrap().released().unwrap();
+    let desk = Desk::new(&house.publisher);
+    let list = || house.publisher.feeds().get(DEFAULT).unwrap().released().unwrap();
     for last in 4..=6 {
         house.list(&[&format!("20.0.0.{last}")]).await;
         let released = list();
@@ -305,4 +307,96 @@ async fn a_reader_of_parts_stays_with_one_generation() {
     assert_eq!(gone.status(), 410);
     let odd = ask(&house.app, Method::GET, "/feeds/p/1?generatoin=1", &[]).await;
     assert_eq!(odd.status(), 422);
+}
+
+/// The same from somewhere else, with a claim.
+async fn ask_from(house: &House, from: [u8; 4], path: &str, claim: Option<&str>) -> (u16, String) {
+    let mut request = http::Request::builder().uri(path).header(HOST, "a");
+    if let Some(claim) = claim {
+        request = request.header(http::header::AUTHORIZATION, claim);
+    }
+    let peer = Peer::Tcp((from, 9).into());
+    let response = house.app.answer(request.body(Body::empty()).unwrap(), peer).await;
+    let status = response.status().as_u16();
+    (status, String::from_utf8_lossy(&response.into_body().read().await.unwrap()).into_owned())
+}
+
+fn device(name: &str, networks: &[&str]) -> Change {
+    Change::Publish(Output::Device(crate::model::Device {
+        name: name.parse().unwrap(),
+        model: String::new(),
+        feeds: vec!["fortigate".parse().unwrap()],
+        budget: crate::model::Budget::default(),
+        networks: networks.iter().map(|network| network.parse().unwrap()).collect(),
+        silent_minutes: 60,
+    }))
+}
+
+#[tokio::test]
+async fn a_device_shows_its_key_or_asks_from_its_network_and_every_pull_is_noted() {
+    let house = House::listed().await;
+    house.change(device("edge", &["10.0.0.0/24"])).await;
+    house.change(device("core", &[])).await;
+    let audit = crate::publish::Audit {
+        at: Time::default(),
+        actor: "me".into(),
+        action: "device.keys".into(),
+        subject: "core".into(),
+        reason: "new".into(),
+        detail: String::new(),
+    };
+    let keys = house.publisher.make_keys(&"core".parse().unwrap(), &audit).unwrap();
+    let basic = |word: &str| {
+        use base64::Engine as _;
+        format!("Basic {}", base64::engine::general_purpose::STANDARD.encode(format!("core:{word}")))
+    };
+    let far = [9, 9, 9, 9];
+    assert_eq!(ask_from(&house, far, "/feeds/fortigate", None).await.0, 401);
+    assert_eq!(ask_from(&house, [10, 0, 0, 9], "/feeds/fortigate.txt", None).await.0, 200);
+    assert_eq!(ask_from(&house, far, &format!("/f/{}/fortigate.txt", keys.token), None).await.0, 200);
+    assert_eq!(ask_from(&house, far, "/feeds/fortigate", Some(&basic(&keys.password))).await.0, 200);
+    let wrong = ask_from(&house, [127, 0, 0, 1], "/feeds/fortigate", Some(&basic("x"))).await;
+    assert_eq!(wrong.0, 401, "a wrong key is never a silent anonymous");
+    assert!(wrong.1.contains("key_wrong"));
+    assert_eq!(ask_from(&house, far, "/f/nonsense/fortigate", None).await.0, 401);
+    house.publish("other", Format::Plain, 1).await;
+    assert_eq!(ask_from(&house, [10, 0, 0, 9], "/feeds/other", None).await.0, 403);
+    let pulls = house.publisher.pulls().all();
+    let noted: Vec<_> =
+        pulls.iter().map(|((reader, what), pull)| (&reader[..], &what[..], pull.sent)).collect();
+    assert_eq!(noted, [("core", "fortigate", 2), ("edge", "fortigate", 1)]);
+    assert_eq!((pulls[1].1.from.as_str(), pulls[1].1.status, pulls[1].1.bytes), ("10.0.0.9", 200, 21));
+}
+
+#[tokio::test]
+async fn an_unchanged_list_is_a_pull_too() {
+    let house = House::listed().await;
+    let etag = tag(&get(&house.app, &[]).await);
+    get(&house.app, &[(IF_NONE_MATCH, &etag)]).await;
+    let (_, pull) = house.publisher.pulls().all().remove(0);
+    assert_eq!((pull.sent, pull.unchanged, pull.status, pull.generation), (1, 1, 304, 1));
+}
+
+#[tokio::test]
+async fn a_withdrawn_key_opens_nothing_more_at_once() {
+    let house = House::listed().await;
+    house.change(device("core", &[])).await;
+    let audit = |action: &str| crate::publish::Audit {
+        at: Time::default(),
+        actor: "me".into(),
+        action: action.into(),
+        subject: "core".into(),
+        reason: "lost".into(),
+        detail: String::new(),
+    };
+    let core = "core".parse().unwrap();
+    let first = house.publisher.make_keys(&core, &audit("a")).unwrap();
+    let second = house.publisher.make_keys(&core, &audit("b")).unwrap();
+    let status =
+        async |token: &str| ask_from(&house, [9, 9, 9, 9], &format!("/f/{token}/fortigate"), None).await.0;
+    assert_eq!((status(&first.token).await, status(&second.token).await), (401, 200));
+    house.publisher.drop_keys(&core, &audit("c")).unwrap();
+    assert_eq!(status(&second.token).await, 401);
+    let (entries, total) = house.publisher.book().unwrap().audits(None, 9).unwrap();
+    assert_eq!((entries[0].1.action.as_str(), total), ("c", 3));
 }

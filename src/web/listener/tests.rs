@@ -30,7 +30,7 @@ fn app(metrics: &Arc<Metrics>) -> Arc<App> {
         .route("/length", post(async |body: Whole| body.0.len().to_string()));
     Arc::new(
         App::new(Role::Blacklist, router, metrics)
-            .fast("/fast/{x}", |_, x| Some(Response::new(Body::full(x.to_owned())))),
+            .fast("/fast/{x}", |_, x, _| Some(Response::new(Body::full(x.to_owned())))),
     )
 }
 

@@ -4,10 +4,10 @@ use super::failed;
 use crate::collect::collector::deliver::{Delivered, Delivery};
 use crate::collect::collector::ending::Ending;
 use crate::collect::collector::job::Job;
-use crate::collect::failure::Failure;
 use crate::collect::feed::{Credentials, Download, FeedError, Memory, download};
-use crate::collect::fetch::{Fetcher, Url};
 use crate::disk::hex;
+use crate::fetch::Failure;
+use crate::fetch::{Fetcher, Url};
 
 pub(super) async fn run(job: &mut Job) -> Result<(), Ending> {
     let url = url(job)?;

@@ -163,7 +163,7 @@ async fn remember(job: &mut Job, memory: &Memory) -> Result<(), Ending> {
 
 /// What a failed login says of the credentials; none: nothing for certain.
 fn verdict(error: &Error) -> Option<Answer> {
-    use crate::collect::failure::Failure;
+    use crate::fetch::Failure;
     match error {
         Error::Refused(_) if error.kind() == Failure::Credentials => {
             Some(Answer::Refused(Fault::new(error.code(), error.to_string())))

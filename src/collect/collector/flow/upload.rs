@@ -4,8 +4,8 @@ use crate::collect::collector::deliver::Delivery;
 use crate::collect::collector::ending::Ending;
 use crate::collect::collector::error::CollectError;
 use crate::collect::collector::job::Job;
-use crate::collect::failure::Failure;
 use crate::collect::run::Document;
+use crate::fetch::Failure;
 use bytes::Bytes;
 use uuid::Uuid;
 

@@ -3,14 +3,14 @@
 use super::fakes::secudium::{self, CODE, DOWNLOAD, LOGIN, LOGOUT, Post, Secudium};
 use super::fakes::server::{Reply, Server};
 use super::*;
-use crate::collect::fetch::{FetchSettings, Reach};
 use crate::collect::regtech::{Memory, Plan};
+use crate::fetch::{FetchSettings, Reach};
 
 /// A collector with one source, which may be on the loopback.
 fn open_at(house: &House, source: &str, definition: Definition) -> Collector {
     let medium = Medium::folder(house.folder.path());
     let vault = Vault::new(KeySource::find(house.folder.path(), None, |_| None));
-    let url: crate::collect::fetch::Url = definition.url.as_deref().unwrap().parse().unwrap();
+    let url: crate::fetch::Url = definition.url.as_deref().unwrap().parse().unwrap();
     let exceptions = vec!["127.0.0.0/8".parse().unwrap()];
     let reach = Reach { ports: url.port().into_iter().collect(), exceptions, ..Reach::default() };
     let fetch = FetchSettings { reach, timeout: Duration::from_secs(5), ..FetchSettings::default() };
@@ -162,7 +162,7 @@ async fn a_code_that_is_asked_for_proves_nothing_before_it_was_taken() {
         let mut progress = collector.progress(id).unwrap();
         progress.wait_for(|progress| progress.run.state == State::AwaitingOtp).await.unwrap();
         assert!(!kept(&collector).await.proven, "the portal only asks");
-        collector.otp(id, said).await.unwrap();
+        collector.otp(id, said, "tester").await.unwrap();
         assert_eq!(code(&over(&collector, id).await), outcome);
         assert_eq!(kept(&collector).await.proven, proven);
     }

@@ -21,7 +21,7 @@ async fn a_list_that_shrinks_is_held_until_a_person_consents() {
     let receipt = collector.consent(id, "admin", "the owner cleaned up").await.unwrap();
     assert_eq!((receipt.removed, house.engine().snapshot().listings()), (398, 2));
     assert!(matches!(collector.consent(id, "admin", "twice").await, Err(CollectError::Settled(_))));
-    let audit = collector.audit(None, 1).await.unwrap();
+    let (audit, _) = collector.audit(None, 1).await.unwrap();
     assert_eq!(
         (audit[0].1.action.as_str(), audit[0].1.reason.as_str()),
         ("hold.consent", "the owner cleaned up")

@@ -2,6 +2,7 @@
 //! blacklist, whatever its craft.
 
 mod accounts;
+mod configured;
 #[path = "../../../../tests/fakes/mod.rs"]
 mod fakes;
 mod flows;
@@ -17,12 +18,12 @@ use super::flow::Input;
 use super::job::Job;
 use super::*;
 use crate::analyze::fixture::House;
-use crate::collect::definition::Kind;
-use crate::collect::failure::Failure;
+use crate::collect::definition::{Definition, Kind};
 use crate::collect::gate::Ground;
 use crate::collect::ledger::{Answer, How};
 use crate::collect::run::{Fault, State, Trigger, Wish};
-use crate::collect::vault::KeySource;
+use crate::fetch::Failure;
+use crate::vault::KeySource;
 use serde_json::json;
 use std::sync::atomic::{AtomicUsize, Ordering};
 

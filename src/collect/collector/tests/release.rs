@@ -35,7 +35,7 @@ async fn a_source_that_was_taken_back_is_left_alone_until_it_is_released_and_the
     assert!(!collector.release(&name("list"), "tester").await.unwrap(), "it is held no more");
     assert_eq!(standing(&collector, "list").await.memory, Default::default());
     let audit = collector.audit(None, 1).await.unwrap();
-    assert_eq!((audit[0].1.action.as_str(), &audit[0].1.actor), ("source.release", &"tester".to_owned()));
+    assert_eq!((audit.0[0].1.action.as_str(), &audit.0[0].1.actor), ("source.release", &"tester".to_owned()));
     let again = run(&collector, "list").await;
     assert_eq!(
         (again.state, again.counts.new),

@@ -1,8 +1,8 @@
 //! `POST …/{n}/rollback`: a source lists again what it listed then.
 
 use crate::model::{Cause, Receipt, SourceName};
-use crate::service::blacklist::reason::reason;
 use crate::service::blacklist::{Blacklist, batch};
+use crate::service::reason::reason;
 use crate::service::reply::blocking;
 use crate::web::{Caller, Json, Path, Problem};
 use axum::Extension;

@@ -1,8 +1,8 @@
 //! The client against servers that mislead it, and name services that do.
 
 use super::*;
-use crate::collect::failure::Failure;
-use crate::collect::fake_feed::{Answer, FeedServer};
+use crate::fake_feed::{Answer, FeedServer};
+use crate::fetch::Failure;
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use reqwest::header::{HeaderMap, HeaderValue};
 use std::net::SocketAddr;

@@ -1,6 +1,8 @@
 //! A table of JSON documents in redb: small, rarely read, and readable by the next version too.
 
-use redb::{Key, ReadTransaction, ReadableTable, TableDefinition, Value, WriteTransaction};
+use redb::{
+    Key, ReadTransaction, ReadableTable, ReadableTableMetadata, TableDefinition, Value, WriteTransaction,
+};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::borrow::Borrow;
@@ -8,23 +10,28 @@ use std::marker::PhantomData;
 use std::ops::RangeBounds;
 
 /// A table of documents of type `V`.
-pub(super) struct Shelf<K: Key + 'static, V> {
+pub struct Shelf<K: Key + 'static, V> {
     table: TableDefinition<'static, K, &'static [u8]>,
     of: PhantomData<fn() -> V>,
 }
 
 impl<K: Key + 'static, V: Serialize + DeserializeOwned> Shelf<K, V> {
-    pub(super) const fn new(name: &'static str) -> Self {
+    /// The table of that name.
+    pub const fn new(name: &'static str) -> Self {
         Self { table: TableDefinition::new(name), of: PhantomData }
     }
 
     /// Makes the table where there is none, so that reading needs no second thought.
-    pub(super) fn make(&self, write: &WriteTransaction) -> Result<(), redb::Error> {
+    ///
+    /// # Errors
+    /// A fault of the disk, as of everything here.
+    pub fn make(&self, write: &WriteTransaction) -> Result<(), redb::Error> {
         write.open_table(self.table)?;
         Ok(())
     }
 
-    pub(super) fn get<'k>(
+    /// The document under a key.
+    pub fn get<'k>(
         &self,
         view: &ReadTransaction,
         key: impl Borrow<K::SelfType<'k>>,
@@ -33,7 +40,7 @@ impl<K: Key + 'static, V: Serialize + DeserializeOwned> Shelf<K, V> {
     }
 
     /// Gives `each` the documents in the order of their keys, or backwards, until it has had enough.
-    pub(super) fn scan<'k, B: Borrow<K::SelfType<'k>> + 'k>(
+    pub fn scan<'k, B: Borrow<K::SelfType<'k>> + 'k>(
         &self,
         view: &ReadTransaction,
         range: impl RangeBounds<B> + 'k,
@@ -51,7 +58,13 @@ impl<K: Key + 'static, V: Serialize + DeserializeOwned> Shelf<K, V> {
         Ok(())
     }
 
-    pub(super) fn put<'k>(
+    /// How many documents there are.
+    pub fn len(&self, view: &ReadTransaction) -> Result<u64, redb::Error> {
+        Ok(view.open_table(self.table)?.len()?)
+    }
+
+    /// Puts a document under a key.
+    pub fn put<'k>(
         &self,
         write: &WriteTransaction,
         key: impl Borrow<K::SelfType<'k>>,
@@ -63,7 +76,7 @@ impl<K: Key + 'static, V: Serialize + DeserializeOwned> Shelf<K, V> {
     }
 
     /// Reads a document, lets it be changed, and puts it back; gives what `change` gave.
-    pub(super) fn update<'k, T>(
+    pub fn update<'k, T>(
         &self,
         write: &WriteTransaction,
         key: impl Borrow<K::SelfType<'k>>,
@@ -80,20 +93,21 @@ impl<K: Key + 'static, V: Serialize + DeserializeOwned> Shelf<K, V> {
     }
 
     /// All documents, as a writer sees them.
-    pub(super) fn all(&self, write: &WriteTransaction) -> Result<Vec<V>, redb::Error> {
+    pub fn all(&self, write: &WriteTransaction) -> Result<Vec<V>, redb::Error> {
         let table = write.open_table(self.table)?;
         table.iter()?.map(|row| decode(row?.1.value())).collect()
     }
 
     /// The number of the last document, in a table that counts them.
-    pub(super) fn last(&self, write: &WriteTransaction) -> Result<Option<u64>, redb::Error>
+    pub fn last(&self, write: &WriteTransaction) -> Result<Option<u64>, redb::Error>
     where
         K: for<'v> Value<SelfType<'v> = u64>,
     {
         Ok(write.open_table(self.table)?.last()?.map(|(number, _)| number.value()))
     }
 
-    pub(super) fn remove<'k>(
+    /// Removes the document under a key, if there is one.
+    pub fn remove<'k>(
         &self,
         write: &WriteTransaction,
         key: impl Borrow<K::SelfType<'k>>,

@@ -1,10 +1,9 @@
-//! Credentials at rest: sealed with a key of the installation, bound to the source they are for.
+//! Credentials at rest: sealed with a key of the installation, bound to the name of what they are for.
 //!
 //! It must not know what the secrets open. Nothing in here is ever shown: no `Debug`, no error and no
 //! log has a key or a secret in it.
 
 use crate::disk::{DiskError, write_private};
-use crate::model::SourceName;
 use chacha20poly1305::aead::{Aead, Generate, Payload};
 use chacha20poly1305::{Key, KeyInit, XChaCha20Poly1305, XNonce};
 use secrecy::{ExposeSecret, SecretBox, SecretString};
@@ -88,11 +87,11 @@ pub enum VaultError {
     /// The key could not be kept.
     #[error(transparent)]
     Disk(#[from] DiskError),
-    /// Sealed with another key, for another source, or damaged.
+    /// Sealed with another key, under another name, or damaged.
     #[error(
         "the credentials of {0} cannot be opened with this key; set them again, or bring the old key back"
     )]
-    Sealed(SourceName),
+    Sealed(String),
     /// The system gave no random bytes, or the message is too long.
     #[error("the credentials could not be sealed")]
     NotSealed,
@@ -121,28 +120,28 @@ impl Vault {
         &self.source
     }
 
-    /// Seals `secret` for a source; makes the key if there is none yet. Blocks on the disk then.
+    /// Seals `secret` under the name of what it is for; makes the key if there is none yet. Blocks on the disk then.
     ///
     /// # Errors
     /// The key cannot be read or made.
-    pub fn seal(&self, source: &SourceName, secret: &[u8]) -> Result<Vec<u8>, VaultError> {
+    pub fn seal(&self, name: &str, secret: &[u8]) -> Result<Vec<u8>, VaultError> {
         let cipher = self.cipher(true)?;
         let nonce = XNonce::try_generate().map_err(|_| VaultError::NotSealed)?;
-        let payload = Payload { msg: secret, aad: source.as_str().as_bytes() };
+        let payload = Payload { msg: secret, aad: name.as_bytes() };
         let sealed = cipher.encrypt(&nonce, payload).map_err(|_| VaultError::NotSealed)?;
         Ok([&[FORM][..], nonce.as_slice(), &sealed].concat())
     }
 
-    /// Opens what was sealed for that source.
+    /// Opens what was sealed under that name.
     ///
     /// # Errors
     /// [`VaultError::Sealed`], or the key cannot be read.
-    pub fn open(&self, source: &SourceName, sealed: &[u8]) -> Result<Zeroizing<Vec<u8>>, VaultError> {
-        let wrong = || VaultError::Sealed(source.clone());
+    pub fn open(&self, name: &str, sealed: &[u8]) -> Result<Zeroizing<Vec<u8>>, VaultError> {
+        let wrong = || VaultError::Sealed(name.to_owned());
         let (&form, rest) = sealed.split_first().ok_or_else(wrong)?;
         let (nonce, sealed) = rest.split_at_checked(NONCE).filter(|_| form == FORM).ok_or_else(wrong)?;
         let nonce = XNonce::try_from(nonce).map_err(|_| wrong())?;
-        let payload = Payload { msg: sealed, aad: source.as_str().as_bytes() };
+        let payload = Payload { msg: sealed, aad: name.as_bytes() };
         self.cipher(false)?.decrypt(&nonce, payload).map(Zeroizing::new).map_err(|_| wrong())
     }
 
@@ -203,33 +202,29 @@ mod tests {
     use super::*;
     use std::os::unix::fs::PermissionsExt;
 
-    fn name(text: &str) -> SourceName {
-        text.parse().unwrap()
-    }
-
     fn vault(digit: &str) -> Vault {
         Vault::new(KeySource::Text(digit.repeat(64).into()))
     }
 
     #[test]
-    fn what_is_sealed_opens_for_its_source_alone() {
+    fn what_is_sealed_opens_under_its_name_alone() {
         let vault = vault("a");
-        let sealed = vault.seal(&name("regtech"), b"open sesame").unwrap();
-        assert_eq!(&vault.open(&name("regtech"), &sealed).unwrap()[..], b"open sesame");
-        assert!(matches!(vault.open(&name("secudium"), &sealed), Err(VaultError::Sealed(_))));
+        let sealed = vault.seal("regtech", b"open sesame").unwrap();
+        assert_eq!(&vault.open("regtech", &sealed).unwrap()[..], b"open sesame");
+        assert!(matches!(vault.open("secudium", &sealed), Err(VaultError::Sealed(_))));
         assert!(!sealed.windows(4).any(|part| part == b"open"));
-        assert_ne!(sealed, vault.seal(&name("regtech"), b"open sesame").unwrap(), "never the same nonce");
+        assert_ne!(sealed, vault.seal("regtech", b"open sesame").unwrap(), "never the same nonce");
     }
 
     #[test]
     fn no_flipped_bit_and_no_other_key_opens_it() {
-        let sealed = vault("a").seal(&name("x"), b"secret").unwrap();
-        assert!(vault("b").open(&name("x"), &sealed).is_err());
+        let sealed = vault("a").seal("x", b"secret").unwrap();
+        assert!(vault("b").open("x", &sealed).is_err());
         for at in 0..sealed.len() {
             let mut bent = sealed.clone();
             bent[at] ^= 1;
-            assert!(vault("a").open(&name("x"), &bent).is_err(), "byte {at}");
-            assert!(vault("a").open(&name("x"), &sealed[..at]).is_err(), "{at} bytes");
+            assert!(vault("a").open("x", &bent).is_err(), "byte {at}");
+            assert!(vault("a").open("x", &sealed[..at]).is_err(), "{at} bytes");
         }
     }
 
@@ -237,14 +232,11 @@ mod tests {
     fn a_key_is_made_once_for_its_owner_alone() {
         let folder = tempfile::tempdir().unwrap();
         let source = || KeySource::find(folder.path(), None, |_| None);
-        assert!(matches!(
-            Vault::new(source()).open(&name("x"), &[FORM; 80]),
-            Err(VaultError::Unreadable { .. })
-        ));
-        let sealed = Vault::new(source()).seal(&name("x"), b"secret").unwrap();
+        assert!(matches!(Vault::new(source()).open("x", &[FORM; 80]), Err(VaultError::Unreadable { .. })));
+        let sealed = Vault::new(source()).seal("x", b"secret").unwrap();
         let made = std::fs::metadata(folder.path().join(FILE)).unwrap();
         assert_eq!((made.len(), made.permissions().mode() & 0o777), (32, 0o600));
-        assert_eq!(&Vault::new(source()).open(&name("x"), &sealed).unwrap()[..], b"secret");
+        assert_eq!(&Vault::new(source()).open("x", &sealed).unwrap()[..], b"secret");
     }
 
     #[test]
@@ -281,7 +273,7 @@ mod tests {
     fn nothing_shows_a_secret() {
         let shown = format!("{:?}", vault("f"));
         assert!(!shown.contains("ff"), "{shown}");
-        let bad = Vault::new(KeySource::Text("not a key".into())).seal(&name("x"), b"secret").unwrap_err();
+        let bad = Vault::new(KeySource::Text("not a key".into())).seal("x", b"secret").unwrap_err();
         assert!(!bad.to_string().contains("not a key"));
     }
 }

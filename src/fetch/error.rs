@@ -1,8 +1,7 @@
 //! Why nothing was fetched, by what can be done about it.
 
-use super::Denied;
 use super::resolve::{Unresolved, cause, chain};
-use crate::collect::failure::Failure;
+use super::{Denied, Failure};
 use std::error::Error;
 use std::io;
 

@@ -3,11 +3,12 @@
 //! Every URL is checked before it is asked, and again at each redirect; every name is resolved once,
 //! by a resolver that lets through only checked addresses, and the connection goes to one of those.
 //! So a name that changes its address between check and use changes nothing. Knows nothing of lists,
-//! portals or runs.
+//! portals, runs or firewalls.
 
 mod address;
 mod client;
 mod error;
+mod failure;
 mod reach;
 mod resolve;
 mod tls;
@@ -18,6 +19,7 @@ mod tests;
 pub use address::is_public;
 pub use client::{FetchSettings, Fetcher, Outgoing};
 pub use error::FetchError;
+pub use failure::Failure;
 pub use reach::{Denied, Exception, HostPattern, Proxy, Reach};
 pub use tls::install_provider;
 

@@ -1,0 +1,181 @@
+//! Who may read which feed: pure, and asked on every pull. A key is compared by its digest, so that neither the time
+//! nor the length says anything about it.
+
+use crate::addr::IpSet;
+use crate::disk::{Digest, digest};
+use crate::model::{Device, OutputName};
+use std::collections::HashMap;
+use std::fmt;
+use std::net::IpAddr;
+
+/// What a reader shows for itself.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Claim<'a> {
+    /// Nothing.
+    Nothing,
+    /// A token, as in the path `/f/{token}/{feed}`.
+    Token(&'a str),
+    /// The name and the password of HTTP's Basic scheme, with a colon between (RFC 7617).
+    Basic(&'a [u8]),
+}
+
+/// The digest under which a claim is known; none of no claim.
+pub fn digest_of(claim: Claim<'_>) -> Option<Digest> {
+    match claim {
+        Claim::Nothing => None,
+        Claim::Token(token) => Some(digest(&[b"token\0", token.as_bytes()])),
+        Claim::Basic(pair) => Some(digest(&[b"basic\0", pair])),
+    }
+}
+
+/// Who reads.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub enum Reader {
+    /// A device, known by its key or by where it asks from.
+    Device(OutputName),
+    /// Somebody at an address from which everybody may read.
+    Address(IpAddr),
+    /// Whoever may open the socket in the data folder, or has the administrator's key.
+    Administrator,
+}
+
+impl fmt::Display for Reader {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Device(name) => write!(f, "{name}"),
+            Self::Address(address) => write!(f, "address {address}"),
+            Self::Administrator => f.write_str("administrator"),
+        }
+    }
+}
+
+/// Why a reader gets nothing.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Denied {
+    /// It shows a key that is wrong.
+    WrongKey,
+    /// It shows no key, and asks from where one is needed.
+    NoKey,
+    /// The device does not read this feed.
+    OtherFeed,
+}
+
+/// The keys and networks of all devices.
+#[derive(Clone, Debug, Default)]
+pub struct Access {
+    /// From where everybody may read.
+    open: IpSet,
+    networks: Vec<(IpSet, OutputName)>,
+    keys: HashMap<Digest, OutputName>,
+    /// The feeds of each device; none: all.
+    feeds: HashMap<OutputName, Vec<OutputName>>,
+}
+
+impl Access {
+    /// The access of these devices, with the digests of their keys.
+    pub fn new<'a>(
+        open: IpSet,
+        devices: impl Iterator<Item = &'a Device>,
+        keys: impl Iterator<Item = (Digest, OutputName)>,
+    ) -> Self {
+        let mut access = Self { open, ..Self::default() };
+        for device in devices {
+            let networks: IpSet = device.networks.iter().copied().collect();
+            if !networks.is_empty() {
+                access.networks.push((networks, device.name.clone()));
+            }
+            access.feeds.insert(device.name.clone(), device.feeds.clone());
+        }
+        // The key of a device that is no more opens nothing.
+        access.keys = keys.filter(|(_, device)| access.feeds.contains_key(device)).collect();
+        access
+    }
+
+    /// Who asks from `from` with `claim`, if they may read `feed`. A wrong key is refused, wherever it comes from.
+    ///
+    /// # Errors
+    /// [`Denied`].
+    pub fn admit(&self, claim: Claim<'_>, from: IpAddr, feed: &OutputName) -> Result<Reader, Denied> {
+        let device = match digest_of(claim) {
+            Some(digest) => Some(self.keys.get(&digest).ok_or(Denied::WrongKey)?),
+            None => {
+                self.networks.iter().find(|(networks, _)| networks.contains(from)).map(|(_, device)| device)
+            }
+        };
+        let Some(device) = device else {
+            return if self.open.contains(from) { Ok(Reader::Address(from)) } else { Err(Denied::NoKey) };
+        };
+        let feeds = self.feeds.get(device).map_or(&[][..], Vec::as_slice);
+        match feeds.is_empty() || feeds.contains(feed) {
+            true => Ok(Reader::Device(device.clone())),
+            false => Err(Denied::OtherFeed),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::Budget;
+
+    fn name(text: &str) -> OutputName {
+        text.parse().unwrap()
+    }
+
+    fn device(text: &str, feeds: &[&str], networks: &[&str]) -> Device {
+        Device {
+            name: name(text),
+            model: String::new(),
+            feeds: feeds.iter().map(|feed| name(feed)).collect(),
+            budget: Budget::default(),
+            networks: networks.iter().map(|network| network.parse().unwrap()).collect(),
+            silent_minutes: 60,
+        }
+    }
+
+    fn access() -> Access {
+        let open =
+            ["127.0.0.0/8"].iter().map(|range| range.parse::<crate::addr::IpRange>().unwrap()).collect();
+        let devices = [device("edge", &["a"], &["10.0.0.0/24"]), device("core", &[], &[])];
+        let key = |claim, device| (digest_of(claim).unwrap(), name(device));
+        let keys = [
+            key(Claim::Token("secret"), "core"),
+            key(Claim::Basic(b"edge:word"), "edge"),
+            key(Claim::Token("old"), "gone"),
+        ];
+        Access::new(open, devices.iter(), keys.into_iter())
+    }
+
+    fn admit(claim: Claim<'_>, from: &str, feed: &str) -> Result<String, Denied> {
+        access().admit(claim, from.parse().unwrap(), &name(feed)).map(|reader| reader.to_string())
+    }
+
+    #[test]
+    fn a_device_is_known_by_its_key_or_by_where_it_asks_from() {
+        assert_eq!(admit(Claim::Token("secret"), "9.9.9.9", "b").unwrap(), "core");
+        assert_eq!(admit(Claim::Basic(b"edge:word"), "9.9.9.9", "a").unwrap(), "edge");
+        assert_eq!(admit(Claim::Nothing, "10.0.0.7", "a").unwrap(), "edge");
+        assert_eq!(admit(Claim::Nothing, "127.0.0.1", "b").unwrap(), "address 127.0.0.1");
+    }
+
+    #[test]
+    fn nobody_else_reads_and_a_wrong_key_is_refused_from_everywhere() {
+        assert_eq!(admit(Claim::Nothing, "9.9.9.9", "a"), Err(Denied::NoKey));
+        for from in ["127.0.0.1", "10.0.0.7", "9.9.9.9"] {
+            for claim in [
+                Claim::Token("Secret"),
+                Claim::Token("old"),
+                Claim::Basic(b"edge:wor"),
+                Claim::Token("edge:word"),
+            ] {
+                assert_eq!(admit(claim, from, "a"), Err(Denied::WrongKey));
+            }
+        }
+    }
+
+    #[test]
+    fn a_device_reads_its_own_feeds_only() {
+        assert_eq!(admit(Claim::Nothing, "10.0.0.7", "b"), Err(Denied::OtherFeed));
+        assert_eq!(admit(Claim::Basic(b"edge:word"), "127.0.0.1", "b"), Err(Denied::OtherFeed));
+    }
+}

@@ -1,0 +1,243 @@
+//! Everything about publishing that a process has once: the feeds, who may read them, who has read them, the book.
+
+use super::access::{Access, Claim, Denied, Reader, digest_of};
+use super::book::{Audit, Book, Keys};
+use super::feeds::Feeds;
+use super::pulls::{Answer, Pulls};
+use crate::addr::IpSet;
+use crate::disk::{DiskError, Medium};
+use crate::engine::Engine;
+use crate::model::{Batch, Cause, Change, Output, OutputKey, OutputName, Profile, Time};
+use arc_swap::ArcSwap;
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+use uuid::Uuid;
+
+/// Pulls are written down so often.
+const KEEP: Duration = Duration::from_secs(10);
+/// Pulls are forgotten after so many seconds without another.
+const FORGET: i64 = 90 * 86_400;
+
+/// What a process publishes with; shared by all who answer.
+pub struct Publisher {
+    engine: Engine,
+    feeds: Arc<Feeds>,
+    /// None when it cannot be used: whoever shows a key is asked to come again then, and everybody else is served.
+    book: Option<Book>,
+    pulls: Pulls,
+    keys: Mutex<BTreeMap<OutputName, Keys>>,
+    access: ArcSwap<(Arc<Vec<Output>>, Access)>,
+    open: IpSet,
+}
+
+/// The secrets of a device, shown once.
+#[derive(Clone, Debug)]
+pub struct Secrets {
+    /// For the path `/f/{token}/{feed}`.
+    pub token: String,
+    /// For HTTP's Basic scheme, with the device's name.
+    pub password: String,
+}
+
+/// Why a reader gets nothing now.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Refused {
+    /// By the rules.
+    Denied(Denied),
+    /// It shows a key, and keys cannot be looked up: a passing fault.
+    Unknown,
+}
+
+impl Publisher {
+    /// Opens what lies in the engine's data folder. `usual` is the default feed until people make something else of it;
+    /// from `open` everybody may read. A book that cannot be used is told in the log.
+    ///
+    /// # Errors
+    /// The folder of the feeds cannot be made or read.
+    pub fn open(engine: Engine, usual: Profile, open: IpSet) -> Result<Arc<Self>, DiskError> {
+        let feeds = Arc::new(Feeds::open(engine.folder(), usual, engine.now())?);
+        let book = Book::open(&Medium::folder(engine.folder()));
+        let book = book.inspect_err(|error| tracing::error!(%error, "nobody's keys are known")).ok();
+        let read = book.as_ref().and_then(|book| Some((book.keys().ok()?, Pulls::open(book).ok()?)));
+        let book = book.filter(|_| read.is_some());
+        let (keys, pulls) = read.unwrap_or_default();
+        let nothing = (Arc::new(Vec::new()), Access::default());
+        let access = ArcSwap::from_pointee(nothing);
+        let publisher = Self { engine, feeds, book, pulls, keys: Mutex::new(keys), access, open };
+        publisher.look_again();
+        Ok(Arc::new(publisher))
+    }
+
+    /// Sets up what the configuration file says, feeds first, and withdraws what it said before and says no more. What
+    /// people set up otherwise stays.
+    ///
+    /// # Errors
+    /// The first change that fails, and what it was about.
+    pub async fn configure(&self, outputs: &[Output]) -> Result<(), String> {
+        let keys: Vec<OutputKey> = outputs.iter().map(Output::key).collect();
+        let before = match &self.book {
+            Some(book) => book.configured().map_err(|error| error.to_string())?,
+            None => Vec::new(),
+        };
+        let mut gone: Vec<OutputKey> = before.into_iter().filter(|key| !keys.contains(key)).collect();
+        // A feed goes after the devices that read it.
+        gone.sort_by(|a, b| b.cmp(a));
+        for output in outputs {
+            let is_known = self.engine.snapshot().outputs.contains(output);
+            if !is_known {
+                self.submit(&output.key(), Change::Publish(output.clone())).await?;
+            }
+        }
+        for key in gone {
+            let is_there = self.engine.snapshot().outputs.iter().any(|output| output.key() == key);
+            if is_there {
+                self.submit(&key, Change::Withdraw(key.clone())).await?;
+            }
+        }
+        self.book
+            .as_ref()
+            .map_or(Ok(()), |book| book.set_configured(&keys))
+            .map_err(|error| error.to_string())
+    }
+
+    async fn submit(&self, key: &OutputKey, change: Change) -> Result<(), String> {
+        let (actor, reason) = ("configuration".to_owned(), "the configuration file says so".to_owned());
+        let batch = Batch { id: Uuid::now_v7(), actor, reason, cause: Cause::Manual, change };
+        self.engine.submit(batch).await.map(drop).map_err(|error| format!("{key}: {error}"))
+    }
+
+    /// The blacklist.
+    pub fn engine(&self) -> &Engine {
+        &self.engine
+    }
+
+    /// The feeds.
+    pub fn feeds(&self) -> &Arc<Feeds> {
+        &self.feeds
+    }
+
+    /// Who fetched what.
+    pub fn pulls(&self) -> &Pulls {
+        &self.pulls
+    }
+
+    /// The book.
+    pub fn book(&self) -> Option<&Book> {
+        self.book.as_ref()
+    }
+
+    /// Takes every feed to the newest generation. Blocks on the disk.
+    pub fn refresh(&self) {
+        self.feeds.refresh(&self.engine);
+    }
+
+    /// Who asks for `feed` from `from` with `claim`, if they may read it. Takes no lock; a digest and two look-ups.
+    ///
+    /// # Errors
+    /// [`Refused`].
+    pub fn admit(&self, claim: Claim<'_>, from: IpAddr, feed: &OutputName) -> Result<Reader, Refused> {
+        let mut access = self.access.load();
+        if !Arc::ptr_eq(&access.0, &self.engine.snapshot().outputs) {
+            self.look_again();
+            access = self.access.load();
+        }
+        if self.book.is_none() && claim != Claim::Nothing {
+            return Err(Refused::Unknown);
+        }
+        access.1.admit(claim, from, feed).map_err(Refused::Denied)
+    }
+
+    /// Takes the devices of the newest generation and their keys.
+    fn look_again(&self) {
+        let keys = self.keys();
+        let snapshot = Arc::clone(&self.engine.snapshot());
+        let digests =
+            keys.iter().flat_map(|(device, keys)| keys.digests().map(|digest| (digest, device.clone())));
+        let access = Access::new(self.open.clone(), snapshot.devices(), digests);
+        self.access.store(Arc::new((Arc::clone(&snapshot.outputs), access)));
+    }
+
+    /// Notes an answer to a reader.
+    pub fn note(&self, reader: &Reader, answer: Answer<'_>) {
+        if *reader != Reader::Administrator {
+            self.pulls.note(reader, answer);
+        }
+    }
+
+    /// Makes new keys for a device in place of those it had. Blocks on the disk.
+    ///
+    /// # Errors
+    /// A fault of the disk; the old keys hold then.
+    pub fn make_keys(&self, device: &OutputName, audit: &Audit) -> Result<Secrets, DiskError> {
+        let secrets = Secrets { token: secret(), password: secret() };
+        let pair = format!("{device}:{}", secrets.password);
+        let claims = [Claim::Token(&secrets.token), Claim::Basic(pair.as_bytes())];
+        let digests: Vec<_> = claims.into_iter().filter_map(digest_of).collect();
+        let keys = Keys::new(&digests, audit.at);
+        self.change_keys(device, Some(keys), audit)?;
+        Ok(secrets)
+    }
+
+    /// Takes a device's keys away. Blocks on the disk.
+    ///
+    /// # Errors
+    /// A fault of the disk; they hold then.
+    pub fn drop_keys(&self, device: &OutputName, audit: &Audit) -> Result<(), DiskError> {
+        self.change_keys(device, None, audit)
+    }
+
+    fn change_keys(&self, device: &OutputName, new: Option<Keys>, audit: &Audit) -> Result<(), DiskError> {
+        let unusable =
+            || DiskError::io(super::book::FILE, std::io::Error::other("it cannot be used; see the log"));
+        let book = self.book.as_ref().ok_or_else(unusable)?;
+        let mut keys = self.keys();
+        book.set_keys(device, new.as_ref(), audit)?;
+        match new {
+            Some(new) => drop(keys.insert(device.clone(), new)),
+            None => drop(keys.remove(device)),
+        }
+        drop(keys);
+        self.look_again();
+        Ok(())
+    }
+
+    /// When a device's keys were made, if it has any.
+    pub fn keys_since(&self, device: &OutputName) -> Option<Time> {
+        self.keys().get(device).map(|keys| keys.since)
+    }
+
+    fn keys(&self) -> MutexGuard<'_, BTreeMap<OutputName, Keys>> {
+        self.keys.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Writes pulls down now and then until `stop` is done, and once more then.
+    pub async fn keep(self: Arc<Self>, stop: impl Future<Output = ()>) {
+        let mut stop = std::pin::pin!(stop);
+        loop {
+            let is_over = tokio::select! {
+                () = &mut stop => true,
+                () = tokio::time::sleep(KEEP) => false,
+            };
+            let publisher = Arc::clone(&self);
+            // What it could fail with is logged in there.
+            let _ = tokio::task::spawn_blocking(move || publisher.keep_once()).await;
+            if is_over {
+                return;
+            }
+        }
+    }
+
+    fn keep_once(&self) {
+        let Some(book) = &self.book else { return };
+        if let Err(error) = self.pulls.keep(book, self.engine.now().plus(-FORGET)) {
+            tracing::warn!(%error, "who fetched what is not written down; it is tried again");
+        }
+    }
+}
+
+/// 122 bits of the system's generator, in letters that every firewall's form takes.
+fn secret() -> String {
+    uuid::Uuid::new_v4().simple().to_string()
+}

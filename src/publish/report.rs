@@ -1,0 +1,41 @@
+//! What a feed leaves out, and why: in addresses, since lines join and part.
+
+use super::select::{Scene, SelectError, wanted};
+use crate::addr::IpSet;
+use crate::engine::Guard;
+use crate::model::{Filter, Profile};
+use serde::Serialize;
+
+/// Addresses that are listed and not in the feed, each under the first reason that holds.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize)]
+pub struct LeftOut {
+    /// By the profile's filter.
+    pub filter: u128,
+    /// By the built-in guard list.
+    pub guard: u128,
+    /// By the allowlist.
+    pub allowlist: u128,
+    /// Because a device asks from there.
+    pub devices: u128,
+}
+
+/// Works it out for a profile; a few passes over what is listed.
+///
+/// # Errors
+/// [`SelectError`].
+pub fn left_out(scene: Scene<'_>, profile: &Profile) -> Result<LeftOut, SelectError> {
+    let taken = wanted(scene, profile)?;
+    let all = wanted(scene, &Profile { filter: Filter::default(), ..profile.clone() })?;
+    let snapshot = scene.snapshot;
+    let guard = Guard::built_in();
+    let guard = IpSet { v4: guard.v4.clone(), v6: guard.v6.clone() };
+    let allows: IpSet = snapshot.allows.iter().map(|allow| allow.range).collect();
+    let after_guard = taken.subtract(&guard);
+    let after_allows = after_guard.subtract(&allows);
+    Ok(LeftOut {
+        filter: all.subtract(&taken).size(),
+        guard: taken.size() - after_guard.size(),
+        allowlist: after_guard.size() - after_allows.size(),
+        devices: after_allows.size() - after_allows.subtract(&snapshot.exempt()).size(),
+    })
+}

@@ -1,0 +1,195 @@
+//! Devices: what they read, what they have, and the keys they show.
+
+use super::super::paging::{Page, Paging};
+use super::super::reason::{Removal, reason};
+use super::super::reply::blocking;
+use super::feeds::{PullRow, feed_of, rows};
+use super::{Changed, Publishing, Wish, named};
+use crate::model::{Budget, Change, Device, Format, Output, OutputKey, OutputName, Time};
+use crate::publish::{PRESETS, with_preset};
+use crate::web::{Caller, Json, Path, Problem, Query};
+use axum::Extension;
+use axum::extract::State;
+use serde::{Deserialize, Serialize};
+use std::sync::Arc;
+
+/// A device and what it has.
+#[derive(Serialize)]
+pub(super) struct Row {
+    #[serde(flatten)]
+    device: Device,
+    /// When its keys were made; none: it has none.
+    keys_since: Option<Time>,
+    /// Its last pull of anything.
+    last_pull: Option<Time>,
+    /// Feeds of which it has an older list than is offered.
+    behind: Vec<String>,
+    /// Whether it has not asked for longer than it should.
+    silent: bool,
+    pulls: Vec<PullRow>,
+}
+
+impl Row {
+    fn of(role: &Publishing, device: Device, pulls: &[PullRow]) -> Self {
+        let own: Vec<PullRow> =
+            pulls.iter().filter(|pull| pull.reader == device.name.as_str()).cloned().collect();
+        let last_pull = own.iter().map(|row| row.pull.at).max();
+        let patience = i64::from(device.silent_minutes) * 60;
+        let is_recent = |at: Time| role.engine().now().unix() - at.unix() <= patience;
+        let mut behind: Vec<String> =
+            own.iter().filter(|row| row.behind).map(|row| feed_of(&row.document).to_owned()).collect();
+        behind.dedup();
+        Self {
+            keys_since: role.0.keys_since(&device.name),
+            device,
+            last_pull,
+            behind,
+            silent: !last_pull.is_some_and(is_recent),
+            pulls: own,
+        }
+    }
+}
+
+pub(super) async fn list(
+    State(role): State<Publishing>,
+    Query(paging): Query<Paging<String>>,
+) -> Result<Json<Page<Row, String>>, Problem> {
+    let snapshot = Arc::clone(&role.engine().snapshot());
+    let pulls = rows(&role);
+    let rows = snapshot.devices().map(|device| Row::of(&role, device.clone(), &pulls)).collect();
+    paging.page(rows, |row: &Row| row.device.name.to_string(), snapshot.generation).map(Json)
+}
+
+pub(super) async fn show(State(role): State<Publishing>, name: Path<String>) -> Result<Json<Row>, Problem> {
+    let device = known(&role, &named(name)?)?;
+    Ok(Json(Row::of(&role, device, &rows(&role))))
+}
+
+fn known(role: &Publishing, name: &OutputName) -> Result<Device, Problem> {
+    let snapshot = role.engine().snapshot();
+    let device = snapshot.devices().find(|device| device.name == *name).cloned();
+    device.ok_or_else(|| Problem::not_found("unknown_device", format!("There is no device {name}.")))
+}
+
+pub(super) async fn add(
+    State(role): State<Publishing>,
+    Extension(caller): Extension<Caller>,
+    Json(wish): Json<Wish>,
+) -> Result<Json<Changed>, Problem> {
+    caller.demand_admin()?;
+    let (device, reason): (Device, String) = wish.read(None)?;
+    if known(&role, &device.name).is_ok() {
+        return Err(Problem::conflict("device_exists", "There is a device of that name; PUT changes it."));
+    }
+    set(&role, caller, device, reason).await
+}
+
+pub(super) async fn put(
+    State(role): State<Publishing>,
+    Extension(caller): Extension<Caller>,
+    name: Path<String>,
+    Json(wish): Json<Wish>,
+) -> Result<Json<Changed>, Problem> {
+    caller.demand_admin()?;
+    let (device, reason) = wish.read(Some(&named(name)?))?;
+    set(&role, caller, device, reason).await
+}
+
+async fn set(
+    role: &Publishing,
+    caller: Caller,
+    device: Device,
+    reason: String,
+) -> Result<Json<Changed>, Problem> {
+    let receipt = role.submit(caller, reason, Change::Publish(Output::Device(with_preset(device)))).await?;
+    Ok(Json(Changed::by(receipt)))
+}
+
+pub(super) async fn remove(
+    State(role): State<Publishing>,
+    Extension(caller): Extension<Caller>,
+    name: Path<String>,
+    removal: Removal,
+) -> Result<Json<Changed>, Problem> {
+    caller.demand_admin()?;
+    role.withdraw(caller, removal.of_all()?, OutputKey::Device(named(name)?)).await
+}
+
+#[derive(Serialize)]
+pub(super) struct PresetRow {
+    name: &'static str,
+    about: &'static str,
+    format: Format,
+    budget: Budget,
+}
+
+pub(super) async fn presets() -> Json<Vec<PresetRow>> {
+    let row = |preset: &crate::publish::Preset| PresetRow {
+        name: preset.name,
+        about: preset.about,
+        format: preset.format,
+        budget: preset.budget,
+    };
+    Json(PRESETS.iter().map(row).collect())
+}
+
+/// Why keys are made.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Why {
+    reason: String,
+}
+
+/// The keys of a device, shown this once.
+#[derive(Serialize)]
+pub(super) struct MadeKeys {
+    device: OutputName,
+    token: String,
+    username: OutputName,
+    password: String,
+    /// Where it reads each of its feeds with the token.
+    paths: Vec<String>,
+}
+
+pub(super) async fn make_keys(
+    State(role): State<Publishing>,
+    Extension(caller): Extension<Caller>,
+    name: Path<String>,
+    Json(why): Json<Why>,
+) -> Result<Json<MadeKeys>, Problem> {
+    caller.demand_admin()?;
+    let device = known(&role, &named(name)?)?;
+    let audit = role.audit(caller, "device.keys", device.name.as_str(), &reason(Some(&why.reason))?);
+    let (publisher, name) = (Arc::clone(&role.0), device.name.clone());
+    let secrets =
+        blocking(move || Ok(publisher.make_keys(&name, &audit).map_err(crate::engine::EngineError::from)?));
+    let secrets = secrets.await?;
+    let feeds = if device.feeds.is_empty() { vec![OutputName::fortigate()] } else { device.feeds };
+    let paths = feeds.iter().map(|feed| format!("/f/{}/{feed}.txt", secrets.token)).collect();
+    let (token, password) = (secrets.token, secrets.password);
+    Ok(Json(MadeKeys { username: device.name.clone(), device: device.name, token, password, paths }))
+}
+
+pub(super) async fn drop_keys(
+    State(role): State<Publishing>,
+    Extension(caller): Extension<Caller>,
+    name: Path<String>,
+    removal: Removal,
+) -> Result<Json<serde_json::Value>, Problem> {
+    caller.demand_admin()?;
+    let name = named(name)?;
+    let audit = role.audit(caller, "device.keys.drop", name.as_str(), &removal.of_all()?);
+    let publisher = Arc::clone(&role.0);
+    let dropped =
+        blocking(move || Ok(publisher.drop_keys(&name, &audit).map_err(crate::engine::EngineError::from)?));
+    dropped.await?;
+    Ok(Json(serde_json::json!({"status": "success"})))
+}
+
+pub(super) async fn pulls(
+    State(role): State<Publishing>,
+    Query(paging): Query<Paging<(String, String)>>,
+) -> Result<Json<Page<PullRow, (String, String)>>, Problem> {
+    let generation = role.engine().snapshot().generation;
+    paging.page(rows(&role), |row| (row.reader.clone(), row.document.clone()), generation).map(Json)
+}

@@ -1,0 +1,253 @@
+//! Feeds as people set them up, and how each fares.
+
+use super::super::paging::{Page, Paging};
+use super::super::reason::Removal;
+use super::super::reply::blocking;
+use super::{Changed, Publishing, Wish, named};
+use crate::model::{Change, Document, Output, OutputKey, OutputName, Profile, Time};
+use crate::publish::{
+    Coding, Cut, Feed, Hold, LeftOut, Offer, Pull, Released, Scene, SelectError, left_out, wanted,
+};
+use crate::web::{Caller, Json, Path, Problem, Query};
+use axum::Extension;
+use axum::extract::State;
+use serde::Serialize;
+use std::sync::Arc;
+
+/// A feed and how it fares.
+#[derive(Serialize)]
+pub(super) struct Row {
+    #[serde(flatten)]
+    profile: Profile,
+    /// Where it is read.
+    path: String,
+    /// `list`, `empty` (readers get 503 and keep what they have), or `nothing` yet.
+    offers: &'static str,
+    /// The newest generation that was looked at.
+    generation: Option<u64>,
+    released: Option<ReleasedRow>,
+    held: Option<HoldRow>,
+    cut: Option<CutRow>,
+    fault: Option<FaultRow>,
+}
+
+/// What is listed, and since which generation.
+#[derive(Serialize)]
+struct ReleasedRow {
+    generation: u64,
+    modified: Time,
+    addresses: u128,
+    /// Of the documents that were written so far.
+    entries: u64,
+    bytes: u64,
+    compressed: u64,
+}
+
+#[derive(Serialize)]
+pub(super) struct HoldRow {
+    since: Time,
+    generation: u64,
+    grounds: Vec<crate::publish::Ground>,
+    distance: crate::publish::Distance,
+    rejected: bool,
+}
+
+impl From<Hold> for HoldRow {
+    fn from(hold: Hold) -> Self {
+        let Hold { since, generation, grounds, distance, rejected, .. } = hold;
+        Self { since, generation, grounds, distance, rejected: rejected.is_some() }
+    }
+}
+
+#[derive(Serialize)]
+struct CutRow {
+    budget: crate::model::Budget,
+    wanted_entries: u64,
+    wanted_bytes: u64,
+    addresses_left_out: u128,
+}
+
+#[derive(Serialize)]
+struct FaultRow {
+    what: String,
+    since: Time,
+}
+
+impl Row {
+    fn of(feed: &Feed) -> Self {
+        let (profile, status) = (Profile::clone(&feed.profile()), feed.status());
+        let (offers, released) = match &**feed.offer() {
+            Offer::List(released) => ("list", Some(ReleasedRow::of(released))),
+            Offer::Empty(released) => ("empty", Some(ReleasedRow::of(released))),
+            Offer::Nothing => ("nothing", None),
+        };
+        Self {
+            path: format!("/feeds/{}", profile.name),
+            profile,
+            offers,
+            generation: status.generation,
+            released,
+            held: status.hold.map(HoldRow::from),
+            cut: status.cut.map(|Cut { budget, wanted, addresses }| CutRow {
+                budget,
+                wanted_entries: wanted.entries,
+                wanted_bytes: wanted.bytes,
+                addresses_left_out: addresses,
+            }),
+            fault: status.fault.map(|fault| FaultRow { what: fault.what, since: fault.since }),
+        }
+    }
+}
+
+impl ReleasedRow {
+    fn of(released: &Released) -> Self {
+        let release = &released.release;
+        let size = |coding| released.made().filter_map(|made| Some(made.bytes(coding)?.len() as u64)).sum();
+        let list = Document::List(released.profile.format);
+        let lists = (1..=released.profile.parts).filter_map(|part| released.get(part, list));
+        Self {
+            generation: release.generation,
+            modified: release.modified,
+            addresses: release.addresses,
+            entries: lists.map(|list| list.counts.entries).sum(),
+            bytes: size(Coding::Identity),
+            compressed: size(Coding::Gzip),
+        }
+    }
+}
+
+pub(super) async fn list(
+    State(role): State<Publishing>,
+    Query(paging): Query<Paging<String>>,
+) -> Result<Json<Page<Row, String>>, Problem> {
+    let generation = role.engine().snapshot().generation;
+    let rows = role.0.feeds().all().values().map(|feed| Row::of(feed)).collect();
+    paging.page(rows, |row: &Row| row.profile.name.to_string(), generation).map(Json)
+}
+
+pub(super) async fn show(State(role): State<Publishing>, name: Path<String>) -> Result<Json<Row>, Problem> {
+    Ok(Json(Row::of(&*role.feed(&named(name)?)?)))
+}
+
+pub(super) async fn add(
+    State(role): State<Publishing>,
+    Extension(caller): Extension<Caller>,
+    Json(wish): Json<Wish>,
+) -> Result<Json<Changed>, Problem> {
+    caller.demand_admin()?;
+    let (profile, reason): (Profile, String) = wish.read(None)?;
+    if role.engine().snapshot().profiles().any(|other| other.name == profile.name) {
+        return Err(Problem::conflict("feed_exists", "There is a feed of that name; PUT changes it."));
+    }
+    let receipt = role.submit(caller, reason, Change::Publish(Output::Feed(profile))).await?;
+    Ok(Json(Changed::by(receipt)))
+}
+
+pub(super) async fn put(
+    State(role): State<Publishing>,
+    Extension(caller): Extension<Caller>,
+    name: Path<String>,
+    Json(wish): Json<Wish>,
+) -> Result<Json<Changed>, Problem> {
+    caller.demand_admin()?;
+    let (profile, reason): (Profile, String) = wish.read(Some(&named(name)?))?;
+    let receipt = role.submit(caller, reason, Change::Publish(Output::Feed(profile))).await?;
+    Ok(Json(Changed::by(receipt)))
+}
+
+pub(super) async fn remove(
+    State(role): State<Publishing>,
+    Extension(caller): Extension<Caller>,
+    name: Path<String>,
+    removal: Removal,
+) -> Result<Json<Changed>, Problem> {
+    caller.demand_admin()?;
+    role.withdraw(caller, removal.of_all()?, OutputKey::Feed(named(name)?)).await
+}
+
+/// What a profile would list, before anybody reads it.
+#[derive(Serialize)]
+pub(super) struct Preview {
+    generation: u64,
+    addresses: u128,
+    prefixes: u64,
+    left_out: LeftOut,
+}
+
+pub(super) async fn preview(
+    State(role): State<Publishing>,
+    name: Path<String>,
+    Json(wish): Json<Wish>,
+) -> Result<Json<Preview>, Problem> {
+    let (profile, _): (Profile, String) = wish.read(Some(&named(name)?))?;
+    let seen = scene(&role, move |scene| {
+        let set = wanted(scene, &profile)?.subtract(&scene.snapshot.exempt());
+        let (generation, left_out) = (scene.snapshot.generation, left_out(scene, &profile)?);
+        Ok(Preview { generation, addresses: set.size(), prefixes: set.prefixes(), left_out })
+    });
+    Ok(Json(seen.await?))
+}
+
+/// What a feed leaves out and why, and who fetched which generation.
+#[derive(Serialize)]
+pub(super) struct Report {
+    feed: Row,
+    left_out: LeftOut,
+    pulls: Vec<PullRow>,
+}
+
+/// Who has what.
+#[derive(Clone, Serialize)]
+pub(super) struct PullRow {
+    pub(super) reader: String,
+    pub(super) document: String,
+    #[serde(flatten)]
+    pub(super) pull: Pull,
+    /// Whether something newer is offered.
+    pub(super) behind: bool,
+}
+
+pub(super) async fn report(
+    State(role): State<Publishing>,
+    name: Path<String>,
+) -> Result<Json<Report>, Problem> {
+    let name = named(name)?;
+    let feed = role.feed(&name)?;
+    let profile = Profile::clone(&feed.profile());
+    let left_out = scene(&role, move |scene| left_out(scene, &profile)).await?;
+    let pulls = rows(&role).into_iter().filter(|row| feed_of(&row.document) == name.as_str()).collect();
+    Ok(Json(Report { feed: Row::of(&feed), left_out, pulls }))
+}
+
+/// Every reader's last pull of every document.
+pub(super) fn rows(role: &Publishing) -> Vec<PullRow> {
+    let feeds = role.0.feeds().all();
+    let newest = |document: &str| {
+        let name: OutputName = feed_of(document).parse().ok()?;
+        Some(feeds.get(&name)?.released()?.release.generation)
+    };
+    let row = |((reader, document), pull): ((String, String), Pull)| PullRow {
+        behind: newest(&document).is_some_and(|newest| pull.generation < newest),
+        reader,
+        document,
+        pull,
+    };
+    role.0.pulls().all().into_iter().map(row).collect()
+}
+
+/// The feed of a document that was pulled: `NAME`, or `NAME/PART`.
+pub(super) fn feed_of(document: &str) -> &str {
+    document.split('/').next().unwrap_or(document)
+}
+
+async fn scene<T: Send + 'static>(
+    role: &Publishing,
+    read: impl Fn(Scene<'_>) -> Result<T, SelectError> + Send + 'static,
+) -> Result<T, Problem> {
+    let publisher = Arc::clone(&role.0);
+    blocking(move || {
+        let seen = publisher.engine().together(|snapshot, view| read(Scene { snapshot, view }));
+        seen?.map_err(|error| Problem::unavailable("store_unreadable", 10).inner(error))
+    })
+    .await
+}

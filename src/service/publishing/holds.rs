@@ -1,0 +1,196 @@
+//! What the gate for feeds keeps back, and the word of an administrator about it.
+
+use super::super::paging::{Opaque, limit};
+use super::super::reason::reason;
+use super::super::reply::{actor, blocking};
+use super::Publishing;
+use super::feeds::HoldRow;
+use crate::model::{OutputName, Time};
+use crate::publish::{Audit, NoConsent, Word};
+use crate::web::{Caller, Json, Path, Problem, Query};
+use axum::Extension;
+use axum::extract::State;
+use serde::{Deserialize, Serialize};
+use std::sync::Arc;
+
+/// What the hold over all feeds together is called; no feed can have that name.
+const WHOLE: &str = "_all";
+const LIMIT: usize = 50;
+const MOST: usize = 1_000;
+
+/// A hold of a feed.
+#[derive(Serialize)]
+pub(super) struct Row {
+    /// The feed's name, or `_all` for the hold over all of them.
+    id: String,
+    kind: &'static str,
+    /// The grounds for a person.
+    why: Vec<String>,
+    /// Lines that consent would change.
+    difference: u64,
+    #[serde(flatten)]
+    hold: HoldRow,
+    /// Since when, in seconds, for whoever watches its age.
+    age_seconds: i64,
+}
+
+#[derive(Serialize)]
+pub(super) struct List {
+    status: &'static str,
+    data: Vec<Row>,
+    total: usize,
+}
+
+pub(super) async fn list(State(role): State<Publishing>) -> Json<List> {
+    let now = role.engine().now();
+    let row = |id: &str, hold: crate::publish::Hold| Row {
+        id: id.to_owned(),
+        kind: "feed",
+        why: hold.grounds.iter().map(ToString::to_string).collect(),
+        difference: hold.distance.gone + hold.distance.new,
+        age_seconds: age(now, hold.since),
+        hold: hold.into(),
+    };
+    let whole = role.0.feeds().whole().status().hold.map(|hold| row(WHOLE, hold));
+    let feeds = role.0.feeds().all();
+    let each = feeds.iter().filter_map(|(name, feed)| Some(row(name.as_str(), feed.status().hold?)));
+    let data: Vec<Row> = whole.into_iter().chain(each).collect();
+    Json(List { status: "success", total: data.len(), data })
+}
+
+fn age(now: Time, since: Time) -> i64 {
+    (now.unix() - since.unix()).max(0)
+}
+
+/// Why an administrator decides so, and what they have seen.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Decision {
+    reason: String,
+    /// The generation at which the hold was shown: consent is for that, and for no more.
+    generation: u64,
+}
+
+pub(super) async fn consent(
+    State(role): State<Publishing>,
+    Extension(caller): Extension<Caller>,
+    Path(id): Path<String>,
+    Json(decision): Json<Decision>,
+) -> Result<Json<serde_json::Value>, Problem> {
+    caller.demand_admin()?;
+    let feed = subject(&id)?;
+    let audit = role.audit(caller, "feed.consent", &id, &reason(Some(&decision.reason))?);
+    let publisher = Arc::clone(&role.0);
+    let consented = blocking(move || {
+        let (feeds, engine) = (publisher.feeds(), publisher.engine());
+        feeds.consent(feed.as_ref(), decision.generation, engine).map_err(refused)?;
+        note(&publisher, &audit)
+    });
+    consented.await?;
+    Ok(Json(serde_json::json!({"status": "success"})))
+}
+
+/// Why an administrator wants it to stay held.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Rejection {
+    reason: String,
+}
+
+pub(super) async fn reject(
+    State(role): State<Publishing>,
+    Extension(caller): Extension<Caller>,
+    Path(id): Path<String>,
+    Json(rejection): Json<Rejection>,
+) -> Result<Json<serde_json::Value>, Problem> {
+    caller.demand_admin()?;
+    let name = subject(&id)?;
+    let reason = reason(Some(&rejection.reason))?;
+    let audit = role.audit(caller, "feed.reject", &id, &reason);
+    let word = Word { actor: actor(caller), reason, time: role.engine().now() };
+    let publisher = Arc::clone(&role.0);
+    let rejected = blocking(move || {
+        match &name {
+            Some(name) => {
+                publisher.feeds().get(name.as_str()).ok_or(NoConsent::NotHeld).and_then(|f| f.reject(word))
+            }
+            None => publisher.feeds().whole().reject(word),
+        }
+        .map_err(refused)?;
+        publisher.refresh();
+        note(&publisher, &audit)
+    });
+    rejected.await?;
+    Ok(Json(serde_json::json!({"status": "success"})))
+}
+
+/// What was decided holds whether or not the audit could be written; that it could not is told.
+fn note(publisher: &crate::publish::Publisher, audit: &Audit) -> Result<(), Problem> {
+    let Some(book) = publisher.book() else {
+        return Err(Problem::unavailable("audit_unwritten", 60)
+            .detail("It is done, but the audit cannot be written."));
+    };
+    Ok(book.audit(audit).map_err(crate::engine::EngineError::from)?)
+}
+
+fn subject(id: &str) -> Result<Option<OutputName>, Problem> {
+    if id == WHOLE {
+        return Ok(None);
+    }
+    id.parse().map(Some).map_err(|_| Problem::not_found("unknown_hold", "There is no such hold."))
+}
+
+fn refused(refused: NoConsent) -> Problem {
+    match refused {
+        NoConsent::NotHeld => Problem::not_found("unknown_hold", "There is no such hold."),
+        NoConsent::Grown(generation) => {
+            Problem::conflict("hold_grown", format!("{refused}.")).member("generation", &generation)
+        }
+        NoConsent::WholeIsHeld => Problem::conflict("all_held", format!("{refused}.")),
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Asked {
+    limit: Option<usize>,
+    cursor: Option<Opaque<u64>>,
+}
+
+#[derive(Serialize)]
+pub(super) struct AuditRow {
+    number: u64,
+    #[serde(flatten)]
+    entry: Audit,
+}
+
+#[derive(Serialize)]
+pub(super) struct AuditPage {
+    status: &'static str,
+    data: Vec<AuditRow>,
+    total: u64,
+    cursor: Option<Opaque<u64>>,
+}
+
+pub(super) async fn audit(
+    State(role): State<Publishing>,
+    Extension(caller): Extension<Caller>,
+    Query(asked): Query<Asked>,
+) -> Result<Json<AuditPage>, Problem> {
+    caller.demand_admin()?;
+    let limit = limit(asked.limit, LIMIT, MOST)?;
+    let publisher = Arc::clone(&role.0);
+    let before = asked.cursor.map(|cursor| cursor.0);
+    let read = blocking(move || match publisher.book() {
+        Some(book) => Ok(book.audits(before, limit + 1).map_err(crate::engine::EngineError::from)?),
+        None => {
+            Err(Problem::unavailable("audit_unreadable", 60).detail("The audit cannot be read; see the log."))
+        }
+    });
+    let (mut entries, total) = read.await?;
+    let more = entries.len() > limit;
+    entries.truncate(limit);
+    let cursor = entries.last().filter(|_| more).map(|(number, _)| Opaque(*number));
+    let data = entries.into_iter().map(|(number, entry)| AuditRow { number, entry }).collect();
+    Ok(Json(AuditPage { status: "success", data, total, cursor }))
+}
