@@ -23,6 +23,7 @@ use publishing::FEEDS;
 pub(super) use show::example;
 
 use crate::addr::IpRange;
+use crate::journal::Keep;
 use crate::model::{Lines, Output};
 use crate::web::Role;
 use crate::web::log::Format;
@@ -141,6 +142,8 @@ pub struct Settings {
     pub log: Log,
     /// How large things may be.
     pub limits: Limits,
+    /// How much of the journal is kept.
+    pub keep: Keep,
     /// How collection works.
     pub collection: Collection,
     /// How the FortiGate feed writes what is listed.
@@ -203,6 +206,11 @@ impl Settings {
                 connections: layers.get("limits.connections")?,
                 body: layers.get::<Size>("limits.body")?.0,
                 import_body: layers.get::<Size>("limits.import_body")?.0,
+            },
+            keep: Keep {
+                days: u32::try_from(layers.get::<usize>("journal.keep_days")?).unwrap_or(u32::MAX),
+                bytes: layers.get::<Size>("journal.keep_size")?.0,
+                ..Keep::default()
             },
             collection: Collection::read(&layers)?,
             lines: layers.get("feed.lines")?,

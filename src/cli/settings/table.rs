@@ -87,6 +87,16 @@ pub(super) const TABLE: &[Setting] = &[
     setting("limits.connections", "4096", "Connections at once on each port; more wait."),
     setting("limits.body", r#""1 MiB""#, "The longest request body."),
     setting("limits.import_body", r#""1 GiB""#, "The longest list that is taken in, as sent and unpacked."),
+    setting(
+        "journal.keep_days",
+        "400",
+        "Days for which changes can be looked up, compared and gone back to; what is listed stays, however old.",
+    ),
+    setting(
+        "journal.keep_size",
+        r#""4 GiB""#,
+        "The most that old changes may take on the disk; the oldest go first.",
+    ),
     setting("collection.slots", "20", "Collection runs at work at once; more wait for their turn."),
     setting("collection.raw_days", "30", "Days for which the bytes that runs fetched are kept."),
     setting(
