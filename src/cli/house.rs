@@ -3,7 +3,7 @@
 
 use super::collecting::{self, LastSeen};
 use super::follow::Following;
-use super::settings::{CrowdSec, Settings};
+use super::settings::{self, CrowdSec, Settings};
 use crate::collect::collector::Collector;
 use crate::engine::{Condition, Engine};
 use crate::gateway::{self, Remote, Upstream, Upstreams};
@@ -13,6 +13,7 @@ use crate::service::analytics::Analytics;
 use crate::service::blacklist::{self, Blacklist, IMPORT_PATH};
 use crate::service::collection::{self, Collection};
 use crate::service::decisions::{self, Decisions};
+use crate::service::dnsbl::Dnsbl;
 use crate::service::feeds::Desk;
 use crate::service::journal;
 use crate::web::auth::{Guard, Keys};
@@ -61,6 +62,8 @@ pub(super) struct House {
     pub(super) ready: Latch,
     /// Who collects, where the collection role is played and its ledger can be used.
     pub(super) collector: Option<Collector>,
+    /// Who answers questions to the DNS list, where there is one.
+    pub(super) dnsbl: Option<Arc<Dnsbl>>,
     /// How long bodies may be.
     pub(super) limits: LiveLimits,
     /// What each role answers.
@@ -115,7 +118,8 @@ impl House {
             let upstreams = upstreams(&apps, key, settings)?;
             apps.insert(Role::Gateway, gateway::app(upstreams, Some(guard()), &metrics));
         }
-        Ok(Self { engine, feeds, following, ready, collector, limits, apps })
+        let dnsbl = dnsbl(engine.as_ref(), feeds.as_ref(), settings, &metrics);
+        Ok(Self { engine, feeds, following, ready, collector, dnsbl, limits, apps })
     }
 }
 
@@ -133,6 +137,17 @@ fn protocols(engine: &Engine, feeds: Option<&Arc<Feeds>>, settings: &Settings) -
     let keys = keys_file.as_deref().map(bouncers).transpose()?.unwrap_or_default();
     let decisions = Decisions::new(engine.clone(), Arc::clone(feeds), rolls, feed, keys, window);
     Ok(decisions.router())
+}
+
+fn dnsbl(
+    engine: Option<&Engine>,
+    feeds: Option<&Arc<Feeds>>,
+    settings: &Settings,
+    metrics: &Metrics,
+) -> Option<Arc<Dnsbl>> {
+    let settings::Dnsbl { feed, zone, .. } = settings.dnsbl.clone()?;
+    let (engine, feeds) = (engine?.clone(), Arc::clone(feeds?));
+    Some(Arc::new(Dnsbl::new(engine, feeds, feed, zone, metrics)))
 }
 
 /// The keys of a file, one a line.

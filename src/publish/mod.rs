@@ -16,6 +16,7 @@ mod annotate;
 mod budget;
 pub mod crowdsec;
 mod decide;
+pub mod dnsbl;
 mod feed;
 mod feeds;
 pub mod formats;

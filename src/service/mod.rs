@@ -5,6 +5,7 @@ pub mod analytics;
 pub mod blacklist;
 pub mod collection;
 pub mod decisions;
+pub mod dnsbl;
 pub mod feeds;
 pub mod journal;
 mod paging;

@@ -60,6 +60,8 @@ table! {
         "Collection runs by outcome.";
     COLLECTION_SECONDS "blacklist_collection_duration_seconds" ["source"]
         "Time a collection run took, in seconds.";
+    DNSBL_QUESTIONS "ironlist_dnsbl_questions_total" ["outcome"]
+        "Questions to the DNS list, by how they were answered.";
     FRESHNESS_SECONDS "blacklist_data_freshness_seconds" ["source"]
         "Time since the source's last complete run, in seconds.";
 }
@@ -91,6 +93,7 @@ pub struct Metrics {
     collections: IntCounterVec,
     collection_seconds: HistogramVec,
     freshness: IntGaugeVec,
+    dnsbl_questions: IntCounterVec,
     readings: Vec<Reading>,
 }
 
@@ -109,6 +112,7 @@ impl Metrics {
             collections: counters(&registry, COLLECTIONS),
             collection_seconds: histograms(&registry, COLLECTION_SECONDS),
             freshness: gauges(&registry, FRESHNESS_SECONDS),
+            dnsbl_questions: counters(&registry, DNSBL_QUESTIONS),
             readings: Vec::new(),
             registry,
         };
@@ -141,6 +145,11 @@ impl Metrics {
     /// Seconds since the last complete run of a source.
     pub fn freshness_seconds(&self, source: &str) -> Gauge {
         self.freshness.with_label_values(&[source])
+    }
+
+    /// Questions to the DNS list that were answered so.
+    pub fn dnsbl_questions(&self, outcome: &str) -> Counter {
+        self.dnsbl_questions.with_label_values(&[outcome])
     }
 
     /// Everything in Prometheus' text format.

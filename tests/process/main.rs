@@ -8,6 +8,7 @@ mod bouncer;
 mod collection;
 mod command_line;
 mod crashes;
+mod dnsbl;
 mod end_to_end;
 #[path = "../fakes/mod.rs"]
 mod fakes;

@@ -17,7 +17,7 @@ pub use collection::Collection;
 use collection::SOURCES;
 pub(super) use layers::CONFIG_VARIABLE;
 pub use layers::{Inputs, Origin};
-pub use protocols::CrowdSec;
+pub use protocols::{CrowdSec, Dnsbl};
 pub(super) use show::example;
 
 use crate::model::Lines;
@@ -132,6 +132,8 @@ pub struct Settings {
     pub lines: Lines,
     /// What CrowdSec's bouncers get.
     pub crowdsec: CrowdSec,
+    /// The DNS list, if there is to be one.
+    pub dnsbl: Option<Dnsbl>,
     /// The zone in whose days statistics are counted.
     pub zone: Tz,
     layers: Layers,
@@ -188,6 +190,7 @@ impl Settings {
             collection: Collection::read(&layers)?,
             lines: layers.get("feed.lines")?,
             crowdsec: CrowdSec::read(&layers)?,
+            dnsbl: Dnsbl::read(&layers)?,
             zone: layers.get("time.display_zone")?,
             layers,
         };
