@@ -11,7 +11,7 @@ run *args:
 test:
     sh tests/run
 
-# One benchmark: engine, feed, http, lists, set, tables
+# One benchmark: dnsbl, engine, feed, http, lists, set, tables
 bench name *args:
     cargo bench --bench {{ name }} -- {{ args }}
 
@@ -23,6 +23,6 @@ lint:
     cargo clippy --all-targets --locked -- -D warnings
     cargo deny check
 
-# One fuzz target: address, auto, plain, csv, tsv, json, ndjson, gzip, zip, xlsx, xls, html_list, grid
+# One fuzz target: address, auto, plain, csv, tsv, json, ndjson, gzip, zip, xlsx, xls, html_list, grid, dns
 fuzz target seconds="60":
     cargo +nightly fuzz run {{ target }} -- -max_total_time={{ seconds }}

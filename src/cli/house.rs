@@ -16,6 +16,7 @@ use crate::service::decisions::{self, Decisions};
 use crate::service::dnsbl::Dnsbl;
 use crate::service::feeds::Desk;
 use crate::service::journal;
+use crate::service::taxii::Taxii;
 use crate::web::auth::{Guard, Keys};
 use crate::web::health::{self, Check, Health, Latch};
 use crate::web::metrics::{self, Metrics};
@@ -135,8 +136,9 @@ fn protocols(engine: &Engine, feeds: Option<&Arc<Feeds>>, settings: &Settings) -
     let rolls = Arc::new(Rolls::new(engine.clone()));
     let CrowdSec { feed, keys_file, window } = settings.crowdsec.clone();
     let keys = keys_file.as_deref().map(bouncers).transpose()?.unwrap_or_default();
+    let taxii = Taxii::new(Arc::clone(feeds), Arc::clone(&rolls));
     let decisions = Decisions::new(engine.clone(), Arc::clone(feeds), rolls, feed, keys, window);
-    Ok(decisions.router())
+    Ok(decisions.router().merge(taxii.router()))
 }
 
 fn dnsbl(

@@ -35,6 +35,7 @@ mod selection;
 mod split;
 mod state;
 mod sweep;
+pub mod taxii;
 mod worker;
 
 pub use budget::Size;
@@ -44,7 +45,7 @@ pub use gate::{Distance, Ground};
 pub use hold::{Hold, Word};
 pub use log::{Difference, Step};
 pub use packed::Packed;
-pub use recent::{Recent, recent};
+pub use recent::{Recent, Turn, recent, steady, turns};
 pub use release::{Release, Released};
 pub use rendition::{Coding, Rendition};
 pub use roll::{Line, Place, Roll};

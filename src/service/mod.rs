@@ -9,4 +9,6 @@ pub mod dnsbl;
 pub mod feeds;
 pub mod journal;
 mod paging;
+mod pieces;
 mod reply;
+pub mod taxii;

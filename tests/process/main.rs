@@ -22,3 +22,4 @@ mod lists;
 mod several;
 mod signals;
 mod start;
+mod taxii;
