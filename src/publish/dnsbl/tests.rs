@@ -244,7 +244,7 @@ proptest! {
         for release in releases {
             let ranges = release.iter().map(|(at, len)| Range::new(u32::from(*at), u32::from(*at) + u32::from(*len)));
             let v4: RangeSet<u32> = ranges.flatten().collect();
-            let v6 = v4.iter().map(|r| Range::new(u128::from(r.first()) << 64, u128::from(r.last()) << 64)).flatten();
+            let v6 = v4.iter().filter_map(|r| Range::new(u128::from(r.first()) << 64, u128::from(r.last()) << 64));
             let set = IpSet { v6: v6.collect(), v4 };
             let release = Release::new(1, Time::default(), &set);
             let released = Arc::new(Released::new(release, Arc::new(Profile::fortigate())));

@@ -92,7 +92,8 @@ fn a_place_reads_back_and_nothing_else_is_one() {
 #[test]
 fn steps_that_would_take_too_long_are_forgotten_and_what_they_brought_is_told_anew() {
     let all: Vec<IpSet> = (0..30).map(|at| set(&[&format!("20.0.0.{}", at * 2), "30.0.0.1"])).collect();
-    let steps: Vec<Step> = all.windows(2).zip(1_i64..).map(|(pair, at)| step(&pair[0], &pair[1], at)).collect();
+    let steps: Vec<Step> =
+        all.windows(2).zip(1_i64..).map(|(pair, at)| step(&pair[0], &pair[1], at)).collect();
     let roll = collection(&all, Lines::Cidrs).roll().clone();
     let told = |most_work| all_of(&Collection::within(most_work, Arc::clone(&roll), &steps));
     assert_eq!(told(MOST_WORK).len(), 31);
