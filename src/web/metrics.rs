@@ -60,6 +60,8 @@ table! {
         "Collection runs by outcome.";
     COLLECTION_SECONDS "blacklist_collection_duration_seconds" ["source"]
         "Time a collection run took, in seconds.";
+    DNSBL_QUESTIONS "ironlist_dnsbl_questions_total" ["outcome"]
+        "Questions to the DNS list, by how they were answered.";
     FRESHNESS_SECONDS "blacklist_data_freshness_seconds" ["source"]
         "Time since the source's last complete run, in seconds.";
     SOURCE_TROUBLE "ironlist_source_trouble" ["source", "trouble"]
@@ -94,6 +96,7 @@ pub struct Metrics {
     collection_seconds: HistogramVec,
     freshness: IntGaugeVec,
     source_trouble: IntGaugeVec,
+    dnsbl_questions: IntCounterVec,
     readings: Vec<Reading>,
 }
 
@@ -113,6 +116,7 @@ impl Metrics {
             collection_seconds: histograms(&registry, COLLECTION_SECONDS),
             freshness: gauges(&registry, FRESHNESS_SECONDS),
             source_trouble: gauges(&registry, SOURCE_TROUBLE),
+            dnsbl_questions: counters(&registry, DNSBL_QUESTIONS),
             readings: Vec::new(),
             registry,
         };
@@ -150,6 +154,11 @@ impl Metrics {
     /// Whether that is the matter with a source: 1 or 0.
     pub fn source_trouble(&self, source: &str, trouble: &str) -> Gauge {
         self.source_trouble.with_label_values(&[source, trouble])
+    }
+
+    /// Questions to the DNS list that were answered so.
+    pub fn dnsbl_questions(&self, outcome: &str) -> Counter {
+        self.dnsbl_questions.with_label_values(&[outcome])
     }
 
     /// Everything in Prometheus' text format.

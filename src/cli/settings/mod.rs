@@ -18,7 +18,7 @@ pub use collection::Collection;
 use collection::SOURCES;
 pub(super) use layers::CONFIG_VARIABLE;
 pub use layers::{Inputs, Origin};
-pub use protocols::CrowdSec;
+pub use protocols::{CrowdSec, Dnsbl};
 use publishing::FEEDS;
 pub(super) use show::example;
 
@@ -154,6 +154,8 @@ pub struct Settings {
     pub outputs: Vec<Output>,
     /// What CrowdSec's bouncers get.
     pub crowdsec: CrowdSec,
+    /// The DNS list, if there is to be one.
+    pub dnsbl: Option<Dnsbl>,
     /// The zone in whose days statistics are counted.
     pub zone: Tz,
     layers: Layers,
@@ -217,6 +219,7 @@ impl Settings {
             open: layers.get("publish.open")?,
             outputs: layers.outputs(),
             crowdsec: CrowdSec::read(&layers)?,
+            dnsbl: Dnsbl::read(&layers)?,
             zone: layers.get("time.display_zone")?,
             layers,
         };

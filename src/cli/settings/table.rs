@@ -158,6 +158,20 @@ pub(super) const TABLE: &[Setting] = &[
         "So long a change is told to bouncers, which nobody tells apart; longer than any of them waits between two\nquestions.",
     ),
     setting(
+        "dnsbl.listen",
+        r#""""#,
+        "Where questions to the DNS list are answered, over UDP and TCP (\"127.0.0.1:5353\"); empty: nowhere. The blacklist\nrole must be played here.",
+    ),
+    setting("dnsbl.zone", r#""""#, "The zone of the DNS list, as in \"bl.example.com\"."),
+    setting("dnsbl.name_server", r#""localhost""#, "The name server that the zone names."),
+    setting("dnsbl.feed", r#""fortigate""#, "The feed whose list is answered from."),
+    setting(
+        "dnsbl.networks",
+        r#"["127.0.0.0/8", "::1"]"#,
+        "The networks that may ask; all others are refused.",
+    ),
+    setting("dnsbl.ttl_seconds", "300", "So long an answer may be kept, also one that nothing is listed."),
+    setting(
         "time.display_zone",
         r#""Asia/Seoul""#,
         "The zone in whose days statistics are counted, and of the days of a list that says none.",

@@ -1,5 +1,5 @@
 use super::*;
-use crate::model::Output;
+use crate::model::{Output, OutputName};
 use std::fs;
 use tempfile::TempDir;
 
@@ -85,7 +85,7 @@ fn a_stray_key_is_refused_in_every_table_of_the_example() {
     let example = example();
     assert!(refusal("stray = 1").contains("there is no setting stray"));
     let sections: Vec<&str> = example.lines().filter(|line| line.starts_with('[')).collect();
-    assert_eq!(sections.len(), 13);
+    assert_eq!(sections.len(), 14);
     for section in sections {
         let file = example.replace(&format!("\n{section}\n"), &format!("\n{section}\nstray = 1\n"));
         let refusal = refusal(&file);
@@ -236,6 +236,18 @@ fn the_feed_is_written_as_the_settings_say() {
     assert_eq!(lines("ranges").unwrap(), Lines::Ranges);
     assert_eq!(lines("addresses").unwrap(), Lines::Addresses);
     assert!(lines("cidr").is_err());
+}
+
+#[test]
+fn a_dns_list_has_a_zone_or_is_none() {
+    assert!(load("", "", &[], &[]).unwrap().dnsbl.is_none());
+    let listen = "[dnsbl]\nlisten = \"127.0.0.1:5300\"\n";
+    let dnsbl = load(&format!("{listen}zone = \"bl.example.com\"\n"), "", &[], &[]).unwrap().dnsbl.unwrap();
+    assert_eq!((dnsbl.listen.port(), dnsbl.feed), (5300, OutputName::fortigate()));
+    for zone in ["", "zone = \"no zone\"\n", "zone = \"a\"\nname_server = \"..\"\n"] {
+        assert!(refusal(&format!("{listen}{zone}")).contains("dnsbl.zone = "), "{zone}");
+    }
+    assert!(refusal("[dnsbl]\nnetworks = [\"all\"]\n").contains("dnsbl.networks"));
 }
 
 #[test]
