@@ -141,6 +141,7 @@ impl Inner {
     /// Logs in and out; the answer counts as that of a run does.
     async fn test(&self, mut job: Job, _place: Place) -> Result<Tested, CollectError> {
         let tested = (self.probe)(&mut job).await;
+        self.write_verdict(&job.run.source).await?;
         let (run, now, counted) = (job.run.clone(), self.now(), job.definition.kind.is_portal());
         let audit = self.audit(&run.actor, "credentials.test", &run.source, "", String::new());
         let written = self.change(move |change| {

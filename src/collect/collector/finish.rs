@@ -21,6 +21,9 @@ impl Job {
         let hold = self.hold_of(now);
         let (run, memory, checkpoint) = (self.run.clone(), self.memory.clone(), self.checkpoint.clone());
         let (inner, attempted) = (self.inner(), self.attempted);
+        if let Err(error) = inner.write_verdict(&run.source).await {
+            tracing::error!(source = %run.source, %error, "the answer to a login is not on the disk yet");
+        }
         let written = inner.change(move |change| {
             let kept =
                 change.credentials(&run.source, |kept| kept.as_ref().map_or(0, |kept| kept.version))?;
@@ -129,7 +132,8 @@ pub(super) fn stop_without_attempts(change: &Change<'_>, run: &Run, now: Time) -
     let Some(refusal) = refusal else { return Ok(()) };
     change.standing(&run.source, |standing| {
         let fault = Fault::new(refusal.code(), refusal.to_string());
-        standing.stopped.get_or_insert(Stopped { since: now, credentials: true, fault });
+        let credentials = refusal.needs_others();
+        standing.stopped.get_or_insert(Stopped { since: now, credentials, fault }).credentials |= credentials;
         standing.retry = None;
     })
 }

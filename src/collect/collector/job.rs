@@ -6,7 +6,7 @@ use super::flow::Input;
 use super::live::Live;
 use crate::collect::definition::Definition;
 use crate::collect::failure::Failure;
-use crate::collect::ledger::{Answer, Held, Memory, NoAttempt, Standing};
+use crate::collect::ledger::{Held, Memory, Standing};
 use crate::collect::run::{Run, State};
 use crate::disk::DiskError;
 use crate::model::{Day, Time};
@@ -34,6 +34,8 @@ pub(super) struct Job {
     pub(super) settled: bool,
     /// The version of the credentials that it began with, or of which the last attempt was one.
     pub(super) attempted: u64,
+    /// When the last attempt began.
+    pub(super) began: Time,
 }
 
 impl Job {
@@ -48,7 +50,8 @@ impl Job {
         let Standing { memory, checkpoint, last_success, .. } = standing;
         let (definition, held) = (Arc::new(definition), Vec::new());
         let settled = last_success.is_some();
-        Self { inner, run, definition, memory, checkpoint, input, held, live, settled, attempted: 0 }
+        let (attempted, began) = Default::default();
+        Self { inner, run, definition, memory, checkpoint, input, held, live, settled, attempted, began }
     }
 
     /// A run that begins with that version of the credentials.
@@ -165,61 +168,5 @@ impl Job {
                  hand",
             )),
         }
-    }
-
-    /// The source's credentials, opened.
-    pub(super) async fn credentials<T: DeserializeOwned>(&self) -> Result<Option<T>, Ending> {
-        let source = self.run.source.clone();
-        match self.inner.look(move |look| look.credentials(&source)).await? {
-            Some(kept) => self.opened(kept.sealed).await.map(Some),
-            None => Ok(None),
-        }
-    }
-
-    async fn opened<T: DeserializeOwned>(&self, sealed: Vec<u8>) -> Result<T, Ending> {
-        let opened = self.inner.open_sealed(&self.run.source, sealed).await?;
-        // What serde says of the text could quote it.
-        serde_json::from_slice(&opened).map_err(|_| {
-            let cure = "the credentials are none that this source can use; set them again";
-            Ending::new(Failure::Credentials, "credentials_form", cure)
-        })
-    }
-
-    /// Writes an attempt to log in down, and gives the credentials that it is an attempt of. Only then may
-    /// it be made.
-    pub(super) async fn attempt<T: DeserializeOwned>(&mut self) -> Result<T, Ending> {
-        let (source, now) = (self.run.source.clone(), self.now());
-        let begun = self.inner.change(move |change| {
-            change.credentials(&source, |kept| {
-                let kept = kept.as_mut()?;
-                Some(kept.begin(now).map(|()| (kept.version, kept.sealed.clone())))
-            })
-        });
-        let missing =
-            || Ending::new(Failure::Credentials, "no_credentials", "the source has no credentials; set them");
-        let refused =
-            |refusal: NoAttempt| Ending::new(Failure::Credentials, refusal.code(), refusal.to_string());
-        let (version, sealed) = begun.await?.ok_or_else(missing)?.map_err(refused)?;
-        self.attempted = version;
-        match self.opened(sealed).await {
-            Ok(credentials) => Ok(credentials),
-            Err(ending) => {
-                self.answered(Answer::Nothing).await?;
-                Err(ending)
-            }
-        }
-    }
-
-    /// Writes the answer to the attempt down. It says nothing of credentials that were set since.
-    pub(super) async fn answered(&self, answer: Answer) -> Result<(), Ending> {
-        let (source, version) = (self.run.source.clone(), self.attempted);
-        let written = self.inner.change(move |change| {
-            change.credentials(&source, |kept| {
-                if let Some(kept) = kept.as_mut().filter(|kept| kept.version == version) {
-                    kept.answer(answer);
-                }
-            })
-        });
-        Ok(written.await?)
     }
 }

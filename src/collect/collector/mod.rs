@@ -21,6 +21,7 @@ mod flow;
 mod holds;
 mod job;
 mod live;
+mod logins;
 mod scheduler;
 mod sources;
 #[cfg(test)]
@@ -45,6 +46,7 @@ use bytes::Bytes;
 use flow::Work;
 use futures_util::future::BoxFuture;
 use live::{LiveRuns, Stop, locked};
+use logins::Verdicts;
 use std::collections::BTreeMap;
 use std::io;
 use std::sync::{Arc, Mutex};
@@ -136,6 +138,7 @@ struct Inner {
     work: Work,
     probe: Work,
     live: LiveRuns,
+    verdicts: Verdicts,
     slots: Semaphore,
     tasks: Mutex<JoinSet<()>>,
     /// Something has changed that the scheduler should look at.
@@ -171,6 +174,7 @@ impl Collector {
             work,
             probe,
             live: LiveRuns::default(),
+            verdicts: Verdicts::default(),
             slots: Semaphore::new(options.slots),
             tasks: Mutex::new(JoinSet::new()),
             changed: Notify::new(),

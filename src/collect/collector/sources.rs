@@ -156,8 +156,8 @@ impl Collector {
         Ok(removed.await?)
     }
 
-    /// Switches a source on or off. Switching on also says that a person has seen why it stopped,
-    /// unless its credentials may not be tried again.
+    /// Switches a source on or off. Switching on also says that a person has seen why it stopped, unless only
+    /// other credentials help.
     ///
     /// # Errors
     /// [`CollectError::UnknownSource`], or a faulty disk.
@@ -167,8 +167,14 @@ impl Collector {
         let audit = self.0.audit(actor, action, name, "", String::new());
         let (source, now) = (name.clone(), self.0.now());
         let switched = self.0.change(move |change| {
-            let usable = change
-                .credentials(&source, |kept| kept.as_ref().is_none_or(|kept| kept.may_attempt().is_ok()))?;
+            let usable = change.credentials(&source, |kept| {
+                kept.as_mut().is_none_or(|kept| {
+                    if on {
+                        kept.trust();
+                    }
+                    kept.may_attempt().is_ok()
+                })
+            })?;
             change.standing(&source, |standing| {
                 standing.enabled = Some(on);
                 let seen = standing.stopped.take_if(|stopped| on && (usable || !stopped.credentials));
