@@ -8,12 +8,18 @@ use crate::collect::regtech::{Memory, Plan};
 
 /// A collector with one source, which may be on the loopback.
 fn open_at(house: &House, source: &str, definition: Definition) -> Collector {
+    open_within(house, source, definition, Duration::from_secs(5))
+}
+
+/// The same, with a limit for the connection and for the whole answer.
+fn open_within(house: &House, source: &str, definition: Definition, timeout: Duration) -> Collector {
     let medium = Medium::folder(house.folder.path());
     let vault = Vault::new(KeySource::find(house.folder.path(), None, |_| None));
     let url: crate::collect::fetch::Url = definition.url.as_deref().unwrap().parse().unwrap();
     let exceptions = vec!["127.0.0.0/8".parse().unwrap()];
     let reach = Reach { ports: url.port().into_iter().collect(), exceptions, ..Reach::default() };
-    let fetch = FetchSettings { reach, timeout: Duration::from_secs(5), ..FetchSettings::default() };
+    let (connect_timeout, timeout) = (timeout, timeout * 2);
+    let fetch = FetchSettings { reach, connect_timeout, timeout, ..FetchSettings::default() };
     let configured = [(name(source), definition)].into();
     Collector::open(Options { configured, fetch, ..Options::new(house.engine().clone(), medium, vault) })
         .unwrap()
@@ -100,9 +106,13 @@ async fn a_checkpoint_that_cannot_be_read_makes_the_source_be_read_anew() {
 }
 
 async fn open_secudium(house: &House, url: &str) -> Collector {
+    open_secudium_within(house, url, Duration::from_secs(5)).await
+}
+
+async fn open_secudium_within(house: &House, url: &str, timeout: Duration) -> Collector {
     let mut definition = at(url, Kind::Secudium);
     definition.secudium = Some(toml::from_str("pause_ms = 0").unwrap());
-    let collector = open_at(house, "posts", definition);
+    let collector = open_within(house, "posts", definition, timeout);
     let account = json!({"username": secudium::USER, "password": secudium::PASSWORD});
     collector.set_credentials(&name("posts"), account, "tester").await.unwrap();
     collector
@@ -124,6 +134,51 @@ async fn a_password_that_was_never_sent_costs_nothing_and_is_tried_again() {
     let standing = standing(&collector, "posts").await;
     assert!(standing.retry.is_some() && standing.stopped.is_none(), "{failed:?}");
     assert!(kept(&collector).await.unanswered.is_empty());
+}
+
+#[tokio::test]
+async fn a_connection_that_is_not_made_in_time_costs_nothing_and_an_answer_that_does_not_come_counts() {
+    // The system takes connections, and nobody speaks: neither the handshake nor the answer ever comes.
+    let deaf = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = deaf.local_addr().unwrap();
+    for (scheme, outcome, lost) in [("https", "connect_failed", 0), ("http", "login_unanswered", 1)] {
+        let house = House::new();
+        let url = format!("{scheme}://{address}");
+        let collector = open_secudium_within(&house, &url, Duration::from_millis(200)).await;
+        assert_eq!(code(&run(&collector, "posts").await), outcome);
+        assert_eq!(kept(&collector).await.unanswered.len(), lost);
+        let left = standing(&collector, "posts").await;
+        assert_eq!((left.retry.is_some(), left.stopped.is_some()), (lost == 0, lost == 1), "{scheme}");
+    }
+}
+
+/// A portal that answers one connection, and then is gone.
+fn answers_once(answer: String) -> String {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    std::thread::spawn(move || {
+        let (mut stream, _) = listener.accept().unwrap();
+        drop(listener);
+        let mut head = [0; 4096];
+        let _ = std::io::Read::read(&mut stream, &mut head).unwrap();
+        std::io::Write::write_all(&mut stream, answer.as_bytes()).unwrap();
+    });
+    url
+}
+
+#[tokio::test]
+async fn a_portal_that_goes_away_before_the_password_was_sent_has_not_heard_it() {
+    let page = fakes::regtech_pages::login();
+    let head = format!("HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: {}\r\n\r\n", page.len());
+    let house = House::new();
+    let mut definition = at(&answers_once(head + &page), Kind::Regtech);
+    definition.regtech = Some(toml::from_str("pause_ms = 0").unwrap());
+    let collector = open_at(&house, "account", definition);
+    set_account(&collector).await;
+    assert_eq!(code(&run(&collector, "account").await), "connect_failed");
+    let source = name("account");
+    let kept = collector.0.look(move |look| look.credentials(&source)).await.unwrap().unwrap();
+    assert!(kept.unanswered.is_empty() && standing(&collector, "account").await.retry.is_some());
 }
 
 #[tokio::test]
