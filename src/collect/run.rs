@@ -24,6 +24,8 @@ pub enum State {
     Failed,
     /// Something that it brought waits for a person's word.
     Held,
+    /// It brought nothing but what a person has rejected before.
+    Rejected,
     /// A person ended it.
     Cancelled,
 }
@@ -38,6 +40,7 @@ impl State {
             Self::Done => "done",
             Self::Failed => "failed",
             Self::Held => "held",
+            Self::Rejected => "rejected",
             Self::Cancelled => "cancelled",
         }
     }
@@ -72,7 +75,7 @@ impl Trigger {
 }
 
 /// What a run is asked to do beyond the usual.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Wish {
     /// The first day to ask for, where the source knows days.
@@ -83,6 +86,18 @@ pub struct Wish {
     pub force: bool,
     /// Read the bytes of this run again instead of asking the source.
     pub again: Option<Uuid>,
+}
+
+impl Wish {
+    /// Whether nothing is asked for beyond the usual.
+    pub fn is_usual(&self) -> bool {
+        *self == Self::default()
+    }
+
+    /// Whether only some days are asked for, so that the usual is still to be done.
+    pub const fn is_partial(&self) -> bool {
+        self.first.is_some() || self.last.is_some()
+    }
 }
 
 /// What a run came to, in listings and lines.
@@ -177,6 +192,9 @@ pub struct Document {
     /// Whether its bytes are kept with this run: those of an unchanged document are with the run that
     /// first brought them.
     pub kept: bool,
+    /// Whether it was left out, because a person has rejected the same bytes before.
+    #[serde(default)]
+    pub rejected: bool,
 }
 
 /// One collection of one source.

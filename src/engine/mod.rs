@@ -23,7 +23,7 @@ pub use coverage::Coverage;
 pub use guard::Guard;
 pub use plan::{Plan, Refusal};
 pub use recover::compare;
-pub use snapshot::Snapshot;
+pub use snapshot::{Protected, Snapshot};
 
 use crate::disk::{DiskError, Medium};
 use crate::journal::{self, Sealed, Summary};

@@ -3,7 +3,6 @@
 use super::ending::Ending;
 use super::error::CollectError;
 use super::finish::stop_without_attempts;
-use super::flow::Input;
 use super::job::Job;
 use super::live::{Live, Place};
 use super::{Collector, Inner};
@@ -62,8 +61,7 @@ impl Collector {
             })?;
             change.standing(&source, |standing| {
                 // Whoever mends a source wants to see that it works again.
-                let mended =
-                    standing.stopped.take().map(|_| Retrying { at: now, attempt: 0, cooling: false });
+                let mended = standing.stopped.take().map(|_| Retrying::now(now));
                 standing.retry = mended.or(standing.retry);
             })?;
             change.audit(&audit)
@@ -116,7 +114,7 @@ impl Collector {
         if definition.kind.is_portal() {
             kept.may_attempt()?;
         }
-        let job = Job::new(Arc::clone(&self.0), run, definition, standing, live, Input::Source);
+        let job = Job::new(Arc::clone(&self.0), run, definition, standing, live);
         let inner = Arc::clone(&self.0);
         self.0.see_through(async move { inner.test(job, place).await }).await
     }
@@ -152,7 +150,7 @@ impl Inner {
         match tested {
             Ok(()) => Ok(Tested { accepted: true, fault: None, counted }),
             Err(Ending::Failed { fault, .. }) => Ok(Tested { accepted: false, fault: Some(fault), counted }),
-            Err(Ending::Cancelled) => Err(CollectError::Stopping),
+            Err(Ending::Cancelled | Ending::Interrupted) => Err(CollectError::Stopping),
         }
     }
 

@@ -166,23 +166,26 @@ impl Inner {
         let action = if how == How::Consented { "hold.consent" } else { "hold.reject" };
         let audit = self.audit(&actor, action, &hold.source, &reason, detail);
         hold.settled = Some(Settled { at: self.now(), how, actor, reason });
-        let last = taken.last().map(|wanted| (wanted.document.clone(), self.protected(&wanted.rows)));
+        let last = taken.into_iter().next_back().map(|wanted| wanted.document);
         let written = self.change(move |change| {
             change.hold(&hold)?;
             change.standing(&hold.source, |standing| {
-                if let Some((document, protected)) = last {
-                    standing.memory.digest = Some(document.digest);
-                    standing.memory.dated = document.dated.or(standing.memory.dated);
-                    standing.memory.protected = Some(protected);
+                let memory = &mut standing.memory;
+                for held in &hold.documents {
+                    if how == How::Consented {
+                        memory.believe(&held.digest)
+                    } else {
+                        memory.reject(&held.digest)
+                    }
+                }
+                if let Some(document) = last {
+                    memory.digest = Some(document.digest);
+                    memory.dated = document.dated.or(memory.dated);
                 }
             })?;
             change.audit(&audit)
         });
         Ok(written.await?)
-    }
-
-    fn protected(&self, rows: &Rows) -> u64 {
-        self.engine.snapshot().protected(rows)
     }
 }
 

@@ -2,12 +2,11 @@
 
 use super::Inner;
 use super::ending::Ending;
-use super::flow::Input;
-use super::live::Live;
+use super::live::{Live, Stop};
 use crate::collect::definition::Definition;
 use crate::collect::failure::Failure;
 use crate::collect::ledger::{Held, Memory, Standing};
-use crate::collect::run::{Run, State};
+use crate::collect::run::{Run, State, Trigger};
 use crate::disk::DiskError;
 use crate::model::{Day, Time};
 use serde::Serialize;
@@ -27,7 +26,6 @@ pub(super) struct Job {
     pub(super) memory: Memory,
     /// How far the flow has come, in its own words; kept likewise.
     pub(super) checkpoint: serde_json::Value,
-    pub(super) input: Input,
     pub(super) held: Vec<Held>,
     pub(super) live: Arc<Live>,
     /// Whether the source has been collected whole before.
@@ -45,13 +43,12 @@ impl Job {
         definition: Definition,
         standing: Standing,
         live: Arc<Live>,
-        input: Input,
     ) -> Self {
         let Standing { memory, checkpoint, last_success, .. } = standing;
         let (definition, held) = (Arc::new(definition), Vec::new());
         let settled = last_success.is_some();
         let (attempted, began) = Default::default();
-        Self { inner, run, definition, memory, checkpoint, input, held, live, settled, attempted, began }
+        Self { inner, run, definition, memory, checkpoint, held, live, settled, attempted, began }
     }
 
     /// A run that begins with that version of the credentials.
@@ -83,9 +80,22 @@ impl Job {
     pub(super) async fn until_stopped<T>(&self, work: impl Future<Output = T>) -> Result<T, Ending> {
         tokio::select! {
             biased;
-            () = self.live.stopped() => Err(Ending::Cancelled),
+            () = self.live.stopped() => Err(self.cut_short()),
             done = work => Ok(done),
         }
+    }
+
+    /// How a run ends that is told to.
+    pub(super) fn cut_short(&self) -> Ending {
+        match *self.live.stop.borrow() {
+            Stop::Service => Ending::Interrupted,
+            Stop::No | Stop::Person => Ending::Cancelled,
+        }
+    }
+
+    /// Whether everything is asked for, whatever is remembered: a retry goes on with that where it was.
+    pub(super) fn begins_anew(&self) -> bool {
+        self.run.wish.force && self.run.trigger != Trigger::Retry
     }
 
     /// Says what the run is at, for whoever watches.

@@ -22,6 +22,7 @@ mod holds;
 mod job;
 mod live;
 mod logins;
+mod resume;
 mod scheduler;
 mod sources;
 #[cfg(test)]

@@ -178,7 +178,7 @@ impl Collector {
             change.standing(&source, |standing| {
                 standing.enabled = Some(on);
                 let seen = standing.stopped.take_if(|stopped| on && (usable || !stopped.credentials));
-                let mended = seen.map(|_| Retrying { at: now, attempt: 0, cooling: false });
+                let mended = seen.map(|_| Retrying::now(now));
                 standing.retry = mended.or(standing.retry.filter(|retry| on && retry.cooling));
             })?;
             change.audit(&audit)

@@ -73,7 +73,7 @@ impl Portal {
     async fn read_due(&mut self, job: &mut Job) -> Result<(), Ending> {
         let mut memory: Memory = job.recall().unwrap_or_default();
         let (today, zone) = (job.today(), job.definition.policy.zone);
-        if job.run.wish.force {
+        if job.begins_anew() {
             memory = Memory::default();
         }
         if job.run.trigger != Trigger::Retry || memory == Memory::default() {
@@ -89,7 +89,7 @@ impl Portal {
             let delivered = self.read(job, window).await?;
             let active = match &delivered {
                 Delivered::Taken(rows) => last_day(rows, zone),
-                Delivered::Held | Delivered::Unchanged => Some(today),
+                Delivered::Held | Delivered::Rejected | Delivered::Unchanged => Some(today),
             };
             memory.record(window, today, active);
             if !matches!(delivered, Delivered::Held) {

@@ -157,10 +157,11 @@ fn verdict(error: &Error) -> Option<Answer> {
 }
 
 async fn read(job: &mut Job, client: &mut Client, settings: &Settings) -> Result<(), Ending> {
-    let mut known: Read = match job.run.wish.force {
-        true => Read::default(),
-        false => job.recall().unwrap_or_default(),
-    };
+    if job.begins_anew() {
+        job.remember(&Read::default())?;
+        job.save().await?;
+    }
+    let mut known: Read = job.recall().unwrap_or_default();
     let last = job.run.wish.last.unwrap_or_else(|| job.today());
     let first = job.run.wish.first.unwrap_or_else(|| last.plus(-i32::from(settings.days)));
     job.step("reading the list of posts", 0, None);
@@ -220,7 +221,7 @@ async fn take(
     let delivery = Delivery { name, scope, posted, ..Delivery::new(attachment.name.clone(), bytes) };
     Ok(match job.deliver(delivery).await? {
         Delivered::Held => None,
-        Delivered::Taken(_) | Delivered::Unchanged => Some(seen),
+        Delivered::Taken(_) | Delivered::Unchanged | Delivered::Rejected => Some(seen),
     })
 }
 

@@ -41,8 +41,9 @@ async fn seed(collector: &Collector, source: &str, checkpoint: serde_json::Value
 
 /// Begins what the schedule or a retry would.
 async fn begin(collector: &Collector, source: &str, trigger: Trigger) -> Run {
-    let (source, wish, input) = (name(source), Wish::default(), Input::Source);
-    let beginning = Beginning { source, trigger, actor: String::new(), wish, attempt: 0, next: None, input };
+    let (source, wish) = (name(source), Wish::default());
+    let beginning =
+        Beginning { source, trigger, actor: String::new(), wish, attempt: 0, next: None, file: None };
     let id = collector.0.begin(beginning).await.unwrap();
     over(collector, id).await
 }
