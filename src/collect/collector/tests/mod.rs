@@ -6,6 +6,7 @@ mod accounts;
 mod fakes;
 mod flows;
 mod holds;
+mod resume;
 mod runs;
 mod schedule;
 
