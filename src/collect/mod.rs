@@ -19,6 +19,7 @@ pub mod run;
 pub mod schedule;
 pub mod secudium;
 pub mod span;
+mod told;
 pub mod vault;
 
 pub use dates::{parse_day, parse_expiry, parse_until};

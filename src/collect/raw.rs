@@ -9,6 +9,8 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use uuid::Uuid;
 
 /// The folder in the data folder.
@@ -21,6 +23,8 @@ const SUFFIX: &str = "zst";
 #[derive(Clone, Debug)]
 pub struct Raw {
     folder: PathBuf,
+    /// Bytes on the disk, of all together, but for the ends of files since the last look.
+    used: Arc<AtomicU64>,
 }
 
 /// How long raw documents are kept.
@@ -47,7 +51,10 @@ impl Raw {
     pub fn open(data: &Path) -> Result<Self, DiskError> {
         let folder = data.join(FOLDER);
         fs::create_dir_all(&folder).map_err(|error| fault(&folder, error))?;
-        Ok(Self { folder })
+        let raw = Self { folder, used: Arc::default() };
+        let used = raw.files()?.iter().map(|(_, _, size)| size).sum();
+        raw.used.store(used, Ordering::Relaxed);
+        Ok(raw)
     }
 
     /// Keeps document `index` of a run.
@@ -57,7 +64,14 @@ impl Raw {
     pub fn keep(&self, run: Uuid, index: usize, bytes: &[u8]) -> Result<(), DiskError> {
         let path = self.path(run, index);
         let packed = zstd::bulk::compress(bytes, LEVEL).map_err(|error| fault(&path, error))?;
-        write_footed(&path, &[&packed]).map(drop)
+        write_footed(&path, &[&packed])?;
+        self.used.fetch_add(packed.len() as u64, Ordering::Relaxed);
+        Ok(())
+    }
+
+    /// About how many bytes all documents together have on the disk; costs nothing.
+    pub fn used(&self) -> u64 {
+        self.used.load(Ordering::Relaxed)
     }
 
     /// Document `index` of a run, of at most `limit` bytes; none: it is not kept, or not any more.
@@ -94,6 +108,7 @@ impl Raw {
                 total -= size;
             }
         }
+        self.used.store(total, Ordering::Relaxed);
         Ok(total)
     }
 

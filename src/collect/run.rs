@@ -1,6 +1,7 @@
 //! A run: one collection of one source, from its trigger to its outcome. Plain data.
 
 use super::LineError;
+use super::told::told;
 use crate::model::{Day, Receipt, Scope, SourceName, Time};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -166,9 +167,9 @@ pub struct Fault {
 }
 
 impl Fault {
-    /// A fault with a code and its explanation.
-    pub fn new(code: &str, detail: impl Into<String>) -> Self {
-        Self { code: code.to_owned(), detail: detail.into() }
+    /// A fault with a code and its explanation, which may quote others: it is cut to what may be told.
+    pub fn new(code: &str, detail: impl AsRef<str>) -> Self {
+        Self { code: code.to_owned(), detail: told(detail.as_ref()) }
     }
 }
 

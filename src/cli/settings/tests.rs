@@ -234,3 +234,12 @@ fn what_is_shown_holds_no_account_of_the_proxy() {
         "{shown}"
     );
 }
+
+#[test]
+fn what_is_shown_of_sources_holds_no_query_of_a_url() {
+    let text = "[source.mine]\nkind = \"feed\"\nurl = \"https://lists.example/a?key=secret\"\n\
+                [source.regtech]\nkind = \"regtech\"\nregtech = { base_url = \"https://me:secret@portal.example\" }\n";
+    let shown = load(text, "", &[], &[]).unwrap().show();
+    assert!(shown.contains("url = \"https://lists.example/a?***\""), "{shown}");
+    assert!(shown.contains("https://***@portal.example/") && !shown.contains("secret"), "{shown}");
+}

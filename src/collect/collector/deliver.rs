@@ -265,6 +265,9 @@ impl Inner {
     ) -> Result<Document, DiskError> {
         let (raw, bytes) = (self.raw.clone(), delivery.bytes.clone());
         self.blocking(move || raw.keep(run, index, &bytes)).await?;
+        if self.raw.used() > self.retention.bytes {
+            self.tidy().await;
+        }
         Ok(document(delivery, digest, true))
     }
 

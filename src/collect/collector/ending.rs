@@ -24,7 +24,7 @@ pub(super) enum Ending {
 }
 
 impl Ending {
-    pub(super) fn new(kind: Failure, code: &str, detail: impl Into<String>) -> Self {
+    pub(super) fn new(kind: Failure, code: &str, detail: impl AsRef<str>) -> Self {
         Self::Failed { kind, fault: Fault::new(code, detail) }
     }
 }

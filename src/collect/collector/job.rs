@@ -7,6 +7,7 @@ use crate::collect::definition::Definition;
 use crate::collect::failure::Failure;
 use crate::collect::ledger::{Held, Memory, Standing};
 use crate::collect::run::{Run, State, Trigger};
+use crate::collect::told::told;
 use crate::disk::DiskError;
 use crate::model::{Day, Time};
 use serde::Serialize;
@@ -99,8 +100,8 @@ impl Job {
     }
 
     /// Says what the run is at, for whoever watches.
-    pub(super) fn step(&self, step: impl Into<String>, done: u64, total: Option<u64>) {
-        let step = step.into();
+    pub(super) fn step(&self, step: impl AsRef<str>, done: u64, total: Option<u64>) {
+        let step = told(step.as_ref());
         self.live.progress.send_modify(|progress| {
             progress.run.clone_from(&self.run);
             (progress.step, progress.done, progress.total) = (step, done, total);

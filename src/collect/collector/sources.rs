@@ -12,6 +12,7 @@ use crate::disk::{DiskError, digest, hex};
 use crate::model::{SourceName, Time};
 use serde::Serialize;
 use std::collections::BTreeMap;
+use std::sync::LazyLock;
 
 /// Where a definition comes from.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize)]
@@ -190,19 +191,36 @@ impl Collector {
 }
 
 impl Inner {
-    /// What a source is.
+    /// What a source is. To one that nobody has defined, and that the blacklist knows because people import into
+    /// it, files may be brought: they mean what its listings mean there.
     pub(super) async fn definition(&self, name: &SourceName) -> Result<Definition, CollectError> {
-        Ok(self.known_as(name).await?.definition)
+        match self.known_as(name).await {
+            Ok(known) => Ok(known.definition),
+            Err(CollectError::UnknownSource(name)) => {
+                let snapshot = self.engine.snapshot();
+                let source = snapshot.source(name.as_str()).ok_or(CollectError::UnknownSource(name))?;
+                Ok(Definition { policy: source.policy.clone(), ..Definition::new(Kind::Upload) })
+            }
+            Err(error) => Err(error),
+        }
     }
 
     pub(super) async fn known_as(&self, name: &SourceName) -> Result<Known, CollectError> {
-        let known = self.known().await?.into_iter().find(|known| known.name == *name);
-        known.ok_or_else(|| CollectError::UnknownSource(name.clone()))
+        let (configured, source) = (self.configured.get(name).cloned(), name.clone());
+        let found = self.look(move |look| {
+            let said = match configured {
+                Some(definition) => Some((Origin::Config, definition)),
+                None => look.definition(&source)?.map(|definition| (Origin::Api, definition)),
+            };
+            let said = said.or_else(|| BUILTIN.get(&source).cloned());
+            said.map(|(origin, definition)| known(look, source, origin, definition)).transpose()
+        });
+        found.await?.ok_or_else(|| CollectError::UnknownSource(name.clone()))
     }
 
     /// Every source: the file's word counts more than the API's, and that more than what is built in.
     pub(super) async fn known(&self) -> Result<Vec<Known>, DiskError> {
-        let mut all = builtin();
+        let mut all = BUILTIN.clone();
         let configured = self.configured.clone();
         self.look(move |look| {
             all.extend(look.definitions()?.into_iter().map(|(name, said)| (name, (Origin::Api, said))));
@@ -267,6 +285,9 @@ pub(super) fn redefine(
         Ok(())
     })
 }
+
+/// What the program knows by itself.
+static BUILTIN: LazyLock<BTreeMap<SourceName, (Origin, Definition)>> = LazyLock::new(builtin);
 
 /// The portals, fetched as soon as there is an account for them, and the lists of the catalogue, each
 /// off until somebody switches it on.
