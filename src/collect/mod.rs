@@ -1,6 +1,7 @@
 //! Bringing lists in: fetching them, reading them in every form, judging them, and making listings of
 //! what they say.
 
+pub mod budget;
 pub mod catalog;
 pub mod collector;
 mod dates;

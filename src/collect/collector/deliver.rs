@@ -3,6 +3,7 @@
 use super::Inner;
 use super::ending::Ending;
 use super::job::Job;
+use crate::collect::budget::apart;
 use crate::collect::definition::Definition;
 use crate::collect::formats::{BadParser, Options, ReadError};
 use crate::collect::gate::{Arrival, Before, Ground, judge};
@@ -297,8 +298,9 @@ impl Inner {
         let options = options.map_err(|error| ReadError::Input(std::io::Error::other(error)))?;
         let terms = terms(definition, delivery, self.now());
         let bytes = delivery.bytes.clone();
-        let read = tokio::task::spawn_blocking(move || read(&bytes, &options, &terms)).await;
-        read.unwrap_or_else(|error| Err(ReadError::Input(std::io::Error::other(error))))
+        // The semaphore is never closed.
+        let _turn = self.readings.acquire().await;
+        apart(move || read(&bytes, &options, &terms)).await
     }
 
     /// How many listings of a source are active.

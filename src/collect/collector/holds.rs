@@ -130,8 +130,9 @@ impl Inner {
         document: &Document,
     ) -> Result<Delivery, CollectError> {
         let (raw, limit) = (self.raw.clone(), self.fetch.size_limit.max(document.size));
+        let room = self.fetch.memory.take(document.size).await;
         let bytes = self.blocking(move || raw.read(run, index, limit)).await?;
-        let bytes = bytes.ok_or(CollectError::NoRaw(run))?;
+        let bytes = room.hold(bytes.ok_or(CollectError::NoRaw(run))?);
         let Document { label, name, scope, dated, posted, .. } = document.clone();
         Ok(Delivery { label, name, bytes, scope, dated, posted })
     }

@@ -66,6 +66,9 @@ pub type Observe = Arc<dyn Fn(&Run) + Send + Sync>;
 /// How long runs are waited for on the way down: a login to a slow portal must get its answer.
 const GRACE: Duration = Duration::from_secs(30);
 
+/// Documents that are read at once: a large list takes every core, and a spreadsheet a process with memory of its own.
+const READINGS: usize = 4;
+
 /// What a collector is made of.
 pub struct Options {
     /// The blacklist, or one that follows it.
@@ -141,6 +144,7 @@ struct Inner {
     live: LiveRuns,
     verdicts: Verdicts,
     slots: Semaphore,
+    readings: Semaphore,
     tasks: Mutex<JoinSet<()>>,
     /// Something has changed that the scheduler should look at.
     changed: Notify,
@@ -177,6 +181,7 @@ impl Collector {
             live: LiveRuns::default(),
             verdicts: Verdicts::default(),
             slots: Semaphore::new(options.slots),
+            readings: Semaphore::new(READINGS),
             tasks: Mutex::new(JoinSet::new()),
             changed: Notify::new(),
             stopping: watch::Sender::new(false),

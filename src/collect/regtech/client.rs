@@ -9,6 +9,7 @@ use super::list::{Page, Row};
 use super::session::{Session, is_login_page};
 use super::settings::Settings;
 use super::windows::Window;
+use crate::collect::budget::apart;
 use crate::collect::fetch::FetchSettings;
 use crate::collect::portal::{Answer, Gathering, Web, WebError};
 use crate::model::Time;
@@ -106,7 +107,7 @@ impl Client {
     }
 
     /// Asks until there is data or three signs in a row that there will be none.
-    async fn ask<T>(
+    async fn ask<T: Send + 'static>(
         &mut self,
         path: &str,
         window: Window,
@@ -122,7 +123,8 @@ impl Client {
         form.extend(extra);
         loop {
             let list = self.settings.paths.list.clone();
-            match read(self.web.post(path, &list, &form).await?) {
+            let answer = self.web.post(path, &list, &form).await?;
+            match apart(move || read(answer)).await {
                 Ok(data) => {
                     self.signals = 0;
                     return Ok(data);

@@ -6,6 +6,7 @@
 use super::error::Error;
 use super::grid::{Attachment, Grid, Post, grid};
 use super::settings::Settings;
+use crate::collect::budget::apart;
 use crate::collect::failure::Failure;
 use crate::collect::fetch::FetchSettings;
 use crate::collect::portal::{Answer, Gathering, Web, WebError};
@@ -197,7 +198,7 @@ impl Client {
         ];
         let path = self.settings.paths.list.clone();
         let answer = self.get(&path, &query).await?;
-        grid(&answer.body).ok_or(Error::NotTheList)
+        apart(move || grid(&answer.body)).await.ok_or(Error::NotTheList)
     }
 
     /// The file that hangs on a post, known to be a workbook by its first bytes.

@@ -1,6 +1,7 @@
 //! REGTECH: window by window, the newest first, with a checkpoint after each.
 
 use super::failed;
+use crate::collect::budget::apart;
 use crate::collect::collector::accounts::Account;
 use crate::collect::collector::deliver::{Delivered, Delivery};
 use crate::collect::collector::ending::Ending;
@@ -135,7 +136,7 @@ impl Portal {
         }
         let rows = pages.map(Gathering::finish).transpose();
         let rows = rows.map_err(|fault| ending(&fault.into()))?.unwrap_or_default();
-        Ok(("ndjson", ndjson(&rows).into()))
+        Ok(("ndjson", apart(move || ndjson(&rows)).await.into()))
     }
 
     /// Logs in, with the attempt written down before and its answer after. It is not ended half-way:

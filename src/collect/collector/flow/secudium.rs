@@ -9,7 +9,6 @@ use crate::collect::failure::Failure;
 use crate::collect::ledger::Answer;
 use crate::collect::run::Fault;
 use crate::collect::secudium::{Attachment, Client, Error, Login, Post, Settings};
-use crate::disk::{digest, hex};
 use crate::model::{Day, Scope};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -210,7 +209,7 @@ async fn take(
     known: &Read,
 ) -> Result<Option<Seen>, Ending> {
     let bytes = job.until_stopped(client.attachment(attachment)).await?.map_err(|error| ending(&error))?;
-    let digest = hex(&digest(&[&bytes]));
+    let digest = job.inner().digest_of(&bytes).await?;
     let seen =
         Seen { uuid: attachment.uuid.clone(), digest: digest.clone(), posted: post.posted, failures: 0 };
     if known.holds(&digest) {
