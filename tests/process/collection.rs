@@ -1,16 +1,18 @@
 //! From the portals to the firewall: the service against portals and lists that behave as the real ones
 //! do, across crashes, wrong passwords, codes and holds.
 
+use super::fakes::books;
 use super::fakes::data::{Row, rows};
 use super::fakes::regtech::{self, Fault, Regtech};
 use super::fakes::secudium::{self, Post, Secudium, TimeForm, cells};
-use super::fakes::{books, server::Server};
+use super::fakes::server::{Manner, Reply, Server};
 use super::feed::{Answer, FeedServer};
 use super::house::{House, Plan, ironlist, told, until};
 use chrono::{Days, NaiveDate, Utc};
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
+use std::time::Duration;
 use tempfile::TempDir;
 
 /// A data folder, and a configuration that lets fakes on the loopback be fetched.
@@ -141,6 +143,59 @@ fn a_crash_in_the_midst_of_a_login_is_not_followed_by_another() {
     let path = "/api/v1/collection/sources/regtech/credentials";
     assert_eq!(house.ask("gateway", "PUT", path, &headers, set.as_bytes()).unwrap().status, 200);
     until("they work", || (last_run(&house, "regtech")["state"] == "done").then_some(()));
+}
+
+/// A SECUDIUM whose answer to the next login never ends.
+fn hold_login(portal: &Secudium) -> usize {
+    let endless = Reply::json(&json!({"response": {}})).manner(Manner::Drip(1, Duration::from_secs(600)));
+    portal.set(|state| state.login_faults.push_back(endless));
+    portal.server.count(secudium::LOGIN)
+}
+
+#[test]
+fn a_service_that_is_killed_in_a_login_sends_an_unproven_password_no_more_and_a_proven_one_three_times() {
+    let portal = Secudium::start(Vec::new());
+    let url = portal.server.url();
+    let source =
+        format!("[source.secudium]\nkind = \"secudium\"\nurl = \"{url}\"\nsecudium = {{ pause_ms = 0 }}\n");
+    let place = Place::new(&[port(&portal.server)], &source);
+    let start = || {
+        let plan = place.plan().set("SECUDIUM_USERNAME", secudium::USER);
+        plan.set("SECUDIUM_PASSWORD", secudium::PASSWORD).start()
+    };
+    let die = |house: House, logins: usize| {
+        until("the login is held", || (portal.server.count(secudium::LOGIN) > logins).then_some(()));
+        house.kill();
+    };
+    let refused = |house: &House, cure: &str| {
+        let before = portal.server.count(secudium::LOGIN);
+        let (status, refusal) = trigger(house, "secudium");
+        assert_eq!((status, &refusal["code"]), (409, &json!("login_unanswered")), "{refusal}");
+        assert!(refusal["detail"].as_str().unwrap().contains(cure), "{refusal}");
+        assert_eq!(last_run(house, "secudium")["fault"]["code"], "interrupted");
+        assert_eq!(portal.server.count(secudium::LOGIN), before);
+    };
+
+    let before = hold_login(&portal);
+    die(start(), before);
+    let house = start();
+    refused(&house, "never been accepted");
+    set_account(&place.data(), &place.config, "secudium", secudium::USER, secudium::PASSWORD);
+    until("they work", || (last_run(&house, "secudium")["state"] == "done").then_some(()));
+    house.kill();
+
+    for _ in 0..3 {
+        let before = hold_login(&portal);
+        let house = start();
+        assert_eq!(trigger(&house, "secudium").0, 202);
+        die(house, before);
+    }
+    let house = start();
+    refused(&house, "switch the source on again");
+    let (code, out, err) = told(&house.run(["source", "enable", "secudium"]));
+    assert_eq!(code, 0, "{out}{err}");
+    until("a person has looked", || (last_run(&house, "secudium")["state"] == "done").then_some(()));
+    assert_eq!(portal.state().wrong, 0);
 }
 
 #[test]

@@ -1,5 +1,7 @@
 //! The flows of the crafts themselves: what they ask, remember and repeat.
 
+use super::fakes::data;
+use super::fakes::regtech::{self, Regtech};
 use super::fakes::secudium::{self, CODE, DOWNLOAD, LOGIN, LOGOUT, Post, Secudium};
 use super::fakes::server::{Reply, Server};
 use super::*;
@@ -93,6 +95,84 @@ async fn a_download_is_spared_only_while_its_list_is_the_one_that_is_listed() {
     let again = collector.again(brought.id, "tester").await.unwrap();
     assert_eq!(over(&collector, again).await.counts.new, 1);
     assert_eq!(run(&collector, "list").await.counts.new, 1, "and again");
+}
+
+/// A server whose list can be changed; each has a tag of its own.
+fn changing(list: &Arc<Mutex<&'static str>>) -> Server {
+    let list = Arc::clone(list);
+    Server::start(move |asked| {
+        let list = *list.lock().unwrap();
+        let tag = format!("\"{}\"", list.len());
+        let is_known = asked.headers.get("if-none-match").is_some_and(|known| known == tag.as_str());
+        let reply = if is_known { Reply::status(304) } else { Reply::bytes(list) };
+        reply.header("etag", &tag)
+    })
+}
+
+#[tokio::test]
+async fn after_consent_a_list_is_asked_for_once_more_and_then_spared() {
+    let house = House::new();
+    let long: String = (0..400).map(|n| format!("20.0.{}.{}\n", n / 200, n % 200 + 1)).collect();
+    let long: &'static str = long.leak();
+    let list = Arc::new(Mutex::new(long));
+    let server = changing(&list);
+    let collector = open_at(&house, "list", at(server.url(), Kind::Feed));
+    run(&collector, "list").await;
+    *list.lock().unwrap() = TWO;
+    assert_eq!(run(&collector, "list").await.state, State::Held);
+    let hold = collector.holds().await.unwrap().remove(0);
+    collector.consent(hold.id, "admin", "yes").await.unwrap();
+    for documents in [1, 0] {
+        let run = run(&collector, "list").await;
+        assert_eq!((run.state, run.documents.len(), run.counts.unchanged), (State::Done, documents, 2));
+    }
+    *list.lock().unwrap() = long;
+    assert_eq!(run(&collector, "list").await.state, State::Held, "the tag of before consent is not believed");
+    assert_eq!(house.engine().snapshot().listings(), 2);
+}
+
+/// The windows that the next run takes for read.
+async fn windows_read(collector: &Collector) -> Vec<String> {
+    let memory: Memory = serde_json::from_value(standing(collector, "account").await.checkpoint).unwrap();
+    memory.windows().map(|(first, _)| first.to_string()).collect()
+}
+
+#[tokio::test]
+async fn a_window_that_is_held_is_still_due_while_older_ones_are_read() {
+    let house = House::new();
+    let all = data::rows(data::day("2026-08-25"), data::day("2026-09-21"), 2);
+    let portal = Regtech::start(all.clone());
+    let mut definition = at(portal.server.url(), Kind::Regtech);
+    definition.regtech =
+        Some(toml::from_str("pause_ms = 0\nplan = { backfill_days = 21, reach_days = 21 }").unwrap());
+    definition.gate.few = 1;
+    let collector = open_at(&house, "account", definition);
+    let account = json!({"username": regtech::USER, "password": regtech::PASSWORD});
+    collector.set_credentials(&name("account"), account, "tester").await.unwrap();
+    let wish = Wish { force: true, ..Wish::default() };
+    let mut runs = Vec::new();
+    for cut in [false, true, true] {
+        // The pages are read in place of the workbooks, which need a program of their own.
+        portal.misbehave([regtech::Fault::NoSheets, regtech::Fault::Shift(0)].repeat(9));
+        let newest = data::day("2026-09-18");
+        portal.set(|state| state.rows.retain(|row| !cut || row.listed < newest));
+        let id = collector.trigger(name("account"), "tester", wish).await.unwrap();
+        runs.push(over(&collector, id).await);
+        portal.set(|state| state.faults.clear());
+    }
+    assert_eq!([runs[0].state, runs[1].state], [State::Done, State::Held], "{runs:?}");
+    let hold = collector.holds().await.unwrap().remove(0);
+    let held: Vec<&str> = hold.documents.iter().map(|held| held.label.as_str()).collect();
+    assert_eq!((hold.run, held.len()), (runs[2].id, 1), "judged anew by the newer run: {held:?}");
+    let read = windows_read(&collector).await;
+    let labels: Vec<String> =
+        runs[2].documents.iter().map(|document| document.label[..10].to_owned()).collect();
+    assert!(labels.len() > 3 && labels.iter().filter(|first| !read.contains(first)).eq([&held[0][..10]]));
+    collector.reject(hold.id, "admin", "a hole at the portal").await.unwrap();
+    portal.misbehave([regtech::Fault::NoSheets, regtech::Fault::Shift(0)].repeat(9));
+    let after = run(&collector, "account").await;
+    assert_eq!(after.state, State::Done, "{after:?}");
+    assert!(windows_read(&collector).await.contains(&held[0][..10].to_owned()), "a person has decided");
 }
 
 #[tokio::test]
