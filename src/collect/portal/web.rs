@@ -6,6 +6,7 @@
 use super::jar::Jar;
 use crate::collect::failure::Failure;
 use crate::collect::fetch::{Denied, FetchError, FetchSettings, Fetcher, Url};
+use crate::collect::told::told;
 use bytes::Bytes;
 use encoding_rs::EUC_KR;
 use reqwest::header::{COOKIE, LOCATION, REFERER, SET_COOKIE};
@@ -145,7 +146,7 @@ impl Web {
     /// # Errors
     /// It is not, or no whole answer came.
     pub async fn follow(&mut self, location: &str) -> Result<Answer, WebError> {
-        let there = self.base.join(location).map_err(|_| WebError::Elsewhere(location.to_owned()))?;
+        let there = self.base.join(location).map_err(|_| WebError::Elsewhere(told(location)))?;
         if there.host() != self.base.host() {
             return Err(WebError::Elsewhere(there.host_str().unwrap_or_default().to_owned()));
         }

@@ -42,8 +42,8 @@ async fn seed(collector: &Collector, source: &str, checkpoint: serde_json::Value
 }
 
 /// Begins what the schedule or a retry would.
-async fn begin(collector: &Collector, source: &str, trigger: Trigger) -> Run {
-    let (source, wish) = (name(source), Wish::default());
+async fn begin(collector: &Collector, source: &str, trigger: Trigger, wish: Wish) -> Run {
+    let source = name(source);
     let beginning =
         Beginning { source, trigger, actor: String::new(), wish, attempt: 0, next: None, file: None };
     let id = collector.0.begin(beginning).await.unwrap();
@@ -64,7 +64,7 @@ async fn a_retry_after_a_login_that_failed_reads_what_the_run_should_have_read()
     }
     seed(&collector, "account", serde_json::to_value(&memory).unwrap()).await;
     for trigger in [Trigger::Schedule, Trigger::Retry, Trigger::Retry] {
-        let run = begin(&collector, "account", trigger).await;
+        let run = begin(&collector, "account", trigger, Wish::default()).await;
         assert_eq!(run.state, State::Failed, "nothing was read: {trigger:?}");
     }
 }
@@ -137,27 +137,50 @@ async fn windows_read(collector: &Collector) -> Vec<String> {
     memory.windows().map(|(first, _)| first.to_string()).collect()
 }
 
-#[tokio::test]
-async fn a_window_that_is_held_is_still_due_while_older_ones_are_read() {
-    let house = House::new();
-    let all = data::rows(data::day("2026-08-25"), data::day("2026-09-21"), 2);
-    let portal = Regtech::start(all.clone());
+/// The pages are read in place of a workbook, which would need a program of its own.
+const PAGES: [regtech::Fault; 2] = [regtech::Fault::NoSheets, regtech::Fault::Shift(0)];
+const FORCED: Wish = Wish { first: None, last: None, force: true, again: None };
+
+/// A REGTECH with four weeks of rows, and a collector that has its account and looks back three.
+async fn open_regtech(house: &House) -> (Regtech, Collector) {
+    let portal = Regtech::start(data::rows(data::day("2026-08-25"), data::day("2026-09-21"), 2));
     let mut definition = at(portal.server.url(), Kind::Regtech);
     definition.regtech =
         Some(toml::from_str("pause_ms = 0\nplan = { backfill_days = 21, reach_days = 21 }").unwrap());
     definition.gate.few = 1;
-    let collector = open_at(&house, "account", definition);
+    let collector = open_at(house, "account", definition);
     let account = json!({"username": regtech::USER, "password": regtech::PASSWORD});
     collector.set_credentials(&name("account"), account, "tester").await.unwrap();
-    let wish = Wish { force: true, ..Wish::default() };
+    (portal, collector)
+}
+
+#[tokio::test]
+async fn a_retry_of_a_forced_run_goes_on_where_that_was() {
+    let house = House::new();
+    let (portal, collector) = open_regtech(&house).await;
+    let mut read = Vec::new();
+    for (trigger, windows) in [(Trigger::Person, 9), (Trigger::Person, 2), (Trigger::Retry, 9)] {
+        portal.misbehave(PAGES.repeat(windows));
+        portal.misbehave([regtech::Fault::Status(403); 3]);
+        let run = begin(&collector, "account", trigger, FORCED).await;
+        portal.set(|state| state.faults.clear());
+        assert_eq!(run.state, if windows == 9 { State::Done } else { State::Failed }, "{run:?}");
+        read.push(run.documents.into_iter().map(|document| document.label).collect::<Vec<_>>());
+    }
+    assert_eq!(read[1], read[0][..2], "all is asked for again, the newest first");
+    assert_eq!(read[2], read[0][2..], "and what is left of it");
+}
+
+#[tokio::test]
+async fn a_window_that_is_held_is_still_due_while_older_ones_are_read() {
+    let house = House::new();
+    let (portal, collector) = open_regtech(&house).await;
     let mut runs = Vec::new();
     for cut in [false, true, true] {
-        // The pages are read in place of the workbooks, which need a program of their own.
-        portal.misbehave([regtech::Fault::NoSheets, regtech::Fault::Shift(0)].repeat(9));
+        portal.misbehave(PAGES.repeat(9));
         let newest = data::day("2026-09-18");
         portal.set(|state| state.rows.retain(|row| !cut || row.listed < newest));
-        let id = collector.trigger(name("account"), "tester", wish).await.unwrap();
-        runs.push(over(&collector, id).await);
+        runs.push(begin(&collector, "account", Trigger::Person, FORCED).await);
         portal.set(|state| state.faults.clear());
     }
     assert_eq!([runs[0].state, runs[1].state], [State::Done, State::Held], "{runs:?}");
@@ -169,7 +192,7 @@ async fn a_window_that_is_held_is_still_due_while_older_ones_are_read() {
         runs[2].documents.iter().map(|document| document.label[..10].to_owned()).collect();
     assert!(labels.len() > 3 && labels.iter().filter(|first| !read.contains(first)).eq([&held[0][..10]]));
     collector.reject(hold.id, "admin", "a hole at the portal").await.unwrap();
-    portal.misbehave([regtech::Fault::NoSheets, regtech::Fault::Shift(0)].repeat(9));
+    portal.misbehave(PAGES.repeat(9));
     let after = run(&collector, "account").await;
     assert_eq!(after.state, State::Done, "{after:?}");
     assert!(windows_read(&collector).await.contains(&held[0][..10].to_owned()), "a person has decided");
