@@ -173,10 +173,9 @@ impl Inner {
             change.standing(&hold.source, |standing| {
                 let memory = &mut standing.memory;
                 for held in &hold.documents {
-                    if how == How::Consented {
-                        memory.believe(&held.digest)
-                    } else {
-                        memory.reject(&held.digest)
+                    match how {
+                        How::Consented => memory.believe(&held.digest),
+                        How::Rejected | How::Superseded => memory.reject(&held.digest),
                     }
                 }
                 if let Some(document) = last {
