@@ -134,23 +134,25 @@ impl Inner {
 
     /// Removes raw bytes beyond their retention, but nothing that is still to be read.
     pub(super) async fn tidy(&self) {
+        if let Err(error) = self.retain().await {
+            tracing::warn!(%error, "old raw bytes could not be removed");
+        }
+    }
+
+    async fn retain(&self) -> Result<(), DiskError> {
+        let raw = self.raw.clone();
+        let survey = self.blocking(move || raw.survey()).await?;
+        // In this order: what a run leaves behind is in the ledger before it is no more at work.
+        let at_work: Vec<Uuid> = self.live.all().iter().map(|live| live.run).collect();
         let needed = self.look(|look| {
             let held = look.pending()?.into_iter().map(|hold| hold.run);
             let brought = look.standings()?.into_values().filter_map(|standing| Some(standing.resume?.run));
             Ok(held.chain(brought).collect::<BTreeSet<_>>())
         });
-        let at_work: Vec<Uuid> = self.live.all().iter().map(|live| live.run).collect();
+        let mut needed = needed.await?;
+        needed.extend(at_work);
         let (raw, retention, now) = (self.raw.clone(), self.retention, self.now());
-        let tidied = match needed.await {
-            Ok(mut needed) => {
-                needed.extend(at_work);
-                self.blocking(move || raw.retain(retention, &needed, now)).await
-            }
-            Err(error) => Err(error),
-        };
-        if let Err(error) = tidied {
-            tracing::warn!(%error, "old raw bytes could not be removed");
-        }
+        self.blocking(move || raw.retain(survey, retention, &needed, now)).await.map(drop)
     }
 }
 

@@ -180,7 +180,7 @@ impl Collector {
                 standing.enabled = Some(on);
                 let seen = standing.stopped.take_if(|stopped| on && (usable || !stopped.credentials));
                 let mended = seen.map(|_| Retrying::now(now));
-                standing.retry = mended.or(standing.retry.filter(|retry| on && retry.cooling));
+                standing.retry = mended.or(standing.retry.filter(|_| on));
             })?;
             change.audit(&audit)
         });

@@ -17,7 +17,9 @@ pub(super) async fn run(job: &mut Job) -> Result<(), Ending> {
     }
     for (index, document) in kept {
         job.step(format!("reading {}", document.label), index as u64, Some(total));
-        let delivery = job.inner().kept(run, index, document).await.map_err(|error| match error {
+        let inner = job.inner();
+        let delivery = job.until_stopped(inner.kept(run, index, document)).await?;
+        let delivery = delivery.map_err(|error| match error {
             CollectError::Disk(error) => error.into(),
             other => gone(&other),
         })?;

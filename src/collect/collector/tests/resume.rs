@@ -171,7 +171,8 @@ async fn a_blacklist_that_stops_interrupts_the_run_and_cancels_nothing() {
     let collector = Collector::with_work(options, work.clone(), work).unwrap();
     let ended = run(&collector, "list").await;
     assert_eq!((ended.state, ended.fault.unwrap().code.as_str()), (State::Failed, "interrupted"));
-    assert!(standing(&collector, "list").await.retry.is_some());
+    collector.enable(&name("list"), true, "tester").await.unwrap();
+    assert!(standing(&collector, "list").await.retry.is_some(), "who switches on what is on drops nothing");
     let id = collector.upload(name("files"), "mina", None, CSV.into()).await.unwrap();
     assert_eq!(over(&collector, id).await.state, State::Failed, "as far as the first batch");
     let resume = standing(&collector, "files").await.resume;
