@@ -194,3 +194,9 @@ fn a_reader_that_fails_is_not_taken_for_a_bad_workbook() {
     std::fs::set_permissions(&script, std::os::unix::fs::PermissionsExt::from_mode(0o700)).unwrap();
     assert_eq!(code(&book, &with(script.to_str().unwrap(), Duration::from_millis(200))), "sheet_resources");
 }
+
+#[test]
+fn an_xls_that_would_take_gigabytes_costs_its_process_only() {
+    // Found by a fuzzer, which replays it nowhere else: it has the memory of the machine.
+    assert_eq!(code(include_bytes!("data/hungry.xls"), &options()), "sheet_resources");
+}

@@ -39,8 +39,8 @@ pub(super) enum Command {
     Api(ApiCommand),
     /// Set algebra on list files
     Set(SetArgs),
-    /// The health of the running service
-    Status,
+    /// The health of the running service: exit code 0 healthy, 1 something needs attention
+    Status(StatusArgs),
     /// Checks of the installation, each with its cure
     Doctor(DoctorArgs),
     /// The configuration
@@ -216,6 +216,13 @@ pub(super) enum GenerationCommand {
         /// Its number
         number: u64,
     },
+}
+
+#[derive(Args, Clone, Debug)]
+pub(super) struct StatusArgs {
+    /// Only whether it answers requests, for whoever restarts it if not: exit code 0 or 1
+    #[arg(long)]
+    pub(super) ready: bool,
 }
 
 #[derive(Args, Clone, Debug)]

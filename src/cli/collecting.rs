@@ -1,17 +1,24 @@
 //! The collector of a process: made from the settings, and told the accounts of the environment.
 
 use super::settings::Settings;
-use crate::collect::collector::{Collector, Foresee, Observe, Options, Submit};
+use crate::collect::collector::{Collector, Configured, Foresee, Observe, Options, Submit};
 use crate::collect::run::{Run, State};
 use crate::collect::vault::{KeySource, Vault};
 use crate::disk::Medium;
 use crate::engine::Engine;
-use crate::model::Time;
+use crate::model::{SourceName, Time};
+use crate::service::collection::Watch;
 use crate::service::journal::Remote;
 use crate::web::Role;
 use crate::web::metrics::Metrics;
 use std::collections::BTreeMap;
+use std::future::pending;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+use tokio::sync::watch::Receiver;
+
+/// What the configuration says of sources that are at work is tried again so often.
+const AGAIN: Duration = Duration::from_secs(2);
 
 /// The accounts that earlier deployments kept in the environment.
 const ACCOUNTS: [(&str, &str, &str); 2] = [
@@ -94,13 +101,51 @@ fn observe(metrics: &Arc<Metrics>, seen: Arc<LastSeen>) -> Observe {
     })
 }
 
-/// Collects by schedule until `stop`, and ends what is at work then.
-pub(super) async fn run(collector: Collector, stop: impl Future<Output = ()>) {
+/// Collects by schedule until `stop`, and ends what is at work then; takes in `sources` as they change.
+pub(super) async fn run(
+    engine: Engine,
+    collector: Collector,
+    sources: Receiver<Configured>,
+    watch: Arc<Watch>,
+    stop: impl Future<Output = ()>,
+) {
     tokio::select! {
         () = collector.schedule() => {}
+        () = watch.follow(&engine, &collector) => {}
+        () = configure(&collector, sources) => {}
         () = stop => {}
     }
     collector.stop().await;
+}
+
+/// Takes in what the configuration says of sources, each time that it is read again. What cannot be taken in at
+/// once is tried until it can.
+async fn configure(collector: &Collector, mut sources: Receiver<Configured>) {
+    let mut waits: Option<String> = None;
+    loop {
+        tokio::select! {
+            // Nobody reads the configuration any more on the way down.
+            changed = sources.changed() => if changed.is_err() { return pending().await },
+            () = tokio::time::sleep(AGAIN), if waits.is_some() => {}
+        }
+        let said = sources.borrow_and_update().clone();
+        let left = match collector.configure(&said).await {
+            Ok(busy) if busy.is_empty() => None,
+            Ok(busy) => {
+                let names: Vec<&str> = busy.iter().map(SourceName::as_str).collect();
+                Some(format!("{}: at work; the old definition holds until the run is over", names.join(", ")))
+            }
+            Err(error) => Some(format!("the old definitions hold: {error}")),
+        };
+        match &left {
+            None => tracing::info!(sources = said.len(), "the sources are as the configuration says"),
+            Some(why) if left != waits => {
+                tracing::warn!(why, "not all sources are as the configuration says");
+            }
+            Some(_) => {}
+        }
+        waits = left;
+    }
 }
 
 /// Gives the portals the accounts of the environment, where those are others than what is kept.

@@ -10,7 +10,7 @@ use crate::gateway::{self, Remote, Upstream, Upstreams};
 use crate::publish::{Feed, Feeds, Offer, Profile};
 use crate::service::analytics::Analytics;
 use crate::service::blacklist::{self, Blacklist, IMPORT_PATH};
-use crate::service::collection::{self, Collection};
+use crate::service::collection::{self, Collection, Trouble, Watch};
 use crate::service::feeds::Desk;
 use crate::service::journal;
 use crate::web::auth::Guard;
@@ -57,6 +57,8 @@ pub(super) struct House {
     pub(super) ready: Latch,
     /// Who collects, where the collection role is played and its ledger can be used.
     pub(super) collector: Option<Collector>,
+    /// How its sources stand.
+    pub(super) watch: Arc<Watch>,
     /// How long bodies may be.
     pub(super) limits: LiveLimits,
     /// What each role answers.
@@ -79,7 +81,8 @@ impl House {
         let following = Arc::<Following>::default();
         let follows = !settings.roles.contains(&Role::Blacklist);
         let seen = Arc::new(LastSeen::default());
-        let metrics = Arc::new(measured(engine.clone(), Arc::clone(&seen)));
+        let watch = Arc::<Watch>::default();
+        let metrics = Arc::new(measured(engine.clone(), Arc::clone(&seen), Arc::clone(&watch)));
         let collector = collecting::open(engine.as_ref(), key, settings, &metrics, seen);
         let guard = || Guard::new(key, blacklist::QUESTIONS);
         let feeds = Arc::new(feeds(engine.as_ref(), settings)?);
@@ -87,7 +90,10 @@ impl House {
         for role in settings.roles.iter().filter(|role| **role != Role::Gateway) {
             let engine = engine.clone().context("a role without its store")?;
             let health = health(*role, &engine, &feeds, &troubles).latch("start", &ready);
-            let health = if *role == Role::Collection { ledger(health, collector.is_some()) } else { health };
+            let health = match role {
+                Role::Collection => collects(health, collector.is_some(), &watch),
+                _ => health,
+            };
             let health = if follows { follows_check(health, &engine, &following) } else { health };
             let router = health::routes(Arc::new(health)).merge(metrics::routes(Arc::clone(&metrics)));
             let app = match role {
@@ -108,7 +114,7 @@ impl House {
             let upstreams = upstreams(&apps, key, settings)?;
             apps.insert(Role::Gateway, gateway::app(upstreams, Some(guard()), &metrics));
         }
-        Ok(Self { engine, feeds, following, ready, collector, limits, apps })
+        Ok(Self { engine, feeds, following, ready, collector, watch, limits, apps })
     }
 }
 
@@ -178,8 +184,9 @@ fn health(role: Role, engine: &Engine, feeds: &Arc<Feeds>, troubles: &Arc<Vec<St
     health
 }
 
-fn ledger(health: Health, is_open: bool) -> Health {
-    health.check("ledger", move || match is_open {
+fn collects(health: Health, is_open: bool, watch: &Arc<Watch>) -> Health {
+    let watch = Arc::clone(watch);
+    health.check("sources", move || watch.check()).check("ledger", move || match is_open {
         true => Check::healthy(""),
         false => Check::degraded(
             "the ledger of collection cannot be used; nothing is fetched",
@@ -239,7 +246,7 @@ fn released(feeds: &Feeds, engine: &Engine) -> Check {
 }
 
 /// The metrics of the process, with what is read from the blacklist at each scrape.
-fn measured(engine: Option<Engine>, seen: Arc<LastSeen>) -> Metrics {
+fn measured(engine: Option<Engine>, seen: Arc<LastSeen>, watch: Arc<Watch>) -> Metrics {
     let Some(engine) = engine else { return Metrics::new() };
     Metrics::new().at_scrape(move |metrics| {
         let snapshot = engine.snapshot();
@@ -253,6 +260,12 @@ fn measured(engine: Option<Engine>, seen: Arc<LastSeen>) -> Metrics {
                 metrics.freshness_seconds(name).set(now.unix() - seen.unix());
             }
         }
+        watch.each(|name, found| {
+            for trouble in Trouble::ALL {
+                let is_so = i64::from(found == Some(trouble));
+                metrics.source_trouble(name.as_str(), trouble.as_str()).set(is_so);
+            }
+        });
     })
 }
 

@@ -85,7 +85,7 @@ fn dispatch(cli: Cli, console: Console<'_>) -> anyhow::Result<ExitCode> {
             wait(execute(command, &settings, serve::app, console))
         }
         Command::Set(args) => Ok(if set::run(&args) == 0 { ExitCode::Done } else { ExitCode::Failed }),
-        Command::Status => wait(status::run(&settings()?.data, console)),
+        Command::Status(args) => wait(status::run(&args, &settings()?.data, console)),
         Command::Doctor(args) => wait(doctor::run(&args, &settings()?, console)),
         Command::Config(ConfigCommand::Check) => {
             settings()?;

@@ -2,16 +2,21 @@
 
 use super::house::LiveLimits;
 use super::settings::{Inputs, Settings};
+use crate::collect::collector::Configured;
 use crate::web::log::Filter;
+use tokio::sync::watch::Sender;
 
-/// The settings that count at once; listeners, roles, folders and what is made of them need a restart.
-const LIVE: [&str; 3] = ["log.level", "limits.body", "limits.import_body"];
+/// What counts at once, `source` being all tables of sources; listeners, roles, folders and what is made of them
+/// need a restart.
+const LIVE: [&str; 4] = ["log.level", "limits.body", "limits.import_body", "source"];
 
 /// What a running service was configured with, and what of it can be changed.
 pub(super) struct Reload<'h> {
     pub(super) settings: Settings,
     pub(super) inputs: Inputs,
     pub(super) filter: Filter,
+    /// Whoever collects is told by it.
+    pub(super) sources: Sender<Configured>,
     pub(super) limits: &'h LiveLimits,
 }
 
@@ -33,6 +38,11 @@ impl Reload<'_> {
             tracing::error!(%error, "the log goes on as before");
         }
         self.limits.apply(&settings);
+        self.sources.send_if_modified(|sources| {
+            let differ = *sources != settings.collection.sources;
+            sources.clone_from(&settings.collection.sources);
+            differ
+        });
         let (live, later): (Vec<&str>, Vec<&str>) = changed.into_iter().partition(|key| LIVE.contains(key));
         tracing::info!(applied = live.join(", "), "the configuration was read again");
         if !later.is_empty() {

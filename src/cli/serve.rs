@@ -92,9 +92,11 @@ async fn serve(
     let (stop, stopped) = watch::channel(false);
     let mut tasks = JoinSet::new();
     attend(&house, &settings, &key, &stopped, &mut tasks)?;
-    if let Some(collector) = house.collector.clone() {
+    let sources = watch::Sender::new(settings.collection.sources.clone());
+    if let Some((engine, collector)) = engine.clone().zip(house.collector.clone()) {
         collecting::accounts(&collector, &inputs.environment).await;
-        tasks.spawn(collecting::run(collector, raised(stopped.clone())));
+        let (said, watch) = (sources.subscribe(), Arc::clone(&house.watch));
+        tasks.spawn(collecting::run(engine, collector, said, watch, raised(stopped.clone())));
     }
     let limits = Limits { connections: settings.limits.connections, ..Limits::default() };
     for (role, listener) in bound {
@@ -109,7 +111,7 @@ async fn serve(
         tasks.spawn(listener::serve(socket, Arc::clone(app), limits, raised(stopped)));
     }
     announce(&[NotifyState::Ready]);
-    let mut reload = Reload { settings, inputs, filter, limits: &house.limits };
+    let mut reload = Reload { settings, inputs, filter, sources, limits: &house.limits };
     signals.end(&mut reload).await;
     announce(&[NotifyState::Stopping]);
     tracing::info!("stopping: requests in flight are answered first");
@@ -224,7 +226,7 @@ async fn import_one(engine: &Engine, file: &Path) -> anyhow::Result<()> {
     });
     let intake = intake.await?.with_context(|| file.display().to_string())?;
     for error in &intake.errors {
-        tracing::warn!(file = %file.display(), line = error.line, code = error.code, value = error.value, "{}", error.detail);
+        tracing::warn!(file = %file.display(), line = error.line, code = &*error.code, value = error.value, "{}", error.detail);
     }
     let scope = intake.scope(true).with_context(|| file.display().to_string())?;
     let change = Change::List { source: source.clone(), rows: intake.rows, scope };

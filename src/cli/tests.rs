@@ -1,6 +1,6 @@
 //! Commands against an application over a real engine: in this process, and through a real socket.
 
-use super::args::{Cli, Command};
+use super::args::{Cli, Command, StatusArgs};
 use super::console::Console;
 use super::door::Door;
 use super::folder::SOCKET;
@@ -33,7 +33,8 @@ fn build(engine: &Engine, _: &Settings) -> anyhow::Result<Arc<App>> {
         .route("/feeds/default", get(async || FEED))
         .route("/feeds/late", get(async || Problem::unavailable("feed_not_ready", 5).detail("Not yet.")))
         .route("/who", post(async |Extension(caller): Extension<Caller>| caller.admin.to_string()))
-        .route("/health", get(async || "{\"status\":\"degraded\",\"service\":\"gateway\"}"));
+        .route("/health", get(async || "{\"status\":\"degraded\",\"service\":\"gateway\"}"))
+        .route("/ready", get(async || "{\"status\":\"healthy\",\"service\":\"gateway\"}"));
     let app = App::new(Role::Gateway, router, &Arc::new(Metrics::new()));
     Ok(Arc::new(app.guard(Guard::new("key", &["/api/v1/blacklist/check"])).body_limit("/", 1 << 30)))
 }
@@ -255,12 +256,18 @@ async fn a_refusal_that_is_no_problem_document_still_says_its_status() {
 #[tokio::test(flavor = "multi_thread")]
 async fn status_is_of_a_running_service_only() {
     let house = House::new();
-    let (mut out, mut log) = (Vec::new(), Vec::new());
-    let nobody = super::status::run(&house.settings.data, Console { out: &mut out, log: &mut log }).await;
-    assert!(nobody.unwrap_err().to_string().starts_with("no service runs"));
+    let status = async |ready: bool| {
+        let (mut out, mut log) = (Vec::new(), Vec::new());
+        let console = Console { out: &mut out, log: &mut log };
+        let code = super::status::run(&StatusArgs { ready }, &house.settings.data, console).await;
+        (code, String::from_utf8(out).unwrap())
+    };
+    assert!(status(false).await.0.unwrap_err().to_string().starts_with("no service runs"));
     let service = house.serve().await;
-    let code = super::status::run(&house.settings.data, Console { out: &mut out, log: &mut log }).await;
+    let (code, out) = status(false).await;
     assert_eq!(code.unwrap(), ExitCode::Negative);
-    assert!(String::from_utf8(out).unwrap().contains("status: degraded"));
+    assert!(out.contains("status: degraded"));
+    let (code, _) = status(true).await;
+    assert_eq!(code.unwrap(), ExitCode::Done, "what needs a person's attention is no reason for a restart");
     service.end().await;
 }

@@ -10,8 +10,12 @@ use super::schedule::{BadSchedule, Missed, Schedule};
 use super::span::Span;
 use super::told::told;
 use super::{fetch, regtech, secudium};
-use crate::model::{Mode, Policy, SourceName};
+use crate::model::{Mode, Policy, SourceName, Time};
 use serde::{Deserialize, Serialize};
+
+/// Occurrences without a complete run after which a source is late; what fails once mends itself.
+const OVERDUE: usize = 3;
+const DAY: i64 = 86_400;
 
 /// The craft that fetches a source.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -65,6 +69,9 @@ pub struct Definition {
     pub jitter: Span,
     /// What is done about runs that were missed.
     pub missed: Missed,
+    /// How long it may go without a complete run before health tells of it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub freshness: Option<Span>,
     /// What its listings mean.
     pub policy: Policy,
     /// How its documents are read.
@@ -90,6 +97,7 @@ struct Said {
     every: Option<Span>,
     jitter: Option<Span>,
     missed: Option<Missed>,
+    freshness: Option<Span>,
     policy: Option<serde_json::Map<String, serde_json::Value>>,
     parser: Option<Parser>,
     gate: Option<Limits>,
@@ -112,6 +120,7 @@ impl TryFrom<Said> for Definition {
             every: said.every,
             jitter: said.jitter.unwrap_or(usual.jitter),
             missed: said.missed.unwrap_or_default(),
+            freshness: said.freshness,
             policy,
             parser: said.parser.unwrap_or_default(),
             gate: said.gate.unwrap_or_default(),
@@ -198,6 +207,7 @@ impl Definition {
             every: None,
             jitter: if kind.is_portal() { Span::minutes(20) } else { Span::default() },
             missed: Missed::default(),
+            freshness: None,
             policy: Policy { mode, expires_days, ..Policy::default() },
             parser: Parser::default(),
             gate: Limits::default(),
@@ -218,6 +228,32 @@ impl Definition {
             (Some(_), Some(_)) => return Err(BadDefinition::TwoSchedules),
         };
         Ok(Some(schedule.jitter(self.jitter).missed(self.missed)))
+    }
+
+    /// Days after its day of listing on which a row ends that does not say when; none: the source has no such rule,
+    /// and its policy alone decides.
+    pub fn lasts(&self) -> Option<u16> {
+        match self.kind {
+            Kind::Regtech => {
+                Some(self.regtech.as_ref().map_or_else(
+                    || regtech::Settings::default().release_days,
+                    |settings| settings.release_days,
+                ))
+            }
+            Kind::Secudium => self.policy.expires_days,
+            Kind::Feed | Kind::Upload => None,
+        }
+    }
+
+    /// The moment from which a source that was last collected whole at `last` is late: as long after that as its
+    /// freshness says; else when several of its occurrences have passed, and a day. None: it has neither.
+    pub fn late_from(&self, name: &SourceName, last: Time) -> Option<Time> {
+        if let Some(freshness) = self.freshness {
+            return Some(last.plus(freshness.as_seconds()));
+        }
+        let schedule = self.schedule().ok()??;
+        let next = |at, _| Some(schedule.next(name.as_str(), at)?.due);
+        Some((0..OVERDUE).try_fold(last, next)?.max(last.plus(DAY)))
     }
 
     /// Checks what no type can say.
@@ -350,6 +386,20 @@ mod tests {
         let endless = r#"{"kind": "secudium", "policy": {"expires_days": null}}"#;
         let endless: Definition = serde_json::from_str(endless).unwrap();
         assert!(matches!(endless.check(), Err(BadDefinition::Endless)));
+    }
+
+    #[test]
+    fn a_source_is_late_after_three_occurrences_and_a_day_or_when_it_is_said() {
+        let (name, last): (SourceName, Time) =
+            ("a".parse().unwrap(), "2026-06-01T06:00:00Z".parse().unwrap());
+        let hours = |text: &str| {
+            let late = read(&format!("{FEED}{text}")).unwrap().late_from(&name, last)?;
+            Some((late.unix() - last.unix()) / 3_600)
+        };
+        assert_eq!(hours("every = '1h'"), Some(24));
+        assert_eq!(hours("cron = '0 6 * * *'\npolicy = { zone = 'UTC' }"), Some(72));
+        assert_eq!(hours("every = '1h'\nfreshness = '2h'"), Some(2));
+        assert_eq!((hours(""), hours("freshness = '7d'")), (None, Some(168)));
     }
 
     #[test]

@@ -7,7 +7,8 @@ use super::formats::{self, Fields, Options, ReadError, Refused, RowFault, Sink};
 use crate::addr::IpRange;
 use crate::model::{Country, Detail, Policy, Rows, RowsBuilder, Scope, TooBroad};
 use chrono_tz::Tz;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
+use std::borrow::Cow;
 
 /// Line errors kept to be told; all are counted.
 const ERRORS: usize = 1_000;
@@ -34,14 +35,14 @@ impl Terms {
 }
 
 /// A line that gave no listing.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct LineError {
     /// Counted from 1; a record or a sheet's row likewise.
     pub line: u64,
     /// The beginning of what stood there.
     pub value: String,
     /// The stable code.
-    pub code: &'static str,
+    pub code: Cow<'static, str>,
     /// The same for a person.
     pub detail: String,
 }
@@ -114,7 +115,7 @@ impl<'t> Part<'t> {
         self.rejected += 1;
         if self.errors.len() < ERRORS {
             let value = value.chars().take(VALUE_CHARS).collect();
-            self.errors.push(LineError { line, value, code, detail });
+            self.errors.push(LineError { line, value, code: code.into(), detail });
         }
     }
 }
@@ -185,7 +186,7 @@ mod tests {
     fn good_lines_are_kept_and_bad_ones_named() {
         let text = b"20.0.0.1\n20.0.0.01\n0.0.0.0/1\n20.0.0.1\n2a00::/32\n";
         let intake = read(text, &Options::default(), &terms()).unwrap();
-        let codes: Vec<_> = intake.errors.iter().map(|e| (e.line, e.code)).collect();
+        let codes: Vec<_> = intake.errors.iter().map(|e| (e.line, &*e.code)).collect();
         assert_eq!(codes, [(2, "leading_zero"), (3, "too_broad")]);
         assert_eq!((intake.read, intake.duplicates, intake.rejected, intake.rows.len()), (3, 1, 2, 2));
     }
@@ -194,7 +195,7 @@ mod tests {
     fn the_limits_of_a_source_are_its_own() {
         let terms = Terms { too_broad: TooBroad { v4: 24, v6: 19 }, ..terms() };
         let intake = read(b"20.0.0.0/24\n20.0.0.0/23\n", &Options::default(), &terms).unwrap();
-        assert_eq!((intake.rows.len(), intake.errors[0].code), (1, "too_broad"));
+        assert_eq!((intake.rows.len(), &*intake.errors[0].code), (1, "too_broad"));
         assert!(intake.errors[0].detail.contains("/24"), "{}", intake.errors[0].detail);
     }
 

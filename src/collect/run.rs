@@ -151,7 +151,7 @@ impl Example {
             delivery: label.to_owned(),
             line: *line,
             value: value.clone(),
-            code: (*code).to_owned(),
+            code: code.clone().into_owned(),
             detail: detail.clone(),
         }
     }

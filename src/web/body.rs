@@ -6,6 +6,7 @@
 use axum::BoxError;
 use bytes::{Bytes, BytesMut};
 use futures_util::future::poll_fn;
+use http_body_util::{BodyExt, LengthLimitError, Limited};
 use hyper::body::{Body as HttpBody, Frame, Incoming, SizeHint};
 use std::error::Error;
 use std::pin::Pin;
@@ -107,7 +108,11 @@ impl Body {
     /// Keeps `held` until the body has been sent, if that takes its time.
     pub(super) fn holding(self, held: impl Send + 'static) -> Self {
         match self.0 {
-            Kind::Stream(body) => Self::stream(Holding { body, _held: held }),
+            // Whatever the closure owns lasts as long as the stream.
+            Kind::Stream(body) => Self::stream(body.map_err(move |error| {
+                let _held = &held;
+                error
+            })),
             _ => self,
         }
     }
@@ -132,8 +137,9 @@ impl Body {
             Kind::Empty | Kind::Full(_) => {}
             Kind::Received(received) => received.limit = limit,
             Kind::Stream(stream) => {
-                let body = std::mem::take(stream);
-                *stream = axum::body::Body::new(Bounded { body, limit, count: 0 });
+                let most = usize::try_from(limit).unwrap_or(usize::MAX);
+                let limited = Limited::new(std::mem::take(stream), most);
+                *stream = axum::body::Body::new(limited.map_err(move |error| too_large(error, limit)));
             }
         }
         Ok(())
@@ -157,6 +163,11 @@ impl Body {
         }
         Ok(whole.freeze())
     }
+}
+
+/// The limit's own error in our words, and any other as it is.
+fn too_large(error: BoxError, limit: u64) -> BoxError {
+    if error.is::<LengthLimitError>() { BodyError::TooLarge { limit }.into() } else { error }
 }
 
 /// The first error of type `E` in the chain of causes that begins with `error`.
@@ -224,64 +235,6 @@ impl From<Body> for axum::body::Body {
             Kind::Stream(stream) => stream,
             other => Self::new(Body(other)),
         }
-    }
-}
-
-/// A stream of which only so many bytes are let through.
-struct Bounded {
-    body: axum::body::Body,
-    limit: u64,
-    count: u64,
-}
-
-impl HttpBody for Bounded {
-    type Data = Bytes;
-    type Error = BoxError;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
-        let Some(frame) = ready!(Pin::new(&mut self.body).poll_frame(cx)) else {
-            return Poll::Ready(None);
-        };
-        let frame = frame?;
-        self.count += frame.data_ref().map_or(0, Bytes::len) as u64;
-        let within = self.count <= self.limit;
-        let limit = self.limit;
-        Poll::Ready(Some(if within { Ok(frame) } else { Err(BodyError::TooLarge { limit }.into()) }))
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
-    }
-}
-
-/// A stream, and what lasts as long as it.
-struct Holding<T> {
-    body: axum::body::Body,
-    _held: T,
-}
-
-impl<T> Unpin for Holding<T> {}
-
-impl<T> HttpBody for Holding<T> {
-    type Data = Bytes;
-    type Error = axum::Error;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
-        Pin::new(&mut self.body).poll_frame(cx)
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
     }
 }
 

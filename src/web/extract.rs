@@ -3,6 +3,7 @@
 //! It must not know what is asked for; types and their `serde` rules say that.
 
 use super::body::Body;
+use super::multipart::{self, File};
 use super::problem::Problem;
 use axum::extract::rejection::{PathRejection, QueryRejection};
 use axum::extract::{FromRequest, FromRequestParts, Request};
@@ -75,6 +76,21 @@ impl<S: Send + Sync> FromRequest<S> for Whole {
 
     async fn from_request(request: Request, _: &S) -> Result<Self, Problem> {
         Ok(Self(Body::from(request.into_body()).read().await?))
+    }
+}
+
+/// A file, sent as the body itself or as the one file of a form.
+impl<S: Send + Sync> FromRequest<S> for File {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
+        let kind = request.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
+        let form = kind.filter(|kind| multipart::is_form(kind)).map(str::to_owned);
+        let Whole(bytes) = Whole::from_request(request, state).await?;
+        match form {
+            Some(kind) => multipart::one_file(&kind, &bytes),
+            None => Ok(Self { name: None, bytes }),
+        }
     }
 }
 

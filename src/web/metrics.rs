@@ -62,6 +62,8 @@ table! {
         "Time a collection run took, in seconds.";
     FRESHNESS_SECONDS "blacklist_data_freshness_seconds" ["source"]
         "Time since the source's last complete run, in seconds.";
+    SOURCE_TROUBLE "ironlist_source_trouble" ["source", "trouble"]
+        "1 while the source is stopped, held or late, 0 while it is not.";
 }
 
 /// Names of the earlier system that dashboards still ask for: each shows another metric, relabelled, when
@@ -91,6 +93,7 @@ pub struct Metrics {
     collections: IntCounterVec,
     collection_seconds: HistogramVec,
     freshness: IntGaugeVec,
+    source_trouble: IntGaugeVec,
     readings: Vec<Reading>,
 }
 
@@ -109,6 +112,7 @@ impl Metrics {
             collections: counters(&registry, COLLECTIONS),
             collection_seconds: histograms(&registry, COLLECTION_SECONDS),
             freshness: gauges(&registry, FRESHNESS_SECONDS),
+            source_trouble: gauges(&registry, SOURCE_TROUBLE),
             readings: Vec::new(),
             registry,
         };
@@ -141,6 +145,11 @@ impl Metrics {
     /// Seconds since the last complete run of a source.
     pub fn freshness_seconds(&self, source: &str) -> Gauge {
         self.freshness.with_label_values(&[source])
+    }
+
+    /// Whether that is the matter with a source: 1 or 0.
+    pub fn source_trouble(&self, source: &str, trouble: &str) -> Gauge {
+        self.source_trouble.with_label_values(&[source, trouble])
     }
 
     /// Everything in Prometheus' text format.

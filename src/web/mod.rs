@@ -13,6 +13,7 @@ pub mod health;
 pub mod listener;
 pub mod log;
 pub mod metrics;
+pub mod multipart;
 pub mod problem;
 pub mod request_id;
 mod role;

@@ -3,13 +3,12 @@
 use super::books;
 use super::data::{self, Row};
 use super::regtech_pages as pages;
-use super::server::{Asked, Manner, Reply, Server};
+use super::server::{Asked, Manner, Portal, Reply};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use chrono::NaiveDate;
 use serde_json::json;
 use std::collections::{HashSet, VecDeque};
-use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 pub(crate) const USER: &str = "analyst";
@@ -68,7 +67,7 @@ pub(crate) enum SecondStep {
 }
 
 /// The portal's state; tests change it as they go.
-#[derive(Clone)]
+#[derive(Clone, Default)]
 pub(crate) struct State {
     pub(crate) password: String,
     pub(crate) rows: Vec<Row>,
@@ -96,44 +95,13 @@ pub(crate) struct State {
 }
 
 /// The portal.
-pub(crate) struct Regtech {
-    pub(crate) server: Server,
-    state: Arc<Mutex<State>>,
-}
+pub(crate) type Regtech = Portal<State>;
 
 impl Regtech {
     /// A portal in good order with these rows, newest first.
     pub(crate) fn start(rows: Vec<Row>) -> Self {
-        let state = Arc::new(Mutex::new(State {
-            password: PASSWORD.to_owned(),
-            rows,
-            all_tabs: false,
-            member: None,
-            second_step: SecondStep::default(),
-            token_seconds: Some(3_600),
-            is_foreign: false,
-            faults: VecDeque::new(),
-            mood: None,
-            login_faults: VecDeque::new(),
-            logins: Vec::new(),
-            wrong: 0,
-            sessions: HashSet::new(),
-            made: 0,
-            last_page: 0,
-        }));
-        let shared = Arc::clone(&state);
-        let server = Server::start(move |asked| shared.lock().unwrap().answer(asked));
-        Self { server, state }
-    }
-
-    /// The state as it is now.
-    pub(crate) fn state(&self) -> State {
-        self.state.lock().unwrap().clone()
-    }
-
-    /// Changes the state.
-    pub(crate) fn set(&self, change: impl FnOnce(&mut State)) {
-        change(&mut self.state.lock().unwrap());
+        let password = PASSWORD.to_owned();
+        Self::with(State { password, rows, token_seconds: Some(3_600), ..State::default() }, State::answer)
     }
 
     /// Sets what becomes of the next requests for data.

@@ -1,10 +1,9 @@
 //! A SECUDIUM to be asked, with all its moods.
 
 use super::data::Row;
-use super::server::{Asked, Manner, Reply, Server};
+use super::server::{Asked, Manner, Portal, Reply};
 use serde_json::{Value, json};
 use std::collections::VecDeque;
-use std::sync::{Arc, Mutex};
 
 pub(crate) const USER: &str = "watcher";
 pub(crate) const PASSWORD: &str = "battery staple";
@@ -54,7 +53,7 @@ impl Post {
 }
 
 /// The portal's state; tests change it as they go.
-#[derive(Clone)]
+#[derive(Clone, Default)]
 pub(crate) struct State {
     pub(crate) password: String,
     pub(crate) posts: Vec<Post>,
@@ -81,44 +80,13 @@ pub(crate) struct State {
 }
 
 /// The portal.
-pub(crate) struct Secudium {
-    pub(crate) server: Server,
-    state: Arc<Mutex<State>>,
-}
+pub(crate) type Secudium = Portal<State>;
 
 impl Secudium {
     /// A portal in good order with these posts, newest first.
     pub(crate) fn start(posts: Vec<Post>) -> Self {
-        let state = Arc::new(Mutex::new(State {
-            password: PASSWORD.to_owned(),
-            posts,
-            somebody: false,
-            needs_code: false,
-            refusal: None,
-            dead_token: false,
-            login_faults: VecDeque::new(),
-            faults: VecDeque::new(),
-            logins: Vec::new(),
-            wrong: 0,
-            codes_sent: 0,
-            wrong_codes: 0,
-            thrown_out: 0,
-            token: None,
-            last: 0,
-        }));
-        let shared = Arc::clone(&state);
-        let server = Server::start(move |asked| shared.lock().unwrap().answer(asked));
-        Self { server, state }
-    }
-
-    /// The state as it is now.
-    pub(crate) fn state(&self) -> State {
-        self.state.lock().unwrap().clone()
-    }
-
-    /// Changes the state.
-    pub(crate) fn set(&self, change: impl FnOnce(&mut State)) {
-        change(&mut self.state.lock().unwrap());
+        let password = PASSWORD.to_owned();
+        Self::with(State { password, posts, ..State::default() }, State::answer)
     }
 
     /// Whether the account is locked, by wrong passwords or wrong codes.

@@ -153,6 +153,32 @@ impl Drop for Server {
     }
 }
 
+/// A portal: a server with a state that tests look at, and change as they go.
+pub(crate) struct Portal<S> {
+    pub(crate) server: Server,
+    state: Arc<Mutex<S>>,
+}
+
+impl<S: Clone + Send + 'static> Portal<S> {
+    /// A portal that answers by its state.
+    pub(crate) fn with(state: S, answer: fn(&mut S, &Asked) -> Reply) -> Self {
+        let state = Arc::new(Mutex::new(state));
+        let shared = Arc::clone(&state);
+        let server = Server::start(move |asked| answer(&mut shared.lock().unwrap(), asked));
+        Self { server, state }
+    }
+
+    /// The state as it is now.
+    pub(crate) fn state(&self) -> S {
+        self.state.lock().unwrap().clone()
+    }
+
+    /// Changes the state.
+    pub(crate) fn set(&self, change: impl FnOnce(&mut S)) {
+        change(&mut self.state.lock().unwrap());
+    }
+}
+
 async fn accept(listener: std::net::TcpListener, handler: Arc<Handler>, log: Arc<Mutex<Vec<Asked>>>) {
     let listener = TcpListener::from_std(listener).unwrap();
     loop {

@@ -36,7 +36,8 @@ pub(crate) fn ironlist(data: &Path) -> Command {
     clean(Command::new(env!("CARGO_BIN_EXE_ironlist")), data)
 }
 
-fn clean(mut command: Command, data: &Path) -> Command {
+/// Any command with the environment that the program gets.
+pub(crate) fn clean(mut command: Command, data: &Path) -> Command {
     command.env_clear().env("PATH", std::env::var_os("PATH").unwrap_or_default());
     command.env("IRONLIST_DATA", data).env("IRONLIST_LOG_FORMAT", "json").stdin(Stdio::null());
     for role in ROLES {

@@ -3,6 +3,7 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "in a test a panic is the report")]
 
+mod accounts;
 mod bad_input;
 mod collection;
 mod command_line;
@@ -17,6 +18,8 @@ mod house;
 mod http;
 mod keys;
 mod lists;
+mod place;
+mod readme;
 mod several;
 mod signals;
 mod start;

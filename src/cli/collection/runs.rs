@@ -5,7 +5,7 @@ use super::super::console::{Console, table};
 use super::super::door::{Door, encode, json as read, with_query};
 use super::super::lists::show;
 use super::super::upload::Input;
-use super::{told, watch};
+use super::{secret, told, watch};
 use crate::web::Body;
 use clap::Subcommand;
 use http::Method;
@@ -67,12 +67,10 @@ pub(in crate::cli) enum RunCommand {
         /// Its id
         id: String,
     },
-    /// Say the one-time code that a portal has sent
+    /// Say the one-time code that a portal has sent; it is asked for, or read from standard input
     Otp {
         /// The run's id
         id: String,
-        /// Six digits
-        code: String,
     },
     /// Write what it fetched to standard output
     Raw {
@@ -113,8 +111,9 @@ pub(in crate::cli) async fn run(
         RunCommand::Cancel { id } => {
             told(&door.post(&format!("{}/cancel", one(id)), &nothing).await?, console.out)
         }
-        RunCommand::Otp { id, code } => {
-            told(&door.post(&format!("{}/otp", one(id)), &json!({"code": code})).await?, console.out)
+        RunCommand::Otp { id } => {
+            let code = secret::read("one-time code", console.log)?;
+            told(&door.post(&format!("{}/otp", one(id)), &json!({"code": *code})).await?, console.out)
         }
         RunCommand::Raw { id, index } => {
             raw(&format!("{}/raw?index={index}", one(id)), door, console.out).await

@@ -104,7 +104,7 @@ pub(in crate::cli) async fn source(
         SourceCommand::Disable { name } => put(door, &format!("{}/disable", one(name)), &json!({})).await?,
         SourceCommand::Credentials(account) => {
             let is_portal = door.get(&one(&account.name)).await?["kind"] != "feed";
-            let document = account.document(is_portal, &secret::read(console.log)?);
+            let document = account.document(is_portal, &secret::read("secret", console.log)?);
             put(door, &format!("{}/credentials", one(&account.name)), &document).await?
         }
         SourceCommand::Test { name } => {

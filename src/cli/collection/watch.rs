@@ -68,7 +68,7 @@ impl View {
         let awaits = progress["state"] == "awaiting_otp";
         let step = match progress["step"].as_str().unwrap_or_default() {
             "" => plain(&progress["state"]),
-            _ if awaits => format!("a one-time code is waited for: ironlist run otp {} CODE", self.id),
+            _ if awaits => format!("a one-time code is waited for: ironlist run otp {}", self.id),
             _ => plain(&progress["step"]),
         };
         match &self.bar {

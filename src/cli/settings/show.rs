@@ -31,9 +31,19 @@ const SOURCE: &str = "
 #every = \"1h\"
 #jitter = \"5m\"
 #missed = \"run_once\"
+#freshness = \"3d\"
 #policy = { mode = \"snapshot\", zone = \"UTC\", confidence = 80, expires_days = 30, licence = \"CC0-1.0\" }
 #parser = { format = \"plain\" }
 #gate = { shrink_percent = 50, grow_percent = 100, bad_percent = 25, few = 100, protected = 10 }
+
+# The portals are known without a table; one is for what is to be otherwise. release_days is when a row of REGTECH
+# without a release day ends, in days after its day of listing.
+#[source.regtech]
+#kind = \"regtech\"
+#regtech = { pause_ms = 5000, release_days = 90 }
+#[source.secudium]
+#kind = \"secudium\"
+#secudium = { pause_ms = 1000, days = 90, take_over_session = false }
 ";
 
 impl Settings {

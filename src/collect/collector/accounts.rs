@@ -141,7 +141,12 @@ impl Inner {
         let tested = (self.probe)(&mut job).await;
         self.write_verdict(&job.run.source).await?;
         let (run, now, counted) = (job.run.clone(), self.now(), job.definition.kind.is_portal());
-        let audit = self.audit(&run.actor, "credentials.test", &run.source, "", String::new());
+        let outcome = match &tested {
+            Ok(()) => "accepted",
+            Err(Ending::Failed { fault, .. }) => fault.code.as_str(),
+            Err(Ending::Cancelled | Ending::Interrupted) => "interrupted",
+        };
+        let audit = self.audit(&run.actor, "credentials.test", &run.source, "", outcome.to_owned());
         let written = self.change(move |change| {
             stop_without_attempts(change, &run, now)?;
             change.audit(&audit)

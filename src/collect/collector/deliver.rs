@@ -332,8 +332,7 @@ fn terms(definition: &Definition, delivery: &Delivery, now: Time) -> Terms {
     let stamp = |days: u16| now.day_in(policy.zone).plus(days.into()).end_in(policy.zone);
     let detail =
         Detail { listed: delivery.posted, expires: days.filter(|_| is_seen).map(stamp), ..Detail::default() };
-    let lasts = days.filter(|_| delivery.posted.is_some() || definition.kind.is_portal());
-    Terms { lasts, ..Terms::new(detail, policy) }
+    Terms { lasts: definition.lasts(), ..Terms::new(detail, policy) }
 }
 
 /// What a delivery's silence means. A window source without a given period covers the days of its rows.

@@ -61,8 +61,13 @@ pub enum CollectError {
     #[error(transparent)]
     BadDefinition(#[from] BadDefinition),
     /// The configuration file says what it is.
-    #[error("{0} is defined in the configuration file; change it there, and restart")]
+    #[error(
+        "{0} is defined in the configuration file: change it or take it out there, and reload the service"
+    )]
     Configured(SourceName),
+    /// The program knows it, with or without a person's word.
+    #[error("{0} is built in and cannot be removed; to fetch it no more: ironlist source disable {0}")]
+    Builtin(SourceName),
     /// It is there already.
     #[error("there is a source {0} already")]
     Exists(SourceName),

@@ -13,6 +13,7 @@
 
 mod accounts;
 mod begin;
+mod configured;
 mod deliver;
 mod ending;
 mod error;
@@ -29,12 +30,12 @@ mod sources;
 mod tests;
 
 pub use accounts::Tested;
+pub use configured::Configured;
 pub use deliver::Delivery;
 pub use error::CollectError;
 pub use live::Progress;
 pub use sources::{Origin, SourceView};
 
-use super::definition::Definition;
 use super::fetch::FetchSettings;
 use super::ledger::{Audit, Change, Ledger, Look};
 use super::raw::{Raw, Retention};
@@ -43,12 +44,12 @@ use super::vault::Vault;
 use crate::disk::{DiskError, Medium};
 use crate::engine::{Engine, EngineError};
 use crate::model::{Batch, Preview, Receipt, SourceName, Time};
+use arc_swap::ArcSwap;
 use bytes::Bytes;
 use flow::Work;
 use futures_util::future::BoxFuture;
-use live::{LiveRuns, Stop, locked};
+use live::{Live, LiveRuns, Stop, locked};
 use logins::Verdicts;
-use std::collections::BTreeMap;
 use std::io;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -84,7 +85,7 @@ pub struct Options {
     /// How everything is fetched.
     pub fetch: FetchSettings,
     /// The sources of the configuration file.
-    pub configured: BTreeMap<SourceName, Definition>,
+    pub configured: Configured,
     /// Runs at work at once.
     pub slots: usize,
     /// How long raw bytes are kept.
@@ -116,7 +117,7 @@ impl Options {
             medium,
             vault,
             fetch: FetchSettings::default(),
-            configured: BTreeMap::new(),
+            configured: Configured::new(),
             slots: 20,
             retention: Retention::default(),
             observe: Arc::new(|_| {}),
@@ -136,7 +137,7 @@ struct Inner {
     vault: Arc<Vault>,
     raw: Raw,
     fetch: FetchSettings,
-    configured: BTreeMap<SourceName, Definition>,
+    configured: ArcSwap<Configured>,
     retention: Retention,
     observe: Observe,
     work: Work,
@@ -164,7 +165,7 @@ impl Collector {
     fn with_work(options: Options, work: Work, probe: Work) -> Result<Self, DiskError> {
         let ledger = Arc::new(Ledger::open(&options.medium)?);
         finish::interrupted(&ledger, options.engine.now())?;
-        sources::redefine(&ledger, &options.configured)?;
+        configured::since_last_start(&ledger, &options.configured)?;
         Ok(Self(Arc::new(Inner {
             raw: Raw::open(options.medium.path())?,
             engine: options.engine,
@@ -173,7 +174,7 @@ impl Collector {
             ledger,
             vault: Arc::new(options.vault),
             fetch: options.fetch,
-            configured: options.configured,
+            configured: ArcSwap::from_pointee(options.configured),
             retention: options.retention,
             observe: options.observe,
             work,
@@ -229,30 +230,40 @@ impl Collector {
     /// Ends a run; what it has brought already stays.
     ///
     /// # Errors
-    /// [`CollectError::Over`], [`CollectError::UnknownRun`].
-    pub async fn cancel(&self, id: Uuid) -> Result<(), CollectError> {
-        match self.0.live.find(id) {
-            Some(live) => {
-                live.stop.send_replace(Stop::Person);
-                Ok(())
-            }
-            None => Err(CollectError::Over { run: id, state: self.run(id).await?.state }),
-        }
+    /// [`CollectError::Over`], [`CollectError::UnknownRun`], or a faulty disk.
+    pub async fn cancel(&self, id: Uuid, actor: &str) -> Result<(), CollectError> {
+        let live = self.at_work(id).await?;
+        live.stop.send_replace(Stop::Person);
+        self.note(&live, "run.cancel", actor).await
     }
 
     /// Says the code that a portal has sent to a person.
     ///
     /// # Errors
-    /// [`CollectError::BadCode`], [`CollectError::NoCodeWanted`], [`CollectError::UnknownRun`].
-    pub async fn otp(&self, id: Uuid, code: &str) -> Result<(), CollectError> {
+    /// [`CollectError::BadCode`], [`CollectError::NoCodeWanted`], [`CollectError::Over`],
+    /// [`CollectError::UnknownRun`], or a faulty disk.
+    pub async fn otp(&self, id: Uuid, code: &str, actor: &str) -> Result<(), CollectError> {
         let code = code.trim();
         if code.len() != 6 || !code.bytes().all(|byte| byte.is_ascii_digit()) {
             return Err(CollectError::BadCode);
         }
+        let live = self.at_work(id).await?;
+        live.give_code(code.to_owned())?;
+        self.note(&live, "run.otp", actor).await
+    }
+
+    async fn at_work(&self, id: Uuid) -> Result<Arc<Live>, CollectError> {
         match self.0.live.find(id) {
-            Some(live) => live.give_code(code.to_owned()),
+            Some(live) => Ok(live),
             None => Err(CollectError::Over { run: id, state: self.run(id).await?.state }),
         }
+    }
+
+    /// Writes down what somebody did to a run.
+    async fn note(&self, live: &Live, action: &str, actor: &str) -> Result<(), CollectError> {
+        let source = live.progress.borrow().run.source.clone();
+        let audit = self.0.audit(actor, action, &source, "", format!("run {}", live.run));
+        Ok(self.0.change(move |change| change.audit(&audit)).await?)
     }
 
     /// Document `index` of a run as it was fetched.
@@ -266,12 +277,17 @@ impl Collector {
         read.ok_or(CollectError::NoRaw(id))
     }
 
-    /// Entries of the audit with their numbers, newest first, before number `before`.
+    /// Entries of the audit with their numbers, newest first, before number `before`; and how many there are
+    /// in all.
     ///
     /// # Errors
     /// A faulty disk.
-    pub async fn audit(&self, before: Option<u64>, limit: usize) -> Result<Vec<(u64, Audit)>, CollectError> {
-        Ok(self.0.look(move |look| look.audit(before, limit)).await?)
+    pub async fn audit(
+        &self,
+        before: Option<u64>,
+        limit: usize,
+    ) -> Result<(Vec<(u64, Audit)>, u64), CollectError> {
+        Ok(self.0.look(move |look| Ok((look.audit(before, limit)?, look.count_audit()?))).await?)
     }
 
     /// Ends everything: what is at work is told to stop, given a moment, and else written down as

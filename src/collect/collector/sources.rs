@@ -6,9 +6,9 @@ use super::live::Progress;
 use super::{Collector, Inner};
 use crate::collect::catalog::CATALOG;
 use crate::collect::definition::{Definition, Kind};
-use crate::collect::ledger::{Ledger, Look, Retrying, Standing, Stopped};
+use crate::collect::ledger::{Look, Retrying, Standing, Stopped};
 use crate::collect::run::State;
-use crate::disk::{DiskError, digest, hex};
+use crate::disk::DiskError;
 use crate::model::{SourceName, Time};
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -112,7 +112,7 @@ impl Collector {
         new: bool,
     ) -> Result<SourceView, CollectError> {
         definition.check_as(&name)?;
-        if self.0.configured.contains_key(&name) {
+        if self.0.configured.load().contains_key(&name) {
             return Err(CollectError::Configured(name));
         }
         let (_, _, place) = self.0.occupy(&name, actor)?;
@@ -140,12 +140,14 @@ impl Collector {
     /// Forgets a source; its listings stay until they end by themselves or a person ends them.
     ///
     /// # Errors
-    /// [`CollectError::UnknownSource`], [`CollectError::Configured`], [`CollectError::Busy`], or a faulty
-    /// disk.
+    /// [`CollectError::UnknownSource`], [`CollectError::Configured`], [`CollectError::Builtin`],
+    /// [`CollectError::Busy`], or a faulty disk.
     pub async fn remove(&self, name: &SourceName, actor: &str) -> Result<(), CollectError> {
         let known = self.0.known_as(name).await?;
-        if known.origin == Origin::Config {
-            return Err(CollectError::Configured(name.clone()));
+        match known.origin {
+            Origin::Api => {}
+            Origin::Config => return Err(CollectError::Configured(name.clone())),
+            Origin::Builtin => return Err(CollectError::Builtin(name.clone())),
         }
         let (_, _, _place) = self.0.occupy(name, actor)?;
         let audit = self.0.audit(actor, "source.remove", name, "", String::new());
@@ -206,7 +208,7 @@ impl Inner {
     }
 
     pub(super) async fn known_as(&self, name: &SourceName) -> Result<Known, CollectError> {
-        let (configured, source) = (self.configured.get(name).cloned(), name.clone());
+        let (configured, source) = (self.configured.load().get(name).cloned(), name.clone());
         let found = self.look(move |look| {
             let said = match configured {
                 Some(definition) => Some((Origin::Config, definition)),
@@ -221,10 +223,12 @@ impl Inner {
     /// Every source: the file's word counts more than the API's, and that more than what is built in.
     pub(super) async fn known(&self) -> Result<Vec<Known>, DiskError> {
         let mut all = BUILTIN.clone();
-        let configured = self.configured.clone();
+        let configured = self.configured.load_full();
         self.look(move |look| {
             all.extend(look.definitions()?.into_iter().map(|(name, said)| (name, (Origin::Api, said))));
-            all.extend(configured.into_iter().map(|(name, said)| (name, (Origin::Config, said))));
+            let config =
+                |(name, said): (&SourceName, &Definition)| (name.clone(), (Origin::Config, said.clone()));
+            all.extend(configured.iter().map(config));
             all.into_iter().map(|(name, (origin, said))| known(look, name, origin, said)).collect()
         })
         .await
@@ -263,27 +267,6 @@ fn known(
     let standing = look.standing(&name)?;
     let has_credentials = look.credentials(&name)?.is_some();
     Ok(Known { name, origin, definition, standing, has_credentials })
-}
-
-/// Forgets what was remembered of sources that the configuration file describes otherwise than at the last
-/// start, and what waits by their old rules.
-pub(super) fn redefine(
-    ledger: &Ledger,
-    configured: &BTreeMap<SourceName, Definition>,
-) -> Result<(), DiskError> {
-    ledger.change(|change| {
-        for (name, definition) in configured {
-            // Plain data: there is nothing in it that could fail to serialise.
-            let defined = hex(&digest(&[&serde_json::to_vec(definition).unwrap_or_default()]));
-            change.standing(name, |standing| {
-                if standing.defined.as_ref() != Some(&defined) {
-                    (standing.memory, standing.next) = Default::default();
-                    standing.defined = Some(defined);
-                }
-            })?;
-        }
-        Ok(())
-    })
 }
 
 /// What the program knows by itself.

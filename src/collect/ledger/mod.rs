@@ -209,6 +209,11 @@ impl Look<'_> {
         })?;
         Ok(entries)
     }
+
+    /// How many entries the audit has.
+    pub fn count_audit(&self) -> Result<u64, redb::Error> {
+        AUDITS.len(self.0)
+    }
 }
 
 /// Changes that are committed together.

@@ -1,6 +1,8 @@
 //! A table of JSON documents in redb: small, rarely read, and readable by the next version too.
 
-use redb::{Key, ReadTransaction, ReadableTable, TableDefinition, Value, WriteTransaction};
+use redb::{
+    Key, ReadTransaction, ReadableTable, ReadableTableMetadata, TableDefinition, Value, WriteTransaction,
+};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::borrow::Borrow;
@@ -49,6 +51,10 @@ impl<K: Key + 'static, V: Serialize + DeserializeOwned> Shelf<K, V> {
             }
         }
         Ok(())
+    }
+
+    pub(super) fn len(&self, view: &ReadTransaction) -> Result<u64, redb::Error> {
+        Ok(view.open_table(self.table)?.len()?)
     }
 
     pub(super) fn put<'k>(

@@ -96,6 +96,27 @@ fn a_source_that_runs_often_does_not_push_out_the_runs_of_another() {
     assert!(ledger.look(|look| look.run(rare.id)).unwrap().is_some());
 }
 
+fn entry(action: &str) -> Audit {
+    Audit {
+        at: Time::default(),
+        actor: "admin".to_owned(),
+        action: action.to_owned(),
+        source: name("a"),
+        reason: String::new(),
+        detail: String::new(),
+    }
+}
+
+#[test]
+fn the_oldest_entries_of_the_audit_are_forgotten_and_not_counted() {
+    let folder = tempfile::tempdir().unwrap();
+    let ledger = Ledger::open(&Medium::folder(folder.path())).unwrap();
+    let entry = entry("again");
+    ledger.change(|change| (0..AUDIT + 3).try_for_each(|_| change.audit(&entry))).unwrap();
+    let (newest, total) = ledger.look(|look| Ok((look.audit(None, 1)?, look.count_audit()?))).unwrap();
+    assert_eq!((newest[0].0, total), (AUDIT + 3, AUDIT));
+}
+
 #[test]
 fn a_run_that_somebody_has_to_decide_about_is_remembered_however_many_come_after_it() {
     let folder = tempfile::tempdir().unwrap();
@@ -121,15 +142,7 @@ fn the_audit_is_numbered_and_read_backwards() {
     let folder = tempfile::tempdir().unwrap();
     let ledger = Ledger::open(&Medium::folder(folder.path())).unwrap();
     for action in ["one", "two", "three"] {
-        let entry = Audit {
-            at: Time::default(),
-            actor: "admin".to_owned(),
-            action: action.to_owned(),
-            source: name("a"),
-            reason: String::new(),
-            detail: String::new(),
-        };
-        ledger.change(|change| change.audit(&entry)).unwrap();
+        ledger.change(|change| change.audit(&entry(action))).unwrap();
     }
     let read = |before, limit| -> Vec<(u64, String)> {
         let entries = ledger.look(|look| look.audit(before, limit)).unwrap();

@@ -19,6 +19,16 @@ pub enum GatherFault {
     },
 }
 
+impl GatherFault {
+    /// The stable code.
+    pub const fn code(self) -> &'static str {
+        match self {
+            Self::RepeatedPage(_) => "repeated_page",
+            Self::Incomplete { .. } => "incomplete_list",
+        }
+    }
+}
+
 /// The rows of the pages so far.
 ///
 /// Rows shift between pages while one reads: new ones push others to the next page, where they come

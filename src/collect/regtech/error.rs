@@ -92,8 +92,7 @@ impl Error {
             Self::Stub(_) => "workbook_stub",
             Self::NotAWorkbook(_) => "not_a_workbook",
             Self::Status(_) => "unexpected_status",
-            Self::Pages(GatherFault::RepeatedPage(_)) => "repeated_page",
-            Self::Pages(GatherFault::Incomplete { .. }) => "incomplete_list",
+            Self::Pages(fault) => fault.code(),
         }
     }
 }

@@ -44,32 +44,32 @@ pub(super) struct Parameters {
     dry_run: bool,
 }
 
-/// What an import came to.
-#[derive(Serialize)]
-pub(super) struct Imported {
-    generation: u64,
-    source: SourceName,
-    dry_run: bool,
-    read: u64,
-    accepted: u64,
-    rejected: u64,
-    duplicates: u64,
-    added: u64,
-    changed: u64,
-    removed: u64,
-    unchanged: u64,
+/// What an import came to; the command line reads it again.
+#[derive(Serialize, Deserialize)]
+pub(crate) struct Imported {
+    pub(crate) generation: u64,
+    pub(crate) source: SourceName,
+    pub(crate) dry_run: bool,
+    pub(crate) read: u64,
+    pub(crate) accepted: u64,
+    pub(crate) rejected: u64,
+    pub(crate) duplicates: u64,
+    pub(crate) added: u64,
+    pub(crate) changed: u64,
+    pub(crate) removed: u64,
+    pub(crate) unchanged: u64,
     /// Rows that say of themselves that they are over.
-    expired: u64,
-    errors: Vec<LineError>,
+    pub(crate) expired: u64,
+    pub(crate) errors: Vec<LineError>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    examples: Option<Examples>,
+    pub(crate) examples: Option<Examples>,
 }
 
 /// Some of what a dry run found.
-#[derive(Serialize)]
-struct Examples {
-    added: Vec<String>,
-    removed: Vec<String>,
+#[derive(Serialize, Deserialize)]
+pub(crate) struct Examples {
+    pub(crate) added: Vec<String>,
+    pub(crate) removed: Vec<String>,
 }
 
 pub(super) async fn import(

@@ -18,6 +18,7 @@ mod story;
 mod suppress;
 
 pub use import::IMPORT_PATH;
+pub(crate) use import::Imported;
 
 use super::reply::actor;
 use crate::collect::formats::{Limits, SheetReader};

@@ -18,6 +18,7 @@ impl From<CollectError> for Problem {
             CollectError::Stopped(_) => Self::conflict("source_stopped", detail),
             CollectError::NoAttempt(refusal) => Self::conflict(refusal.code(), detail),
             CollectError::Configured(_) => Self::conflict("configured", detail),
+            CollectError::Builtin(_) => Self::conflict("builtin", detail),
             CollectError::Exists(_) => Self::conflict("source_exists", detail),
             CollectError::Over { .. } => Self::conflict("run_over", detail),
             CollectError::NoCodeWanted(_) => Self::conflict("no_code_wanted", detail),

@@ -1,9 +1,9 @@
 //! What the gate keeps back, and the word of an administrator about it; the audit.
 
 use super::{Collection, List};
-use crate::collect::ledger::{Audit, Hold};
+use crate::collect::ledger::{Audit, Held, Hold};
 use crate::model::Receipt;
-use crate::service::paging::{Opaque, limit};
+use crate::service::paging::{Page, Paging, limit};
 use crate::service::reply::actor;
 use crate::web::{Caller, Json, Path, Problem, Query};
 use axum::Extension;
@@ -25,16 +25,24 @@ pub(super) struct HoldRow {
     difference: u64,
 }
 
-pub(super) async fn list(State(role): State<Collection>) -> Result<Json<List<HoldRow>>, Problem> {
-    let row = |hold: Hold| {
-        let told = |held: &crate::collect::ledger::Held| {
+impl From<Hold> for HoldRow {
+    fn from(hold: Hold) -> Self {
+        let told = |held: &Held| {
             held.grounds.iter().map(|ground| format!("{}: {ground}", held.label)).collect::<Vec<_>>()
         };
         let why = hold.documents.iter().flat_map(told).collect();
-        HoldRow { difference: hold.shown(), hold, why }
-    };
+        Self { difference: hold.shown(), hold, why }
+    }
+}
+
+/// What waits for a decision, oldest first: ids grow with time.
+pub(super) async fn list(
+    State(role): State<Collection>,
+    Query(paging): Query<Paging<Uuid>>,
+) -> Result<Json<Page<HoldRow, Uuid>>, Problem> {
     let holds = role.collector()?.holds().await?;
-    Ok(Json(List::whole(holds.into_iter().map(row).collect())))
+    let rows = holds.into_iter().map(HoldRow::from).collect();
+    paging.page(rows, |row| row.hold.id, role.engine.snapshot().generation).map(Json)
 }
 
 /// Why an administrator decides so.
@@ -76,13 +84,6 @@ pub(super) async fn reject(
     Ok(Json(Rejected { status: "success" }))
 }
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct Page {
-    limit: Option<usize>,
-    cursor: Option<Opaque<u64>>,
-}
-
 #[derive(Serialize)]
 pub(super) struct AuditRow {
     number: u64,
@@ -93,14 +94,11 @@ pub(super) struct AuditRow {
 pub(super) async fn audit(
     State(role): State<Collection>,
     Extension(caller): Extension<Caller>,
-    Query(page): Query<Page>,
-) -> Result<Json<List<AuditRow>>, Problem> {
+    Query(Paging { limit: asked, cursor }): Query<Paging<u64>>,
+) -> Result<Json<List<AuditRow, u64>>, Problem> {
     caller.demand_admin()?;
-    let limit = limit(page.limit, LIMIT, MOST)?;
-    let collector = role.collector()?;
-    let entries = collector.audit(page.cursor.map(|cursor| cursor.0), limit).await?;
-    let total = collector.audit(None, 1).await?.first().map_or(0, |(number, _)| *number);
-    let cursor = entries.last().filter(|_| entries.len() == limit).map(|(number, _)| Opaque(*number).text());
-    let data = entries.into_iter().map(|(number, entry)| AuditRow { number, entry }).collect();
-    Ok(Json(List { status: "success", data, total, cursor }))
+    let limit = limit(asked, LIMIT, MOST)?;
+    let (entries, total) = role.collector()?.audit(cursor.map(|cursor| cursor.0), limit + 1).await?;
+    let rows = entries.into_iter().map(|(number, entry)| AuditRow { number, entry }).collect();
+    Ok(Json(List::page(rows, limit, total, |row| row.number)))
 }

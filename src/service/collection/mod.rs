@@ -11,9 +11,13 @@ mod runs;
 mod sources;
 #[cfg(test)]
 mod tests;
+mod watch;
+
+pub use watch::{Trouble, Watch};
 
 use crate::collect::collector::Collector;
 use crate::engine::Engine;
+use crate::service::paging::Opaque;
 use crate::web::Problem;
 use axum::Router;
 use axum::routing::{get, post, put};
@@ -66,19 +70,24 @@ impl Collection {
     }
 }
 
-/// A list, all or a page of it.
+/// A page of a list that is kept on the disk.
 #[derive(Serialize)]
-struct List<T> {
+#[serde(bound = "T: Serialize, K: Serialize")]
+struct List<T, K> {
     status: &'static str,
     data: Vec<T>,
+    /// Rows in all.
     total: u64,
-    /// Where the next page begins.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    cursor: Option<String>,
+    /// What to ask for the next page with; none on the last.
+    cursor: Option<Opaque<K>>,
 }
 
-impl<T> List<T> {
-    fn whole(data: Vec<T>) -> Self {
-        Self { status: "success", total: data.len() as u64, data, cursor: None }
+impl<T, K> List<T, K> {
+    /// The page of at most `limit` rows, of which one more was read, to see whether there is another page.
+    fn page(mut rows: Vec<T>, limit: usize, total: u64, key: impl Fn(&T) -> K) -> Self {
+        let more = rows.len() > limit;
+        rows.truncate(limit);
+        let cursor = rows.last().filter(|_| more).map(|last| Opaque(key(last)));
+        Self { status: "success", data: rows, total, cursor }
     }
 }

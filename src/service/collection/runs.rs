@@ -5,6 +5,7 @@ use crate::collect::run::{Run, Wish};
 use crate::model::{Day, SourceName};
 use crate::service::paging::{Opaque, limit};
 use crate::service::reply::actor;
+use crate::web::multipart::File;
 use crate::web::{Body, Caller, Json, Path, Problem, Query, Response};
 use axum::Extension;
 use axum::extract::State;
@@ -54,7 +55,7 @@ pub(super) async fn begin(role: &Collection, caller: Caller, trigger: Trigger) -
 #[serde(deny_unknown_fields)]
 pub(super) struct Upload {
     source: SourceName,
-    /// The file's name, a hint for its format.
+    /// The file's name, a hint for its format; a form says it itself.
     name: Option<String>,
 }
 
@@ -62,9 +63,10 @@ pub(super) async fn upload(
     State(role): State<Collection>,
     Extension(caller): Extension<Caller>,
     Query(upload): Query<Upload>,
-    crate::web::extract::Whole(bytes): crate::web::extract::Whole,
+    file: File,
 ) -> Result<(StatusCode, Json<Begun>), Problem> {
-    let run = role.collector()?.upload(upload.source, &actor(caller), upload.name, bytes).await?;
+    let name = upload.name.or(file.name);
+    let run = role.collector()?.upload(upload.source, &actor(caller), name, file.bytes).await?;
     Ok((StatusCode::ACCEPTED, Json(Begun { status: "accepted", run })))
 }
 
@@ -79,12 +81,11 @@ pub(super) struct Page {
 pub(super) async fn list(
     State(role): State<Collection>,
     Query(page): Query<Page>,
-) -> Result<Json<List<Run>>, Problem> {
+) -> Result<Json<List<Run, Uuid>>, Problem> {
     let limit = limit(page.limit, LIMIT, MOST)?;
     let before = page.cursor.map(|cursor| cursor.0);
-    let (data, total) = role.collector()?.runs(page.source, before, limit).await?;
-    let cursor = data.last().filter(|_| data.len() == limit).map(|run| Opaque(run.id).text());
-    Ok(Json(List { status: "success", data, total, cursor }))
+    let (runs, total) = role.collector()?.runs(page.source, before, limit + 1).await?;
+    Ok(Json(List::page(runs, limit, total, |run| run.id)))
 }
 
 /// One run; with `Accept: text/event-stream` what it is at, until it is over.
@@ -111,9 +112,10 @@ const DONE: Done = Done { status: "success" };
 
 pub(super) async fn cancel(
     State(role): State<Collection>,
+    Extension(caller): Extension<Caller>,
     Path(id): Path<Uuid>,
 ) -> Result<(StatusCode, Json<Done>), Problem> {
-    role.collector()?.cancel(id).await?;
+    role.collector()?.cancel(id, &actor(caller)).await?;
     Ok((StatusCode::ACCEPTED, Json(DONE)))
 }
 
@@ -125,10 +127,11 @@ pub(super) struct Otp {
 
 pub(super) async fn otp(
     State(role): State<Collection>,
+    Extension(caller): Extension<Caller>,
     Path(id): Path<Uuid>,
     Json(otp): Json<Otp>,
 ) -> Result<Json<Done>, Problem> {
-    role.collector()?.otp(id, &otp.code).await?;
+    role.collector()?.otp(id, &otp.code, &actor(caller)).await?;
     Ok(Json(DONE))
 }
 

@@ -3,6 +3,7 @@
 use super::*;
 use crate::analyze::fixture::{House, plain};
 use crate::collect::collector::Options;
+use crate::collect::definition::{Definition, Kind};
 use crate::collect::vault::{KeySource, Vault};
 use crate::disk::Medium;
 use crate::model::Scope;
@@ -28,10 +29,15 @@ impl Office {
     }
 
     fn collecting(house: &House) -> Self {
+        Self::new(house, Some(Self::collector(house)))
+    }
+
+    fn collector(house: &House) -> Collector {
         let folder = house.folder.path();
         let vault = Vault::new(KeySource::find(folder, None, |_| None));
+        let configured = [("fixed".parse().unwrap(), Definition::new(Kind::Upload))].into();
         let options = Options::new(house.engine().clone(), Medium::folder(folder), vault);
-        Self::new(house, Some(Collector::open(options).unwrap()))
+        Collector::open(Options { configured, ..options }).unwrap()
     }
 
     async fn answer(&self, method: &str, path: &str, body: Body, peer: Peer) -> (StatusCode, bytes::Bytes) {
@@ -217,6 +223,32 @@ async fn a_file_is_uploaded_followed_downloaded_and_read_again() {
 }
 
 #[tokio::test]
+async fn a_file_may_come_in_a_form_within_the_same_limit() {
+    let house = House::new();
+    let office = Office::collecting(&house);
+    let send = async |text: &str| {
+        let disposition = "Content-Disposition: form-data; name=\"list\"; filename=\"bad.csv\"";
+        let form = format!("--x\r\n{disposition}\r\n\r\n{text}\r\n--x--\r\n");
+        let request =
+            http::Request::post("/api/v1/collection/upload?source=fixed").header(http::header::HOST, "a");
+        let request = request.header(http::header::CONTENT_TYPE, "multipart/form-data; boundary=x");
+        let response = office.app.answer(request.body(Body::full(form)).unwrap(), Peer::Local).await;
+        let (status, body) = (response.status().as_u16(), response.into_body().read().await.unwrap());
+        (status, serde_json::from_slice::<Value>(&body).unwrap())
+    };
+    let (status, begun) = send("ip,reason\n20.0.0.1,scan\n").await;
+    assert_eq!(status, 202, "{begun}");
+    let run = office.over(&begun).await;
+    assert_eq!(
+        (&run["counts"]["new"], &run["documents"][0]["name"]),
+        (&json!(1), &json!("bad.csv")),
+        "{run}"
+    );
+    let (status, refusal) = send(&"x".repeat(3 << 20)).await;
+    assert_eq!((status, &refusal["code"]), (413, &json!("body_too_large")));
+}
+
+#[tokio::test]
 async fn a_run_that_is_over_is_one_event() {
     let house = House::new();
     let office = Office::collecting(&house);
@@ -251,6 +283,54 @@ async fn credentials_go_in_and_never_come_out() {
     }
 }
 
+/// What a list answers: how many rows this page has, how many there are, and where the next begins.
+fn page(list: &Value) -> (usize, u64, Option<&str>) {
+    (list["data"].as_array().unwrap().len(), list["total"].as_u64().unwrap(), list["cursor"].as_str())
+}
+
+#[tokio::test]
+async fn holds_and_the_audit_come_in_pages_of_which_the_last_has_no_cursor() {
+    let house = House::new();
+    let office = Office::collecting(&house);
+    for name in ["a", "b", "c"] {
+        office.ask("POST", "/api/v1/collection/sources", json!({"name": name, "kind": "upload"})).await;
+        for text in ["20.0.0.1\n", "<!DOCTYPE html><html><body>no list</body></html>"] {
+            let path = format!("/api/v1/collection/upload?source={name}");
+            let (_, begun) = office.answer("POST", &path, Body::full(text), Peer::Local).await;
+            office.over(&serde_json::from_slice(&begun).unwrap()).await;
+        }
+    }
+    for (path, first) in [("/api/v1/holds", "a"), ("/api/v1/audit", "c")] {
+        let (_, begin) = office.ask("GET", &format!("{path}?limit=1"), Value::Null).await;
+        assert_eq!(begin["data"][0]["source"], first, "{begin}");
+        let (rows, total, cursor) = page(&begin);
+        assert_eq!((rows, total), (1, 3), "{path}");
+        let next = format!("{path}?limit=2&cursor={}", cursor.unwrap());
+        let (_, end) = office.ask("GET", &next, Value::Null).await;
+        assert_eq!((page(&end), &end["data"][0]["source"]), ((2, 3, None), &json!("b")), "{path}");
+        assert_eq!(office.ask("GET", &format!("{path}?limit=0"), Value::Null).await.0, 400);
+    }
+}
+
+#[tokio::test]
+async fn what_is_not_a_persons_is_not_removed_and_the_refusal_names_the_cure() {
+    let house = House::new();
+    let office = Office::collecting(&house);
+    let credentials = "/api/v1/collection/sources/regtech/credentials";
+    office.ask("PUT", credentials, json!({"username": "u", "password": "p"})).await;
+    for (name, code, cure) in [
+        ("regtech", "builtin", "ironlist source disable regtech"),
+        ("fixed", "configured", "configuration file"),
+    ] {
+        let one = format!("/api/v1/collection/sources/{name}");
+        let (status, refusal) = office.ask("DELETE", &one, Value::Null).await;
+        assert_eq!((status, &refusal["code"]), (409, &json!(code)));
+        assert!(refusal["detail"].as_str().unwrap().contains(cure), "{refusal}");
+    }
+    let (_, regtech) = office.ask("GET", "/api/v1/collection/sources/regtech", Value::Null).await;
+    assert_eq!(regtech["credentials"], true, "nothing was forgotten");
+}
+
 #[tokio::test]
 async fn without_a_ledger_reading_goes_on_and_collecting_says_why_not() {
     let house = house().await;
@@ -259,6 +339,35 @@ async fn without_a_ledger_reading_goes_on_and_collecting_says_why_not() {
     let (status, refusal) =
         office.ask("POST", "/api/v1/collection/trigger", json!({"source": "regtech"})).await;
     assert_eq!((status, &refusal["code"]), (503, &json!("collection_unavailable")));
+}
+
+#[tokio::test]
+async fn a_hold_is_watched_until_it_is_decided() {
+    let house = House::new();
+    let role = Office::collector(&house);
+    let office = Office::new(&house, Some(role.clone()));
+    office.ask("POST", "/api/v1/collection/sources", json!({"name": "files", "kind": "upload"})).await;
+    for text in ["20.0.0.1\n", "<!DOCTYPE html><html><body>no list</body></html>"] {
+        let path = "/api/v1/collection/upload?source=files";
+        let (_, begun) = office.answer("POST", path, Body::full(text), Peer::Local).await;
+        office.over(&serde_json::from_slice(&begun).unwrap()).await;
+    }
+    let watch = Watch::default();
+    let look = async || {
+        watch.look(house.engine(), &role).await;
+        let mut troubles = Vec::new();
+        watch.each(|name, trouble| {
+            troubles.extend(trouble.map(|trouble| (name.to_string(), trouble)));
+        });
+        (watch.check(), troubles)
+    };
+    let (check, troubles) = look().await;
+    assert_eq!((&*check.cure, troubles), ("ironlist hold list", vec![("files".to_owned(), Trouble::Held)]));
+    let (_, holds) = office.ask("GET", "/api/v1/holds", Value::Null).await;
+    let reject = format!("/api/v1/holds/{}/reject", holds["data"][0]["id"].as_str().unwrap());
+    assert_eq!(office.ask("POST", &reject, json!({"reason": "a page"})).await.0, 200);
+    let (check, troubles) = look().await;
+    assert_eq!((&*check.detail, troubles), ("", Vec::new()));
 }
 
 #[tokio::test]

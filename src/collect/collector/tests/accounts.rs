@@ -184,9 +184,12 @@ async fn a_code_is_waited_for_five_minutes_and_taken_once() {
     };
     let id = begin().await;
     assert_eq!(collector.run(id).await.unwrap().state, State::AwaitingOtp);
-    assert!(matches!(collector.otp(id, "12345x").await, Err(CollectError::BadCode)));
-    collector.otp(id, " 123456 ").await.unwrap();
-    assert!(collector.otp(id, "123456").await.is_err());
+    assert!(matches!(collector.otp(id, "12345x", "tester").await, Err(CollectError::BadCode)));
+    collector.otp(id, " 123456 ", "tester").await.unwrap();
+    assert!(collector.otp(id, "123456", "tester").await.is_err());
+    let (audit, total) = collector.audit(None, 9).await.unwrap();
+    assert_eq!((audit[0].1.action.as_str(), total), ("run.otp", 1), "not what was refused");
+    assert!(!audit[0].1.detail.contains("123456"));
     assert_eq!(over(&collector, id).await.state, State::Done);
     let id = begin().await;
     let began = tokio::time::Instant::now();
@@ -294,6 +297,9 @@ async fn a_test_goes_on_when_its_asker_leaves_and_gives_the_source_free() {
     until_nobody_runs(&collector).await;
     let stopped = standing(&collector, "account").await.stopped.unwrap();
     assert_eq!((stopped.credentials, stopped.fault.code.as_str()), (true, "credentials_refused"));
+    let (audit, _) = collector.audit(None, 1).await.unwrap();
+    let entry = &audit[0].1;
+    assert_eq!((entry.action.as_str(), entry.detail.as_str()), ("credentials.test", "wrong_credentials"));
 }
 
 #[tokio::test]

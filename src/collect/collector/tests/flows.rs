@@ -321,7 +321,7 @@ async fn a_code_that_is_asked_for_proves_nothing_before_it_was_taken() {
         let mut progress = collector.progress(id).unwrap();
         progress.wait_for(|progress| progress.run.state == State::AwaitingOtp).await.unwrap();
         assert!(!kept(&collector).await.proven, "the portal only asks");
-        collector.otp(id, said).await.unwrap();
+        collector.otp(id, said, "tester").await.unwrap();
         assert_eq!(code(&over(&collector, id).await), outcome);
         assert_eq!(kept(&collector).await.proven, proven);
     }

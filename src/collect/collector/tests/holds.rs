@@ -21,7 +21,7 @@ async fn a_list_that_shrinks_is_held_until_a_person_consents() {
     let receipt = collector.consent(id, "admin", "the owner cleaned up").await.unwrap();
     assert_eq!((receipt.removed, house.engine().snapshot().listings()), (398, 2));
     assert!(matches!(collector.consent(id, "admin", "twice").await, Err(CollectError::Settled(_))));
-    let audit = collector.audit(None, 1).await.unwrap();
+    let (audit, _) = collector.audit(None, 1).await.unwrap();
     assert_eq!(
         (audit[0].1.action.as_str(), audit[0].1.reason.as_str()),
         ("hold.consent", "the owner cleaned up")
@@ -209,7 +209,7 @@ async fn consent_is_seen_through_although_its_asker_leaves() {
     }
     assert_eq!(house.engine().snapshot().listings(), 2);
     assert!(collector.holds().await.unwrap().is_empty());
-    assert_eq!(collector.audit(None, 1).await.unwrap()[0].1.action, "hold.consent");
+    assert_eq!(collector.audit(None, 1).await.unwrap().0[0].1.action, "hold.consent");
 }
 
 #[tokio::test]

@@ -2,6 +2,7 @@
 //! blacklist, whatever its craft.
 
 mod accounts;
+mod configured;
 #[path = "../../../../tests/fakes/mod.rs"]
 mod fakes;
 mod flows;
@@ -16,7 +17,7 @@ use super::ending::Ending;
 use super::job::Job;
 use super::*;
 use crate::analyze::fixture::House;
-use crate::collect::definition::Kind;
+use crate::collect::definition::{Definition, Kind};
 use crate::collect::failure::Failure;
 use crate::collect::gate::Ground;
 use crate::collect::ledger::{Answer, How};

@@ -48,10 +48,19 @@ async fn one_run_at_a_time_a_source_and_it_can_be_cancelled_while_it_works_or_wa
     assert!(matches!(busy, CollectError::Busy { run, .. } if run == id));
     let mut progress = collector.progress(id).unwrap();
     progress.wait_for(|progress| progress.run.state == State::Running).await.unwrap();
-    collector.cancel(id).await.unwrap();
+    collector.cancel(id, "tester").await.unwrap();
     assert_eq!(over(&collector, id).await.state, State::Cancelled);
-    assert!(matches!(collector.cancel(id).await, Err(CollectError::Over { state: State::Cancelled, .. })));
+    assert!(matches!(
+        collector.cancel(id, "tester").await,
+        Err(CollectError::Over { state: State::Cancelled, .. })
+    ));
     assert!(standing(&collector, "list").await.retry.is_none(), "what a person ended stays ended");
+    let (audit, _) = collector.audit(None, 1).await.unwrap();
+    let entry = &audit[0].1;
+    assert_eq!(
+        (&*entry.action, &*entry.actor, &entry.detail),
+        ("run.cancel", "tester", &format!("run {id}"))
+    );
 }
 
 #[tokio::test]
@@ -75,6 +84,30 @@ async fn files_are_taken_in_by_hand_and_read_again_from_what_was_kept() {
     assert_eq!((again.state, again.counts.new, again.counts.unchanged), (State::Done, 1, 1));
     let missing = collector.upload(name("nobody"), "tester", None, csv.into()).await;
     assert!(matches!(missing, Err(CollectError::UnknownSource(_))));
+}
+
+#[tokio::test]
+async fn a_row_of_regtech_without_a_release_day_ends_so_many_days_after_its_listing() {
+    let house = House::new();
+    let collector = open(&house, flow::work());
+    for (settings, end) in
+        [("", "2026-12-19T15:00:00Z"), ("regtech = { release_days = 30 }", "2026-10-20T15:00:00Z")]
+    {
+        let definition = "kind = 'regtech'\npolicy = { expires_days = 7 }\n";
+        let definition = toml::from_str(&format!("{definition}{settings}")).unwrap();
+        collector.configure(&[(name("account"), definition)].into()).await.unwrap();
+        let list = "IP,국가,등록사유,등록일,해제일\n20.0.0.1,CN,scan,2026-09-20,\n";
+        let id = collector.upload(name("account"), "tester", None, list.into()).await.unwrap();
+        assert_eq!(over(&collector, id).await.state, State::Done);
+        let mut ends = Vec::new();
+        house.look(|look| {
+            look.view.each_entry(None, |entry| {
+                ends.extend(entry.listings.iter().filter_map(|(_, detail)| detail.expires));
+                true
+            })
+        });
+        assert_eq!(ends, [end.parse().unwrap()], "whatever the policy says of what is not seen any more");
+    }
 }
 
 #[tokio::test]

@@ -1,6 +1,7 @@
 //! What begins by itself, what is tried again, and what a restart finds.
 
 use super::*;
+use std::collections::BTreeMap;
 
 #[tokio::test]
 async fn failures_are_tried_again_only_where_that_is_right() {
@@ -102,7 +103,7 @@ async fn sources_are_defined_switched_and_removed_and_the_file_has_the_last_word
     collector.remove(&name("mine"), "tester").await.unwrap();
     assert!(matches!(collector.source(&name("mine")).await, Err(CollectError::UnknownSource(_))));
     let actions: Vec<String> =
-        collector.audit(None, 9).await.unwrap().into_iter().map(|(_, entry)| entry.action).collect();
+        collector.audit(None, 9).await.unwrap().0.into_iter().map(|(_, entry)| entry.action).collect();
     assert_eq!(actions, ["source.remove", "source.disable", "source.define", "source.define"]);
 }
 
