@@ -4,6 +4,7 @@ use super::layers::Layers;
 use super::show::masked;
 use super::value::{Size, Words};
 use super::{Settings, SettingsError};
+use crate::collect::budget::Budget;
 use crate::collect::definition::Definition;
 use crate::collect::fetch::{FetchSettings, Proxy, Reach};
 use crate::collect::raw::Retention;
@@ -53,6 +54,7 @@ impl Collection {
                 size_limit: layers.get::<Size>("fetch.size")?.0,
                 ca_file: layers.get("fetch.ca_file")?,
                 contact: layers.get::<Words>("fetch.contact")?.0,
+                memory: Budget::new(layers.get::<Size>("collection.memory")?.0),
                 ..FetchSettings::default()
             },
             sources: layers.sources().clone(),

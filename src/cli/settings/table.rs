@@ -88,6 +88,11 @@ pub(super) const TABLE: &[Setting] = &[
     setting("limits.body", r#""1 MiB""#, "The longest request body."),
     setting("limits.import_body", r#""1 GiB""#, "The longest list that is taken in, as sent and unpacked."),
     setting("collection.slots", "20", "Collection runs at work at once; more wait for their turn."),
+    setting(
+        "collection.memory",
+        r#""512 MiB""#,
+        "The memory that large documents may take at once, of all runs together; more wait for their turn.",
+    ),
     setting("collection.raw_days", "30", "Days for which the bytes that runs fetched are kept."),
     setting(
         "collection.raw_size",

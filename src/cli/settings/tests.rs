@@ -1,4 +1,5 @@
 use super::*;
+use futures_util::FutureExt;
 use std::fs;
 use tempfile::TempDir;
 
@@ -200,6 +201,15 @@ fn what_fetching_may_reach_is_said_in_the_file_or_the_environment() {
     assert_eq!(fetch.reach.proxy.unwrap().hosts.len(), 1);
     assert!(refusal("[fetch]\nports = [70000]").contains("ports"));
     assert!(refusal("[fetch]\nproxy = \"no url\"").contains("http://host:port"));
+}
+
+#[test]
+fn the_memory_of_documents_is_what_is_said() {
+    for (said, fits) in [("", true), ("[collection]\nmemory = \"16 MiB\"", false)] {
+        let memory = load(said, "", &[], &[]).unwrap().collection.fetch.memory;
+        let all = memory.take(16 << 20).now_or_never();
+        assert_eq!((all.is_some(), memory.take(8 << 20).now_or_never().is_some()), (true, fits));
+    }
 }
 
 #[test]
