@@ -26,7 +26,7 @@ pub use guard::Guard;
 pub use history::{Net, Pair};
 pub use plan::{Plan, Refusal};
 pub use recover::compare;
-pub use snapshot::Snapshot;
+pub use snapshot::{Protected, Snapshot};
 
 use crate::disk::{DiskError, Medium};
 use crate::journal::{self, Keep, Sealed, Summary};

@@ -98,6 +98,11 @@ pub(super) const TABLE: &[Setting] = &[
         "The most that old changes may take on the disk; the oldest go first.",
     ),
     setting("collection.slots", "20", "Collection runs at work at once; more wait for their turn."),
+    setting(
+        "collection.memory",
+        r#""512 MiB""#,
+        "The memory that large documents may take at once, of all runs together; more wait for their turn.",
+    ),
     setting("collection.raw_days", "30", "Days for which the bytes that runs fetched are kept."),
     setting(
         "collection.raw_size",

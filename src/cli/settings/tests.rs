@@ -1,5 +1,6 @@
 use super::*;
 use crate::model::{Output, OutputName};
+use futures_util::FutureExt;
 use std::fs;
 use tempfile::TempDir;
 
@@ -223,6 +224,15 @@ fn what_fetching_may_reach_is_said_in_the_file_or_the_environment() {
 }
 
 #[test]
+fn the_memory_of_documents_is_what_is_said() {
+    for (said, fits) in [("", true), ("[collection]\nmemory = \"16 MiB\"", false)] {
+        let memory = load(said, "", &[], &[]).unwrap().collection.fetch.memory;
+        let all = memory.take(16 << 20).now_or_never();
+        assert_eq!((all.is_some(), memory.take(8 << 20).now_or_never().is_some()), (true, fits));
+    }
+}
+
+#[test]
 fn the_key_of_the_vault_is_no_setting_that_could_be_shown() {
     assert!(load("", "", &[("IRONLIST_VAULT_KEY", "00")], &[]).is_ok());
 }
@@ -265,4 +275,13 @@ fn what_is_shown_holds_no_account_of_the_proxy() {
         shown.contains("proxy = \"http://***@proxy.example:3128/\"") && !shown.contains("secret"),
         "{shown}"
     );
+}
+
+#[test]
+fn what_is_shown_of_sources_holds_no_query_of_a_url() {
+    let text = "[source.mine]\nkind = \"feed\"\nurl = \"https://lists.example/a?key=secret\"\n\
+                [source.regtech]\nkind = \"regtech\"\nregtech = { base_url = \"https://me:secret@portal.example\" }\n";
+    let shown = load(text, "", &[], &[]).unwrap().show();
+    assert!(shown.contains("url = \"https://lists.example/a?***\""), "{shown}");
+    assert!(shown.contains("https://***@portal.example/") && !shown.contains("secret"), "{shown}");
 }
