@@ -3,7 +3,7 @@
 //!
 //! `cargo bench --bench dnsbl` for 1,000,000 entries; `-- --smoke` for a few. It needs Debian's rbldnsd, and taskset.
 
-#![allow(clippy::print_stdout, reason = "a benchmark prints")]
+#![allow(clippy::panic, clippy::print_stdout, reason = "a benchmark ends where it fails, and prints")]
 
 mod support;
 

@@ -252,7 +252,7 @@ fn collects(health: Health, is_open: bool, watch: &Arc<Watch>) -> Health {
 /// The sources that were taken back to an earlier generation, and wait for an administrator.
 fn taken_back(health: Health, engine: &Engine) -> Health {
     let engine = engine.clone();
-    health.check("sources", move || {
+    health.check("rollback", move || {
         let snapshot = engine.snapshot();
         let held = snapshot.sources.values().filter_map(|source| {
             let held = source.held.as_ref()?;

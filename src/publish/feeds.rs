@@ -191,7 +191,14 @@ impl Feeds {
 fn ended(engine: &Engine, snapshot: &Snapshot, seen: u64) -> Result<IpSet, EngineError> {
     let suppressed: IpSet = snapshot.suppressions.iter().map(|suppression| suppression.range).collect();
     // A feed that has seen nothing has nothing to lose.
-    let ended = if seen == 0 { IpSet::default() } else { engine.ended(seen, snapshot.generation)? };
+    let ended = match seen {
+        0 => IpSet::default(),
+        seen => match engine.ended(seen, snapshot.generation) {
+            // A feed that was away for longer than records are kept: what is known of, and no more.
+            Err(EngineError::Gone { oldest, .. }) => engine.ended(oldest, snapshot.generation)?,
+            ended => ended?,
+        },
+    };
     Ok(ended.union(&suppressed))
 }
 
