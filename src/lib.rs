@@ -22,3 +22,12 @@ pub mod web;
 #[cfg(test)]
 #[path = "../tests/fakes/feed.rs"]
 mod fake_feed;
+
+/// The firewall of the tests, likewise.
+#[cfg(test)]
+#[path = "../tests/fakes"]
+#[allow(dead_code, reason = "the program's own tests use a part of it")]
+mod fakes {
+    pub(crate) mod fortigate;
+    pub(crate) mod server;
+}

@@ -27,6 +27,7 @@ mod packed;
 mod preset;
 mod publisher;
 mod pulls;
+pub mod push;
 mod refresh;
 mod release;
 mod rendition;
