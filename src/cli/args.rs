@@ -1,6 +1,7 @@
 //! The command line as people type it.
 
 use super::collection::{HoldCommand, RunCommand, SourceCommand};
+use super::publishing::{DeviceCommand, FeedsCommand};
 use super::set::SetArgs;
 use super::settings::{CONFIG_VARIABLE, Inputs};
 use crate::collect::formats::Format;
@@ -57,6 +58,12 @@ pub(super) enum ApiCommand {
     Check(CheckArgs),
     /// Print a feed
     Feed(FeedArgs),
+    /// What is published, and in which form
+    #[command(subcommand)]
+    Feeds(FeedsCommand),
+    /// The firewalls that read feeds, and what they have
+    #[command(subcommand)]
+    Device(DeviceCommand),
     /// The sources of listings
     #[command(subcommand)]
     Source(SourceCommand),
@@ -210,12 +217,57 @@ pub(super) enum GenerationCommand {
         /// So many of them
         #[arg(long, value_name = "NUMBER", default_value_t = 20)]
         limit: usize,
+        /// Answer in JSON
+        #[arg(long)]
+        json: bool,
     },
-    /// One of them
+    /// One of them, and what it changed
     Show {
         /// Its number
         number: u64,
+        #[command(flatten)]
+        shown: RowArgs,
     },
+    /// What turns one generation into another, whichever is the later
+    Diff {
+        /// The generation to begin with
+        from: u64,
+        /// The one to end with
+        to: u64,
+        /// Only what this source lists
+        #[arg(long, value_name = "NAME")]
+        source: Option<String>,
+        #[command(flatten)]
+        shown: RowArgs,
+    },
+    /// Take a source back to what it listed at a generation; what is collected then waits until it is switched on
+    Rollback {
+        /// The generation's number
+        number: u64,
+        /// The source; `manual` for what people list
+        #[arg(long, value_name = "NAME")]
+        source: String,
+        /// Why
+        #[arg(long, value_name = "TEXT")]
+        reason: String,
+        /// Change nothing; say what would change
+        #[arg(long)]
+        dry_run: bool,
+        /// Answer in JSON
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+/// How rows are shown.
+#[derive(Args, Clone, Debug)]
+pub(super) struct RowArgs {
+    /// So many rows at most
+    #[arg(long, value_name = "NUMBER", default_value_t = 100)]
+    pub(super) limit: usize,
+    /// Answer in JSON
+    #[arg(long)]
+    pub(super) json: bool,
 }
 
 #[derive(Args, Clone, Debug)]

@@ -3,26 +3,29 @@
 
 use super::collecting::{self, LastSeen};
 use super::follow::Following;
-use super::settings::Settings;
+use super::settings::{CrowdSec, Settings};
 use crate::collect::collector::Collector;
 use crate::engine::{Condition, Engine};
 use crate::gateway::{self, Remote, Upstream, Upstreams};
 use crate::model::Profile;
-use crate::publish::{Feed, Feeds, Offer, Publisher};
+use crate::publish::{Feed, Feeds, Offer, Publisher, Rolls};
 use crate::service::analytics::Analytics;
 use crate::service::blacklist::{self, Blacklist, IMPORT_PATH};
 use crate::service::collection::{self, Collection, Trouble, Watch};
+use crate::service::decisions::{self, Decisions};
 use crate::service::feeds::{Desk, OWN_LOCKS};
 use crate::service::journal;
 use crate::service::publishing::Publishing;
-use crate::web::auth::Guard;
+use crate::web::auth::{Guard, Keys};
 use crate::web::health::{self, Check, Health, Latch};
 use crate::web::metrics::{self, Metrics};
 use crate::web::{App, Limit, Role};
-use anyhow::Context;
+use anyhow::{Context, bail};
 use axum::Router;
 use http::HeaderValue;
 use std::collections::BTreeMap;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -86,20 +89,22 @@ impl House {
         let watch = Arc::<Watch>::default();
         let metrics = Arc::new(measured(engine.clone(), Arc::clone(&seen), Arc::clone(&watch)));
         let collector = collecting::open(engine.as_ref(), key, settings, &metrics, seen);
-        let guard = || Guard::new(key, blacklist::QUESTIONS).with_own_locks(OWN_LOCKS);
+        let guard = || Guard::new(key, blacklist::QUESTIONS).leaving(OWN_LOCKS).leaving(&[decisions::PREFIX]);
         let publisher = publisher(engine.as_ref(), settings)?;
         let mut apps = BTreeMap::new();
         for role in settings.roles.iter().filter(|role| **role != Role::Gateway) {
             let engine = engine.clone().context("a role without its store")?;
             let health = health(*role, &engine, publisher.as_ref(), &troubles).latch("start", &ready);
             let health = match role {
-                Role::Collection => collects(health, collector.is_some(), &watch),
+                Role::Collection => taken_back(collects(health, collector.is_some(), &watch), &engine),
                 _ => health,
             };
             let health = if follows { follows_check(health, &engine, &following) } else { health };
             let router = health::routes(Arc::new(health)).merge(metrics::routes(Arc::clone(&metrics)));
             let app = match role {
                 Role::Blacklist => {
+                    let feeds = publisher.as_ref().map(|publisher| publisher.feeds());
+                    let router = router.merge(protocols(&engine, feeds, settings)?);
                     blacklist_app(engine, router, publisher.as_ref(), &metrics, &limits.import_body)
                 }
                 Role::Analytics => {
@@ -127,6 +132,27 @@ fn publisher(engine: Option<&Engine>, settings: &Settings) -> anyhow::Result<Opt
     let usual = Profile { lines: Some(settings.lines), ..Profile::fortigate() };
     let open = settings.open.iter().copied().collect();
     Ok(Some(Publisher::open(engine.clone(), usual, open)?))
+}
+
+/// The ways out that are no plain feeds.
+fn protocols(engine: &Engine, feeds: Option<&Arc<Feeds>>, settings: &Settings) -> anyhow::Result<Router> {
+    let Some(feeds) = feeds else { return Ok(Router::new()) };
+    let rolls = Arc::new(Rolls::new(engine.clone()));
+    let CrowdSec { feed, keys_file, window } = settings.crowdsec.clone();
+    let keys = keys_file.as_deref().map(bouncers).transpose()?.unwrap_or_default();
+    let decisions = Decisions::new(engine.clone(), Arc::clone(feeds), rolls, feed, keys, window);
+    Ok(decisions.router())
+}
+
+/// The keys of a file, one a line.
+fn bouncers(file: &Path) -> anyhow::Result<Keys> {
+    let place = || format!("the keys of bouncers, {}", file.display());
+    let mode = std::fs::metadata(file).with_context(place)?.permissions().mode();
+    if mode & 0o077 != 0 {
+        bail!("{} may be read by others than its owner: chmod 600", place());
+    }
+    let text = std::fs::read_to_string(file).with_context(place)?;
+    Ok(text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#')).collect())
 }
 
 fn blacklist_app(
@@ -202,6 +228,25 @@ fn collects(health: Health, is_open: bool, watch: &Arc<Watch>) -> Health {
             "the ledger of collection cannot be used; nothing is fetched",
             "the log says why: restore collection.redb from a backup, or move it away and define sources anew",
         ),
+    })
+}
+
+/// The sources that were taken back to an earlier generation, and wait for an administrator.
+fn taken_back(health: Health, engine: &Engine) -> Health {
+    let engine = engine.clone();
+    health.check("sources", move || {
+        let snapshot = engine.snapshot();
+        let held = snapshot.sources.values().filter_map(|source| {
+            let held = source.held.as_ref()?;
+            let generation = held.generation;
+            Some(format!("{} (back at generation {generation} since {})", source.name, held.since))
+        });
+        let held: Vec<String> = held.collect();
+        if held.is_empty() {
+            return Check::healthy("");
+        }
+        let cure = "when its lists are right again: ironlist source enable NAME";
+        Check::degraded(format!("held, nothing of it is taken in: {}", held.join(", ")), cure)
     })
 }
 

@@ -1,7 +1,7 @@
-//! What people keep: `ironlist allow`, `suppression` and `generation`.
+//! What people keep, `ironlist allow` and `suppression`; and lists that come in pages.
 
 use super::ExitCode;
-use super::args::{AllowCommand, GenerationCommand, SuppressionCommand};
+use super::args::{AllowCommand, SuppressionCommand};
 use super::console::{Console, outline, table};
 use super::door::{Door, encode, with_query};
 use super::moment;
@@ -11,7 +11,6 @@ use std::io::Write;
 
 const ALLOWLIST: &str = "/api/v1/blacklist/allowlist";
 const SUPPRESSIONS: &str = "/api/v1/blacklist/suppressions";
-const GENERATIONS: &str = "/api/v1/generations";
 
 pub(super) async fn allow(
     command: &AllowCommand,
@@ -64,22 +63,6 @@ pub(super) async fn suppression(
     Ok(ExitCode::Done)
 }
 
-pub(super) async fn generation(
-    command: &GenerationCommand,
-    door: &Door,
-    console: Console<'_>,
-) -> anyhow::Result<ExitCode> {
-    match command {
-        GenerationCommand::List { limit } => {
-            let columns = ["generation", "time", "cause", "actor", "reason", "added", "removed"];
-            some(GENERATIONS, &columns, *limit, door, console.out).await
-        }
-        GenerationCommand::Show { number } => {
-            show(&format!("{GENERATIONS}/{number}"), door, console.out).await
-        }
-    }
-}
-
 /// Prints all pages of a list as one table.
 pub(super) async fn list(
     path: &str,
@@ -98,22 +81,36 @@ pub(super) async fn some(
     door: &Door,
     out: &mut dyn Write,
 ) -> anyhow::Result<ExitCode> {
-    let mut rows = Vec::new();
+    let (_, rows) = pages(path, &[], most, door).await?;
+    table(&rows, columns, out).context("the table cannot be written")?;
+    Ok(ExitCode::Done)
+}
+
+/// The first `most` rows of a list, and the answer that they began with, without them.
+pub(super) async fn pages(
+    path: &str,
+    parameters: &[(&str, Option<&str>)],
+    most: usize,
+    door: &Door,
+) -> anyhow::Result<(Value, Vec<Value>)> {
+    let (mut head, mut rows) = (Value::Null, Vec::new());
     let mut cursor: Option<String> = None;
     loop {
-        let mut page = door.get(&with_query(path, &[("cursor", cursor.as_deref())])).await?;
+        let query = [parameters, &[("cursor", cursor.as_deref())]].concat();
+        let mut page = door.get(&with_query(path, &query)).await?;
         match page["data"].take() {
             Value::Array(data) => rows.extend(data),
             _ => anyhow::bail!("the answer is no list"),
         }
-        match page["cursor"].as_str() {
-            Some(next) if rows.len() < most => cursor = Some(next.to_owned()),
-            _ => break,
+        cursor = page["cursor"].as_str().map(str::to_owned);
+        if head.is_null() {
+            head = page;
+        }
+        if cursor.is_none() || rows.len() >= most {
+            rows.truncate(most);
+            return Ok((head, rows));
         }
     }
-    rows.truncate(most);
-    table(&rows, columns, out).context("the table cannot be written")?;
-    Ok(ExitCode::Done)
 }
 
 pub(super) async fn show(path: &str, door: &Door, out: &mut dyn Write) -> anyhow::Result<ExitCode> {

@@ -15,10 +15,12 @@ mod exit;
 mod feed;
 pub mod folder;
 mod follow;
+mod generation;
 mod house;
 mod import;
 mod lists;
 mod moment;
+mod publishing;
 mod reload;
 pub mod serve;
 pub mod set;
@@ -117,12 +119,14 @@ async fn execute(
         ApiCommand::Import(args) => import::run(&args, &door, console).await,
         ApiCommand::Check(args) => check::run(&args, &door, console).await,
         ApiCommand::Feed(args) => feed::run(&args, &door, console).await,
+        ApiCommand::Feeds(command) => publishing::feeds(&command, &door, console).await,
+        ApiCommand::Device(command) => publishing::device(&command, &door, console).await,
         ApiCommand::Source(command) => collection::source(&command, &door, console).await,
         ApiCommand::Run(command) => collection::run(&command, &door, console).await,
         ApiCommand::Hold(command) => collection::hold(&command, &door, console).await,
         ApiCommand::Allow(command) => lists::allow(&command, settings.zone, &door, console).await,
         ApiCommand::Suppression(command) => lists::suppression(&command, settings.zone, &door, console).await,
-        ApiCommand::Generation(command) => lists::generation(&command, &door, console).await,
+        ApiCommand::Generation(command) => generation::generation(&command, &door, console).await,
     }
 }
 

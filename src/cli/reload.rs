@@ -3,12 +3,13 @@
 use super::house::LiveLimits;
 use super::settings::{Inputs, Settings};
 use crate::collect::collector::Configured;
+use crate::model::Output;
 use crate::web::log::Filter;
 use tokio::sync::watch::Sender;
 
-/// What counts at once, `source` being all tables of sources; listeners, roles, folders and what is made of them
+/// What counts at once, `source` being all tables of sources and `feeds` those of feeds and devices; listeners, roles, folders and what is made of them
 /// need a restart.
-const LIVE: [&str; 4] = ["log.level", "limits.body", "limits.import_body", "source"];
+const LIVE: [&str; 5] = ["log.level", "limits.body", "limits.import_body", "source", "feeds"];
 
 /// What a running service was configured with, and what of it can be changed.
 pub(super) struct Reload<'h> {
@@ -17,6 +18,8 @@ pub(super) struct Reload<'h> {
     pub(super) filter: Filter,
     /// Whoever collects is told by it.
     pub(super) sources: Sender<Configured>,
+    /// Whoever publishes is told by it.
+    pub(super) outputs: Sender<Vec<Output>>,
     pub(super) limits: &'h LiveLimits,
 }
 
@@ -41,6 +44,11 @@ impl Reload<'_> {
         self.sources.send_if_modified(|sources| {
             let differ = *sources != settings.collection.sources;
             sources.clone_from(&settings.collection.sources);
+            differ
+        });
+        self.outputs.send_if_modified(|outputs| {
+            let differ = *outputs != settings.outputs;
+            outputs.clone_from(&settings.outputs);
             differ
         });
         let (live, later): (Vec<&str>, Vec<&str>) = changed.into_iter().partition(|key| LIVE.contains(key));

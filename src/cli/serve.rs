@@ -11,8 +11,8 @@ use super::settings::{Inputs, Settings};
 use crate::collect::{self, Terms, formats};
 use crate::disk::write_private;
 use crate::engine::Engine;
-use crate::model::{Batch, Cause, Change, Detail, SourceName};
-use crate::publish;
+use crate::model::{Batch, Cause, Change, Detail, Output, SourceName};
+use crate::publish::{self, Publisher};
 use crate::service::journal::Remote;
 use crate::web::listener::{self, Limits, Listener};
 use crate::web::log::Filter;
@@ -85,12 +85,16 @@ async fn serve(
         import(engine, imports, &mut troubles).await?;
     }
     let house = House::build(engine.clone(), &key, &settings, troubles)?;
+    if let Some(publisher) = &house.publisher {
+        set_up(publisher, &settings.outputs).await;
+    }
     if let Some(publisher) = house.publisher.clone() {
         // Before anybody can ask: the lists that were kept may be older than the last allow.
         tokio::task::spawn_blocking(move || publisher.refresh()).await?;
     }
     house.ready.open();
     let (stop, stopped) = watch::channel(false);
+    let (outputs, mut said) = watch::channel(settings.outputs.clone());
     let mut tasks = JoinSet::new();
     attend(&house, &settings, &key, &stopped, &mut tasks)?;
     let sources = watch::Sender::new(settings.collection.sources.clone());
@@ -98,6 +102,18 @@ async fn serve(
         collecting::accounts(&collector, &inputs.environment).await;
         let (said, watch) = (sources.subscribe(), Arc::clone(&house.watch));
         tasks.spawn(collecting::run(engine, collector, said, watch, raised(stopped.clone())));
+    }
+    if let Some(publisher) = house.publisher.clone() {
+        let stop = raised(stopped.clone());
+        tasks.spawn(async move {
+            let follow = async {
+                while said.changed().await.is_ok() {
+                    let outputs = said.borrow_and_update().clone();
+                    set_up(&publisher, &outputs).await;
+                }
+            };
+            tokio::select! { () = follow => {} () = stop => {} }
+        });
     }
     let limits = Limits { connections: settings.limits.connections, ..Limits::default() };
     for (role, listener) in bound {
@@ -112,7 +128,7 @@ async fn serve(
         tasks.spawn(listener::serve(socket, Arc::clone(app), limits, raised(stopped)));
     }
     announce(&[NotifyState::Ready]);
-    let mut reload = Reload { settings, inputs, filter, sources, limits: &house.limits };
+    let mut reload = Reload { settings, inputs, filter, sources, outputs, limits: &house.limits };
     signals.end(&mut reload).await;
     announce(&[NotifyState::Stopping]);
     tracing::info!("stopping: requests in flight are answered first");
@@ -124,6 +140,13 @@ async fn serve(
     }
     tracing::info!("stopped");
     Ok(ExitCode::Done)
+}
+
+/// Sets the configuration's feeds and devices up; what was set up before is published whatever fails.
+async fn set_up(publisher: &Publisher, outputs: &[Output]) {
+    if let Err(error) = publisher.configure(outputs).await {
+        tracing::error!(error, "the configuration's feeds and devices are not all set up");
+    }
 }
 
 /// What the command line's socket serves: the gateway, which knows all roles, or the only role.

@@ -157,6 +157,39 @@ async fn walk(house: &House) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn generations_are_listed_shown_compared_and_gone_back_to() {
+    let house = House::new();
+    house.file("one.txt", "1.2.3.1\n1.2.3.2\n");
+    house.file("two.txt", "1.2.3.2\n1.2.3.3\n");
+    house.run("import @/one.txt --source test --replace --reason scan").await;
+    house.run("import @/two.txt --source test --replace --reason spam").await;
+    let (_, out, _) = house.run("generation list").await;
+    assert!(out.lines().nth(1).unwrap().starts_with("2 ") && out.lines().count() == 3, "{out}");
+    let (_, out, _) = house.run("generation show 1 --limit 2").await;
+    assert!(out.contains("cause: import") && out.contains("… and 1 more"), "{out}");
+    let (_, out, _) = house.run("generation diff 1 2").await;
+    let changed = "changed  listing  test    1.2.3.2  spam    scan";
+    assert!(
+        out.contains(changed) && out.contains("removed  listing  test    1.2.3.1  -       scan"),
+        "{out}"
+    );
+    let (_, out, _) = house.run("generation diff 2 1 --source test --json").await;
+    let document: serde_json::Value = serde_json::from_str(&out).unwrap();
+    assert_eq!((&document["total"], document["data"].as_array().unwrap().len()), (&3.into(), 3));
+    let (code, out, _) = house.run("generation rollback 1 --source test --reason poisoned --dry-run").await;
+    assert!(
+        code == ExitCode::Done && out.contains("dry_run: true") && out.contains("generation: 2"),
+        "{out}"
+    );
+    let (_, out, log) = house.run("generation rollback 1 --source test --reason poisoned").await;
+    assert!(out.contains("generation: 3") && out.contains("held: true"), "{out}{log}");
+    assert_eq!(house.run("check 1.2.3.1").await.0, ExitCode::Negative);
+    assert_eq!(house.run("check 1.2.3.3").await.0, ExitCode::Done);
+    let (code, _, log) = house.run("generation rollback 9 --source test --reason x").await;
+    assert!(code == ExitCode::Failed && log.contains("unknown_generation"), "{log}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn without_a_service_the_store_is_opened_here() {
     let house = House::new();
     walk(&house).await;

@@ -18,6 +18,8 @@ const UNSUPPRESS: u8 = 7;
 const EXPIRE: u8 = 8;
 const PUBLISH: u8 = 9;
 const WITHDRAW: u8 = 10;
+const RESTORE: u8 = 11;
+const RELEASE: u8 = 12;
 
 /// Packs a batch; linear in its rows.
 ///
@@ -50,6 +52,16 @@ fn put_change(writer: &mut Writer, change: &Change) -> Result<(), serde_json::Er
         }
         Change::Seen { source } => {
             writer.byte(SEEN);
+            writer.json(source)
+        }
+        Change::Restore { source, rows, generation } => {
+            writer.byte(RESTORE);
+            writer.json(&(source, generation))?;
+            put_rows(writer, rows);
+            Ok(())
+        }
+        Change::Release { source } => {
+            writer.byte(RELEASE);
             writer.json(source)
         }
         Change::Allow(allow) => {
@@ -110,6 +122,11 @@ fn get_change(reader: &mut Reader) -> Result<Change, Damaged> {
         UNLIST => reader.json().map(|(source, ranges)| Change::Unlist { source, ranges })?,
         DESCRIBE => reader.json().map(|(source, policy)| Change::Describe { source, policy })?,
         SEEN => reader.json().map(|source| Change::Seen { source })?,
+        RESTORE => {
+            let (source, generation) = reader.json()?;
+            Change::Restore { source, generation, rows: get_rows(reader)? }
+        }
+        RELEASE => reader.json().map(|source| Change::Release { source })?,
         ALLOW => reader.json().map(Change::Allow)?,
         DISALLOW => reader.json().map(Change::Disallow)?,
         SUPPRESS => reader.json().map(Change::Suppress)?,
@@ -148,6 +165,8 @@ mod tests {
             Change::Unlist { source: source.clone(), ranges: vec![range] },
             Change::Describe { source: source.clone(), policy: Policy::default() },
             Change::Seen { source: source.clone() },
+            Change::Restore { source: source.clone(), rows: rows.clone(), generation: 7 },
+            Change::Release { source: source.clone() },
             Change::Allow(Allow { range, reason: reason.clone(), owner: owner.clone(), expires, since }),
             Change::Disallow(range),
             Change::Suppress(Suppression { range, source: None, reason, owner, expires, since }),

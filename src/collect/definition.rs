@@ -289,7 +289,7 @@ impl Definition {
     /// # Errors
     /// As [`Self::check`], and a name that is people's own.
     pub fn check_as(&self, name: &SourceName) -> Result<(), BadDefinition> {
-        if name.as_str() == "manual" && self.kind != Kind::Upload {
+        if name.as_str() == SourceName::MANUAL && self.kind != Kind::Upload {
             return Err(BadDefinition::Manual);
         }
         self.check()

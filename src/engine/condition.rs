@@ -67,6 +67,25 @@ pub enum EngineError {
     /// The journal here is its own, and takes in no other's records.
     #[error("this process has the blacklist role and follows nobody")]
     NoFollower,
+    /// There has not been such a generation yet.
+    #[error("there is no generation {0}")]
+    UnknownGeneration(u64),
+    /// The records after the generation are not kept any more.
+    #[error(
+        "what came after generation {generation} is not kept any more; the oldest that can be asked for is {oldest}"
+    )]
+    Gone {
+        /// Which generation was asked for.
+        generation: u64,
+        /// The oldest that others can be compared with.
+        oldest: u64,
+    },
+    /// Nobody could read it, and it would fill the memory.
+    #[error("more than {most} rows differ; name one source, or generations that are nearer to each other")]
+    TooMuch {
+        /// How many rows are not yet too many.
+        most: usize,
+    },
     /// The writer is in another process, which cannot be reached or answers with what is none of
     /// these.
     #[error("the process with the blacklist role: {0}")]

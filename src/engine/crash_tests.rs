@@ -29,6 +29,13 @@ pub(super) fn list(source: &str, ranges: &[&str], scope: Scope, expires: Option<
     Change::List { source: source.parse().unwrap(), rows: rows.finish().0, scope }
 }
 
+fn restore(source: &str, ranges: &[&str]) -> Change {
+    match list(source, ranges, Scope::Whole, None) {
+        Change::List { source, rows, .. } => Change::Restore { source, rows, generation: 1 },
+        other => other,
+    }
+}
+
 fn allow(range: &str) -> Change {
     let (reason, owner) = (String::new(), String::new());
     Change::Allow(Allow {
@@ -73,6 +80,8 @@ pub(super) fn script() -> Vec<Batch> {
         Change::Describe { source: "c".parse().unwrap(), policy },
         Change::Seen { source: "c".parse().unwrap() },
         list("a", &["20.0.5.5"], window, None),
+        restore("b", &["20.0.2.3", "20.0.4.4"]),
+        Change::Release { source: "b".parse().unwrap() },
         Change::Publish(output.clone()),
         Change::Withdraw(output.key()),
     ];
@@ -116,7 +125,16 @@ impl Model {
             Change::Unsuppress { range, source } => {
                 self.suppressions.retain(|s| s.range != range || s.source != source);
             }
-            Change::Describe { .. } | Change::Seen { .. } | Change::Publish(_) | Change::Withdraw(_) => {}
+            Change::Restore { source, rows, .. } => {
+                self.listings.retain(|(of, _), _| *of != source);
+                let rows = rows.iter().map(|(range, detail)| ((source.clone(), range), detail.expires));
+                self.listings.extend(rows);
+            }
+            Change::Describe { .. }
+            | Change::Seen { .. }
+            | Change::Release { .. }
+            | Change::Publish(_)
+            | Change::Withdraw(_) => {}
             Change::Expire => {
                 let now = Time::from_unix(EVENING);
                 self.listings.retain(|_, expires| expires.is_none_or(|at| at > now));

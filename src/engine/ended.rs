@@ -2,6 +2,7 @@
 
 use super::{Engine, EngineError};
 use crate::addr::{IpRange, IpSet};
+use crate::disk::DiskError;
 use crate::journal::{Summary, What};
 use crate::model::{Cause, Op};
 
@@ -20,12 +21,13 @@ impl Engine {
                     ranges.extend(difference.gone::<u128>().into_iter().map(IpRange::V6));
                 }
             }
+            Ok::<_, DiskError>(())
         })?;
         Ok(ranges.into_iter().collect())
     }
 }
 
 fn ends_listings(summary: &Summary) -> bool {
-    matches!(summary.cause, Cause::Expiry | Cause::Manual)
+    matches!(summary.cause, Cause::Expiry | Cause::Manual | Cause::Rollback)
         && summary.changes.iter().any(|change| change.what == What::Listings && change.removed > 0)
 }

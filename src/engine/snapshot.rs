@@ -97,6 +97,13 @@ impl Snapshot {
         allows.chain(self.suppressions.iter().filter_map(|s| s.expires)).min()
     }
 
+    /// The first moment of the next day, if that makes a listing too old for a feed: a feed is a function of its
+    /// generation, so that a day which does so must make one.
+    pub(super) fn next_age(&self) -> Option<Time> {
+        let counts_days = self.profiles().any(|profile| profile.filter.max_age_days.is_some());
+        counts_days.then(|| self.time.day_in(self.zone).end_in(self.zone))
+    }
+
     /// Active listings of all sources together.
     pub fn listings(&self) -> u64 {
         self.coverage.values().map(|coverage| coverage.len()).sum()

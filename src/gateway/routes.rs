@@ -17,7 +17,7 @@ const ROUTES: &[(&str, Role)] = &[
     ("/api/v1/generations", Role::Blacklist),
     ("/api/v1/changes", Role::Blacklist),
     ("/api/v1/pulls", Role::Blacklist),
-    ("/v1/decisions", Role::Blacklist),
+    ("/v1", Role::Blacklist),
     ("/taxii2", Role::Blacklist),
     ("/api/v1/collection", Role::Collection),
     ("/api/v1/analytics", Role::Analytics),

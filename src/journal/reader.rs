@@ -35,6 +35,22 @@ impl Reader {
         Ok(taken)
     }
 
+    /// The first generation whose record is kept; the next one to come while there is none.
+    ///
+    /// # Errors
+    /// A fault of the disk.
+    pub fn first(&self) -> Result<u64, DiskError> {
+        // Segments first: what leaves redb meanwhile is in one of them already.
+        if let Some(segment) = segment::list(&self.segments)?.first() {
+            return Ok(segment.first);
+        }
+        let first = self.store.read(|view| {
+            let table = view.open_table(RECORDS)?;
+            Ok(table.first()?.map(|(generation, _)| generation.value()))
+        })?;
+        Ok(first.unwrap_or(self.end()?.0 + 1))
+    }
+
     /// What the records after generation `after` and before `before` did, in order; their listings
     /// are not unpacked.
     ///
@@ -58,14 +74,14 @@ impl Reader {
     /// say; only these are unpacked.
     ///
     /// # Errors
-    /// [`DiskError::Damaged`] where a record does not read, or a fault of the disk.
-    pub fn records(
+    /// [`DiskError::Damaged`] where a record does not read, a fault of the disk, or what `each` fails with.
+    pub fn records<E: From<DiskError>>(
         &self,
         after: u64,
         last: u64,
         wanted: impl Fn(&Summary) -> bool,
-        mut each: impl FnMut(Record),
-    ) -> Result<(), DiskError> {
+        mut each: impl FnMut(Record) -> Result<(), E>,
+    ) -> Result<(), E> {
         if after >= last {
             return Ok(());
         }
@@ -73,9 +89,9 @@ impl Reader {
             let damaged = |error| DiskError::damaged(file, error);
             let summary = record::summary(bytes).map_err(damaged)?;
             if wanted(&summary) {
-                each(record::decode(bytes.get(32..).unwrap_or_default()).map_err(damaged)?);
+                each(record::decode(bytes.get(32..).unwrap_or_default()).map_err(damaged)?)?;
             }
-            Ok::<_, DiskError>(summary.generation < last)
+            Ok(summary.generation < last)
         })
     }
 

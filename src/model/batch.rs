@@ -35,6 +35,8 @@ pub enum Cause {
     Run,
     /// Listings, allows or suppressions whose time has come.
     Expiry,
+    /// A source was taken back to what it listed before.
+    Rollback,
 }
 
 /// What a batch wants.
@@ -58,6 +60,21 @@ pub enum Change {
     },
     /// A complete run found all that the source listed before, and nothing else.
     Seen {
+        /// Which source.
+        source: SourceName,
+    },
+    /// A source lists again what it listed at an earlier generation, as it was learned then; nothing of its runs is
+    /// taken in until somebody releases it, lest the next one undoes that.
+    Restore {
+        /// Which source.
+        source: SourceName,
+        /// All that it listed.
+        rows: Rows,
+        /// When.
+        generation: u64,
+    },
+    /// Runs of a source are taken in again.
+    Release {
         /// Which source.
         source: SourceName,
     },
@@ -87,6 +104,27 @@ pub enum Change {
     Withdraw(OutputKey),
     /// Whatever has expired ends.
     Expire,
+}
+
+impl Change {
+    /// The source whose listings or policy are meant; none for what concerns no source, or any.
+    pub fn source(&self) -> Option<&SourceName> {
+        match self {
+            Self::List { source, .. }
+            | Self::Describe { source, .. }
+            | Self::Seen { source }
+            | Self::Restore { source, .. }
+            | Self::Release { source }
+            | Self::Unlist { source, .. } => Some(source),
+            Self::Allow(_)
+            | Self::Disallow(_)
+            | Self::Suppress(_)
+            | Self::Unsuppress { .. }
+            | Self::Publish(_)
+            | Self::Withdraw(_)
+            | Self::Expire => None,
+        }
+    }
 }
 
 /// What the absence of a listing from a [`Change::List`] means.

@@ -4,6 +4,7 @@
 //! The second floor: it knows addresses, and nothing of storage, HTTP or the clock.
 
 mod batch;
+mod compose;
 mod format;
 mod listing;
 mod output;
@@ -22,6 +23,6 @@ pub use output::{
 };
 pub use policy::{Allow, Suppression};
 pub use rows::{Row, Rows, RowsBuilder, SourceRanges};
-pub use source::{BadSourceName, Mode, Policy, Source, SourceId, SourceName, TooBroad};
+pub use source::{BadSourceName, Held, Mode, Policy, Source, SourceId, SourceName, TooBroad};
 pub use time::{BadTime, Day, Time};
 pub use verdict::{Exemption, Exemptions};

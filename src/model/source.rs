@@ -21,6 +21,11 @@ pub struct SourceId(pub u16);
 #[serde(try_from = "String", into = "String")]
 pub struct SourceName(Arc<str>);
 
+impl SourceName {
+    /// The source of what people list by hand.
+    pub const MANUAL: &str = "manual";
+}
+
 /// The name is not one a source may have.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 #[error(
@@ -158,6 +163,20 @@ pub struct Source {
     pub last_seen: Option<Time>,
     /// When it first appeared.
     pub since: Time,
+    /// Why nothing of its runs is taken in, if that is so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub held: Option<Held>,
+}
+
+/// A source was taken back, and waits for an administrator's word: its next run might undo that.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Held {
+    /// Since when.
+    pub since: Time,
+    /// The generation whose listings it has again.
+    pub generation: u64,
+    /// Why it was taken back.
+    pub reason: String,
 }
 
 impl Source {
@@ -193,7 +212,14 @@ mod tests {
 
     fn source(policy: Policy, seen: &str) -> Source {
         let last_seen = Some(seen.parse().unwrap());
-        Source { id: SourceId(0), name: "a".parse().unwrap(), policy, last_seen, since: Time::default() }
+        Source {
+            id: SourceId(0),
+            name: "a".parse().unwrap(),
+            policy,
+            last_seen,
+            since: Time::default(),
+            held: None,
+        }
     }
 
     #[test]

@@ -4,7 +4,7 @@
 use super::pulls::Pull;
 use super::push::{Standing, Target};
 use crate::disk::{DiskError, Medium, RedbFile, Shelf, hex, unhex};
-use crate::model::{OutputName, Time};
+use crate::model::{OutputKey, OutputName, Time};
 use redb::{ReadableTable as _, TableDefinition};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -24,6 +24,7 @@ const PULLS: Shelf<(&str, &str), Pull> = Shelf::new("pulls");
 const TARGETS: Shelf<&str, Target> = Shelf::new("targets");
 const STANDINGS: Shelf<(&str, &str), Standing> = Shelf::new("standings");
 const AUDITS: Shelf<u64, Audit> = Shelf::new("audit");
+const CONFIGURED: Shelf<&str, OutputKey> = Shelf::new("configured");
 
 /// The digests of what a device shows for itself; the keys themselves are kept nowhere.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -80,6 +81,7 @@ impl Book {
             TARGETS.make(write)?;
             STANDINGS.make(write)?;
             AUDITS.make(write)?;
+            CONFIGURED.make(write)?;
             let mut meta = write.open_table(META)?;
             let form = meta.get("form")?.map_or(FORM, |form| form.value());
             meta.insert("form", form)?;
@@ -225,6 +227,27 @@ impl Book {
         standing: &Standing,
     ) -> Result<(), DiskError> {
         self.0.write(true, |write| STANDINGS.put(write, (device.as_str(), feed.as_str()), standing))
+    }
+
+    /// What the configuration file set up the last time.
+    ///
+    /// # Errors
+    /// A fault of the disk.
+    pub fn configured(&self) -> Result<Vec<OutputKey>, DiskError> {
+        self.0.write(false, |write| CONFIGURED.all(write))
+    }
+
+    /// Remembers what the configuration file sets up now.
+    ///
+    /// # Errors
+    /// A fault of the disk.
+    pub fn set_configured(&self, keys: &[OutputKey]) -> Result<(), DiskError> {
+        self.0.write(true, |write| {
+            for key in CONFIGURED.all(write)? {
+                CONFIGURED.remove(write, key.to_string().as_str())?;
+            }
+            keys.iter().try_for_each(|key| CONFIGURED.put(write, key.to_string().as_str(), key))
+        })
     }
 
     /// Writes an entry of the audit.

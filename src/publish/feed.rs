@@ -83,6 +83,14 @@ pub(super) struct Book {
     pub(super) consent: Option<Distance>,
 }
 
+impl Book {
+    /// The time of a step that is made now.
+    pub(super) fn next_step(&self, now: Time) -> Time {
+        let last = self.log.steps().iter().chain(&self.steps).map(|step| step.time).next_back();
+        last.map_or(now, |last| now.max(last.plus(1)))
+    }
+}
+
 impl Feed {
     /// Opens the feed whose file is `file`, and offers what was kept there in the form that it had; `usual` is its
     /// profile where nothing was kept.

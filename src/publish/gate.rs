@@ -6,6 +6,7 @@
 use crate::addr::{IpRange, IpSet};
 use crate::model::GateLimits;
 use serde::{Deserialize, Serialize};
+use std::fmt;
 
 /// Going or coming addresses are judged by their share from here on: one /16.
 const MANY: u128 = 1 << 16;
@@ -60,6 +61,30 @@ pub enum Ground {
     },
     /// All feeds together would change too much: see the hold of the whole.
     Whole,
+}
+
+impl fmt::Display for Ground {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Shrunk { before, gone, limit_percent } => {
+                write!(f, "{gone} of {before} lines would go, and {limit_percent} % may")
+            }
+            Self::Opened { before, gone, limit_percent } => {
+                write!(f, "{gone} of {before} addresses would be open again, and {limit_percent} % may")
+            }
+            Self::Grown { before, new, limit_percent } => {
+                write!(f, "{new} lines would come to {before}, and {limit_percent} % may")
+            }
+            Self::Space { addresses, limit_percent } => {
+                write!(f, "{addresses} IPv4 addresses would be blocked, and {limit_percent} % of all may")
+            }
+            Self::TooBroad { range, count } => {
+                write!(f, "{range} is too broad")?;
+                if *count > 1 { write!(f, ", and {} more", count - 1) } else { Ok(()) }
+            }
+            Self::Whole => f.write_str("all feeds together are held"),
+        }
+    }
 }
 
 /// How far the next list is from the base: what a person consents to, and nothing more.

@@ -22,7 +22,7 @@ const DIGEST: usize = 16;
 pub struct Step {
     /// The generation of the release.
     pub generation: u64,
-    /// Its time.
+    /// When it was released: consent may come long after its generation. It rises from step to step.
     pub time: Time,
     /// What it lists no more.
     pub removed: Packed,

@@ -1,6 +1,6 @@
 //! What known readers can take, from vendors' documents: a device that names one of these gets its budget.
 
-use crate::model::{Budget, Format};
+use crate::model::{Budget, Device, Format};
 
 /// What a kind of reader can take.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -67,8 +67,19 @@ pub const PRESETS: [Preset; 14] = [
     preset("juniper-srx", "Juniper SRX", Format::Juniper, None, None),
 ];
 
+/// A device with the budget of the preset that its model names, unless it says one of its own.
+#[must_use]
+pub fn with_preset(mut device: Device) -> Device {
+    if device.budget == Budget::default()
+        && let Some(preset) = find(&device.model)
+    {
+        device.budget = preset.budget;
+    }
+    device
+}
+
 /// The preset of that name.
-pub fn find(name: &str) -> Option<&'static Preset> {
+fn find(name: &str) -> Option<&'static Preset> {
     PRESETS.iter().find(|preset| preset.name == name)
 }
 

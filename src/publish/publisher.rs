@@ -8,12 +8,13 @@ use super::push::Ledger;
 use crate::addr::IpSet;
 use crate::disk::{DiskError, Medium};
 use crate::engine::Engine;
-use crate::model::{Output, OutputName, Profile, Time};
+use crate::model::{Batch, Cause, Change, Output, OutputKey, OutputName, Profile, Time};
 use arc_swap::ArcSwap;
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
+use uuid::Uuid;
 
 /// Pulls are written down so often.
 const KEEP: Duration = Duration::from_secs(10);
@@ -71,6 +72,44 @@ impl Publisher {
         let publisher = Self { engine, feeds, book, pulls, pushes, keys: Mutex::new(keys), access, open };
         publisher.look_again();
         Ok(Arc::new(publisher))
+    }
+
+    /// Sets up what the configuration file says, feeds first, and withdraws what it said before and says no more. What
+    /// people set up otherwise stays.
+    ///
+    /// # Errors
+    /// The first change that fails, and what it was about.
+    pub async fn configure(&self, outputs: &[Output]) -> Result<(), String> {
+        let keys: Vec<OutputKey> = outputs.iter().map(Output::key).collect();
+        let before = match &self.book {
+            Some(book) => book.configured().map_err(|error| error.to_string())?,
+            None => Vec::new(),
+        };
+        let mut gone: Vec<OutputKey> = before.into_iter().filter(|key| !keys.contains(key)).collect();
+        // A feed goes after the devices that read it.
+        gone.sort_by(|a, b| b.cmp(a));
+        for output in outputs {
+            let is_known = self.engine.snapshot().outputs.contains(output);
+            if !is_known {
+                self.submit(&output.key(), Change::Publish(output.clone())).await?;
+            }
+        }
+        for key in gone {
+            let is_there = self.engine.snapshot().outputs.iter().any(|output| output.key() == key);
+            if is_there {
+                self.submit(&key, Change::Withdraw(key.clone())).await?;
+            }
+        }
+        self.book
+            .as_ref()
+            .map_or(Ok(()), |book| book.set_configured(&keys))
+            .map_err(|error| error.to_string())
+    }
+
+    async fn submit(&self, key: &OutputKey, change: Change) -> Result<(), String> {
+        let (actor, reason) = ("configuration".to_owned(), "the configuration file says so".to_owned());
+        let batch = Batch { id: Uuid::now_v7(), actor, reason, cause: Cause::Manual, change };
+        self.engine.submit(batch).await.map(drop).map_err(|error| format!("{key}: {error}"))
     }
 
     /// The blacklist.

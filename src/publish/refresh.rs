@@ -138,7 +138,7 @@ impl Feed {
             let before = before.unwrap_or_default();
             let removed = Packed::of(&before.subtract(&set));
             let added = Packed::of(&set.subtract(&before));
-            let (generation, time) = (release.generation, release.modified);
+            let (generation, time) = (release.generation, book.next_step(stage.now));
             book.steps.push(Step { generation, time, removed, added });
         }
         let sources = if held.is_some() { state.sources.clone() } else { listing(snapshot) };

@@ -376,6 +376,25 @@ fn the_feeds_of_a_device_share_what_it_can_take() {
 }
 
 #[test]
+fn a_listing_leaves_a_feed_that_wants_young_ones_when_it_is_too_old_for_it() {
+    let house = House::new();
+    let filter = Filter { max_age_days: Some(2), ..Filter::default() };
+    house.publish(Profile { filter, ..house.profile("young") });
+    house.list_text("a", &["20.0.0.1"]);
+    house.refresh();
+    for (days, is_there) in [(1, true), (1, true), (1, false)] {
+        house.clock(days * 86_400);
+        house.expire();
+        let generation = house.engine.snapshot().generation;
+        house.expire();
+        assert_eq!(house.engine.snapshot().generation, generation, "a day makes one generation");
+        house.refresh();
+        assert_eq!(house.feed("young").released().is_some(), is_there);
+    }
+    assert_eq!(house.released().release.generation, 2, "the others are what they were");
+}
+
+#[test]
 fn feeds_come_and_go_with_their_profiles() {
     let mut house = House::new();
     house.list_text("a", &["20.0.0.1"]);

@@ -4,6 +4,7 @@
 pub mod analytics;
 pub mod blacklist;
 pub mod collection;
+pub mod decisions;
 pub mod feeds;
 pub mod journal;
 mod paging;

@@ -35,6 +35,11 @@ impl From<EngineError> for Problem {
             EngineError::Follower | EngineError::NoFollower => {
                 Self::unavailable("not_here", 60).detail(format!("{error}."))
             }
+            EngineError::UnknownGeneration(_) => Self::not_found("unknown_generation", format!("{error}.")),
+            EngineError::Gone { oldest, .. } => Self::new(StatusCode::GONE, "generation_gone")
+                .detail(format!("{error}."))
+                .member("oldest", &oldest),
+            EngineError::TooMuch { .. } => Self::unprocessable("difference_too_large", format!("{error}.")),
             EngineError::Stopped => Self::unavailable("stopping", 5).detail("The service is stopping."),
         }
     }
@@ -44,6 +49,7 @@ fn refused(refusal: &Refusal) -> Problem {
     let detail = format!("{refusal}.");
     match refusal {
         Refusal::UnknownSource(_) => Problem::not_found("unknown_source", detail),
+        Refusal::Held(_) => Problem::conflict("source_held", detail),
         Refusal::NotListed(..) => Problem::not_found("not_listed", detail),
         Refusal::NotAllowed(_) => Problem::not_found("not_allowed", detail),
         Refusal::NotSuppressed(_) => Problem::not_found("not_suppressed", detail),

@@ -177,6 +177,7 @@ fn source(number: u16) -> Source {
         policy: Policy { zone: ZONE, ..Policy::default() },
         last_seen: None,
         since: Time::default(),
+        held: None,
     }
 }
 

@@ -5,6 +5,7 @@
 
 mod accounts;
 mod bad_input;
+mod bouncer;
 mod collection;
 mod command_line;
 mod crashes;
@@ -19,6 +20,7 @@ mod http;
 mod keys;
 mod lists;
 mod place;
+mod publishing;
 mod readme;
 mod several;
 mod signals;

@@ -29,6 +29,9 @@ pub(super) enum HoldCommand {
     Consent {
         /// The hold's id
         id: String,
+        /// For a feed's hold, the generation at which it was shown [default: as it is shown now]
+        #[arg(long, value_name = "NUMBER")]
+        generation: Option<u64>,
         /// Why, for the audit
         #[arg(long, value_name = "TEXT")]
         reason: String,
@@ -48,15 +51,37 @@ pub(super) async fn hold(
     door: &Door,
     console: Console<'_>,
 ) -> anyhow::Result<ExitCode> {
-    let (id, word, reason) = match command {
+    let (id, word, body) = match command {
         HoldCommand::List => {
-            return list(HOLDS, &["id", "source", "since", "difference", "why"], door, console.out).await;
+            let columns = ["id", "source", "since", "generation", "difference", "why"];
+            return list(HOLDS, &columns, door, console.out).await;
         }
-        HoldCommand::Consent { id, reason } => (id, "consent", reason),
-        HoldCommand::Reject { id, reason } => (id, "reject", reason),
+        HoldCommand::Consent { id, generation, reason } => {
+            let shown = match generation {
+                Some(generation) => Some(*generation),
+                None => shown(id, door, console.log).await?,
+            };
+            let body = match shown {
+                Some(generation) => document!({"reason": reason, "generation": generation}),
+                None => document!({"reason": reason}),
+            };
+            (id, "consent", body)
+        }
+        HoldCommand::Reject { id, reason } => (id, "reject", document!({"reason": reason})),
     };
-    let answer = door.post(&format!("{HOLDS}/{}/{word}", encode(id)), &document!({"reason": reason})).await?;
+    let answer = door.post(&format!("{HOLDS}/{}/{word}", encode(id)), &body).await?;
     told(&answer, console.out)
+}
+
+/// The generation at which a feed's hold is shown, which is told; none is a source's, whose hold does not move.
+async fn shown(id: &str, door: &Door, log: &mut dyn Write) -> anyhow::Result<Option<u64>> {
+    let holds = door.get(HOLDS).await?;
+    let hold = holds["data"].as_array().and_then(|all| all.iter().find(|hold| hold["id"] == id));
+    let Some((hold, generation)) = hold.and_then(|hold| Some((hold, hold["generation"].as_u64()?))) else {
+        return Ok(None);
+    };
+    writeln!(log, "{id} goes to generation {generation}: {}", hold["why"])?;
+    Ok(Some(generation))
 }
 
 /// Sends a document with PUT, and takes one.

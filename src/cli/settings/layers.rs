@@ -3,10 +3,11 @@
 
 use super::SettingsError;
 use super::collection::{SOURCES, sources};
+use super::publishing::{Outputs, outputs};
 use super::table::{PREFIX, Setting, TABLE, closest, find};
 use super::value::{FromValue, typed};
 use crate::collect::definition::Definition;
-use crate::model::SourceName;
+use crate::model::{Output, SourceName};
 use crate::vault;
 use std::collections::BTreeMap;
 use std::fmt;
@@ -72,12 +73,14 @@ impl Inputs {
 pub(super) struct Layers {
     values: BTreeMap<&'static str, (Value, Origin)>,
     sources: BTreeMap<SourceName, Definition>,
+    outputs: Outputs,
 }
 
 impl Layers {
     pub(super) fn read(inputs: &Inputs) -> Result<Self, SettingsError> {
         let default = |setting: &Setting| (setting.key, (setting.default_value(), Origin::Default));
-        let mut layers = Self { values: TABLE.iter().map(default).collect(), sources: BTreeMap::new() };
+        let values = TABLE.iter().map(default).collect();
+        let mut layers = Self { values, sources: BTreeMap::new(), outputs: Outputs::new() };
         for path in files(inputs.config.as_deref())? {
             let text = fs::read_to_string(&path)
                 .map_err(|error| SettingsError::Unreadable { file: path.clone(), error })?;
@@ -99,6 +102,11 @@ impl Layers {
         &self.sources
     }
 
+    /// The feeds and devices of all files, feeds first.
+    pub(super) fn outputs(&self) -> Vec<Output> {
+        self.outputs.values().cloned().collect()
+    }
+
     /// The value of a setting, as what the program works with.
     pub(super) fn get<T: FromValue>(&self, key: &'static str) -> Result<T, SettingsError> {
         let Some((value, origin)) = self.entry(key) else { return Err(unknown(key, "the program")) };
@@ -112,6 +120,7 @@ impl Layers {
         if let Some(value) = table.remove(SOURCES) {
             self.sources.extend(sources(value, path)?);
         }
+        self.outputs.extend(outputs(&mut table, path)?);
         self.table("", table, path)
     }
 

@@ -5,6 +5,8 @@
 
 mod collection;
 mod layers;
+mod protocols;
+mod publishing;
 mod show;
 mod table;
 mod value;
@@ -16,10 +18,12 @@ pub use collection::Collection;
 use collection::SOURCES;
 pub(super) use layers::CONFIG_VARIABLE;
 pub use layers::{Inputs, Origin};
+pub use protocols::CrowdSec;
+use publishing::FEEDS;
 pub(super) use show::example;
 
 use crate::addr::IpRange;
-use crate::model::Lines;
+use crate::model::{Lines, Output};
 use crate::web::Role;
 use crate::web::log::Format;
 use chrono_tz::Tz;
@@ -89,6 +93,18 @@ pub enum SettingsError {
         /// What is wrong.
         why: String,
     },
+    /// A feed or a device is none.
+    #[error("{place}: {section}.{name}: {why}")]
+    WrongOutput {
+        /// In which file.
+        place: String,
+        /// `feeds` or `devices`.
+        section: &'static str,
+        /// Which of them.
+        name: String,
+        /// What is wrong.
+        why: String,
+    },
     /// A listener would be open to a network without protection.
     #[error(
         "{origin}: listen.{role} = \"{address}\" is not on loopback, and nothing there would be encrypted: put a \
@@ -131,6 +147,10 @@ pub struct Settings {
     pub lines: Lines,
     /// From where everybody may read every feed.
     pub open: Vec<IpRange>,
+    /// The feeds and devices of the file, feeds first.
+    pub outputs: Vec<Output>,
+    /// What CrowdSec's bouncers get.
+    pub crowdsec: CrowdSec,
     /// The zone in whose days statistics are counted.
     pub zone: Tz,
     layers: Layers,
@@ -187,6 +207,8 @@ impl Settings {
             collection: Collection::read(&layers)?,
             lines: layers.get("feed.lines")?,
             open: layers.get("publish.open")?,
+            outputs: layers.outputs(),
+            crowdsec: CrowdSec::read(&layers)?,
             zone: layers.get("time.display_zone")?,
             layers,
         };
@@ -209,7 +231,9 @@ impl Settings {
         let value = |settings: &Self, key| settings.layers.entry(key).map(|(value, _)| value.clone());
         let keys = TABLE.iter().map(|setting| setting.key);
         let sources = self.collection.sources != other.collection.sources;
-        keys.filter(|key| value(self, key) != value(other, key)).chain(sources.then_some(SOURCES)).collect()
+        let outputs = self.outputs != other.outputs;
+        let tables = sources.then_some(SOURCES).into_iter().chain(outputs.then_some(FEEDS));
+        keys.filter(|key| value(self, key) != value(other, key)).chain(tables).collect()
     }
 
     fn refuse_open_listeners(&self) -> Result<(), SettingsError> {

@@ -44,6 +44,16 @@ const SOURCE: &str = "
 #[source.secudium]
 #kind = \"secudium\"
 #secudium = { pause_ms = 1000, days = 90, take_over_session = false }
+
+# Feeds and devices that the file sets up. What people set up otherwise stays beside them.
+#[feeds.edge]
+#format = \"palo-alto\"
+#filter = { confidence = 70, not_countries = [\"KR\"] }
+#budget = { entries = 50000 }
+#[devices.hq-firewall]
+#model = \"fortigate-7.4.4-mid\"
+#feeds = [\"fortigate\"]
+#networks = [\"10.1.0.1\"]
 ";
 
 impl Settings {
@@ -56,7 +66,7 @@ impl Settings {
                 None => String::new(),
             }
         });
-        settings + &self.show_sources()
+        settings + &self.show_sources() + &self.show_outputs()
     }
 }
 

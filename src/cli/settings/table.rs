@@ -133,6 +133,21 @@ pub(super) const TABLE: &[Setting] = &[
         "The networks from which everybody may read every feed; from elsewhere a device shows its key, or is known by\nits own networks.",
     ),
     setting(
+        "crowdsec.feed",
+        r#""fortigate""#,
+        "The feed whose list CrowdSec's bouncers get as decisions. Bouncers for nftables know single addresses only:\ngive them a feed whose lines are addresses.",
+    ),
+    setting(
+        "crowdsec.keys_file",
+        r#""""#,
+        "The file with the keys of bouncers, one a line, that nobody but its owner may read (chmod 600). The\nadministrator's key is always one.",
+    ),
+    setting(
+        "crowdsec.window_minutes",
+        "60",
+        "So long a change is told to bouncers, which nobody tells apart; longer than any of them waits between two\nquestions.",
+    ),
+    setting(
         "time.display_zone",
         r#""Asia/Seoul""#,
         "The zone in whose days statistics are counted, and of the days of a list that says none.",

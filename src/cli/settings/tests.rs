@@ -1,4 +1,5 @@
 use super::*;
+use crate::model::Output;
 use std::fs;
 use tempfile::TempDir;
 
@@ -84,7 +85,7 @@ fn a_stray_key_is_refused_in_every_table_of_the_example() {
     let example = example();
     assert!(refusal("stray = 1").contains("there is no setting stray"));
     let sections: Vec<&str> = example.lines().filter(|line| line.starts_with('[')).collect();
-    assert_eq!(sections.len(), 11);
+    assert_eq!(sections.len(), 12);
     for section in sections {
         let file = example.replace(&format!("\n{section}\n"), &format!("\n{section}\nstray = 1\n"));
         let refusal = refusal(&file);
@@ -180,6 +181,25 @@ fn sources_stand_in_any_file_and_are_shown_so_that_they_read_again() {
     assert_eq!(names, ["mine", "other"]);
     assert_eq!(sources["mine"].url.as_deref(), Some("https://lists.example/b"));
     assert_eq!(&load(&settings.show(), "", &[], &[]).unwrap().collection.sources, sources);
+}
+
+#[test]
+fn feeds_and_devices_stand_in_any_file_and_are_shown_so_that_they_read_again() {
+    let file = "[feeds.edge]\nformat = \"cisco\"\nfilter = { confidence = 70, countries = [\"kp\"] }\n\
+                [devices.box]\nmodel = \"fortigate-vm02\"\nfeeds = [\"edge\"]\nnetworks = [\"10.0.0.1\"]\n";
+    let settings = load(file, "[feeds.edge]\nformat = \"csv\"\n", &[], &[]).unwrap();
+    let [Output::Feed(feed), Output::Device(device)] = &settings.outputs[..] else { panic!("feeds first") };
+    assert_eq!((feed.format, feed.filter.confidence), (crate::model::Format::Csv, None));
+    assert_eq!(device.budget.entries, Some(168_928), "the preset's");
+    assert_eq!(load(&settings.show(), "", &[], &[]).unwrap().outputs, settings.outputs);
+    for (file, says) in [
+        ("[feeds.edge]\nformt = \"csv\"\n", "feeds.edge: "),
+        ("[feeds.edge]\nparts = 0\n", "parts must be"),
+        ("[devices.\"../x\"]\n", "is no name"),
+        ("feeds = 1\n", "a table is meant"),
+    ] {
+        assert!(refusal(file).contains(says), "{}", refusal(file));
+    }
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use crate::addr::IpRange;
 use crate::fetch::{self, Exception, HostPattern};
-use crate::model::Lines;
+use crate::model::{Lines, OutputName};
 use crate::web::Role;
 use crate::web::log::Format;
 use chrono_tz::Tz;
@@ -91,6 +91,12 @@ impl FromValue for Option<Format> {
 impl FromValue for Option<PathBuf> {
     fn from_value(value: &Value) -> Result<Self, String> {
         Ok(Some(text(value)?).filter(|path| !path.is_empty()).map(PathBuf::from))
+    }
+}
+
+impl FromValue for OutputName {
+    fn from_value(value: &Value) -> Result<Self, String> {
+        text(value)?.parse().map_err(|_| "the name of a feed is meant".to_owned())
     }
 }
 

@@ -141,6 +141,9 @@ impl Inner {
         run: &Run,
         input: &Input,
     ) -> Result<(Standing, u64), CollectError> {
+        if self.is_held(&run.source) {
+            return Err(CollectError::Held(run.source.clone()));
+        }
         let source = run.source.clone();
         let looked = self.look(move |look| Ok((look.standing(&source)?, look.credentials(&source)?)));
         let (standing, credentials) = looked.await?;

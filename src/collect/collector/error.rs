@@ -37,6 +37,9 @@ pub enum CollectError {
     /// It stands still until a person has acted.
     #[error("the source has stopped: {}", .0.detail)]
     Stopped(Fault),
+    /// It was taken back, and nothing of it is wanted until somebody says so.
+    #[error("{0} was taken back to an earlier generation and is held; switch it on to release it")]
+    Held(SourceName),
     /// It cannot be asked without.
     #[error("{0} has no credentials yet; set them first")]
     NoCredentials(SourceName),

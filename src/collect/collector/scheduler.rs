@@ -98,7 +98,7 @@ impl Inner {
 
     /// When a source is fetched by itself; none: it is not.
     fn schedule_of(&self, known: &Known) -> Option<Option<Schedule>> {
-        let runs = known.is_on() && known.standing.stopped.is_none();
+        let runs = known.is_on() && known.standing.stopped.is_none() && !self.is_held(&known.name);
         // A definition was checked before it was kept.
         let schedule = known.definition.schedule().ok()?;
         (runs && (schedule.is_some() || known.standing.retry.is_some())).then_some(schedule)

@@ -9,7 +9,7 @@ use crate::collect::definition::{Definition, Kind};
 use crate::collect::ledger::{Look, Retrying, Standing, Stopped};
 use crate::collect::run::State;
 use crate::disk::DiskError;
-use crate::model::{SourceName, Time};
+use crate::model::{self, Cause, SourceName, Time};
 use serde::Serialize;
 use std::collections::BTreeMap;
 
@@ -158,6 +158,32 @@ impl Collector {
         Ok(removed.await?)
     }
 
+    /// Lets a source that was taken back be collected again, if it is one; says whether. It is asked as if for the
+    /// first time: what was remembered of it had led to what was undone.
+    ///
+    /// # Errors
+    /// [`CollectError::Busy`] while a run of before goes on, a faulty disk, or the blacklist's refusal.
+    pub async fn release(&self, name: &SourceName, actor: &str) -> Result<bool, CollectError> {
+        if !self.0.is_held(name) {
+            return Ok(false);
+        }
+        let (_, _, _place) = self.0.occupy(name, actor)?;
+        let audit = self.0.audit(actor, "source.release", name, "", String::new());
+        let source = name.clone();
+        let forgotten = self.0.change(move |change| {
+            change.standing(&source, |standing| {
+                (standing.memory, standing.checkpoint) = Default::default();
+            })?;
+            change.audit(&audit)
+        });
+        forgotten.await?;
+        // Last: if it fails, the source is held still, and can be released again.
+        let release = model::Change::Release { source: name.clone() };
+        self.0.submit_as(actor, "released", Cause::Manual, release).await?;
+        self.0.changed.notify_one();
+        Ok(true)
+    }
+
     /// Switches a source on or off. Switching on also says that a person has seen why it stopped,
     /// unless its credentials may not be tried again.
     ///
@@ -186,6 +212,12 @@ impl Collector {
 }
 
 impl Inner {
+    /// Whether a source was taken back and nothing of it is wanted. Where the blacklist is elsewhere, that is known a
+    /// moment later; its writer refuses what came too early.
+    pub(super) fn is_held(&self, name: &SourceName) -> bool {
+        self.engine.snapshot().source(name.as_str()).is_some_and(|source| source.held.is_some())
+    }
+
     /// What a source is.
     pub(super) async fn definition(&self, name: &SourceName) -> Result<Definition, CollectError> {
         Ok(self.known_as(name).await?.definition)

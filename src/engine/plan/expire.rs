@@ -16,7 +16,8 @@ pub(in crate::engine) fn next<T: Tables>(
     now: Time,
 ) -> Result<Option<Time>, redb::Error> {
     let unseen = unseen(snapshot, view, now)?.first().and_then(|source| source.ends());
-    Ok([view.next_due()?, unseen, snapshot.next_policy_expiry()].into_iter().flatten().min())
+    let policy = [snapshot.next_policy_expiry(), snapshot.next_age()];
+    Ok([view.next_due()?, unseen].into_iter().chain(policy).flatten().min())
 }
 
 /// The sources whose listings without an expiry of their own are over, as far as they have any.
@@ -91,6 +92,10 @@ pub(super) fn plan<T: Tables>(
     if !ended.is_empty() {
         plan.receipt.removed += ended.len() as u64;
         plan.ops.push(Op::Suppressions { removed: ended, added: Vec::new() });
+    }
+    if snapshot.next_age().is_some_and(|at| at <= now) {
+        // It changes nothing but the generation's time.
+        plan.ops.push(Op::Outputs { removed: Vec::new(), added: Vec::new() });
     }
     Ok(plan)
 }

@@ -4,7 +4,8 @@ use super::{Moment, Plan, Refusal, new_source};
 use crate::addr::{IpRange, Range};
 use crate::engine::snapshot::Snapshot;
 use crate::model::{
-    Detail, Difference, Op, Receipt, Row, Rows, RowsBuilder, Scope, SourceId, SourceName, SourceRanges,
+    Detail, Difference, Held, Op, Receipt, Row, Rows, RowsBuilder, Scope, Source, SourceId, SourceName,
+    SourceRanges,
 };
 use crate::store::{Dimension, Tables, View};
 
@@ -46,6 +47,31 @@ pub(super) fn list<T: Tables>(
     Ok(Ok(plan))
 }
 
+/// What it takes that a source lists again what it listed at an earlier generation, but for what has expired since. Its
+/// policy and the day it was last seen stay; there is a record even if nothing else differs, for the hold that it sets.
+pub(super) fn restore<T: Tables>(
+    name: &SourceName,
+    rows: &Rows,
+    held: Held,
+    snapshot: &Snapshot,
+    view: &View<'_, T>,
+    moment: Moment,
+) -> Result<Result<Plan, Refusal>, redb::Error> {
+    let Some(source) = snapshot.source(name.as_str()) else {
+        return Ok(Err(Refusal::UnknownSource(name.clone())));
+    };
+    let is_over = |detail| moment.is_over(source.expiry_of(detail));
+    let over = rows.details().iter().map(is_over).collect();
+    let mut comparison = Comparison { over, exact: true, ..Comparison::default() };
+    comparison.compare::<u32, T>(source.id, rows, Scope::Whole, view)?;
+    comparison.compare::<u128, T>(source.id, rows, Scope::Whole, view)?;
+    let mut plan = comparison.finish(source.id);
+    // What only people list, nobody but people can bring back.
+    let held = (name.as_str() != SourceName::MANUAL).then_some(held);
+    plan.ops.insert(0, Op::Source(Source { held, ..source.clone() }));
+    Ok(Ok(plan))
+}
+
 /// Gathers a difference and its counts.
 #[derive(Default)]
 struct Comparison {
@@ -55,6 +81,8 @@ struct Comparison {
     before: u64,
     /// Of each detail of the rows, whether it says that the listing is over.
     over: Vec<bool>,
+    /// Whether a listing is also of the moment at which it was learned of, rather than of what it says alone.
+    exact: bool,
 }
 
 impl Comparison {
@@ -130,11 +158,14 @@ impl Comparison {
                 self.receipt.added += 1;
                 self.added.push_row(row.range, new);
             }
-            Some(old) if old.same_statement(new) => self.receipt.unchanged += 1,
+            Some(old) if old == new || (!self.exact && old.same_statement(new)) => {
+                self.receipt.unchanged += 1;
+            }
             Some(old) => {
                 self.receipt.changed += 1;
                 self.removed.push_row(row.range, old);
-                self.added.push_row(row.range, &Detail { first_seen: old.first_seen, ..new.clone() });
+                let first_seen = if self.exact { new.first_seen } else { old.first_seen };
+                self.added.push_row(row.range, &Detail { first_seen, ..new.clone() });
             }
         }
     }

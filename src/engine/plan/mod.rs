@@ -9,8 +9,8 @@ use super::classes::MOST;
 use super::snapshot::Snapshot;
 use crate::addr::IpRange;
 use crate::model::{
-    Allow, Batch, Change, Op, Output, OutputKey, OutputName, Policy, Receipt, Source, SourceId, SourceName,
-    Suppression, Time,
+    Allow, Batch, Cause, Change, Held, Op, Output, OutputKey, OutputName, Policy, Receipt, Source, SourceId,
+    SourceName, Suppression, Time,
 };
 use crate::store::{Tables, View};
 use serde::{Deserialize, Serialize};
@@ -22,6 +22,11 @@ pub enum Refusal {
     /// No source has that name.
     #[error("there is no source {0}")]
     UnknownSource(SourceName),
+    /// The source was taken back, and nothing of its runs is taken in.
+    #[error(
+        "{0} was taken back to an earlier generation and is held; release it: ironlist source enable {0}"
+    )]
+    Held(SourceName),
     /// The source does not list exactly this range.
     #[error("{0} does not list {1} as such")]
     NotListed(SourceName, IpRange),
@@ -89,8 +94,13 @@ pub(super) fn plan<T: Tables>(
     moment: Moment,
 ) -> Result<Result<Plan, Refusal>, redb::Error> {
     let now = moment.now;
-    let makes_standings =
-        matches!(batch.change, Change::List { .. } | Change::Allow(_) | Change::Suppress(_));
+    if let Some(held) = held_source(&batch, snapshot) {
+        return Ok(Err(Refusal::Held(held)));
+    }
+    let makes_standings = matches!(
+        batch.change,
+        Change::List { .. } | Change::Restore { .. } | Change::Allow(_) | Change::Suppress(_)
+    );
     if makes_standings && snapshot.standings.len() >= MOST {
         return Ok(Err(Refusal::TooManyStandings));
     }
@@ -99,6 +109,11 @@ pub(super) fn plan<T: Tables>(
             rows.stamp(now);
             listings::list(&source, &rows, scope, snapshot, view, moment)
         }
+        Change::Restore { source, rows, generation } => {
+            let held = Held { since: now, generation, reason: batch.reason };
+            listings::restore(&source, &rows, held, snapshot, view, moment)
+        }
+        Change::Release { source } => Ok(release(&source, snapshot)),
         Change::Unlist { source, mut ranges } => {
             // A range named twice ends once, and is counted once.
             ranges.sort_unstable();
@@ -123,6 +138,13 @@ pub(super) fn plan<T: Tables>(
     }
 }
 
+/// The source that `batch`, of a run, is about, when it is held. The writer itself looks: whoever collects may have
+/// begun before, or hear of it late.
+fn held_source(batch: &Batch, snapshot: &Snapshot) -> Option<SourceName> {
+    let name = batch.change.source().filter(|_| batch.cause == Cause::Run)?;
+    snapshot.source(name.as_str()).filter(|source| source.held.is_some()).map(|source| source.name.clone())
+}
+
 fn describe(name: &SourceName, policy: Policy, snapshot: &Snapshot, now: Time) -> Result<Plan, Refusal> {
     let (source, receipt) = match snapshot.source(name.as_str()) {
         Some(known) if known.policy == policy => {
@@ -143,10 +165,20 @@ fn seen(name: &SourceName, snapshot: &Snapshot, now: Time) -> Result<Plan, Refus
     Ok(plan)
 }
 
+fn release(name: &SourceName, snapshot: &Snapshot) -> Result<Plan, Refusal> {
+    let source = snapshot.source(name.as_str()).ok_or_else(|| Refusal::UnknownSource(name.clone()))?;
+    if source.held.is_none() {
+        return Ok(Plan { receipt: Receipt { unchanged: 1, ..Receipt::default() }, ..Plan::default() });
+    }
+    let released = Source { held: None, ..source.clone() };
+    Ok(Plan { ops: vec![Op::Source(released)], receipt: replaced(1), ..Plan::default() })
+}
+
 fn new_source(name: &SourceName, snapshot: &Snapshot, now: Time) -> Result<Source, Refusal> {
     let next = snapshot.sources.last_key_value().map_or(Some(0), |(id, _)| id.0.checked_add(1));
     let id = SourceId(next.ok_or(Refusal::TooManySources)?);
-    Ok(Source { id, name: name.clone(), policy: snapshot.policy(name.as_str()), last_seen: None, since: now })
+    let policy = snapshot.policy(name.as_str());
+    Ok(Source { id, name: name.clone(), policy, last_seen: None, since: now, held: None })
 }
 
 fn allow_plan(allow: Allow, snapshot: &Snapshot) -> Plan {

@@ -21,7 +21,9 @@ mod sheet;
 mod stix;
 mod xlsx;
 
+pub(super) use row::one_line;
 pub use sheet::{Counts, Sheet, WriteError};
+pub(super) use sheet::{Cut, MOST_ADDRESSES};
 
 use crate::model::{Document, Format};
 use page::Page;

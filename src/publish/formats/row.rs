@@ -71,7 +71,7 @@ impl<'a> Row<'a> {
 }
 
 /// The text with a space for every control character and line end.
-pub(super) fn one_line(text: &str) -> Cow<'_, str> {
+pub(in crate::publish) fn one_line(text: &str) -> Cow<'_, str> {
     // U+2028 and U+2029 are line ends to some readers, and no control characters.
     let breaks = |c: char| c.is_control() || matches!(c, '\u{2028}' | '\u{2029}');
     if text.contains(breaks) { text.replace(breaks, " ").into() } else { text.into() }

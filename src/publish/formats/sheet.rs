@@ -36,7 +36,7 @@ pub struct Counts {
 }
 
 /// The most lines that a list of single addresses may have: one listed /8 would make 16 million.
-pub(super) const MOST_ADDRESSES: u64 = 1_000_000;
+pub(in crate::publish) const MOST_ADDRESSES: u64 = 1_000_000;
 
 /// A document that could not be written.
 #[derive(Debug, thiserror::Error)]
@@ -165,14 +165,15 @@ fn family<'a, W: Word>(
 }
 
 /// A range cut into lines, lowest first.
-enum Cut<W> {
+#[derive(Clone, Debug)]
+pub(in crate::publish) enum Cut<W> {
     Addresses(Option<Range<W>>),
     Cidrs(Prefixes<W>),
     Whole(Option<Range<W>>),
 }
 
 impl<W: Word> Cut<W> {
-    fn new(range: Range<W>, lines: Lines) -> Self {
+    pub(in crate::publish) fn new(range: Range<W>, lines: Lines) -> Self {
         match lines {
             Lines::Addresses => Self::Addresses(Some(range)),
             Lines::Cidrs => Self::Cidrs(range.prefixes()),

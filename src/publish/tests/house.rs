@@ -55,7 +55,7 @@ impl House {
     }
 
     pub(super) fn expire(&self) {
-        block_on(self.engine.clean_up()).unwrap();
+        block_on(self.engine.expire()).unwrap();
     }
 
     /// A source lists these; what it listed before and does not list now has gone.

@@ -14,9 +14,6 @@ use axum::Extension;
 use axum::extract::State;
 use serde::{Deserialize, Serialize};
 
-/// The source of listings that people make.
-const MANUAL: &str = "manual";
-
 /// A person's statement.
 #[derive(Deserialize, Default)]
 #[serde(deny_unknown_fields)]
@@ -71,7 +68,7 @@ pub(super) async fn put(
 
 /// The source that is named, or people's own.
 pub(super) fn or_manual(source: Option<SourceName>) -> Result<SourceName, Problem> {
-    source.map_or_else(|| MANUAL.parse().map_err(Problem::internal), Ok)
+    source.map_or_else(|| SourceName::MANUAL.parse().map_err(Problem::internal), Ok)
 }
 
 /// A person's slip is no better than a list's.

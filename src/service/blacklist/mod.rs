@@ -75,6 +75,8 @@ impl Blacklist {
             .route("/api/v1/blacklist/suppressions/{range}", delete(suppress::remove))
             .route("/api/v1/generations", get(generations::list))
             .route("/api/v1/generations/{number}", get(generations::one))
+            .route("/api/v1/generations/{number}/diff/{to}", get(generations::difference))
+            .route("/api/v1/generations/{number}/rollback", post(generations::rollback))
             .route("/api/v1/blacklist/expire", put(statistics::expire))
             .merge(earlier::routes())
             .with_state(self)

@@ -5,6 +5,7 @@ use crate::disk::Medium;
 use crate::engine::Options;
 use crate::model::{Policy, TooBroad};
 use crate::web::Peer;
+use crate::web::auth::Guard;
 use crate::web::metrics::Metrics;
 use crate::web::{App, Body, Role};
 use http::header::{CONTENT_TYPE, HOST};
@@ -13,6 +14,7 @@ use serde_json::{Value, json};
 use std::sync::Arc;
 
 mod earlier;
+mod generations;
 mod pages;
 
 struct House {
@@ -31,7 +33,8 @@ impl House {
         let quick = engine.clone();
         let router = Blacklist::new(engine.clone()).router();
         let app = App::new(Role::Blacklist, router, &Arc::new(Metrics::new()))
-            .fast(CHECK, move |request, ip, _| answer_check(&quick, request, ip));
+            .fast(CHECK, move |request, ip, _| answer_check(&quick, request, ip))
+            .guard(Guard::new("key", QUESTIONS));
         Self { app: Arc::new(app), engine, folder }
     }
 

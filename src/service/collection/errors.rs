@@ -16,6 +16,7 @@ impl From<CollectError> for Problem {
             CollectError::Busy { .. } => Self::conflict("run_in_progress", detail),
             CollectError::Cooling(_) => Self::conflict("cooling_down", detail),
             CollectError::Stopped(_) => Self::conflict("source_stopped", detail),
+            CollectError::Held(_) => Self::conflict("source_held", detail),
             CollectError::NoAttempt(refusal) => Self::conflict(refusal.code(), detail),
             CollectError::Configured(_) => Self::conflict("configured", detail),
             CollectError::Builtin(_) => Self::conflict("builtin", detail),

@@ -1,10 +1,10 @@
 //! The sources: what they are, how they stand, and what an administrator makes of them.
 
 use super::Collection;
-use crate::collect::collector::{SourceView, Tested};
+use crate::collect::collector::{CollectError, SourceView, Tested};
 use crate::collect::definition::{Definition, Kind};
 use crate::engine::Snapshot;
-use crate::model::{Policy, SourceName, Time};
+use crate::model::{Held, Policy, SourceName, Time};
 use crate::service::paging::{Page, Paging};
 use crate::service::reply::actor;
 use crate::web::{Caller, Json, Path, Problem, Query};
@@ -28,6 +28,8 @@ pub(super) struct SourceRow {
     last_seen: Option<Time>,
     /// When it first appeared.
     since: Option<Time>,
+    /// That it was taken back and is not collected until somebody switches it on.
+    held: Option<Held>,
     /// The craft that fetches it; none: only people import it.
     kind: Option<Kind>,
     /// Whether it is fetched by itself.
@@ -60,6 +62,7 @@ impl SourceRow {
             listings: coverage.map_or(0, |coverage| coverage.len()),
             last_seen: source.and_then(|source| source.last_seen),
             since: source.map(|source| source.since),
+            held: source.and_then(|source| source.held.clone()),
             kind: None,
             enabled: false,
             collected: None,
@@ -198,7 +201,16 @@ async fn switch(
     name: &SourceName,
     on: bool,
 ) -> Result<Json<Switched>, Problem> {
-    let view = role.collector()?.enable(name, on, &actor(caller)).await?;
+    let collector = role.collector()?;
+    let released = on && collector.release(name, &actor(caller)).await?;
+    let view = match collector.enable(name, on, &actor(caller)).await {
+        // What only people bring has nothing to be switched.
+        Err(CollectError::UnknownSource(_)) if released => {
+            let message = format!("{name} is held no more");
+            return Ok(Json(Switched { status: "success", message, enabled: false }));
+        }
+        switched => switched?,
+    };
     let message = match (on, view.enabled) {
         (true, true) if view.stopped.is_some() => {
             format!("{name} is switched on, and stands still until its credentials are set anew")

@@ -95,7 +95,8 @@ async fn sources_are_told_as_the_engine_has_them() {
     assert_eq!(
         one,
         json!({"name": "regtech", "mode": "append", "zone": "Asia/Seoul", "confidence": null, "expires_days": null,
-            "licence": null, "too_broad": {"v4": 8, "v6": 19}, "listings": 1, "kind": null, "enabled": false,
+            "licence": null, "too_broad": {"v4": 8, "v6": 19}, "listings": 1, "held": null, "kind": null,
+            "enabled": false,
             "last_seen": "2026-09-22T03:00:00Z", "since": "2026-09-22T03:00:00Z"})
     );
     let (status, body) = ask(&house, "/api/v1/collection/sources/nobody").await;

@@ -6,7 +6,7 @@ use super::super::reply::blocking;
 use super::feeds::{PullRow, feed_of, rows};
 use super::{Changed, Publishing, Wish, named};
 use crate::model::{Budget, Change, Device, Format, Output, OutputKey, OutputName, Time};
-use crate::publish::{PRESETS, preset};
+use crate::publish::{PRESETS, with_preset};
 use crate::web::{Caller, Json, Path, Problem, Query};
 use axum::Extension;
 use axum::extract::State;
@@ -95,19 +95,13 @@ pub(super) async fn put(
     set(&role, caller, device, reason).await
 }
 
-/// A device whose model is a preset, and that says no budget of its own, has the preset's.
 async fn set(
     role: &Publishing,
     caller: Caller,
-    mut device: Device,
+    device: Device,
     reason: String,
 ) -> Result<Json<Changed>, Problem> {
-    if device.budget == Budget::default()
-        && let Some(preset) = preset(&device.model)
-    {
-        device.budget = preset.budget;
-    }
-    let receipt = role.submit(caller, reason, Change::Publish(Output::Device(device))).await?;
+    let receipt = role.submit(caller, reason, Change::Publish(Output::Device(with_preset(device)))).await?;
     Ok(Json(Changed::by(receipt)))
 }
 

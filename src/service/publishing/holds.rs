@@ -24,6 +24,10 @@ pub(super) struct Row {
     /// The feed's name, or `_all` for the hold over all of them.
     id: String,
     kind: &'static str,
+    /// The grounds for a person.
+    why: Vec<String>,
+    /// Lines that consent would change.
+    difference: u64,
     #[serde(flatten)]
     hold: HoldRow,
     /// Since when, in seconds, for whoever watches its age.
@@ -42,6 +46,8 @@ pub(super) async fn list(State(role): State<Publishing>) -> Json<List> {
     let row = |id: &str, hold: crate::publish::Hold| Row {
         id: id.to_owned(),
         kind: "feed",
+        why: hold.grounds.iter().map(ToString::to_string).collect(),
+        difference: hold.distance.gone + hold.distance.new,
         age_seconds: age(now, hold.since),
         hold: hold.into(),
     };

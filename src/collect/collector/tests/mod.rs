@@ -7,6 +7,7 @@ mod configured;
 mod fakes;
 mod flows;
 mod holds;
+mod release;
 mod runs;
 mod schedule;
 

@@ -1,14 +1,23 @@
-//! The journal for people: who changed what, when and why.
+//! The journal for people: who changed what, when and why; how two generations differ; and the way back.
+
+mod book;
+mod diff;
+mod rollback;
+
+pub(super) use diff::difference;
+pub(super) use rollback::rollback;
 
 use super::super::paging::{Opaque, limit};
 use super::super::reply::blocking;
 use super::Blacklist;
 use crate::disk::hex;
-use crate::engine::Snapshot;
+use crate::engine::{EngineError, Refusal, Snapshot};
 use crate::journal::{Counted, Summary, What};
-use crate::model::{Cause, Time};
-use crate::web::{Json, Path, Problem, Query};
+use crate::model::{Cause, SourceId, SourceName, Time};
+use crate::web::{Json, Path, Problem, Query, Response};
 use axum::extract::State;
+use book::{Asked, Book, Span};
+use http::HeaderMap;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
@@ -29,7 +38,18 @@ pub(super) struct Generations {
     /// Newest first.
     data: Vec<Generation>,
     total: u64,
+    /// The oldest that is kept: older ones can be neither shown nor gone back to.
+    oldest: u64,
     cursor: Option<Opaque<u64>>,
+}
+
+/// A generation that is shown with its rows.
+#[derive(Serialize)]
+struct One {
+    #[serde(flatten)]
+    generation: Generation,
+    /// Rows in all, each thing that changed once.
+    total: u64,
 }
 
 /// One record of the journal.
@@ -63,45 +83,47 @@ pub(super) async fn list(
     State(role): State<Blacklist>,
     Query(parameters): Query<Parameters>,
 ) -> Result<Json<Generations>, Problem> {
-    let snapshot = Arc::clone(&role.engine.snapshot());
-    let end = snapshot.generation + 1;
-    let before = parameters.cursor.map_or(end, |Opaque(last)| last.min(end));
     let limit = limit(parameters.limit, LIMIT, MOST)? as u64;
-    let mut data = read(&role, &snapshot, before.saturating_sub(limit + 1), before).await?;
-    data.reverse();
-    let cursor = data.last().map(|last| last.generation).filter(|last| *last > 1).map(Opaque);
-    Ok(Json(Generations { status: "success", data, total: snapshot.generation, cursor }))
+    blocking(move || {
+        let snapshot = Arc::clone(&role.engine.snapshot());
+        let end = snapshot.generation + 1;
+        let oldest = role.engine.oldest()?;
+        let before = parameters.cursor.map_or(end, |Opaque(last)| last.min(end));
+        let after = before.saturating_sub(limit + 1).max(oldest);
+        let told = role.engine.summaries(after, before)?;
+        let data: Vec<_> =
+            told.into_iter().rev().map(|summary| Generation::new(summary, &snapshot)).collect();
+        let cursor = data.last().map(|last| last.generation).filter(|last| *last > oldest + 1).map(Opaque);
+        let (total, oldest) = (snapshot.generation - oldest, oldest.min(snapshot.generation));
+        Ok(Json(Generations { status: "success", data, total, oldest, cursor }))
+    })
+    .await
 }
 
 pub(super) async fn one(
     State(role): State<Blacklist>,
     Path(number): Path<u64>,
-) -> Result<Json<Generation>, Problem> {
-    let snapshot = Arc::clone(&role.engine.snapshot());
-    let found = match number.checked_sub(1) {
-        Some(after) if number <= snapshot.generation => {
-            read(&role, &snapshot, after, number + 1).await?.pop()
-        }
-        _ => None,
-    };
-    found
-        .map(Json)
-        .ok_or_else(|| Problem::not_found("unknown_generation", format!("There is no generation {number}.")))
+    Query(asked): Query<Asked>,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    let span = Span { from: number.saturating_sub(1), to: number, source: asked.source.clone() };
+    let of = span.source.clone();
+    let wish = asked.wish(span, &headers)?;
+    let (head, book) = blocking(move || {
+        let snapshot = Arc::clone(&role.engine.snapshot());
+        let (summary, net) = role.engine.generation(number, number_of(of.as_ref(), &snapshot)?)?;
+        let book = Book::new(net, &snapshot);
+        Ok((One { generation: Generation::new(summary, &snapshot), total: book.total() }, book))
+    })
+    .await?;
+    wish.answer(head, book).await
 }
 
-/// The generations after `after` and before `before`, oldest first.
-async fn read(
-    role: &Blacklist,
-    snapshot: &Arc<Snapshot>,
-    after: u64,
-    before: u64,
-) -> Result<Vec<Generation>, Problem> {
-    let (engine, snapshot) = (role.engine.clone(), Arc::clone(snapshot));
-    blocking(move || {
-        let summaries = engine.summaries(after, before)?;
-        Ok(summaries.into_iter().map(|summary| Generation::new(summary, &snapshot)).collect())
-    })
-    .await
+/// The source's number, if one is named.
+fn number_of(source: Option<&SourceName>, snapshot: &Snapshot) -> Result<Option<SourceId>, EngineError> {
+    let Some(name) = source else { return Ok(None) };
+    let known = snapshot.source(name.as_str()).map(|source| source.id);
+    known.map(Some).ok_or_else(|| EngineError::Refused(Refusal::UnknownSource(name.clone())))
 }
 
 impl Generation {

@@ -1,0 +1,147 @@
+//! `ironlist device`: the firewalls, what they read, and the keys they show.
+
+use super::super::ExitCode;
+use super::super::console::{Console, outline, table};
+use super::super::door::{Door, encode, with_query};
+use super::super::lists::{list, show};
+use super::{document, put, say};
+use clap::{Args, Subcommand};
+use serde_json::{Map, Value, json};
+use std::path::PathBuf;
+
+const DEVICES: &str = "/api/v1/devices";
+
+#[derive(Subcommand, Clone, Debug)]
+pub(in crate::cli) enum DeviceCommand {
+    /// All of them, with what they have
+    List,
+    /// One of them
+    Show {
+        /// Its name
+        name: String,
+    },
+    /// Make a new one known
+    Add(Wish),
+    /// Change it: what is not said is as usual
+    Set(Wish),
+    /// Forget it; its key opens nothing from then on
+    Remove {
+        /// Its name
+        name: String,
+        /// Why
+        #[arg(long, value_name = "TEXT")]
+        reason: String,
+    },
+    /// Make a key for it, shown this once; one that it had opens nothing from then on
+    Key {
+        /// Its name
+        name: String,
+        /// Why
+        #[arg(long, value_name = "TEXT")]
+        reason: String,
+    },
+    /// Which models are known, and what they can take
+    Presets,
+    /// Who fetched what, known by name or not
+    Pulls,
+}
+
+#[derive(Args, Clone, Debug)]
+pub(in crate::cli) struct Wish {
+    /// Its name
+    name: String,
+    /// What it is; a preset's name gives it that one's budget
+    #[arg(long)]
+    model: Option<String>,
+    /// A feed that it reads; may be said again. Without any it may read all
+    #[arg(long = "feed", value_name = "NAME")]
+    feeds: Vec<String>,
+    /// A network from which it asks, and which is never published; may be said again
+    #[arg(long = "network", value_name = "RANGE")]
+    networks: Vec<String>,
+    /// It can take so many lines of all its feeds together
+    #[arg(long, value_name = "NUMBER")]
+    entries: Option<u64>,
+    /// It can take so many bytes of all its feeds together
+    #[arg(long, value_name = "NUMBER")]
+    bytes: Option<u64>,
+    /// After so many minutes without a pull it is called silent
+    #[arg(long, value_name = "NUMBER")]
+    silent_minutes: Option<u32>,
+    /// Everything about it, as a table of a configuration file (TOML)
+    #[arg(long, value_name = "FILE")]
+    file: Option<PathBuf>,
+    /// Why
+    #[arg(long, value_name = "TEXT")]
+    reason: String,
+}
+
+pub(in crate::cli) async fn device(
+    command: &DeviceCommand,
+    door: &Door,
+    console: Console<'_>,
+) -> anyhow::Result<ExitCode> {
+    let one = |name: &str| format!("{DEVICES}/{}", encode(name));
+    let answer = match command {
+        DeviceCommand::List => {
+            let columns = ["name", "model", "feeds", "last_pull", "behind", "silent", "keys_since"];
+            return list(DEVICES, &columns, door, console.out).await;
+        }
+        DeviceCommand::Show { name } => return show(&one(name), door, console.out).await,
+        DeviceCommand::Add(wish) => {
+            let mut device = wish.document()?;
+            device.insert("name".to_owned(), json!(wish.name));
+            door.post(DEVICES, &json!({"reason": wish.reason, "device": device})).await?
+        }
+        DeviceCommand::Set(wish) => {
+            put(door, &one(&wish.name), &json!({"reason": wish.reason, "device": wish.document()?})).await?
+        }
+        DeviceCommand::Remove { name, reason } => {
+            door.delete(&with_query(&one(name), &[("reason", Some(reason))])).await?
+        }
+        DeviceCommand::Key { name, reason } => {
+            door.post(&format!("{}/keys", one(name)), &json!({"reason": reason})).await?
+        }
+        DeviceCommand::Presets => {
+            let presets = door.get(&format!("{DEVICES}/presets")).await?;
+            let rows = presets.as_array().cloned().unwrap_or_default();
+            table(&rows, &["name", "about", "format", "budget"], console.out)?;
+            return Ok(ExitCode::Done);
+        }
+        DeviceCommand::Pulls => {
+            let columns = [
+                "reader",
+                "document",
+                "at",
+                "from",
+                "generation",
+                "behind",
+                "status",
+                "bytes",
+                "sent",
+                "unchanged",
+            ];
+            return list("/api/v1/pulls", &columns, door, console.out).await;
+        }
+    };
+    outline(&answer, 0, console.out)?;
+    Ok(ExitCode::Done)
+}
+
+impl Wish {
+    /// What the file says, and above it what the command line says.
+    fn document(&self) -> anyhow::Result<Map<String, Value>> {
+        let mut device = self.file.as_deref().map(document).transpose()?.unwrap_or_default();
+        say(&mut device, "model", json!(self.model));
+        say(&mut device, "feeds", json!(self.feeds));
+        say(&mut device, "networks", json!(self.networks));
+        say(&mut device, "silent_minutes", json!(self.silent_minutes));
+        let mut budget = device.get("budget").and_then(Value::as_object).cloned().unwrap_or_default();
+        say(&mut budget, "entries", json!(self.entries));
+        say(&mut budget, "bytes", json!(self.bytes));
+        if !budget.is_empty() {
+            device.insert("budget".to_owned(), Value::Object(budget));
+        }
+        Ok(device)
+    }
+}

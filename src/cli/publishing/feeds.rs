@@ -1,0 +1,165 @@
+//! `ironlist feeds`: what is published, in which form, and what is left out.
+
+use super::super::ExitCode;
+use super::super::console::{Console, outline};
+use super::super::door::{Door, encode, with_query};
+use super::super::lists::{list, show};
+use super::{document, put, say};
+use clap::{Args, Subcommand};
+use serde_json::{Map, Value, json};
+use std::path::PathBuf;
+
+const FEEDS: &str = "/api/v1/feeds";
+
+#[derive(Subcommand, Clone, Debug)]
+pub(in crate::cli) enum FeedsCommand {
+    /// All of them
+    List,
+    /// One of them: its profile, what it lists, whether it is held
+    Show {
+        /// Its name
+        name: String,
+    },
+    /// What it leaves out and why, and who fetched which generation
+    Report {
+        /// Its name
+        name: String,
+    },
+    /// Publish a new one
+    Add(Wish),
+    /// Publish it otherwise: what is not said is as usual
+    Set(Wish),
+    /// Say what it would list, and change nothing
+    Preview(Wish),
+    /// Publish it no more
+    Remove {
+        /// Its name
+        name: String,
+        /// Why
+        #[arg(long, value_name = "TEXT")]
+        reason: String,
+    },
+}
+
+#[derive(Args, Clone, Debug)]
+pub(in crate::cli) struct Wish {
+    /// Its name
+    name: String,
+    /// Who is to read it: plain, fortigate, palo-alto, cisco, nftables, csv and others
+    #[arg(long)]
+    format: Option<String>,
+    /// The form of its lines: cidrs, ranges or addresses
+    #[arg(long)]
+    lines: Option<String>,
+    /// What it carries: both, v4 or v6
+    #[arg(long)]
+    families: Option<String>,
+    /// Only of this source; may be said again
+    #[arg(long = "source", value_name = "NAME")]
+    sources: Vec<String>,
+    /// Not of this source; may be said again
+    #[arg(long = "not-source", value_name = "NAME")]
+    not_sources: Vec<String>,
+    /// At least so sure, 0 to 100
+    #[arg(long, value_name = "PERCENT")]
+    confidence: Option<u8>,
+    /// At least so grave: minor, warning, critical or fatal
+    #[arg(long)]
+    severity: Option<String>,
+    /// Only of this kind of threat; may be said again
+    #[arg(long = "threat", value_name = "KIND")]
+    threats: Vec<String>,
+    /// Only in this country; may be said again
+    #[arg(long = "country", value_name = "CC")]
+    countries: Vec<String>,
+    /// Not in this country; may be said again
+    #[arg(long = "not-country", value_name = "CC")]
+    not_countries: Vec<String>,
+    /// Learned of at most so many days ago
+    #[arg(long, value_name = "DAYS")]
+    max_age_days: Option<u16>,
+    /// Its readers can take so many lines
+    #[arg(long, value_name = "NUMBER")]
+    entries: Option<u64>,
+    /// Its readers can take so many bytes
+    #[arg(long, value_name = "NUMBER")]
+    bytes: Option<u64>,
+    /// Cut it into so many parts
+    #[arg(long, value_name = "NUMBER")]
+    parts: Option<u16>,
+    /// Everything about it, as a table of a configuration file (TOML)
+    #[arg(long, value_name = "FILE")]
+    file: Option<PathBuf>,
+    /// Why
+    #[arg(long, value_name = "TEXT")]
+    reason: String,
+}
+
+pub(in crate::cli) async fn feeds(
+    command: &FeedsCommand,
+    door: &Door,
+    console: Console<'_>,
+) -> anyhow::Result<ExitCode> {
+    let one = |name: &str| format!("{FEEDS}/{}", encode(name));
+    let answer = match command {
+        FeedsCommand::List => {
+            let columns = ["name", "format", "offers", "generation", "path"];
+            return list(FEEDS, &columns, door, console.out).await;
+        }
+        FeedsCommand::Show { name } => return show(&one(name), door, console.out).await,
+        FeedsCommand::Report { name } => {
+            return show(&format!("{}/report", one(name)), door, console.out).await;
+        }
+        FeedsCommand::Add(wish) => {
+            let mut feed = wish.document()?;
+            feed.insert("name".to_owned(), json!(wish.name));
+            door.post(FEEDS, &json!({"reason": wish.reason, "feed": feed})).await?
+        }
+        FeedsCommand::Set(wish) => put(door, &one(&wish.name), &wish.said()?).await?,
+        FeedsCommand::Preview(wish) => {
+            door.post(&format!("{}/preview", one(&wish.name)), &wish.said()?).await?
+        }
+        FeedsCommand::Remove { name, reason } => {
+            door.delete(&with_query(&one(name), &[("reason", Some(reason))])).await?
+        }
+    };
+    outline(&answer, 0, console.out)?;
+    Ok(ExitCode::Done)
+}
+
+impl Wish {
+    fn said(&self) -> anyhow::Result<Value> {
+        Ok(json!({"reason": self.reason, "feed": self.document()?}))
+    }
+
+    /// What the file says, and above it what the command line says.
+    fn document(&self) -> anyhow::Result<Map<String, Value>> {
+        let mut feed = self.file.as_deref().map(document).transpose()?.unwrap_or_default();
+        say(&mut feed, "format", json!(self.format));
+        say(&mut feed, "lines", json!(self.lines));
+        say(&mut feed, "families", json!(self.families));
+        say(&mut feed, "parts", json!(self.parts));
+        let mut part = |key: &str, fill: &dyn Fn(&mut Map<String, Value>)| {
+            let mut inner = feed.get(key).and_then(Value::as_object).cloned().unwrap_or_default();
+            fill(&mut inner);
+            if !inner.is_empty() {
+                feed.insert(key.to_owned(), Value::Object(inner));
+            }
+        };
+        part("filter", &|filter| {
+            say(filter, "sources", json!(self.sources));
+            say(filter, "not_sources", json!(self.not_sources));
+            say(filter, "confidence", json!(self.confidence));
+            say(filter, "severity", json!(self.severity));
+            say(filter, "threats", json!(self.threats));
+            say(filter, "countries", json!(self.countries));
+            say(filter, "not_countries", json!(self.not_countries));
+            say(filter, "max_age_days", json!(self.max_age_days));
+        });
+        part("budget", &|budget| {
+            say(budget, "entries", json!(self.entries));
+            say(budget, "bytes", json!(self.bytes));
+        });
+        Ok(feed)
+    }
+}

@@ -1,0 +1,140 @@
+//! What has changed in a feed over its last releases, so that whoever took it at any of them is up to date again: for
+//! readers whose last visit nobody remembers. Pure.
+
+use super::log::Step;
+use super::roll::Roll;
+use crate::addr::{IpRange, IpSet, Range, RangeSet, Word};
+use std::collections::BTreeSet;
+
+/// What changed. Telling a reader more than once does no harm.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Recent {
+    /// Lines of an earlier release that are no lines now, in order. Whoever unlists one must do so before it lists what
+    /// is new: a line may have been cut, and its parts are still listed.
+    pub gone: Vec<IpRange>,
+    /// The ranges of the newest release whose lines have not been there, as they are, all the time.
+    pub new: IpSet,
+}
+
+/// What changed with the last `steps` before the release of `roll`, the oldest first. Linear in what is listed, about 10
+/// ns a range, and in steps times what they changed.
+pub fn recent(roll: &Roll, steps: &[Step]) -> Recent {
+    let steps = steps.iter().filter(|step| step.generation <= roll.released().release.generation);
+    let steps: Vec<(IpSet, IpSet)> = steps.map(|step| (step.removed.unpack(), step.added.unpack())).collect();
+    let none = IpSet::default();
+    let changed = steps.iter().fold(none, |all, (removed, added)| all.union(removed).union(added));
+    if changed.is_empty() {
+        return Recent::default();
+    }
+    // A line depends on the whole range that it is of: what did not touch a change, in any of the releases, is as it was.
+    let about = touching(&roll.set().union(&changed), &changed);
+    let now = roll.set().intersect(&about);
+    let (mut then, mut steady) = (now.clone(), now.clone());
+    let mut earlier: BTreeSet<IpRange> = BTreeSet::new();
+    for (removed, added) in steps.iter().rev() {
+        then = then.subtract(added).union(removed);
+        steady = kept(&steady, |range| is_range(&then, range));
+        earlier.extend(then.iter().filter(|range| !is_range(&now, *range)));
+    }
+    let is_line = |line: &IpRange| roll.holding(line.first()).is_some_and(|now| now.range == *line);
+    let lines: BTreeSet<IpRange> = earlier.into_iter().flat_map(|range| roll.cut(range)).collect();
+    let gone = lines.into_iter().filter(|line| !is_line(line)).collect();
+    Recent { gone, new: kept(&now, |range| !is_range(&steady, range)) }
+}
+
+/// The ranges of `set` in which any address of `changed` is.
+fn touching(set: &IpSet, changed: &IpSet) -> IpSet {
+    kept(set, |range| match range {
+        IpRange::V4(range) => changed.v4.meets(range),
+        IpRange::V6(range) => changed.v6.meets(range),
+    })
+}
+
+/// The ranges of `set` that `keeps` takes.
+fn kept(set: &IpSet, keeps: impl Fn(IpRange) -> bool) -> IpSet {
+    set.iter().filter(|range| keeps(*range)).collect()
+}
+
+/// Whether this is one whole range of `set`.
+fn is_range(set: &IpSet, range: IpRange) -> bool {
+    fn has<W: Word>(set: &RangeSet<W>, range: Range<W>) -> bool {
+        let at = set.ranges().binary_search_by_key(&range.first(), |range| range.first());
+        at.is_ok_and(|at| set.ranges()[at] == range)
+    }
+    match range {
+        IpRange::V4(range) => has(&set.v4, range),
+        IpRange::V6(range) => has(&set.v6, range),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::packed::Packed;
+    use super::super::release::{Release, Released};
+    use super::super::roll::{Line, Place};
+    use super::super::selection::Annotated;
+    use super::*;
+    use crate::model::{Format, Lines, Profile, Time};
+    use proptest::prelude::*;
+    use std::sync::Arc;
+
+    fn set(addresses: &[u8]) -> IpSet {
+        let v4 = addresses.iter().map(|address| Range::single(u32::from(*address)));
+        let v6 = addresses.iter().map(|address| Range::single(u128::from(*address / 2) + 7));
+        IpSet { v4: v4.collect(), v6: v6.collect() }
+    }
+
+    fn roll(generation: u64, set: &IpSet, lines: Lines) -> Roll {
+        let profile =
+            Profile { format: Format::Plain, lines: Some(lines), ..Profile::new("a".parse().unwrap()) };
+        let release = Release::new(generation, Time::default(), set);
+        Roll::new(Arc::new(Released::new(release, Arc::new(profile))), Annotated::default()).unwrap()
+    }
+
+    fn lines(roll: &Roll, set: &IpSet) -> BTreeSet<IpRange> {
+        let mut place = Place::default();
+        std::iter::from_fn(|| roll.next(set, &mut place).map(|Line { range, .. }| range)).collect()
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(400))]
+        #[test]
+        fn whoever_took_any_of_the_releases_holds_the_last_one_after_it(
+            releases in proptest::collection::vec(proptest::collection::vec(0..60_u8, 0..50), 2..6),
+            addresses in any::<bool>(),
+        ) {
+            let form = if addresses { Lines::Addresses } else { Lines::Cidrs };
+            let sets: Vec<IpSet> = releases.iter().map(|addresses| set(addresses)).collect();
+            let steps: Vec<Step> = sets.windows(2).zip(2..).map(|(pair, generation)| {
+                let (removed, added) = (pair[0].subtract(&pair[1]), pair[1].subtract(&pair[0]));
+                let time = Time::from_unix(generation as i64);
+                Step { generation, time, removed: Packed::of(&removed), added: Packed::of(&added) }
+            }).collect();
+            let now = roll(sets.len() as u64, sets.last().unwrap(), form);
+            let expected = lines(&now, now.set());
+            let told = recent(&now, &steps);
+            prop_assert_eq!(told.new.subtract(now.set()), IpSet::default());
+            for (at, then) in sets.iter().enumerate() {
+                let mut held = lines(&roll(at as u64 + 1, then, form), then);
+                held.retain(|line| told.gone.binary_search(line).is_err());
+                held.extend(lines(&now, &told.new));
+                prop_assert_eq!(&held, &expected, "from release {}", at + 1);
+            }
+        }
+    }
+
+    #[test]
+    fn a_step_after_the_roll_and_what_no_step_touched_are_left_out() {
+        let (before, after) = (set(&[1, 3, 9]), set(&[1, 3]));
+        let step = |generation| Step {
+            generation,
+            time: Time::default(),
+            removed: Packed::of(&before.subtract(&after)),
+            added: Packed::of(&IpSet::default()),
+        };
+        let now = roll(5, &after, Lines::Cidrs);
+        assert_eq!(recent(&now, &[step(6)]), Recent::default());
+        let told = recent(&now, &[step(5)]);
+        assert_eq!((told.gone.len(), told.new), (2, IpSet::default()), "an address of each family");
+    }
+}
