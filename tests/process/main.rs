@@ -21,6 +21,7 @@ mod keys;
 mod lists;
 mod place;
 mod publishing;
+mod push;
 mod readme;
 mod several;
 mod signals;

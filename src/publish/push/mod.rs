@@ -10,6 +10,7 @@ mod firewall;
 mod ledger;
 mod lines;
 mod pusher;
+mod report;
 mod round;
 mod standing;
 mod target;
@@ -17,6 +18,7 @@ mod target;
 pub use firewall::PushFault;
 pub use ledger::Ledger;
 pub use pusher::{NotKept, NotNow, Observe, Pace, Pusher, Settings, Told};
+pub use report::{ListReport, Report};
 pub use standing::{Proof, Standing, Trouble};
 pub use target::{BadTarget, Mode, Target, Verify, Wish};
 

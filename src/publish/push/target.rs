@@ -101,6 +101,18 @@ pub enum BadTarget {
 }
 
 impl Wish {
+    /// Reads what a person says.
+    ///
+    /// # Errors
+    /// What is wrong, without the words themselves: one of them is the key.
+    pub fn read(said: serde_json::Map<String, serde_json::Value>) -> Result<Self, String> {
+        let is_token = |value: &serde_json::Value| value.is_string() || value.is_null();
+        if said.get("token").is_some_and(|token| !is_token(token)) {
+            return Err("token: a text is meant.".to_owned());
+        }
+        serde_json::from_value(said.into()).map_err(|error| format!("{error}."))
+    }
+
     /// What is wrong with it for this device.
     ///
     /// # Errors
