@@ -23,11 +23,7 @@ pub mod web;
 #[path = "../tests/fakes/feed.rs"]
 mod fake_feed;
 
-/// The firewall of the tests, likewise.
+/// Portals and firewalls of the tests, likewise.
 #[cfg(test)]
-#[path = "../tests/fakes"]
-#[allow(dead_code, reason = "the program's own tests use a part of it")]
-mod fakes {
-    pub(crate) mod fortigate;
-    pub(crate) mod server;
-}
+#[path = "../tests/fakes/mod.rs"]
+mod fakes;

@@ -137,6 +137,17 @@ impl Publisher {
         self.book.as_ref()
     }
 
+    /// Takes the target of a device away, if it has one. Blocks on the disk.
+    ///
+    /// # Errors
+    /// A fault of the disk.
+    pub fn drop_target(&self, device: &OutputName, audit: &Audit) -> Result<(), DiskError> {
+        match self.pushes.target(device) {
+            Some(_) => self.pushes.set_target(self.usable_book()?, device, None, audit),
+            None => Ok(()),
+        }
+    }
+
     /// The book, for whoever cannot do without.
     ///
     /// # Errors

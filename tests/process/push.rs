@@ -75,8 +75,10 @@ fn a_change_is_enforced_and_shown_and_measured_and_survives_a_restart() {
     assert_eq!(firewall.state().commands.last(), Some(&("add".into(), 1)), "it knows what was there");
     assert_eq!(send(&running, "POST", "/api/v1/devices/edge/push", &json!({})).0, 202);
     until("everything is sent", || (firewall.state().commands.last()?.1 == 5).then_some(()));
-    let (status, gone) = send(&running, "DELETE", "/api/v1/devices/edge/push", &json!({"reason": "over"}));
-    assert_eq!(status, 200, "{gone}");
+    let over = json!({"reason": "over"});
+    assert_eq!(send(&running, "DELETE", "/api/v1/devices/edge", &over).0, 200);
+    let device = json!({"reason": "another one", "device": {"name": "edge", "feeds": ["fortigate"]}});
+    assert_eq!(send(&running, "POST", "/api/v1/devices", &device).0, 200);
     let (status, none) = send(&running, "POST", "/api/v1/devices/edge/push", &json!({}));
     assert_eq!((status, &none["code"]), (409, &json!("no_push_target")));
 }

@@ -42,7 +42,7 @@ pub(in crate::cli) enum DeviceCommand {
         reason: String,
     },
     /// Push to it from now on, and prove what it enforces; the key of its API is asked for, or read from standard input
-    PushTo(push::To),
+    PushTo(Box<push::To>),
     /// Push to it no more
     PushStop {
         /// Its name

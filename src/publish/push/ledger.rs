@@ -59,7 +59,7 @@ impl Ledger {
 
     /// Sets a device's target, or takes it away, and forgets how its lists stood: at another firewall nothing is
     /// certain. Blocks on the disk.
-    pub(super) fn set_target(
+    pub(in crate::publish) fn set_target(
         &self,
         book: &Book,
         device: &OutputName,

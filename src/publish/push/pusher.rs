@@ -165,14 +165,6 @@ impl Pusher {
         Ok(self.ledger().set_target(self.book()?, &device.name, Some(target), audit)?)
     }
 
-    /// Takes the target of a device away. Blocks on the disk.
-    ///
-    /// # Errors
-    /// A fault of the disk.
-    pub fn drop_target(&self, device: &OutputName, audit: &Audit) -> Result<(), DiskError> {
-        self.ledger().set_target(self.book()?, device, None, audit)
-    }
-
     /// Has the whole of every list sent now.
     ///
     /// # Errors

@@ -168,7 +168,8 @@ async fn a_change_is_sent_as_what_differs_and_proven_by_the_firewalls_own_counts
     let text = released.list().unwrap().text().clone();
     let mut sorted: Vec<&str> = std::str::from_utf8(&text).unwrap().lines().collect();
     let mut has: Vec<&str> = list.iter().map(String::as_str).collect();
-    (sorted.sort_unstable(), has.sort_unstable());
+    sorted.sort_unstable();
+    has.sort_unstable();
     assert_eq!(sorted, has);
 }
 
@@ -330,7 +331,7 @@ async fn a_key_lies_sealed_and_is_never_sent_elsewhere() {
     house.enforced().await;
     let other = house.target(json!({"token": null, "url": "http://127.0.0.1:9"}));
     assert!(matches!(other, Err(NotKept::Bad(BadTarget::NoToken))));
-    house.pusher.drop_target(&name("edge"), &audit()).unwrap();
+    house.publisher.drop_target(&name("edge"), &audit()).unwrap();
     assert_eq!(house.standing(), Standing::default());
     let again = house.target(json!({"token": null}));
     assert!(matches!(again, Err(NotKept::Bad(BadTarget::NoToken))));

@@ -1,11 +1,12 @@
 //! Where a device's lists are pushed to, what it is proven to enforce, and a push by hand.
 
 use super::super::reason::{Removal, reason};
-use super::super::reply::{aside, blocking};
+use super::super::reply::aside;
 use super::devices::known;
 use super::{Publishing, named};
 use crate::engine::EngineError;
 use crate::model::{OutputName, Time};
+use crate::publish::Audit;
 use crate::publish::push::{Mode, NotKept, NotNow, Proof, Pusher, Report, Trouble, Verify, Wish};
 use crate::web::{Caller, Json, Path, Problem};
 use axum::extract::State;
@@ -108,7 +109,7 @@ fn not_kept(error: NotKept) -> Problem {
 }
 
 async fn remove(
-    State(Pushing(role, pusher)): State<Pushing>,
+    State(Pushing(role, _)): State<Pushing>,
     Extension(caller): Extension<Caller>,
     name: Path<String>,
     removal: Removal,
@@ -116,9 +117,14 @@ async fn remove(
     caller.demand_admin()?;
     let name = named(name)?;
     let audit = role.audit(caller, "device.push.drop", name.as_str(), &removal.of_all()?);
-    blocking(move || pusher.drop_target(&name, &audit).map_err(|error| EngineError::from(error).into()))
-        .await?;
+    drop_target(&role, name, audit).await?;
     Ok(Json(json!({"status": "success"})))
+}
+
+/// Takes the target of a device away, if it has one.
+pub(super) async fn drop_target(role: &Publishing, name: OutputName, audit: Audit) -> Result<(), Problem> {
+    let publisher = Arc::clone(&role.0);
+    aside(move || publisher.drop_target(&name, &audit).map_err(|error| EngineError::from(error).into())).await
 }
 
 async fn now(

@@ -1,9 +1,9 @@
 //! The flows of the crafts themselves: what they ask, remember and repeat.
 
-use super::fakes::secudium::{self, CODE, DOWNLOAD, LOGIN, LOGOUT, Post, Secudium};
-use super::fakes::server::{Reply, Server};
 use super::*;
 use crate::collect::regtech::{Memory, Plan};
+use crate::fakes::secudium::{self, CODE, DOWNLOAD, LOGIN, LOGOUT, Post, Secudium};
+use crate::fakes::server::{Reply, Server};
 use crate::fetch::{FetchSettings, Reach};
 
 /// A collector with one source, which may be on the loopback.
