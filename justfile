@@ -11,7 +11,7 @@ run *args:
 test:
     sh tests/run
 
-# One benchmark: engine, feed, http, lists, set, tables
+# One benchmark: dnsbl, engine, feed, http, lists, set, tables
 bench name *args:
     cargo bench --bench {{ name }} -- {{ args }}
 
@@ -23,7 +23,7 @@ lint:
     cargo clippy --all-targets --locked -- -D warnings
     cargo deny check
 
-# One fuzz target: address, auto, plain, csv, tsv, json, ndjson, gzip, zip, xlsx, xls, html_list, grid. Books may take
+# One fuzz target: address, auto, plain, csv, tsv, json, ndjson, gzip, zip, xlsx, xls, html_list, grid, dns. Books may take
 # more memory than there is, and end the process that reads them then: for xls and xlsx add -fork=1 -ignore_ooms=1
 fuzz target seconds="60" *flags:
     cargo +nightly fuzz run {{ target }} -- -max_total_time={{ seconds }} {{ flags }}

@@ -119,8 +119,9 @@ fn large_source(engine: &Engine, runtime: &Runtime, listings: usize) {
         rows.finish().0
     };
     let all = rows(None);
+    let source = "large".parse().expect("a good name");
     let begin = Instant::now();
-    let protected = engine.snapshot().protected(&all);
+    let protected = engine.snapshot().protected(&source, &all, true).after;
     println!("{protected} of {listings} rows protected: counted in {}", seconds(begin.elapsed()));
     list(engine, runtime, "large", all, Scope::Part);
     let (window, first) = (rows(Some(0)), day(0));

@@ -6,12 +6,14 @@
 
 use flate2::Compression;
 use flate2::write::GzEncoder;
-use ironlist::addr::{IpRange, Range, parse_address, parse_range, write_ip_range};
+use ironlist::addr::{IpRange, IpSet, Range, parse_address, parse_range, write_ip_range};
 use ironlist::collect::formats::{
     Fields, Format, Limits, Options, ReadError, Refused, RowFault, Sink, read, read_book, read_in_parts,
 };
 use ironlist::collect::{regtech, secudium};
+use ironlist::publish::dnsbl::{Channel, Zone};
 use std::io::{Cursor, Write as _};
+use std::net::Ipv4Addr;
 use std::panic::{self, AssertUnwindSafe};
 use zip::ZipWriter;
 use zip::write::SimpleFileOptions;
@@ -20,7 +22,7 @@ use zip::write::SimpleFileOptions;
 type Law = fn(&[u8]);
 
 /// The law of each target by its name, which is also that of its corpus.
-pub(crate) const LAWS: [(&str, Law); 13] = [
+pub(crate) const LAWS: [(&str, Law); 14] = [
     ("address", address),
     ("auto", auto),
     ("plain", plain),
@@ -34,6 +36,7 @@ pub(crate) const LAWS: [(&str, Law); 13] = [
     ("xls", xls),
     ("html_list", html_list),
     ("grid", grid),
+    ("dns", dns),
 ];
 
 /// What is read as a range is canonical: it reads back from its own text and is not everything.
@@ -51,6 +54,21 @@ pub(crate) fn address(input: &[u8]) {
     if let Ok(address) = parse_address(input) {
         assert!(range.size() == 1 && range.contains(address));
         assert_eq!(address, address.to_canonical());
+    }
+}
+
+/// A packet is answered with its own id within what its asker takes, or not at all.
+pub(crate) fn dns(input: &[u8]) {
+    let networks = IpSet::from_ranges(["127.0.0.0/8".parse().expect("a network")]);
+    let zone = Zone::new("bl.test", "localhost", 300, networks).expect("a name");
+    let mut out = Vec::new();
+    for channel in [Channel::Udp, Channel::Tcp] {
+        zone.answer(input, (Ipv4Addr::LOCALHOST.into(), channel), None, |_| String::new(), &mut out);
+        if !out.is_empty() {
+            assert_eq!(out[..2], input[..2]);
+            assert!(out[2] & 128 != 0 && out.len() >= 12);
+            assert!(channel == Channel::Tcp || out.len() <= 1232);
+        }
     }
 }
 

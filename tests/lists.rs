@@ -4,10 +4,11 @@
 
 use ironlist::addr::IpRange;
 use ironlist::collect::formats::{
-    Fields, Format, Limits, Options, ReadError, Refused, RowFault, SheetReader, Sink, read,
+    ExitReason, Fields, Format, Limits, Options, ReadError, Refused, RowFault, SheetReader, Sink, read,
 };
 use rust_xlsxwriter::{ExcelDateTime, Format as Style, Workbook};
 use std::io::{Cursor, Write};
+use std::process::{Command, Stdio};
 use std::time::Duration;
 use zip::ZipWriter;
 use zip::write::SimpleFileOptions;
@@ -186,13 +187,41 @@ fn a_reader_that_fails_is_not_taken_for_a_bad_workbook() {
         ..Options::default()
     };
     assert_eq!(code(&book, &with("/nonexistent/ironlist", Duration::from_secs(5))), "sheet_reader");
-    assert_eq!(code(&book, &with("/bin/false", Duration::from_secs(5))), "sheet_reader");
     assert_eq!(code(&book, &with("/usr/bin/yes", Duration::from_secs(5))), "sheet_resources");
-    let slow = tempfile::tempdir().unwrap();
-    let script = slow.path().join("slow");
-    std::fs::write(&script, "#!/bin/sh\nexec sleep 60\n").unwrap();
-    std::fs::set_permissions(&script, std::os::unix::fs::PermissionsExt::from_mode(0o700)).unwrap();
-    assert_eq!(code(&book, &with(script.to_str().unwrap(), Duration::from_millis(200))), "sheet_resources");
+    let folder = tempfile::tempdir().unwrap();
+    let script = |text: &str| {
+        let path = folder.path().join("script");
+        std::fs::write(&path, format!("#!/bin/sh\n{text}\n")).unwrap();
+        std::fs::set_permissions(&path, std::os::unix::fs::PermissionsExt::from_mode(0o700)).unwrap();
+        path.to_str().unwrap().to_owned()
+    };
+    let slow = with(&script("exec sleep 60"), Duration::from_millis(200));
+    assert_eq!(code(&book, &slow), "sheet_resources");
+    // As a panic ends.
+    let broke = with(&script("echo \"it panicked\n at line 7\" >&2; exit 101"), Duration::from_secs(5));
+    let error = read_book(&book, &broke).err().unwrap();
+    assert_eq!(error.code(), "sheet_reader_broke");
+    assert!(error.to_string().ends_with("exit status: 101 it panicked at line 7"), "{error}");
+}
+
+#[test]
+fn a_reader_that_has_memory_before_it_is_bounded_reads_nothing() {
+    // Without the word to its allocator, which else takes more than the limit before there is one.
+    let mut reader = Command::new(env!("CARGO_BIN_EXE_ironlist"));
+    let reader = reader.args(["read-sheet", "xlsx"]).env_clear().stdin(Stdio::null());
+    assert_eq!(reader.status().unwrap().code(), Some(ExitReason::Unbounded as i32));
+}
+
+#[test]
+fn a_large_cell_fits_into_the_memory_of_the_reader() {
+    let cell = "A".repeat(16 << 20);
+    let row = format!(
+        "<sheetData><row r=\"1\"><c r=\"A1\" t=\"inlineStr\"><is><t>192.0.2.1</t></is></c></row>\
+        <row r=\"2\"><c r=\"A2\" t=\"inlineStr\"><is><t>192.0.2.2</t></is></c><c r=\"B2\" t=\"inlineStr\">\
+        <is><t>{cell}</t></is></c></row></sheetData>"
+    );
+    let read = read_book(&bare_workbook(&row), &options()).unwrap();
+    assert_eq!((read.rows, read.rejected), (vec!["1 192.0.2.1".to_owned()], vec![(2, "line_too_long")]));
 }
 
 #[test]

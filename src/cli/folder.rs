@@ -17,7 +17,12 @@ pub const ADMIN_KEY: &str = "admin.key";
 /// How the store there is opened, by whomever: a folder without the blacklist role only follows.
 pub(super) fn options(settings: &Settings) -> Options {
     let follower = !settings.roles.contains(&Role::Blacklist);
-    Options { zone: settings.zone, follower, ..Options::new(Medium::folder(&settings.data)) }
+    Options {
+        zone: settings.zone,
+        follower,
+        keep: settings.keep,
+        ..Options::new(Medium::folder(&settings.data))
+    }
 }
 
 /// Makes the data folder, for its owner and group, if it is not there.

@@ -1,6 +1,6 @@
 //! Keeps the store of a process without the blacklist role level with the process that has it.
 
-use crate::engine::Engine;
+use crate::engine::{Engine, EngineError};
 use crate::service::journal::Remote;
 use crate::web::health::Check;
 use anyhow::Context;
@@ -78,7 +78,18 @@ pub(super) async fn follow(engine: Engine, owner: Remote, following: &Following)
 
 /// Takes in what is new; whether there was nothing.
 async fn step(engine: &Engine, owner: &Remote) -> anyhow::Result<bool> {
-    let sealed = owner.sealed(engine.snapshot().generation).await?;
+    let here = engine.snapshot().generation;
+    let sealed = match owner.sealed(here).await {
+        Err(EngineError::Gone { .. }) if here == 0 => {
+            let reached = engine.adopt(owner.checkpoint().await?).await?;
+            tracing::info!(generation = reached, "begun with a checkpoint");
+            return Ok(false);
+        }
+        Err(gone @ EngineError::Gone { .. }) => {
+            return Err(gone).context("this folder is too far behind: begin with an empty one");
+        }
+        sealed => sealed?,
+    };
     if sealed.is_empty() {
         return Ok(true);
     }

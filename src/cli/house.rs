@@ -4,7 +4,7 @@
 use super::collecting::{self, LastSeen};
 use super::follow::Following;
 use super::pushing;
-use super::settings::{CrowdSec, Settings};
+use super::settings::{self, CrowdSec, Settings};
 use crate::collect::collector::Collector;
 use crate::engine::{Condition, Engine};
 use crate::gateway::{self, Remote, Upstream, Upstreams};
@@ -15,9 +15,11 @@ use crate::service::analytics::Analytics;
 use crate::service::blacklist::{self, Blacklist, IMPORT_PATH};
 use crate::service::collection::{self, Collection, Trouble, Watch};
 use crate::service::decisions::{self, Decisions};
+use crate::service::dnsbl::Dnsbl;
 use crate::service::feeds::{Desk, OWN_LOCKS};
 use crate::service::journal;
 use crate::service::publishing::{Publishing, Pushing};
+use crate::service::taxii::Taxii;
 use crate::web::auth::{Guard, Keys};
 use crate::web::health::{self, Check, Health, Latch};
 use crate::web::metrics::{self, Metrics};
@@ -68,6 +70,8 @@ pub(super) struct House {
     pub(super) collector: Option<Collector>,
     /// How its sources stand.
     pub(super) watch: Arc<Watch>,
+    /// Who answers questions to the DNS list, where there is one.
+    pub(super) dnsbl: Option<Arc<Dnsbl>>,
     /// How long bodies may be.
     pub(super) limits: LiveLimits,
     /// What each role answers.
@@ -133,7 +137,9 @@ impl House {
             let upstreams = upstreams(&apps, key, settings)?;
             apps.insert(Role::Gateway, gateway::app(upstreams, Some(guard()), &metrics));
         }
-        Ok(Self { engine, publisher, pusher, following, ready, collector, watch, limits, apps })
+        let feeds = publisher.as_ref().map(|publisher| publisher.feeds());
+        let dnsbl = dnsbl(engine.as_ref(), feeds, settings, &metrics);
+        Ok(Self { engine, publisher, pusher, following, ready, collector, watch, dnsbl, limits, apps })
     }
 }
 
@@ -150,8 +156,20 @@ fn protocols(engine: &Engine, feeds: Option<&Arc<Feeds>>, settings: &Settings) -
     let rolls = Arc::new(Rolls::new(engine.clone()));
     let CrowdSec { feed, keys_file, window } = settings.crowdsec.clone();
     let keys = keys_file.as_deref().map(bouncers).transpose()?.unwrap_or_default();
+    let taxii = Taxii::new(Arc::clone(feeds), Arc::clone(&rolls));
     let decisions = Decisions::new(engine.clone(), Arc::clone(feeds), rolls, feed, keys, window);
-    Ok(decisions.router())
+    Ok(decisions.router().merge(taxii.router()))
+}
+
+fn dnsbl(
+    engine: Option<&Engine>,
+    feeds: Option<&Arc<Feeds>>,
+    settings: &Settings,
+    metrics: &Metrics,
+) -> Option<Arc<Dnsbl>> {
+    let settings::Dnsbl { feed, zone, .. } = settings.dnsbl.clone()?;
+    let (engine, feeds) = (engine?.clone(), Arc::clone(feeds?));
+    Some(Arc::new(Dnsbl::new(engine, feeds, feed, zone, metrics)))
 }
 
 /// The keys of a file, one a line.

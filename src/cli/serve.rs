@@ -13,6 +13,7 @@ use crate::disk::write_private;
 use crate::engine::Engine;
 use crate::model::{Batch, Cause, Change, Detail, Output, SourceName};
 use crate::publish::{self, Publisher};
+use crate::service::dnsbl::Sockets;
 use crate::service::journal::Remote;
 use crate::web::listener::{self, Limits, Listener};
 use crate::web::log::Filter;
@@ -78,6 +79,7 @@ async fn serve(
     let mut signals = Signals::listen()?;
     folder::make(&settings.data)?;
     let bound = bind(&settings).await?;
+    let questions = bind_dnsbl(&settings)?;
     let key = admin_key(&settings.data)?;
     let engine = open(&settings).await?;
     let mut troubles = Vec::new();
@@ -116,6 +118,10 @@ async fn serve(
         });
     }
     let limits = Limits { connections: settings.limits.connections, ..Limits::default() };
+    if let Some((dnsbl, sockets)) = house.dnsbl.clone().zip(questions) {
+        tracing::info!(role = "dnsbl", address = %sockets.address()?, "listening");
+        tasks.spawn(dnsbl.serve(sockets, raised(stopped.clone())));
+    }
     for (role, listener) in bound {
         tracing::info!(role = role.name(), address = %address(&listener), "listening");
         if let Some(app) = house.apps.get(&role) {
@@ -177,6 +183,17 @@ async fn bind(settings: &Settings) -> anyhow::Result<Vec<(Role, Listener)>> {
         bound.push((*role, Listener::Tcp(listener)));
     }
     Ok(bound)
+}
+
+fn bind_dnsbl(settings: &Settings) -> anyhow::Result<Option<Sockets>> {
+    let wanted = settings.dnsbl.as_ref().filter(|_| settings.roles.contains(&Role::Blacklist));
+    let bind = |dnsbl: &super::settings::Dnsbl| {
+        let place = || {
+            format!("the DNS list cannot listen on {}; set dnsbl.listen or stop what is there", dnsbl.listen)
+        };
+        Sockets::bind(dnsbl.listen).with_context(place)
+    };
+    wanted.map(bind).transpose()
 }
 
 fn address(listener: &Listener) -> String {

@@ -8,6 +8,7 @@ use super::formats::{BadParser, Parser};
 use super::gate::Limits;
 use super::schedule::{BadSchedule, Missed, Schedule};
 use super::span::Span;
+use super::told::told;
 use super::{regtech, secudium};
 use crate::fetch;
 use crate::model::{Mode, Policy, SourceName, Time};
@@ -146,7 +147,7 @@ fn completed(
 #[derive(Debug, thiserror::Error)]
 pub enum BadDefinition {
     /// A feed without a URL, or with one that is none.
-    #[error("url: http://… or https://… is meant{}", .0.as_deref().map(|url| format!(", not {url:?}")).unwrap_or_default())]
+    #[error("url: http://… or https://… is meant{}", .0.as_deref().map(|url| format!(", not {:?}", told(url))).unwrap_or_default())]
     Url(Option<String>),
     /// A secret in what everybody may read.
     #[error("url: an account has no place in a URL; set it as the source's credentials")]

@@ -50,9 +50,9 @@ pub struct Before {
     /// What it lists now in all; none: it has never been collected whole, so that nobody knows how much
     /// is usual. A window grows as its days pass, and only the source as a whole has a size to judge by.
     pub total: Option<u64>,
-    /// Protected addresses in the last delivery that was believed; none: there was no such delivery.
+    /// Protected listings among those, by today's allowlist; none: it has never been collected whole.
     pub protected: Option<u64>,
-    /// The date of that document.
+    /// The date of the last document that was believed.
     pub dated: Option<Time>,
 }
 
@@ -65,7 +65,7 @@ pub struct Arrival {
     pub read: u64,
     /// Lines that gave none.
     pub rejected: u64,
-    /// Listings of addresses that the guard list or the allowlist protect.
+    /// Listings of addresses that the guard list or the allowlist protect, among what the source would list.
     pub protected: u64,
     /// The document's own date.
     pub dated: Option<Time>,
@@ -119,9 +119,9 @@ pub enum Ground {
     /// Many more addresses than before are protected: they are never published, but a list that is
     /// full of them is not what it was.
     Protected {
-        /// In the last delivery.
+        /// Of those that the source lists.
         before: u64,
-        /// In this one.
+        /// Of those that it would list.
         after: u64,
         /// How many more may appear.
         limit: u64,

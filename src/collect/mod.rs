@@ -17,6 +17,7 @@ pub mod run;
 pub mod schedule;
 pub mod secudium;
 pub mod span;
+mod told;
 
 pub use dates::{parse_day, parse_expiry, parse_until};
 pub use intake::{Intake, LineError, Terms, read};

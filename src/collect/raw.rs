@@ -9,6 +9,8 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use uuid::Uuid;
 
 /// The folder in the data folder.
@@ -21,7 +23,13 @@ const SUFFIX: &str = "zst";
 #[derive(Clone, Debug)]
 pub struct Raw {
     folder: PathBuf,
+    /// Bytes on the disk, of all together, but for the ends of files since the last look.
+    used: Arc<AtomicU64>,
 }
+
+/// Every document at one moment: its run, its file, its bytes on the disk.
+#[derive(Debug)]
+pub struct Survey(Vec<(Uuid, PathBuf, u64)>);
 
 /// How long raw documents are kept.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -47,7 +55,10 @@ impl Raw {
     pub fn open(data: &Path) -> Result<Self, DiskError> {
         let folder = data.join(FOLDER);
         fs::create_dir_all(&folder).map_err(|error| fault(&folder, error))?;
-        Ok(Self { folder })
+        let raw = Self { folder, used: Arc::default() };
+        let used = raw.files()?.iter().map(|(_, _, size)| size).sum();
+        raw.used.store(used, Ordering::Relaxed);
+        Ok(raw)
     }
 
     /// Keeps document `index` of a run.
@@ -57,7 +68,14 @@ impl Raw {
     pub fn keep(&self, run: Uuid, index: usize, bytes: &[u8]) -> Result<(), DiskError> {
         let path = self.path(run, index);
         let packed = zstd::bulk::compress(bytes, LEVEL).map_err(|error| fault(&path, error))?;
-        write_footed(&path, &[&packed]).map(drop)
+        write_footed(&path, &[&packed])?;
+        self.used.fetch_add(packed.len() as u64, Ordering::Relaxed);
+        Ok(())
+    }
+
+    /// About how many bytes all documents together have on the disk; costs nothing.
+    pub fn used(&self) -> u64 {
+        self.used.load(Ordering::Relaxed)
     }
 
     /// Document `index` of a run, of at most `limit` bytes; none: it is not kept, or not any more.
@@ -77,23 +95,42 @@ impl Raw {
         }
     }
 
+    /// What is there; for [`Self::retain`].
+    ///
+    /// # Errors
+    /// A fault of the file system.
+    pub fn survey(&self) -> Result<Survey, DiskError> {
+        Ok(Survey(self.files()?))
+    }
+
     /// Removes what is older or more than `retention` says, oldest first, but nothing of the runs in
-    /// `needed`. Gives the bytes that are left.
+    /// `needed`, and nothing that came after the survey: so who asks what is needed after it misses
+    /// nothing. Gives the bytes that are left.
     ///
     /// # Errors
     /// A fault of the file system; what could be removed is.
-    pub fn retain(&self, retention: Retention, needed: &BTreeSet<Uuid>, now: Time) -> Result<u64, DiskError> {
+    pub fn retain(
+        &self,
+        survey: Survey,
+        retention: Retention,
+        needed: &BTreeSet<Uuid>,
+        now: Time,
+    ) -> Result<u64, DiskError> {
         let oldest = now.plus(-i64::from(retention.days) * 86_400);
-        let mut files = self.files()?;
+        let Survey(mut files) = survey;
         files.sort_unstable();
         let mut total: u64 = files.iter().map(|(_, _, size)| size).sum();
         for (run, path, size) in files {
             let over = total > retention.bytes || made(run).is_none_or(|made| made < oldest);
             if over && !needed.contains(&run) {
-                fs::remove_file(&path).map_err(|error| fault(&path, error))?;
-                total -= size;
+                match fs::remove_file(&path) {
+                    // Another run's look was quicker.
+                    Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(fault(&path, error)),
+                    _ => total -= size,
+                }
             }
         }
+        self.used.store(total, Ordering::Relaxed);
         Ok(total)
     }
 
@@ -174,10 +211,27 @@ mod tests {
             || -> Vec<bool> { runs.iter().map(|id| raw.read(*id, 0, 2000).unwrap().is_some()).collect() };
         let now = Time::from_unix(5 * DAY as i64);
         let none = BTreeSet::new();
-        raw.retain(Retention { days: 3, bytes: 1 << 20 }, &none, now).unwrap();
+        let retain = |retention, needed: &BTreeSet<Uuid>| {
+            raw.retain(raw.survey().unwrap(), retention, needed, now).unwrap()
+        };
+        retain(Retention { days: 3, bytes: 1 << 20 }, &none);
         assert_eq!(kept(), [false, true, true, true]);
-        let left = raw.retain(Retention { days: 3, bytes: 2500 }, &BTreeSet::from([runs[1]]), now).unwrap();
+        let left = retain(Retention { days: 3, bytes: 2500 }, &BTreeSet::from([runs[1]]));
         assert_eq!(kept(), [false, true, false, true]);
         assert!(left <= 2500, "{left}");
+    }
+
+    #[test]
+    fn what_came_after_the_survey_stays_and_two_looks_at_once_do_not_disturb_each_other() {
+        let (_folder, raw) = raw();
+        let (old, new) = (run(DAY), run(2 * DAY));
+        raw.keep(old, 0, b"old").unwrap();
+        let surveys = [raw.survey().unwrap(), raw.survey().unwrap()];
+        raw.keep(new, 0, b"new").unwrap();
+        for survey in surveys {
+            let nothing = Retention { days: 0, bytes: 0 };
+            raw.retain(survey, nothing, &BTreeSet::new(), Time::from_unix(9 * DAY as i64)).unwrap();
+        }
+        assert!(raw.read(old, 0, 9).unwrap().is_none() && raw.read(new, 0, 9).unwrap().is_some());
     }
 }

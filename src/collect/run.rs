@@ -1,6 +1,7 @@
 //! A run: one collection of one source, from its trigger to its outcome. Plain data.
 
 use super::LineError;
+use super::told::told;
 use crate::model::{Day, Receipt, Scope, SourceName, Time};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -24,6 +25,8 @@ pub enum State {
     Failed,
     /// Something that it brought waits for a person's word.
     Held,
+    /// It brought nothing but what a person has rejected before.
+    Rejected,
     /// A person ended it.
     Cancelled,
 }
@@ -38,6 +41,7 @@ impl State {
             Self::Done => "done",
             Self::Failed => "failed",
             Self::Held => "held",
+            Self::Rejected => "rejected",
             Self::Cancelled => "cancelled",
         }
     }
@@ -72,7 +76,7 @@ impl Trigger {
 }
 
 /// What a run is asked to do beyond the usual.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Wish {
     /// The first day to ask for, where the source knows days.
@@ -83,6 +87,18 @@ pub struct Wish {
     pub force: bool,
     /// Read the bytes of this run again instead of asking the source.
     pub again: Option<Uuid>,
+}
+
+impl Wish {
+    /// Whether nothing is asked for beyond the usual.
+    pub fn is_usual(&self) -> bool {
+        *self == Self::default()
+    }
+
+    /// Whether only some days are asked for, so that the usual is still to be done.
+    pub const fn is_partial(&self) -> bool {
+        self.first.is_some() || self.last.is_some()
+    }
 }
 
 /// What a run came to, in listings and lines.
@@ -151,9 +167,9 @@ pub struct Fault {
 }
 
 impl Fault {
-    /// A fault with a code and its explanation.
-    pub fn new(code: &str, detail: impl Into<String>) -> Self {
-        Self { code: code.to_owned(), detail: detail.into() }
+    /// A fault with a code and its explanation, which may quote others: it is cut to what may be told.
+    pub fn new(code: &str, detail: impl AsRef<str>) -> Self {
+        Self { code: code.to_owned(), detail: told(detail.as_ref()) }
     }
 }
 
@@ -177,6 +193,9 @@ pub struct Document {
     /// Whether its bytes are kept with this run: those of an unchanged document are with the run that
     /// first brought them.
     pub kept: bool,
+    /// Whether it was left out, because a person has rejected the same bytes before.
+    #[serde(default)]
+    pub rejected: bool,
 }
 
 /// One collection of one source.

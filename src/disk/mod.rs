@@ -10,12 +10,14 @@ pub(crate) mod faulty;
 mod file;
 mod medium;
 mod shelf;
+mod stream;
 
 pub use database::RedbFile;
 pub use error::DiskError;
 pub use file::{Footed, read_footed, write_footed, write_private, write_whole};
 pub use medium::{Medium, OpenBackend};
 pub use shelf::Shelf;
+pub use stream::{Making, open_footed};
 
 use sha2::{Digest as _, Sha256};
 

@@ -51,6 +51,10 @@ pub(super) trait Covered: Word {
     fn change(coverage: &mut Coverage, gone: &[Range<Self>], new: &[Range<Self>]);
     /// What of `within` the source covers.
     fn covered(coverage: &Coverage, within: &RangeSet<Self>) -> RangeSet<Self>;
+    /// Whether just this range is listed.
+    fn lists(coverage: &Coverage, range: Range<Self>) -> bool;
+    /// How many listings have an address of `set`.
+    fn meeting(coverage: &Coverage, set: &RangeSet<Self>) -> u64;
 }
 
 impl Covered for u32 {
@@ -74,6 +78,19 @@ impl Covered for u32 {
         }
         RangeSet::from_ranges(ranges)
     }
+
+    fn lists(coverage: &Coverage, range: Range<Self>) -> bool {
+        match range.is_single() {
+            true => coverage.singles.contains(range.first()),
+            false => coverage.wide.binary_search(&range).is_ok(),
+        }
+    }
+
+    fn meeting(coverage: &Coverage, set: &RangeSet<Self>) -> u64 {
+        let singles =
+            set.iter().map(|range| coverage.singles.range_cardinality(range.first()..=range.last()));
+        singles.sum::<u64>() + count(&coverage.wide, set)
+    }
 }
 
 impl Covered for u128 {
@@ -84,6 +101,18 @@ impl Covered for u128 {
     fn covered(coverage: &Coverage, within: &RangeSet<Self>) -> RangeSet<Self> {
         RangeSet::from_ranges(coverage.v6.clone()).intersect(within)
     }
+
+    fn lists(coverage: &Coverage, range: Range<Self>) -> bool {
+        coverage.v6.binary_search(&range).is_ok()
+    }
+
+    fn meeting(coverage: &Coverage, set: &RangeSet<Self>) -> u64 {
+        count(&coverage.v6, set)
+    }
+}
+
+fn count<W: Word>(ranges: &[Range<W>], set: &RangeSet<W>) -> u64 {
+    ranges.iter().filter(|range| set.meets(**range)).count() as u64
 }
 
 /// Sorted `kept`, without `gone`, with `new`.

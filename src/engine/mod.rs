@@ -26,10 +26,10 @@ pub use guard::Guard;
 pub use history::{Net, Pair};
 pub use plan::{Plan, Refusal};
 pub use recover::compare;
-pub use snapshot::Snapshot;
+pub use snapshot::{Protected, Snapshot};
 
 use crate::disk::{DiskError, Medium};
-use crate::journal::{self, Sealed, Summary};
+use crate::journal::{self, Keep, Sealed, Summary};
 use crate::model::{Batch, Receipt, Time};
 use crate::store::{Projection, View};
 use arc_swap::ArcSwap;
@@ -63,13 +63,15 @@ pub struct Options {
     /// Whether the journal here follows another process's: then nothing else makes a record, not
     /// even expiry, since no record of its own could be followed by the other's next.
     pub follower: bool,
+    /// How much of the journal is kept.
+    pub keep: Keep,
 }
 
 impl Options {
     /// The system's clock, days of Seoul, and a journal of its own.
     pub fn new(medium: Medium) -> Self {
         let clock: Clock = Arc::new(|| chrono::Utc::now().into());
-        Self { medium, zone: chrono_tz::Asia::Seoul, clock, follower: false }
+        Self { medium, zone: chrono_tz::Asia::Seoul, clock, follower: false, keep: Keep::default() }
     }
 }
 
@@ -173,6 +175,7 @@ impl Engine {
             clock: Arc::clone(&options.clock),
             expiry: Expiry::begin(derivation.snapshot.time),
             follower: options.follower,
+            keep: options.keep,
             derivation,
             uncertain: false,
             // A start after a crash leaves a snapshot behind, so that the next one has it.
@@ -327,15 +330,32 @@ impl Engine {
         self.ask(|reply| Command::Follow(sealed, reply)).await
     }
 
+    /// Begins an empty blacklist with a checkpoint of the journal that this engine follows, where the records before it
+    /// are gone; answers the generation reached.
+    ///
+    /// # Errors
+    /// As [`Engine::follow`]; also when this one is not empty.
+    pub async fn adopt(&self, checkpoint: Vec<u8>) -> Result<u64, EngineError> {
+        self.ask(|reply| Command::Adopt(checkpoint, reply)).await
+    }
+
+    /// The file of the newest checkpoint, if there is one. Blocks on the disk.
+    ///
+    /// # Errors
+    /// As [`Engine::sealed`].
+    pub fn checkpoint(&self) -> Result<Option<std::path::PathBuf>, EngineError> {
+        Ok(self.journal()?.checkpoint()?)
+    }
+
     /// Sealed records after generation `after`, about `limit` bytes of them, for a follower. Read
     /// beside the writer, as all of this.
     ///
     /// # Errors
-    /// [`EngineError::ReadOnly`] when the journal is damaged, else a fault of the disk.
+    /// [`EngineError::Gone`], [`EngineError::ReadOnly`] when the journal is damaged, else a fault of the disk.
     pub async fn sealed(&self, after: u64, limit: usize) -> Result<Vec<Sealed>, EngineError> {
-        let journal = self.journal()?.clone();
-        let reading = tokio::task::spawn_blocking(move || journal.sealed(after, limit));
-        Ok(reading.await.map_err(|_| EngineError::Stopped)??)
+        let engine = self.clone();
+        let reading = move || engine.kept(after, || Ok(engine.journal()?.sealed(after, limit)?));
+        tokio::task::spawn_blocking(reading).await.map_err(|_| EngineError::Stopped)?
     }
 
     /// What the records after generation `after` and before `before` did, in order. Blocks on the
@@ -397,6 +417,8 @@ mod crash_tests;
 mod fault_tests;
 #[cfg(test)]
 mod recovery_tests;
+#[cfg(test)]
+mod retention_tests;
 #[cfg(test)]
 mod source_tests;
 #[cfg(test)]

@@ -21,12 +21,29 @@ pub(super) fn catch_up_projection(
     zone: chrono_tz::Tz,
 ) -> Result<(), DiskError> {
     compare(journal, projection)?;
+    if projection.generation()? + 1 < journal.first()? {
+        restore(journal, projection)?;
+    }
     let seen = projection.generation()?;
     if seen == journal.generation() {
         return Ok(());
     }
     journal.replay(seen, |record| projection.update(|update| update.apply(&record, zone).map(Ok)))?;
     projection.update(|update| update.remember(journal.generation(), &journal.digest()).map(Ok))
+}
+
+/// Begins the projection anew from the last checkpoint, where records that it has not seen are gone.
+fn restore(journal: &Journal, projection: &Projection) -> Result<(), DiskError> {
+    match journal.checkpoint()? {
+        Some(mut checkpoint) if checkpoint.generation + 1 >= journal.first()? => {
+            projection.restore(&mut checkpoint.state, (checkpoint.generation, checkpoint.digest))?;
+            compare(journal, projection)
+        }
+        _ => {
+            let why = format!("the records before generation {} are missing", journal.first()?);
+            Err(DiskError::damaged(journal::FILE, why))
+        }
+    }
 }
 
 /// Checks that the projection was made from this journal and is not ahead of it.
@@ -40,6 +57,8 @@ pub fn compare(journal: &Journal, projection: &Projection) -> Result<(), DiskErr
         return Err(behind(journal, store::FILE, seen));
     }
     match projection.journal()? {
+        // What is older than all records is replaced by the checkpoint anyway.
+        Some((generation, _)) if generation + 1 < journal.first()? => Ok(()),
         Some((generation, digest)) if generation > last || journal.digest_at(generation)? != digest => {
             let why = format!("generation {generation} of this journal is not the one that it has seen");
             Err(DiskError::damaged(store::FILE, why))
@@ -61,6 +80,10 @@ pub(super) fn catch_up_derivation(
     derivation: &mut Derivation,
 ) -> Result<(), DiskError> {
     let seen = derivation.snapshot.generation;
+    if seen + 1 < journal.first()? {
+        *derivation = from_projection(journal, projection, derivation.snapshot.zone)?;
+        return Ok(());
+    }
     if seen == journal.generation() {
         return Ok(());
     }
@@ -82,6 +105,10 @@ fn derivation(
             let generation = derivation.snapshot.generation;
             if generation > journal.generation() {
                 return Err(behind(journal, archive::FILE, generation));
+            }
+            if generation + 1 < journal.first()? {
+                tracing::info!(generation, "the snapshot file is older than all records; making it anew");
+                return Ok((from_projection(journal, projection, zone)?, false));
             }
             if journal.digest_at(generation)? == digest {
                 catch_up_derivation(journal, projection, &mut derivation)?;

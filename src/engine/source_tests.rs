@@ -270,15 +270,27 @@ proptest! {
 }
 
 #[test]
-fn rows_that_touch_the_guard_list_or_an_allow_are_counted() {
+fn protected_listings_are_counted_by_todays_allowlist_on_both_sides() {
     let house = House::new();
+    let rows = |texts: &[&str]| {
+        let mut rows = RowsBuilder::default();
+        texts.iter().for_each(|text| rows.push(text.parse().unwrap(), &Detail::default()));
+        rows.finish().0
+    };
+    let source = name("a");
+    let count = |texts: &[&str], whole| {
+        let Protected { before, after } = house.engine().snapshot().protected(&source, &rows(texts), whole);
+        (before, after)
+    };
+    let all = ["10.0.0.1", "9.0.0.0-10.0.0.0", "20.0.0.255", "20.0.0.0/8", "20.0.1.0", "fe80::1", "2a00::1"];
+    assert_eq!(count(&all, true), (0, 3));
+    house.submit(Change::List { source: source.clone(), rows: rows(&all), scope: Scope::Whole }).unwrap();
     house.submit(Change::Allow(super::tests::allow("20.0.0.0/24"))).unwrap();
-    let mut rows = RowsBuilder::default();
-    for text in ["10.0.0.1", "9.0.0.0-10.0.0.0", "20.0.0.255", "20.0.0.0/8", "20.0.1.0", "fe80::1", "2a00::1"]
-    {
-        rows.push(text.parse().unwrap(), &Detail::default());
-    }
-    assert_eq!(house.engine().snapshot().protected(&rows.finish().0), 5);
+    assert_eq!(count(&all, true), (5, 5), "an allow counts for what was listed before it, too");
+    assert_eq!(count(&["10.0.0.1", "10.0.0.2"], true), (5, 2));
+    assert_eq!(count(&["10.0.0.1", "10.0.0.2", "20.0.1.1"], false), (5, 6), "beside the others");
+    house.submit(Change::Suppress(super::tests::suppression("fe80::/10", Some("a")))).unwrap();
+    assert_eq!(count(&all, true), (4, 4), "what a person has ended is on neither side");
 }
 
 #[test]

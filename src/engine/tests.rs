@@ -20,6 +20,7 @@ pub(super) struct House {
     pub(super) engine: Option<Engine>,
     pub(super) runtime: tokio::runtime::Runtime,
     pub(super) follower: bool,
+    pub(super) keep: Keep,
 }
 
 impl House {
@@ -36,7 +37,8 @@ impl House {
         let folder = tempfile::tempdir().unwrap();
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
         let now = Arc::new(AtomicI64::new(NOON));
-        let mut house = Self { folder, now, engine: None, runtime, follower };
+        let keep = Keep::default();
+        let mut house = Self { folder, now, engine: None, runtime, follower, keep };
         house.open().unwrap();
         house
     }
@@ -45,8 +47,8 @@ impl House {
         let now = Arc::clone(&self.now);
         let clock: Clock = Arc::new(move || Time::from_unix(now.load(Ordering::Relaxed)));
         let medium = Medium::folder(self.folder.path());
-        let follower = self.follower;
-        self.engine = Some(Engine::open(Options { clock, follower, ..Options::new(medium) })?);
+        let (follower, keep) = (self.follower, self.keep);
+        self.engine = Some(Engine::open(Options { clock, follower, keep, ..Options::new(medium) })?);
         Ok(())
     }
 

@@ -12,7 +12,7 @@ use super::recover;
 use super::snapshot::Snapshot;
 use super::{Clock, Published};
 use crate::disk::DiskError;
-use crate::journal::{Journal, Sealed};
+use crate::journal::{Journal, Keep, Sealed};
 use crate::model::{Batch, Receipt, Record, Time};
 use crate::store::{Projection, Tables, Update, View};
 use std::io;
@@ -38,6 +38,8 @@ pub(super) enum Command {
     Preview(Batch, Reply<Plan>),
     /// Take in records of the journal that this one follows.
     Follow(Vec<Sealed>, Reply<u64>),
+    /// Begin with a checkpoint of the journal that this one follows.
+    Adopt(Vec<u8>, Reply<u64>),
     /// Expire what is due; a person's word ends any doubt of the clock.
     Expire(Word, Reply<Receipt>),
     /// Write everything down and end.
@@ -63,6 +65,8 @@ pub(super) struct Writer {
     pub(super) expiry: Expiry,
     /// Records come from the journal that this one follows, and from nowhere else.
     pub(super) follower: bool,
+    /// How much of the journal is kept.
+    pub(super) keep: Keep,
     /// A write failed half-way: what is on the disk must be looked at before the next.
     pub(super) uncertain: bool,
     /// When the last change was made that is not yet in the snapshot file.
@@ -112,7 +116,12 @@ impl Writer {
                 return next.is_none_or(|next| self.serve(next, commands));
             }
             Command::Preview(batch, reply) => answer(reply, self.preview(batch)),
-            Command::Follow(sealed, reply) => answer(reply, self.follow(&sealed)),
+            Command::Follow(sealed, reply) => {
+                answer(reply, self.take_in(|journal| journal.follow(&sealed).map(drop)));
+            }
+            Command::Adopt(checkpoint, reply) => {
+                answer(reply, self.take_in(|journal| journal.adopt(&checkpoint)));
+            }
             Command::Expire(word, reply) => answer(reply, self.expire(word)),
             Command::Stop => return false,
         }
@@ -269,14 +278,18 @@ impl Writer {
         Ok(plan)
     }
 
-    fn follow(&mut self, sealed: &[Sealed]) -> Result<u64, EngineError> {
+    /// Takes in what comes from the journal that this one follows; answers the generation reached.
+    fn take_in(
+        &mut self,
+        take: impl FnOnce(&mut Journal) -> Result<(), DiskError>,
+    ) -> Result<u64, EngineError> {
         if !self.follower {
             return Err(EngineError::NoFollower);
         }
         self.certify()?;
-        let followed = self.journal.follow(sealed).map_err(EngineError::from).map(drop);
+        let taken = take(&mut self.journal).map_err(EngineError::from);
         self.uncertain = true;
-        self.note(followed)?;
+        self.note(taken)?;
         self.certify()?;
         Ok(self.derivation.snapshot.generation)
     }
@@ -325,13 +338,23 @@ impl Writer {
         }
         let settled = self.projection.persist().and_then(|()| {
             archive::save(&self.archive, &self.derivation.snapshot, self.journal.digest())?;
-            self.journal.seal()
+            // Only a new segment makes the journal larger than it may be.
+            if self.journal.seal(self.keep.segment)? { self.retain() } else { Ok(()) }
         });
         if let Err(error) = settled {
             // Nothing is lost by it: the journal has it all. The next change tries again.
             self.uncertain = true;
             tracing::warn!(%error, "could not settle the projections");
         }
+    }
+
+    /// Lets old records go. The projection is durable and at the journal's end, so it is what a checkpoint holds.
+    fn retain(&mut self) -> Result<(), DiskError> {
+        let Some(last) = self.journal.due(self.keep, (self.clock)())? else { return Ok(()) };
+        let projection = Arc::clone(&self.projection);
+        self.journal.forget(last, |out| projection.export(out))?;
+        tracing::info!(last, "old records of the journal are gone; a checkpoint stands for them");
+        Ok(())
     }
 
     fn expire_when_due(&mut self) {

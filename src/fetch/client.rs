@@ -3,6 +3,7 @@
 use super::reach::is_same_host;
 use super::resolve::{Checked, System};
 use super::{Denied, FetchError, Reach, Trust, Url, tls};
+use crate::fetch::budget::{Budget, SMALL};
 use bytes::{Bytes, BytesMut};
 use reqwest::dns::Resolve;
 use reqwest::header::{HeaderMap, LOCATION};
@@ -32,6 +33,8 @@ pub struct FetchSettings {
     pub size_limit: u64,
     /// Whose certificates are believed.
     pub trust: Trust,
+    /// The memory that the bodies of all fetches may take at once.
+    pub memory: Budget,
     /// What the program calls itself.
     pub user_agent: String,
     /// Where the owners of lists can reach the operator, told with every request: an address or a URL.
@@ -47,6 +50,7 @@ impl Default for FetchSettings {
             idle_timeout: Duration::from_secs(60),
             size_limit: 256 << 20,
             trust: Trust::System,
+            memory: Budget::default(),
             user_agent: concat!(env!("CARGO_PKG_NAME"), "/", env!("CARGO_PKG_VERSION")).to_owned(),
             contact: None,
         }
@@ -150,7 +154,7 @@ impl Fetcher {
         Err(Denied::Redirects.into())
     }
 
-    /// The whole body, unpacked as the transfer was packed.
+    /// The whole body, unpacked as the transfer was packed. One that is large waits for its room in memory.
     ///
     /// # Errors
     /// It breaks off, stops coming, or is larger than the limit; at most the limit is held.
@@ -162,13 +166,19 @@ impl Fetcher {
             return Err(FetchError::TooLarge { host, limit });
         }
         let mut body = BytesMut::with_capacity(announced.min(FIRST) as usize);
+        let mut room = None;
         while let Some(chunk) = response.chunk().await? {
-            if (body.len() + chunk.len()) as u64 > limit {
+            let size = (body.len() + chunk.len()) as u64;
+            if size > limit {
                 return Err(FetchError::TooLarge { host, limit });
+            }
+            if size > SMALL && room.is_none() {
+                let most = if announced > 0 { announced } else { limit };
+                room = Some(self.settings.memory.take(most).await);
             }
             body.extend_from_slice(&chunk);
         }
-        Ok(body.freeze())
+        Ok(room.unwrap_or_default().hold(body))
     }
 }
 

@@ -17,7 +17,7 @@ pub enum FetchError {
     /// The name has no address.
     #[error("{0}; check the name and this machine's name servers")]
     Name(String),
-    /// No connection.
+    /// No connection, or none in time.
     #[error("no connection to {host}: {why}; check that this machine may reach it, or set a proxy")]
     Connect {
         /// To which host.
@@ -115,13 +115,13 @@ impl From<reqwest::Error> for FetchError {
         let host = error.url().and_then(|url| url.host_str()).unwrap_or("the server").to_owned();
         let error = error.without_url();
         let why = chain(&error).last().map(ToString::to_string).unwrap_or_default();
-        // What breaks after the handshake may have been heard.
+        // What breaks after the handshake may have been heard; what never connected, however it did not, was not.
         if is_tls(&error) && error.is_connect() {
             Self::Tls { host, why }
-        } else if error.is_timeout() {
-            Self::Timeout(host)
         } else if error.is_connect() {
             Self::Connect { host, why }
+        } else if error.is_timeout() {
+            Self::Timeout(host)
         } else if error.is_builder() {
             Self::Setup(why)
         } else if error.is_body() || error.is_decode() || is_cut(&error) {

@@ -6,6 +6,7 @@
 //! portals, runs or firewalls.
 
 mod address;
+pub mod budget;
 mod client;
 mod error;
 mod failure;

@@ -3,6 +3,7 @@
 use super::*;
 use crate::fake_feed::{Answer, FeedServer};
 use crate::fetch::Failure;
+use crate::fetch::budget::Budget;
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use reqwest::header::{HeaderMap, HeaderValue};
 use std::net::SocketAddr;
@@ -358,4 +359,29 @@ async fn a_secure_server_cannot_lead_to_an_open_one() {
         FetchSettings { reach, trust: Trust::File(file.path().to_owned()), ..FetchSettings::default() };
     let fetcher = Fetcher::with_names(settings, Names::new(&["127.0.0.1"])).unwrap();
     assert_eq!(code(&fetcher, &format!("https://feed.example:{port}/")).await, "redirect_to_http");
+}
+
+#[tokio::test]
+async fn bodies_that_are_large_take_turns_in_memory() {
+    let server = FeedServer::start();
+    let memory = Budget::new(8 << 20);
+    let fetcher =
+        Fetcher::new(FetchSettings { memory, size_limit: 8 << 20, ..settings(&[&server]) }).unwrap();
+    for (path, answer) in [
+        ("/announced", Answer::list("x".repeat(6 << 20))),
+        ("/chunks", Answer::list("x".repeat(6 << 20)).chunked()),
+    ] {
+        server.serve(path, answer);
+    }
+    server.serve("/small", Answer::list("x"));
+    let get = async |path: &str| {
+        let response = fetcher.get(outgoing(&server.url(path))).await.unwrap();
+        fetcher.read(response).await.unwrap()
+    };
+    let first = get("/announced").await;
+    let waits = tokio::time::timeout(Duration::from_millis(300), get("/chunks")).await;
+    assert!(waits.is_err(), "there is no room for both");
+    assert_eq!(get("/small").await.len(), 1);
+    drop(first);
+    assert_eq!(get("/chunks").await.len(), 6 << 20);
 }

@@ -9,12 +9,16 @@
 //!
 //! Knows records and bytes; not what they mean to a blacklist.
 
+mod checkpoint;
 mod reader;
 mod record;
+mod retention;
 mod segment;
 
+pub use checkpoint::Standing;
 pub use reader::Reader;
 pub use record::{Counted, Summary, What};
+pub use retention::Keep;
 
 use crate::disk::{Digest, DiskError, Medium, RedbFile, digest};
 use crate::model::{Receipt, Record, Time};
@@ -32,8 +36,6 @@ const SEALED: TableDefinition<u8, &[u8]> = TableDefinition::new("sealed");
 /// The redb file in the data folder.
 pub const FILE: &str = "journal.redb";
 const CACHE: usize = 4 << 20;
-/// Records of more bytes than this move to a segment at the next quiet moment.
-const SEAL_ABOVE: u64 = 4 << 20;
 
 /// So many batches are remembered: a repeat comes minutes later, and the file is checked whole at
 /// each start.
@@ -50,8 +52,6 @@ pub struct Journal {
     head: (u64, Digest),
     /// Bytes of records in redb.
     tail_bytes: u64,
-    /// [`SEAL_ABOVE`], but for tests.
-    seal_above: u64,
     /// [`REMEMBERED`], but for tests.
     remembered: u64,
 }
@@ -66,13 +66,7 @@ impl Journal {
         std::fs::create_dir_all(&segments).map_err(|e| DiskError::io(segments.display().to_string(), e))?;
         let store = Arc::new(RedbFile::open(medium, FILE, CACHE)?);
         let reader = Reader { store, segments: segments.into() };
-        let mut journal = Self {
-            reader,
-            head: (0, [0; 32]),
-            tail_bytes: 0,
-            seal_above: SEAL_ABOVE,
-            remembered: REMEMBERED,
-        };
+        let mut journal = Self { reader, head: (0, [0; 32]), tail_bytes: 0, remembered: REMEMBERED };
         journal.find_head()?;
         let sealed = segment::list(&journal.reader.segments)?.last().map_or(0, |segment| segment.last);
         if sealed > journal.head.0 {
@@ -204,6 +198,14 @@ impl Journal {
         })
     }
 
+    /// The first generation whose record is kept; the next one to come while there is none.
+    ///
+    /// # Errors
+    /// A fault of the disk.
+    pub fn first(&self) -> Result<u64, DiskError> {
+        self.reader.first()
+    }
+
     /// The digest over all records up to `generation`, wherever that record lies.
     ///
     /// # Errors
@@ -212,11 +214,14 @@ impl Journal {
         self.reader.digest_at(generation)
     }
 
-    /// The time of the last record; the epoch before the first.
+    /// The time of the last record, also where only a checkpoint is left of it; the epoch before the first.
     ///
     /// # Errors
     /// A fault of the disk.
     pub fn last_time(&self) -> Result<Time, DiskError> {
+        if self.first()? > self.generation() {
+            return Ok(self.checkpoint()?.map(|checkpoint| checkpoint.time).unwrap_or_default());
+        }
         let mut time = Time::default();
         self.replay(self.generation().saturating_sub(1), |record| {
             time = record.time;
@@ -252,21 +257,21 @@ impl Journal {
         Ok(())
     }
 
-    /// Moves all records in redb to a segment file, when they have become many.
+    /// Moves all records in redb to a segment file, when they are of more than `above` bytes; says whether.
     ///
     /// The file is whole on the disk before redb forgets; a crash between leaves both, and the
     /// segment counts.
     ///
     /// # Errors
     /// A fault of the disk; the journal is as it was.
-    pub fn seal(&mut self) -> Result<(), DiskError> {
-        if self.tail_bytes < self.seal_above {
-            return Ok(());
+    pub fn seal(&mut self, above: u64) -> Result<bool, DiskError> {
+        if self.tail_bytes < above {
+            return Ok(false);
         }
         let Some((first, _)) = self.first_after(0)? else {
             // The last sealing failed in its sync, and was on the disk all the same.
             self.tail_bytes = 0;
-            return Ok(());
+            return Ok(true);
         };
         let mut head = (first - 1, self.digest_at(first - 1)?);
         let mut writer = segment::Writer::begin(&self.reader.segments, first, head.1)?;
@@ -281,7 +286,7 @@ impl Journal {
             Ok(())
         })?;
         self.tail_bytes = 0;
-        Ok(())
+        Ok(true)
     }
 }
 

@@ -5,11 +5,11 @@
 
 use super::record::{self, Summary};
 use super::segment;
-use super::{FILE, RECORDS, SEALED, Sealed};
+use super::{FILE, RECORDS, SEALED, Sealed, checkpoint};
 use crate::disk::{Digest, DiskError, RedbFile};
 use crate::model::Record;
 use redb::ReadableTable;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// A journal's records, for reading; cheap to clone.
@@ -35,20 +35,29 @@ impl Reader {
         Ok(taken)
     }
 
+    /// The file of the newest checkpoint, if there is one: for a follower that begins.
+    ///
+    /// # Errors
+    /// A fault of the disk.
+    pub fn checkpoint(&self) -> Result<Option<PathBuf>, DiskError> {
+        Ok(checkpoint::list(&self.segments)?.pop().map(|newest| newest.path))
+    }
+
     /// The first generation whose record is kept; the next one to come while there is none.
     ///
     /// # Errors
     /// A fault of the disk.
     pub fn first(&self) -> Result<u64, DiskError> {
-        // Segments first: what leaves redb meanwhile is in one of them already.
-        if let Some(segment) = segment::list(&self.segments)?.first() {
-            return Ok(segment.first);
-        }
-        let first = self.store.read(|view| {
+        let stored = self.store.read(|view| {
             let table = view.open_table(RECORDS)?;
             Ok(table.first()?.map(|(generation, _)| generation.value()))
         })?;
-        Ok(first.unwrap_or(self.end()?.0 + 1))
+        let stored = stored.unwrap_or(self.end()?.0 + 1);
+        // What moved from redb meanwhile begins where redb did. What lies before a hole is of before a checkpoint.
+        let reaches = |segment: &segment::Segment, first| segment.first < first && segment.last + 1 >= first;
+        let first =
+            |first, segment: &segment::Segment| if reaches(segment, first) { segment.first } else { first };
+        Ok(segment::list(&self.segments)?.iter().rev().fold(stored, first))
     }
 
     /// What the records after generation `after` and before `before` did, in order; their listings

@@ -9,12 +9,39 @@ use std::fs::{self, File};
 use std::io::{BufReader, BufWriter, Read, Write};
 use std::path::{Path, PathBuf};
 
+/// A head is in so many bytes of a record, however many follow.
+const FRONT: u64 = 16 << 20;
+
 /// A segment file and the generations it holds.
 #[derive(Debug)]
 pub(super) struct Segment {
     pub(super) path: PathBuf,
     pub(super) first: u64,
     pub(super) last: u64,
+}
+
+impl Segment {
+    /// Its bytes on the disk.
+    pub(super) fn size(&self) -> Result<u64, DiskError> {
+        let read = fs::metadata(&self.path);
+        read.map(|known| known.len()).map_err(|e| DiskError::io(self.path.display().to_string(), e))
+    }
+
+    /// The front of its first sealed record, in which the head is.
+    pub(super) fn front(&self) -> Result<Vec<u8>, DiskError> {
+        let mut scan = Scan::open(self)?;
+        let length = scan.length()?.min(FRONT);
+        scan.take(length)
+    }
+
+    /// Removes it, durably.
+    pub(super) fn remove(&self) -> Result<(), DiskError> {
+        let remove = || {
+            fs::remove_file(&self.path)?;
+            self.path.parent().map_or(Ok(()), |folder| File::open(folder)?.sync_all())
+        };
+        remove().map_err(|e| DiskError::io(self.path.display().to_string(), e))
+    }
 }
 
 /// The segments of the folder, in order.
@@ -59,13 +86,14 @@ pub(super) fn read<E: From<DiskError>>(
     Ok(true)
 }
 
-/// The digest of record `generation`, which is in one of the folder's segments.
+/// The digest of record `generation`, which is in one of the folder's segments, or right before one.
 pub(super) fn digest_at(folder: &Path, generation: u64) -> Result<Digest, DiskError> {
     let name = folder.display().to_string();
     let missing = || DiskError::damaged(name, format!("generation {generation} is missing"));
     let segments = list(folder)?;
-    let segment =
-        segments.iter().find(|s| s.first <= generation && generation <= s.last).ok_or_else(missing)?;
+    // The later of two: its first bytes are the digest before it.
+    let holds = |s: &&Segment| s.first <= generation + 1 && generation <= s.last;
+    let segment = segments.iter().rev().find(holds).ok_or_else(missing)?;
     let mut reader = Scan::open(segment)?;
     let mut digest = reader.start;
     for _ in segment.first..=generation {
@@ -99,8 +127,12 @@ impl Scan {
     }
 
     fn next(&mut self) -> Result<Vec<u8>, DiskError> {
-        let len = self.take(8)?.try_into().map(u64::from_be_bytes).unwrap_or(u64::MAX);
-        self.take(len)
+        let length = self.length()?;
+        self.take(length)
+    }
+
+    fn length(&mut self) -> Result<u64, DiskError> {
+        Ok(self.take(8)?.try_into().map(u64::from_be_bytes).unwrap_or(u64::MAX))
     }
 
     fn take(&mut self, len: u64) -> Result<Vec<u8>, DiskError> {

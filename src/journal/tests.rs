@@ -66,9 +66,7 @@ impl Shelf {
     }
 
     fn open(&self) -> Result<Journal, DiskError> {
-        let mut journal = Journal::open(&self.disk.medium(self.folder.path()))?;
-        journal.seal_above = 1;
-        Ok(journal)
+        Journal::open(&self.disk.medium(self.folder.path()))
     }
 
     fn segments(&self) -> Vec<String> {
@@ -119,7 +117,7 @@ fn a_batch_that_comes_again_gets_the_receipt_of_the_first_time_even_if_it_change
     fill(&mut journal, 2);
     let idle = Uuid::from_u128(77);
     journal.append(&[], &[(idle, Receipt { unchanged: 9, generation: 2, ..Receipt::default() })]).unwrap();
-    journal.seal().unwrap();
+    journal.seal(1).unwrap();
     drop(journal);
     let journal = shelf.open().unwrap();
     assert_eq!(journal.receipt(Uuid::from_u128(1)).unwrap(), Some(receipt(1)));
@@ -144,17 +142,15 @@ fn only_the_latest_batches_are_remembered() {
 fn sealing_moves_records_to_segments_and_everything_is_found_as_before() {
     let (shelf, digests) = (Shelf::new(), digests(9));
     let mut journal = shelf.open().unwrap();
-    journal.seal_above = u64::MAX;
     fill(&mut journal, 3);
-    journal.seal().unwrap();
+    assert!(!journal.seal(u64::MAX).unwrap());
     assert_eq!(shelf.segments(), [""; 0], "not before there are many");
-    journal.seal_above = 1;
     for last in [3, 4, 7] {
         fill(&mut journal, last);
-        journal.seal().unwrap();
+        journal.seal(1).unwrap();
         assert_whole(&journal, last, &digests);
     }
-    journal.seal().unwrap();
+    journal.seal(1).unwrap();
     fill(&mut journal, 9);
     assert_whole(&journal, 9, &digests);
     drop(journal);
@@ -170,14 +166,14 @@ fn a_sealing_that_fails_at_any_write_or_sync_leaves_a_whole_journal_that_goes_on
         let mut journal = shelf.open().unwrap();
         fill(&mut journal, 4);
         shelf.disk.set_fault(fault);
-        let outcome = journal.seal();
+        let outcome = journal.seal(1);
         assert_eq!(outcome.is_err(), shelf.disk.has_struck(), "{fault:?}");
         shelf.disk.set_fault(Fault::None);
         assert_whole(&journal, 4, &digests);
-        journal.seal().unwrap();
+        journal.seal(1).unwrap();
         assert_whole(&journal, 4, &digests);
         fill(&mut journal, 6);
-        journal.seal().unwrap();
+        journal.seal(1).unwrap();
         assert_whole(&journal, 6, &digests);
     }
 }
@@ -190,14 +186,14 @@ fn a_crash_between_the_segment_and_redbs_forgetting_leaves_a_whole_journal() {
         let mut journal = shelf.open().unwrap();
         fill(&mut journal, 4);
         shelf.disk.set_fault(Fault::PowerCut(number, number - 1));
-        drop(journal.seal());
+        drop(journal.seal(1));
         drop(journal);
         shelf.disk = shelf.disk.after_power_cut();
         let mut journal = shelf.open().unwrap();
         assert_whole(&journal, 4, &digests);
         fill(&mut journal, 6);
         assert_whole(&journal, 6, &digests);
-        journal.seal().unwrap();
+        journal.seal(1).unwrap();
         assert_whole(&journal, 6, &digests);
     }
 }
@@ -213,7 +209,7 @@ fn a_record_that_was_durable_though_its_commit_failed_is_not_lost_by_sealing() {
         let failed = journal.append(&[record(3)], &[]).is_err();
         shelf.disk.set_fault(Fault::None);
         assert_eq!(journal.generation(), if failed { 2 } else { 3 });
-        journal.seal().unwrap();
+        journal.seal(1).unwrap();
         journal.refresh().unwrap();
         let reached = journal.generation();
         assert!(generations(&journal, 0).unwrap().into_iter().eq(1..=reached), "sync {number}: {reached}");
@@ -278,7 +274,7 @@ fn a_flipped_bit_anywhere_in_a_segment_is_found_and_the_file_named() {
     let shelf = Shelf::new();
     let mut journal = shelf.open().unwrap();
     fill(&mut journal, 2);
-    journal.seal().unwrap();
+    journal.seal(1).unwrap();
     fill(&mut journal, 3);
     let whole = fs::read(shelf.segment()).unwrap();
     for at in 0..whole.len() {
@@ -303,7 +299,7 @@ fn segments_that_are_missing_at_the_end_are_not_taken_for_the_end() {
     let shelf = Shelf::new();
     let mut journal = shelf.open().unwrap();
     fill(&mut journal, 2);
-    journal.seal().unwrap();
+    journal.seal(1).unwrap();
     fs::remove_file(shelf.segment()).unwrap();
     assert!(generations(&shelf_again(journal, &shelf), 0).unwrap_err().to_string().contains("missing"));
 }
@@ -318,7 +314,7 @@ fn a_follower_becomes_the_same_journal_piece_by_piece_and_refuses_what_does_not_
     let (shelf, digests) = (Shelf::new(), digests(8));
     let mut leader = shelf.open().unwrap();
     fill(&mut leader, 3);
-    leader.seal().unwrap();
+    leader.seal(1).unwrap();
     fill(&mut leader, 8);
     let behind = Shelf::new();
     let mut follower = behind.open().unwrap();
@@ -330,7 +326,7 @@ fn a_follower_becomes_the_same_journal_piece_by_piece_and_refuses_what_does_not_
         assert_eq!(piece.len(), 1, "the limit holds, but something always comes");
         follower.follow(&piece).unwrap();
         if follower.generation() == 5 {
-            follower.seal().unwrap();
+            follower.seal(1).unwrap();
         }
     }
     assert_whole(&follower, 8, &digests);
@@ -345,8 +341,7 @@ fn a_follower_becomes_the_same_journal_piece_by_piece_and_refuses_what_does_not_
 fn an_empty_journal_has_answers_too() {
     let shelf = Shelf::new();
     let mut journal = shelf.open().unwrap();
-    journal.seal_above = 0;
-    journal.seal().unwrap();
+    journal.seal(0).unwrap();
     assert_eq!(
         (journal.generation(), journal.digest(), journal.last_time().unwrap()),
         (0, [0; 32], Time::default())
@@ -361,7 +356,7 @@ fn records_are_told_of_without_their_listings_wherever_they_lie() {
     let shelf = Shelf::new();
     let mut journal = shelf.open().unwrap();
     fill(&mut journal, 3);
-    journal.seal().unwrap();
+    journal.seal(1).unwrap();
     fill(&mut journal, 5);
     let reader = journal.reader();
     let told = |after, before| -> Vec<u64> {
@@ -397,7 +392,7 @@ fn a_reader_finds_every_record_while_they_move_to_segments() {
     });
     for last in (21..=200).step_by(3).chain([200]) {
         fill(&mut journal, last);
-        journal.seal().unwrap();
+        journal.seal(1).unwrap();
     }
     assert!(reading.join().unwrap() > 1);
 }

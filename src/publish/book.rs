@@ -1,7 +1,8 @@
-//! What publishing must not forget and generations do not hold: the keys of devices, who fetched what, where lists
-//! are pushed to and what is proven to be there, and who decided what. One redb file, JSON documents, every commit durable. All calls block on the disk.
+//! What publishing must not forget and generations do not hold: the keys of devices, who fetched what, where lists are
+//! pushed to and what is proven to be there, and who decided what. One redb file, JSON documents, every commit
+//! durable. All calls block on the disk.
 
-use super::pulls::Pull;
+use super::pulls::{Noted, Pull};
 use super::push::{Standing, Target};
 use crate::disk::{DiskError, Medium, RedbFile, Shelf, hex, unhex};
 use crate::model::{OutputKey, OutputName, Time};
@@ -126,7 +127,7 @@ impl Book {
     ///
     /// # Errors
     /// A fault of the disk.
-    pub fn pulls(&self) -> Result<Vec<((String, String), Pull)>, DiskError> {
+    pub fn pulls(&self) -> Result<Vec<Noted>, DiskError> {
         self.0.read(|view| {
             let mut all = Vec::new();
             PULLS.scan::<(&str, &str)>(view, .., false, |(reader, document), pull| {

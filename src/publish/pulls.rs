@@ -30,6 +30,9 @@ pub struct Pull {
     pub unchanged: u64,
 }
 
+/// Reader and document, and the last pull of it.
+pub(super) type Noted = ((String, String), Pull);
+
 /// What was fetched, by reader and document.
 #[derive(Debug, Default)]
 pub struct Pulls(Mutex<Inner>);

@@ -1,9 +1,10 @@
-//! What has changed in a feed over its last releases, so that whoever took it at any of them is up to date again: for
-//! readers whose last visit nobody remembers. Pure.
+//! What has changed in a feed over its last releases, told so that whoever took it at any of them can be brought up to
+//! date: for readers whose last visit nobody remembers. Pure.
 
 use super::log::Step;
 use super::roll::Roll;
 use crate::addr::{IpRange, IpSet, Range, RangeSet, Word};
+use crate::model::Time;
 use std::collections::BTreeSet;
 
 /// What changed. Telling a reader more than once does no harm.
@@ -16,30 +17,63 @@ pub struct Recent {
     pub new: IpSet,
 }
 
-/// What changed with the last `steps` before the release of `roll`, the oldest first. Linear in what is listed, about 10
-/// ns a range, and in steps times what they changed.
+/// What of the newest release one of the releases before it brought, and what it took away for good.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Turn {
+    /// When it was released.
+    pub time: Time,
+    /// Lines that were there last before it, and are no lines now, in order.
+    pub gone: Vec<IpRange>,
+    /// The ranges of the newest release that have been there, as they are, since then.
+    pub new: IpSet,
+}
+
+/// What changed with `steps`, all in one.
 pub fn recent(roll: &Roll, steps: &[Step]) -> Recent {
-    let steps = steps.iter().filter(|step| step.generation <= roll.released().release.generation);
-    let steps: Vec<(IpSet, IpSet)> = steps.map(|step| (step.removed.unpack(), step.added.unpack())).collect();
-    let none = IpSet::default();
-    let changed = steps.iter().fold(none, |all, (removed, added)| all.union(removed).union(added));
-    if changed.is_empty() {
-        return Recent::default();
+    let mut turns = turns(roll, steps);
+    if let [turn] = &mut turns[..] {
+        return Recent { gone: std::mem::take(&mut turn.gone), new: std::mem::take(&mut turn.new) };
     }
+    let mut gone: Vec<IpRange> = turns.iter().flat_map(|turn| &turn.gone).copied().collect();
+    gone.sort_unstable();
+    Recent { gone, new: turns.iter().flat_map(|turn| turn.new.iter()).collect() }
+}
+
+/// What changed with each of the last `steps` before the release of `roll`, the oldest first. Linear in what is listed,
+/// about 10 ns a range, and in steps times what all of them changed.
+pub fn turns(roll: &Roll, steps: &[Step]) -> Vec<Turn> {
+    let steps = steps.iter().filter(|step| step.generation <= roll.released().release.generation);
+    let steps: Vec<(Time, IpSet, IpSet)> =
+        steps.map(|step| (step.time, step.removed.unpack(), step.added.unpack())).collect();
+    let none = IpSet::default();
+    let changed = steps.iter().fold(none, |all, (_, removed, added)| all.union(removed).union(added));
     // A line depends on the whole range that it is of: what did not touch a change, in any of the releases, is as it was.
     let about = touching(&roll.set().union(&changed), &changed);
     let now = roll.set().intersect(&about);
-    let (mut then, mut steady) = (now.clone(), now.clone());
-    let mut earlier: BTreeSet<IpRange> = BTreeSet::new();
-    for (removed, added) in steps.iter().rev() {
-        then = then.subtract(added).union(removed);
+    let (mut then, mut steady, mut told) = (now.clone(), now, BTreeSet::new());
+    let mut turns = Vec::with_capacity(steps.len());
+    for (time, removed, added) in steps.into_iter().rev() {
+        let after = then;
+        then = after.subtract(&added).union(&removed);
+        let new = kept(&steady, |range| !is_range(&then, range));
         steady = kept(&steady, |range| is_range(&then, range));
-        earlier.extend(then.iter().filter(|range| !is_range(&now, *range)));
+        let ended = then.iter().filter(|range| !is_range(&after, *range));
+        let lines = ended.flat_map(|range| roll.cut(range)).filter(|line| !is_line(roll, *line));
+        let mut gone: Vec<IpRange> = lines.filter(|line| told.insert(*line)).collect();
+        gone.sort_unstable();
+        turns.push(Turn { time, gone, new });
     }
-    let is_line = |line: &IpRange| roll.holding(line.first()).is_some_and(|now| now.range == *line);
-    let lines: BTreeSet<IpRange> = earlier.into_iter().flat_map(|range| roll.cut(range)).collect();
-    let gone = lines.into_iter().filter(|line| !is_line(line)).collect();
-    Recent { gone, new: kept(&now, |range| !is_range(&steady, range)) }
+    turns.reverse();
+    turns
+}
+
+/// What of the release of `roll` is older than all of `turns`.
+pub fn steady(roll: &Roll, turns: &[Turn]) -> IpSet {
+    kept(roll.set(), |range| turns.iter().all(|turn| !is_range(&turn.new, range)))
+}
+
+fn is_line(roll: &Roll, line: IpRange) -> bool {
+    roll.holding(line.first()).is_some_and(|now| now.range == line)
 }
 
 /// The ranges of `set` in which any address of `changed` is.
@@ -120,6 +154,14 @@ mod tests {
                 held.extend(lines(&now, &told.new));
                 prop_assert_eq!(&held, &expected, "from release {}", at + 1);
             }
+            let turns = turns(&now, &steps);
+            let mut held = lines(&roll(1, &sets[0], form), &sets[0]);
+            prop_assert!(lines(&now, &steady(&now, &turns)).is_subset(&held));
+            for turn in turns {
+                held.retain(|line| turn.gone.binary_search(line).is_err());
+                held.extend(lines(&now, &turn.new));
+            }
+            prop_assert_eq!(&held, &expected, "turn by turn");
         }
     }
 

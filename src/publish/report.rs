@@ -27,8 +27,8 @@ pub fn left_out(scene: Scene<'_>, profile: &Profile) -> Result<LeftOut, SelectEr
     let taken = wanted(scene, profile)?;
     let all = wanted(scene, &Profile { filter: Filter::default(), ..profile.clone() })?;
     let snapshot = scene.snapshot;
-    let guard = Guard::built_in();
-    let guard = IpSet { v4: guard.v4.clone(), v6: guard.v6.clone() };
+    let Guard { v4, v6 } = Guard::built_in();
+    let guard = IpSet { v4, v6 };
     let allows: IpSet = snapshot.allows.iter().map(|allow| allow.range).collect();
     let after_guard = taken.subtract(&guard);
     let after_allows = after_guard.subtract(&allows);

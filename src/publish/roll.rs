@@ -79,6 +79,21 @@ impl Roll {
         Some(Line { range, facts: noted.and_then(|at| facts.get(at as usize)) })
     }
 
+    /// The place behind `line` in `set`, whether that is there or not; logarithmic.
+    pub fn behind(&self, set: &IpSet, line: IpRange) -> Place {
+        let Annotated { v4, v6, .. } = &self.notes;
+        let mut place = Place::default();
+        match line {
+            IpRange::V4(line) => place.v4 = Walk::behind(&set.v4, v4, line, self.lines),
+            IpRange::V6(line) => {
+                // Everything of the other family comes before.
+                place.v4 = Walk { at: set.v4.ranges().len(), ..Walk::default() };
+                place.v6 = Walk::behind(&set.v6, v6, line, self.lines);
+            }
+        }
+        place
+    }
+
     /// The line that holds `address`, which must be canonical; logarithmic.
     pub fn holding(&self, address: IpAddr) -> Option<Line<'_>> {
         let Annotated { v4, v6, facts } = &self.notes;
@@ -136,6 +151,16 @@ impl<W> Default for Walk<W> {
 }
 
 impl<W: Word> Walk<W> {
+    /// Lines depend on where they begin and on what follows alone, so that those behind a line are the same ones.
+    fn behind(set: &RangeSet<W>, notes: &[Entry<W>], line: Range<W>, lines: Lines) -> Self {
+        let at = set.ranges().partition_point(|range| range.last() <= line.last());
+        let noted = notes.partition_point(|entry| entry.range.last() <= line.last());
+        let begun = set.ranges().get(at).filter(|range| range.contains(line.last()));
+        let rest = begun.and_then(|range| Range::new(line.last().next()?, range.last()));
+        let rest = rest.map(|rest| Cut::new(rest, lines));
+        Self { at: at + usize::from(rest.is_some()), rest, noted }
+    }
+
     fn next(
         &mut self,
         set: &RangeSet<W>,

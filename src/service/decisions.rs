@@ -5,6 +5,7 @@
 //! Nothing is remembered of a bouncer. Whoever does not begin is told what changed over the last while, again and again,
 //! so that two bouncers with one key both get everything.
 
+use super::pieces::pieces;
 use super::reply::blocking;
 use crate::addr::IpRange;
 use crate::engine::Engine;
@@ -16,17 +17,9 @@ use crate::web::{Body, Caller, Json, Problem, Query, Response};
 use axum::extract::State;
 use axum::routing::{get, post};
 use axum::{Extension, Router};
-use bytes::Bytes;
-use flate2::Compression;
-use flate2::write::GzEncoder;
-use futures_util::stream;
-use http::header::{ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_TYPE, VARY};
+use http::header::CONTENT_TYPE;
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
-use http_body_util::StreamBody;
-use hyper::body::Frame;
 use serde::Deserialize;
-use std::convert::Infallible;
-use std::io::Write as _;
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// The paths here begin so; their keys are their own.
@@ -34,9 +27,6 @@ pub const PREFIX: &str = "/v1/";
 
 /// So long a bouncer should wait for what is not there yet, in seconds.
 const SOON: u32 = 10;
-
-/// Sent while it is made; speed counts more than length.
-const GZIP_LEVEL: u32 = 1;
 
 /// What bouncers are told from.
 pub struct Decisions {
@@ -259,55 +249,11 @@ fn json(body: Body) -> Response {
     response
 }
 
-/// Sends pieces while they are made: one at a time, when the reader has taken the one before.
-fn answer(pieces: impl Iterator<Item = Vec<u8>> + Send + 'static, headers: &HeaderMap) -> Response {
-    let frame = |piece: Vec<u8>| Ok::<_, Infallible>(Frame::data(Bytes::from(piece)));
-    let accepts = headers.get(ACCEPT_ENCODING).and_then(|accept| accept.to_str().ok()).unwrap_or_default();
-    let zips = accepts.split(',').any(|coding| coding.trim().eq_ignore_ascii_case("gzip"));
-    let body = if zips {
-        Body::stream(StreamBody::new(stream::iter(Zipped::new(pieces).map(frame))))
-    } else {
-        Body::stream(StreamBody::new(stream::iter(pieces.map(frame))))
-    };
-    let mut response = json(body);
-    response.headers_mut().insert(VARY, HeaderValue::from_static("accept-encoding"));
-    if zips {
-        response.headers_mut().insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
-    }
+/// Sends decisions while they are written.
+fn answer(stream: Stream, headers: &HeaderMap) -> Response {
+    let mut response = pieces(stream, headers);
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     response
-}
-
-/// Pieces, compressed on their way.
-struct Zipped<I> {
-    pieces: I,
-    encoder: Option<GzEncoder<Vec<u8>>>,
-}
-
-impl<I> Zipped<I> {
-    fn new(pieces: I) -> Self {
-        Self { pieces, encoder: Some(GzEncoder::new(Vec::new(), Compression::new(GZIP_LEVEL))) }
-    }
-}
-
-impl<I: Iterator<Item = Vec<u8>>> Iterator for Zipped<I> {
-    type Item = Vec<u8>;
-
-    /// The encoder writes into memory, which does not fail; were it to, the answer would break off.
-    fn next(&mut self) -> Option<Vec<u8>> {
-        loop {
-            let encoder = self.encoder.as_mut()?;
-            match self.pieces.next() {
-                Some(piece) => {
-                    encoder.write_all(&piece).ok()?;
-                    let out = std::mem::take(encoder.get_mut());
-                    if !out.is_empty() {
-                        return Some(out);
-                    }
-                }
-                None => return self.encoder.take()?.finish().ok(),
-            }
-        }
-    }
 }
 
 #[cfg(test)]

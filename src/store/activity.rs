@@ -2,9 +2,10 @@
 //!
 //! A listing counts by the moment we learned of it, on its day in the display zone.
 
-use super::{Tables, View, source_key};
+use super::{Tables, View, damaged, source_key};
+use crate::codec::{Reader, Writer};
 use crate::model::{Detail, Difference, Rows, SourceId, SourceRanges, Time};
-use redb::{ReadableTable, Table, TableDefinition, WriteTransaction};
+use redb::{ReadableTable, ReadableTableMetadata as _, Table, TableDefinition, WriteTransaction};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// (unit, day or hour number, dimension, key) to (came, went).
@@ -195,7 +196,7 @@ fn stand(
 ) -> Result<u64, redb::Error> {
     let now = (before + tally.came)
         .checked_sub(tally.went)
-        .ok_or_else(|| super::damaged("more listings went than stood"))?;
+        .ok_or_else(|| damaged("more listings went than stood"))?;
     if now == 0 {
         table.remove((dimension as u8, key))?;
     } else {
@@ -291,6 +292,49 @@ impl View<'_> {
         }
         Ok(found)
     }
+}
+
+/// Writes all counts.
+pub(super) fn export(view: &View, writer: &mut Writer) -> Result<(), redb::Error> {
+    let standing = view.0.open_table(STANDING)?;
+    writer.number(standing.len()?);
+    for row in standing.iter()? {
+        let (key, count) = row?;
+        let (dimension, key) = key.value();
+        writer.byte(dimension);
+        writer.bytes(key.as_bytes());
+        writer.number(count.value());
+    }
+    let activity = view.0.open_table(ACTIVITY)?;
+    writer.number(activity.len()?);
+    for row in activity.iter()? {
+        let (key, tally) = row?;
+        let ((unit, at, dimension, key), (came, went)) = (key.value(), tally.value());
+        writer.byte(unit);
+        writer.signed(at);
+        writer.byte(dimension);
+        writer.bytes(key.as_bytes());
+        writer.number(came);
+        writer.number(went);
+    }
+    Ok(())
+}
+
+/// Reads what [`export`] wrote.
+pub(super) fn import(transaction: &WriteTransaction, reader: &mut Reader) -> Result<(), redb::Error> {
+    let mut standing = transaction.open_table(STANDING)?;
+    for _ in 0..reader.number().map_err(damaged)? {
+        let (dimension, key) = (reader.byte().map_err(damaged)?, reader.text().map_err(damaged)?);
+        standing.insert((dimension, key), reader.number().map_err(damaged)?)?;
+    }
+    let mut activity = transaction.open_table(ACTIVITY)?;
+    for _ in 0..reader.number().map_err(damaged)? {
+        let (unit, at) = (reader.byte().map_err(damaged)?, reader.signed().map_err(damaged)?);
+        let (dimension, key) = (reader.byte().map_err(damaged)?, reader.text().map_err(damaged)?);
+        let (came, went) = (reader.number().map_err(damaged)?, reader.number().map_err(damaged)?);
+        activity.insert((unit, at, dimension, key), (came, went))?;
+    }
+    Ok(())
 }
 
 pub(super) fn dump(view: &View, line: &mut impl FnMut(&str)) -> Result<(), redb::Error> {

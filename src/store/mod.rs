@@ -7,6 +7,7 @@
 
 mod activity;
 mod block;
+mod checkpoint;
 mod entries;
 mod listings;
 mod policy;

@@ -60,6 +60,8 @@ table! {
         "Collection runs by outcome.";
     COLLECTION_SECONDS "blacklist_collection_duration_seconds" ["source"]
         "Time a collection run took, in seconds.";
+    DNSBL_QUESTIONS "ironlist_dnsbl_questions_total" ["outcome"]
+        "Questions to the DNS list, by how they were answered.";
     FRESHNESS_SECONDS "blacklist_data_freshness_seconds" ["source"]
         "Time since the source's last complete run, in seconds.";
     SOURCE_TROUBLE "ironlist_source_trouble" ["source", "trouble"]
@@ -105,6 +107,7 @@ pub struct Metrics {
     push_seconds: HistogramVec,
     push_generation: IntGaugeVec,
     push_failures: IntCounterVec,
+    dnsbl_questions: IntCounterVec,
     readings: Vec<Reading>,
 }
 
@@ -127,6 +130,7 @@ impl Metrics {
             push_seconds: histograms(&registry, PUSH_SECONDS, &PUSH_BUCKETS),
             push_generation: gauges(&registry, PUSH_GENERATION),
             push_failures: counters(&registry, PUSH_FAILURES),
+            dnsbl_questions: counters(&registry, DNSBL_QUESTIONS),
             readings: Vec::new(),
             registry,
         };
@@ -179,6 +183,11 @@ impl Metrics {
     /// Pushes to a device that failed so.
     pub fn push_failures(&self, device: &str, code: &str) -> Counter {
         self.push_failures.with_label_values(&[device, code])
+    }
+
+    /// Questions to the DNS list that were answered so.
+    pub fn dnsbl_questions(&self, outcome: &str) -> Counter {
+        self.dnsbl_questions.with_label_values(&[outcome])
     }
 
     /// Everything in Prometheus' text format.

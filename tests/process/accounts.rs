@@ -4,12 +4,14 @@ use super::fakes::books;
 use super::fakes::data::rows;
 use super::fakes::regtech::{self, Regtech};
 use super::fakes::secudium::{self, Post, Secudium, TimeForm, cells};
+use super::fakes::server::{Manner, Reply};
 use super::house::{House, until};
 use super::place::{Place, account, last_run, recent, source, today, trigger};
 use chrono::{Days, NaiveDate};
 use rustix::process::Signal;
 use serde_json::json;
 use std::io::{Read, Write};
+use std::time::Duration;
 
 #[test]
 fn a_wrong_password_is_sent_once_whatever_happens() {
@@ -49,6 +51,56 @@ fn a_crash_in_the_midst_of_a_login_is_not_followed_by_another() {
     let path = "/api/v1/collection/sources/regtech/credentials";
     assert_eq!(house.ask("gateway", "PUT", path, &headers, set.as_bytes()).unwrap().status, 200);
     until("they work", || (last_run(&house, "regtech")["state"] == "done").then_some(()));
+}
+
+/// A SECUDIUM whose answer to the next login never ends.
+fn hold_login(portal: &Secudium) -> usize {
+    let endless = Reply::json(&json!({"response": {}})).manner(Manner::Drip(1, Duration::from_secs(600)));
+    portal.set(|state| state.login_faults.push_back(endless));
+    portal.server.count(secudium::LOGIN)
+}
+
+#[test]
+fn a_service_that_is_killed_in_a_login_sends_an_unproven_password_no_more_and_a_proven_one_three_times() {
+    let portal = Secudium::start(Vec::new());
+    let place = Place::secudium(&portal);
+    let start = || {
+        let plan = place.plan().set("SECUDIUM_USERNAME", secudium::USER);
+        plan.set("SECUDIUM_PASSWORD", secudium::PASSWORD).start()
+    };
+    let die = |house: House, logins: usize| {
+        until("the login is held", || (portal.server.count(secudium::LOGIN) > logins).then_some(()));
+        house.kill();
+    };
+    let refused = |house: &House, cure: &str| {
+        let before = portal.server.count(secudium::LOGIN);
+        let (status, refusal) = trigger(house, "secudium");
+        assert_eq!((status, &refusal["code"]), (409, &json!("login_unanswered")), "{refusal}");
+        assert!(refusal["detail"].as_str().unwrap().contains(cure), "{refusal}");
+        assert_eq!(last_run(house, "secudium")["fault"]["code"], "interrupted");
+        assert_eq!(portal.server.count(secudium::LOGIN), before);
+    };
+
+    let before = hold_login(&portal);
+    die(start(), before);
+    let house = start();
+    refused(&house, "never been accepted");
+    place.set_account("secudium", secudium::USER, secudium::PASSWORD);
+    until("they work", || (last_run(&house, "secudium")["state"] == "done").then_some(()));
+    house.kill();
+
+    for _ in 0..3 {
+        let before = hold_login(&portal);
+        let house = start();
+        assert_eq!(trigger(&house, "secudium").0, 202);
+        die(house, before);
+    }
+    let house = start();
+    refused(&house, "switch the source on again");
+    let (code, out, err) = place.run("source enable secudium");
+    assert_eq!(code, 0, "{out}{err}");
+    until("a person has looked", || (last_run(&house, "secudium")["state"] == "done").then_some(()));
+    assert_eq!(portal.state().wrong, 0);
 }
 
 fn post(day: NaiveDate) -> Post {

@@ -188,7 +188,9 @@ fn sources_come_change_and_go_with_the_configuration() {
         let first = house.get("gateway", "/api/v1/collection/sources/first").ok().json();
         first["kind"].is_null().then_some(())
     });
-    assert_eq!(trigger(&house, "first").0, 404);
+    // Files may still be brought to it.
+    let (status, refusal) = trigger(&house, "first");
+    assert_eq!((status, &refusal["code"]), (422, &json!("not_fetched")), "{refusal}");
     let (_, out, _) = place.run("check 20.0.0.1");
     assert!(out.contains("first"), "what it listed stays until it ends: {out}");
     assert!(house.stop().success());

@@ -9,6 +9,7 @@ mod bouncer;
 mod collection;
 mod command_line;
 mod crashes;
+mod dnsbl;
 mod end_to_end;
 #[path = "../fakes/mod.rs"]
 mod fakes;
@@ -26,3 +27,4 @@ mod readme;
 mod several;
 mod signals;
 mod start;
+mod taxii;

@@ -185,14 +185,14 @@ async fn raw(path: &str, door: &Door, out: &mut dyn Write) -> anyhow::Result<Exi
     Ok(ExitCode::Done)
 }
 
-/// Watches a run and tells its end: 0 when it is done, 1 when something is held, 2 when it failed.
+/// Watches a run and tells its end: 0 when it is done, 1 when something is held or was rejected, 2 when it failed.
 async fn follow(begun: &Value, door: &Door, console: Console<'_>) -> anyhow::Result<ExitCode> {
     let id = begun["run"].as_str().unwrap_or_default();
     let run = watch::until_over(&format!("{RUNS}/{}", encode(id)), id, door, console.log).await?;
     told(&run, console.out)?;
     Ok(match run["state"].as_str() {
         Some("done") => ExitCode::Done,
-        Some("held") => ExitCode::Negative,
+        Some("held" | "rejected") => ExitCode::Negative,
         _ => ExitCode::Failed,
     })
 }

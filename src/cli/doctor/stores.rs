@@ -21,8 +21,7 @@ pub(super) fn look(data: &Path) -> Vec<Finding> {
     let mut findings = Vec::new();
     let journal = match replay(&medium) {
         Ok(journal) => {
-            let generation = journal.generation();
-            findings.push(("journal", Check::healthy(format!("{generation} generations, unbroken"))));
+            findings.push(("journal", extent(&journal)));
             Some(journal)
         }
         Err(error) => {
@@ -36,11 +35,28 @@ pub(super) fn look(data: &Path) -> Vec<Finding> {
     findings.into_iter().map(|(name, check)| (name.to_owned(), check)).collect()
 }
 
-/// Follows the chain of records from the first to the last.
+/// Follows the chain of records from the first that is kept to the last.
 fn replay(medium: &Medium) -> Result<Journal, DiskError> {
     let journal = Journal::open(medium)?;
-    journal.replay(0, |_| Ok::<_, DiskError>(()))?;
+    let first = journal.first()?;
+    journal.replay(first - 1, |_| Ok::<_, DiskError>(()))?;
+    let stands = journal.checkpoint()?.map_or(0, |checkpoint| checkpoint.generation);
+    if stands + 1 < first {
+        let why = format!("the records before generation {first} are missing");
+        return Err(DiskError::damaged(journal::FILE, why));
+    }
     Ok(journal)
+}
+
+fn extent(journal: &Journal) -> Check {
+    let last = journal.generation();
+    match journal.first() {
+        Ok(1) => Check::healthy(format!("{last} generations, unbroken")),
+        Ok(first) => {
+            Check::healthy(format!("generations {first} to {last}, unbroken, and a checkpoint before"))
+        }
+        Err(error) => of_error(&error),
+    }
 }
 
 fn of_error(error: &DiskError) -> Check {
@@ -109,8 +125,5 @@ pub(super) fn rebuild(settings: &Settings) -> anyhow::Result<String> {
     if let Condition::ReadOnly { why, cure } = condition {
         bail!("{why}; {cure}");
     }
-    Ok(format!(
-        "the store was made anew from {generation} generations; the damaged one is {}",
-        aside.display()
-    ))
+    Ok(format!("the store was made anew, at generation {generation}; the damaged one is {}", aside.display()))
 }

@@ -1,14 +1,18 @@
 //! Installations with one thing wrong each.
 
 use super::super::console::Console;
-use super::super::folder::{ADMIN_KEY, make};
+use super::super::folder::{self, ADMIN_KEY, make};
 use super::super::tests::House;
 use super::{DoctorArgs, ExitCode, run};
+use crate::engine::{Engine, Options};
+use crate::journal::Keep;
+use crate::model::{Allow, Batch, Cause, Change, Time};
 use crate::store;
 use std::fs::{self, Permissions};
 use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
+use uuid::Uuid;
 
 /// What the doctor says, or the error it ends with.
 async fn doctor(house: &House, rebuild: bool) -> (ExitCode, String) {
@@ -94,6 +98,35 @@ async fn a_port_that_is_taken_is_named() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_store_is_made_anew_from_a_checkpoint_where_old_records_are_gone() {
+    let house = house().await;
+    for number in 1..=3 {
+        let keep = Keep { bytes: 0, segment: 1, ..Keep::default() };
+        let engine = Engine::open(Options { keep, ..folder::options(&house.settings) }).unwrap();
+        let range = format!("20.0.0.{number}").parse().unwrap();
+        let (reason, owner) = (String::new(), String::new());
+        let allow = Allow { range, reason, owner, expires: None, since: Time::default() };
+        let (actor, reason, cause) = (String::new(), String::new(), Cause::Manual);
+        let batch = Batch { id: Uuid::now_v7(), actor, reason, cause, change: Change::Allow(allow) };
+        engine.submit(batch).await.unwrap();
+        engine.stop();
+    }
+    let (_, said) = doctor(&house, false).await;
+    assert!(said.contains("generations 4 to 4, unbroken, and a checkpoint before"), "{said}");
+    damage(&house.settings.data.join(store::FILE));
+    let (code, said) = doctor(&house, true).await;
+    assert!(code == ExitCode::Done && said.contains("made anew, at generation 4;"), "{said}");
+    assert_eq!(house.run("check 1.2.3.4").await.0, ExitCode::Negative);
+    for entry in fs::read_dir(house.settings.data.join("journal")).unwrap().map(Result::unwrap) {
+        if entry.path().extension().is_some_and(|end| end == "checkpoint") {
+            damage(&entry.path());
+        }
+    }
+    let (code, said) = doctor(&house, false).await;
+    assert!(code == ExitCode::Negative && said.contains("FAIL  journal"), "{said}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_damaged_store_is_found_and_made_anew_from_the_journal() {
     let house = house().await;
     damage(&house.settings.data.join(store::FILE));
@@ -102,7 +135,7 @@ async fn a_damaged_store_is_found_and_made_anew_from_the_journal() {
     assert!(said.contains("FAIL  store") && said.contains("`ironlist doctor --rebuild`"), "{said}");
     let (code, said) = doctor(&house, true).await;
     assert_eq!(code, ExitCode::Done, "{said}");
-    assert!(said.contains("made anew from 1 generations; the damaged one is "), "{said}");
+    assert!(said.contains("made anew, at generation 1; the damaged one is "), "{said}");
     let names = fs::read_dir(&house.settings.data).unwrap().map(|entry| entry.unwrap().file_name());
     assert_eq!(names.filter(|name| name.to_string_lossy().contains("redb.damaged-")).count(), 1);
     assert!(doctor(&house, false).await.1.contains("whole, at generation 1"));

@@ -26,11 +26,11 @@ pub(in crate::cli) enum FeedsCommand {
         name: String,
     },
     /// Publish a new one
-    Add(Wish),
+    Add(Box<Wish>),
     /// Publish it otherwise: what is not said is as usual
-    Set(Wish),
+    Set(Box<Wish>),
     /// Say what it would list, and change nothing
-    Preview(Wish),
+    Preview(Box<Wish>),
     /// Publish it no more
     Remove {
         /// Its name

@@ -1,10 +1,12 @@
 //! What is said about collection: how it fetches, what it keeps, and the sources themselves.
 
 use super::layers::Layers;
+use super::show::masked;
 use super::value::{Size, Words};
 use super::{Settings, SettingsError};
 use crate::collect::definition::Definition;
 use crate::collect::raw::Retention;
+use crate::fetch::budget::Budget;
 use crate::fetch::{FetchSettings, Proxy, Reach, Trust};
 use crate::model::SourceName;
 use std::collections::BTreeMap;
@@ -52,6 +54,7 @@ impl Collection {
                 size_limit: layers.get::<Size>("fetch.size")?.0,
                 trust: layers.get::<Option<PathBuf>>("fetch.ca_file")?.map_or(Trust::System, Trust::File),
                 contact: layers.get::<Words>("fetch.contact")?.0,
+                memory: Budget::new(layers.get::<Size>("collection.memory")?.0),
                 ..FetchSettings::default()
             },
             sources: layers.sources().clone(),
@@ -81,13 +84,14 @@ pub(super) fn sources(value: Value, path: &Path) -> Result<BTreeMap<SourceName, 
 }
 
 impl Settings {
-    /// The sources as a part of a file that means the same.
+    /// The sources as a part of a file that means the same, but for what is secret.
     pub(super) fn show_sources(&self) -> String {
         if self.collection.sources.is_empty() {
             return String::new();
         }
         let table: Option<Table> = Table::try_from(&self.collection.sources).ok();
-        let all = Table::from_iter(table.map(|table| (SOURCES.to_owned(), Value::Table(table))));
+        let all = table.map(|table| (SOURCES.to_owned(), masked(&Value::Table(table))));
+        let all = Table::from_iter(all);
         format!("\n{}", toml::to_string(&all).unwrap_or_default())
     }
 }

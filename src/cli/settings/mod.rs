@@ -18,12 +18,13 @@ pub use collection::Collection;
 use collection::SOURCES;
 pub(super) use layers::CONFIG_VARIABLE;
 pub use layers::{Inputs, Origin};
-pub use protocols::CrowdSec;
+pub use protocols::{CrowdSec, Dnsbl};
 use publishing::FEEDS;
 pub(super) use show::example;
 
 use crate::addr::IpRange;
 use crate::fetch::Exception;
+use crate::journal::Keep;
 use crate::model::{Lines, Output};
 use crate::web::Role;
 use crate::web::log::Format;
@@ -142,6 +143,8 @@ pub struct Settings {
     pub log: Log,
     /// How large things may be.
     pub limits: Limits,
+    /// How much of the journal is kept.
+    pub keep: Keep,
     /// How collection works.
     pub collection: Collection,
     /// How the FortiGate feed writes what is listed.
@@ -154,6 +157,8 @@ pub struct Settings {
     pub crowdsec: CrowdSec,
     /// What may be pushed to.
     pub push: Push,
+    /// The DNS list, if there is to be one.
+    pub dnsbl: Option<Dnsbl>,
     /// The zone in whose days statistics are counted.
     pub zone: Tz,
     layers: Layers,
@@ -216,12 +221,18 @@ impl Settings {
                 body: layers.get::<Size>("limits.body")?.0,
                 import_body: layers.get::<Size>("limits.import_body")?.0,
             },
+            keep: Keep {
+                days: u32::try_from(layers.get::<usize>("journal.keep_days")?).unwrap_or(u32::MAX),
+                bytes: layers.get::<Size>("journal.keep_size")?.0,
+                ..Keep::default()
+            },
             collection: Collection::read(&layers)?,
             lines: layers.get("feed.lines")?,
             open: layers.get("publish.open")?,
             outputs: layers.outputs(),
             crowdsec: CrowdSec::read(&layers)?,
             push: Push { networks: layers.get("push.networks")?, ports: layers.get("push.ports")? },
+            dnsbl: Dnsbl::read(&layers)?,
             zone: layers.get("time.display_zone")?,
             layers,
         };

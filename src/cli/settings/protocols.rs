@@ -1,8 +1,11 @@
 //! What is said about the protocols beside HTTP feeds.
 
 use super::SettingsError;
-use super::layers::Layers;
+use super::layers::{Layers, Origin};
+use super::value::Words;
 use crate::model::OutputName;
+use crate::publish::dnsbl::Zone;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 
 /// What CrowdSec's bouncers get.
@@ -25,4 +28,39 @@ impl CrowdSec {
             window: i64::try_from(minutes).unwrap_or(i64::MAX).saturating_mul(60),
         })
     }
+}
+
+/// The DNS list.
+#[derive(Clone, Debug)]
+pub struct Dnsbl {
+    /// Where it is asked.
+    pub listen: SocketAddr,
+    /// From which feed it answers.
+    pub feed: OutputName,
+    /// How it answers, and whom.
+    pub zone: Zone,
+}
+
+impl Dnsbl {
+    /// None where it is nowhere asked.
+    pub(super) fn read(layers: &Layers) -> Result<Option<Self>, SettingsError> {
+        let (feed, networks) = (layers.get("dnsbl.feed")?, layers.get("dnsbl.networks")?);
+        let name = layers.get::<Words>("dnsbl.zone")?.0.unwrap_or_default();
+        let server = layers.get::<Words>("dnsbl.name_server")?.0.unwrap_or_default();
+        let ttl: usize = layers.get("dnsbl.ttl_seconds")?;
+        let listen: Option<SocketAddr> = layers.get("dnsbl.listen")?;
+        let Some(listen) = listen else { return Ok(None) };
+        // RFC 2181, section 8.
+        let ttl = u32::try_from(ttl).unwrap_or(u32::MAX).min(i32::MAX as u32);
+        let zone = Zone::new(&name, &server, ttl, networks).ok_or_else(|| no_zone(layers))?;
+        Ok(Some(Self { listen, feed, zone }))
+    }
+}
+
+fn no_zone(layers: &Layers) -> SettingsError {
+    let (value, origin) = layers
+        .entry("dnsbl.zone")
+        .map_or((String::new(), Origin::Default), |(value, origin)| (value.to_string(), origin.clone()));
+    let why = "with dnsbl.listen the names of a zone and of its server are meant, as in \"bl.example.com\"";
+    SettingsError::WrongValue { key: "dnsbl.zone", value, origin, why: why.to_owned() }
 }

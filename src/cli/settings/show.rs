@@ -70,19 +70,34 @@ impl Settings {
     }
 }
 
-/// A value without the account in its URL, if it is one: what is shown is pasted into mails.
-fn masked(value: &Value) -> Value {
-    let url = value.as_str().and_then(|text| Url::parse(text).ok());
-    let account = url.filter(|url| !url.username().is_empty() || url.password().is_some());
-    account.map_or_else(
-        || value.clone(),
-        |mut url| {
-            // Only a URL without a host refuses these, and such a one has no account.
-            let _ = url.set_username("***");
-            let _ = url.set_password(None);
-            Value::String(url.to_string())
-        },
-    )
+/// A value without the account and the query of a URL, wherever one is in it: what is shown is pasted into mails.
+pub(super) fn masked(value: &Value) -> Value {
+    match value {
+        Value::String(text) => Value::String(masked_url(text).unwrap_or_else(|| text.clone())),
+        Value::Array(values) => Value::Array(values.iter().map(masked).collect()),
+        Value::Table(table) => {
+            Value::Table(table.iter().map(|(name, value)| (name.clone(), masked(value))).collect())
+        }
+        other => other.clone(),
+    }
+}
+
+/// A URL without its secrets; none: it has none, or is no URL.
+fn masked_url(text: &str) -> Option<String> {
+    let mut url = Url::parse(text).ok().filter(Url::has_host)?;
+    let has_account = !url.username().is_empty() || url.password().is_some();
+    if !has_account && url.query().is_none() {
+        return None;
+    }
+    if has_account {
+        // Only a URL without a host refuses these.
+        let _ = url.set_username("***");
+        let _ = url.set_password(None);
+    }
+    if url.query().is_some() {
+        url.set_query(Some("***"));
+    }
+    Some(url.to_string())
 }
 
 fn sections(head: &str, show: impl Fn(&Setting) -> String) -> String {

@@ -87,7 +87,22 @@ pub(super) const TABLE: &[Setting] = &[
     setting("limits.connections", "4096", "Connections at once on each port; more wait."),
     setting("limits.body", r#""1 MiB""#, "The longest request body."),
     setting("limits.import_body", r#""1 GiB""#, "The longest list that is taken in, as sent and unpacked."),
+    setting(
+        "journal.keep_days",
+        "400",
+        "Days for which changes can be looked up, compared and gone back to; what is listed stays, however old.",
+    ),
+    setting(
+        "journal.keep_size",
+        r#""4 GiB""#,
+        "The most that old changes may take on the disk; the oldest go first.",
+    ),
     setting("collection.slots", "20", "Collection runs at work at once; more wait for their turn."),
+    setting(
+        "collection.memory",
+        r#""512 MiB""#,
+        "The memory that large documents may take at once, of all runs together; more wait for their turn.",
+    ),
     setting("collection.raw_days", "30", "Days for which the bytes that runs fetched are kept."),
     setting(
         "collection.raw_size",
@@ -153,6 +168,20 @@ pub(super) const TABLE: &[Setting] = &[
         "60",
         "So long a change is told to bouncers, which nobody tells apart; longer than any of them waits between two\nquestions.",
     ),
+    setting(
+        "dnsbl.listen",
+        r#""""#,
+        "Where questions to the DNS list are answered, over UDP and TCP (\"127.0.0.1:5353\"); empty: nowhere. The blacklist\nrole must be played here.",
+    ),
+    setting("dnsbl.zone", r#""""#, "The zone of the DNS list, as in \"bl.example.com\"."),
+    setting("dnsbl.name_server", r#""localhost""#, "The name server that the zone names."),
+    setting("dnsbl.feed", r#""fortigate""#, "The feed whose list is answered from."),
+    setting(
+        "dnsbl.networks",
+        r#"["127.0.0.0/8", "::1"]"#,
+        "The networks that may ask; all others are refused.",
+    ),
+    setting("dnsbl.ttl_seconds", "300", "So long an answer may be kept, also one that nothing is listed."),
     setting(
         "time.display_zone",
         r#""Asia/Seoul""#,

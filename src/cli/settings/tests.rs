@@ -1,5 +1,6 @@
 use super::*;
-use crate::model::Output;
+use crate::model::{Output, OutputName};
+use futures_util::FutureExt;
 use std::fs;
 use tempfile::TempDir;
 
@@ -85,7 +86,7 @@ fn a_stray_key_is_refused_in_every_table_of_the_example() {
     let example = example();
     assert!(refusal("stray = 1").contains("there is no setting stray"));
     let sections: Vec<&str> = example.lines().filter(|line| line.starts_with('[')).collect();
-    assert_eq!(sections.len(), 13);
+    assert_eq!(sections.len(), 15);
     for section in sections {
         let file = example.replace(&format!("\n{section}\n"), &format!("\n{section}\nstray = 1\n"));
         let refusal = refusal(&file);
@@ -223,6 +224,15 @@ fn what_fetching_may_reach_is_said_in_the_file_or_the_environment() {
 }
 
 #[test]
+fn the_memory_of_documents_is_what_is_said() {
+    for (said, fits) in [("", true), ("[collection]\nmemory = \"16 MiB\"", false)] {
+        let memory = load(said, "", &[], &[]).unwrap().collection.fetch.memory;
+        let all = memory.take(16 << 20).now_or_never();
+        assert_eq!((all.is_some(), memory.take(8 << 20).now_or_never().is_some()), (true, fits));
+    }
+}
+
+#[test]
 fn the_key_of_the_vault_is_no_setting_that_could_be_shown() {
     assert!(load("", "", &[("IRONLIST_VAULT_KEY", "00")], &[]).is_ok());
 }
@@ -236,6 +246,18 @@ fn the_feed_is_written_as_the_settings_say() {
     assert_eq!(lines("ranges").unwrap(), Lines::Ranges);
     assert_eq!(lines("addresses").unwrap(), Lines::Addresses);
     assert!(lines("cidr").is_err());
+}
+
+#[test]
+fn a_dns_list_has_a_zone_or_is_none() {
+    assert!(load("", "", &[], &[]).unwrap().dnsbl.is_none());
+    let listen = "[dnsbl]\nlisten = \"127.0.0.1:5300\"\n";
+    let dnsbl = load(&format!("{listen}zone = \"bl.example.com\"\n"), "", &[], &[]).unwrap().dnsbl.unwrap();
+    assert_eq!((dnsbl.listen.port(), dnsbl.feed), (5300, OutputName::fortigate()));
+    for zone in ["", "zone = \"no zone\"\n", "zone = \"a\"\nname_server = \"..\"\n"] {
+        assert!(refusal(&format!("{listen}{zone}")).contains("dnsbl.zone = "), "{zone}");
+    }
+    assert!(refusal("[dnsbl]\nnetworks = [\"all\"]\n").contains("dnsbl.networks"));
 }
 
 #[test]
@@ -253,4 +275,13 @@ fn what_is_shown_holds_no_account_of_the_proxy() {
         shown.contains("proxy = \"http://***@proxy.example:3128/\"") && !shown.contains("secret"),
         "{shown}"
     );
+}
+
+#[test]
+fn what_is_shown_of_sources_holds_no_query_of_a_url() {
+    let text = "[source.mine]\nkind = \"feed\"\nurl = \"https://lists.example/a?key=secret\"\n\
+                [source.regtech]\nkind = \"regtech\"\nregtech = { base_url = \"https://me:secret@portal.example\" }\n";
+    let shown = load(text, "", &[], &[]).unwrap().show();
+    assert!(shown.contains("url = \"https://lists.example/a?***\""), "{shown}");
+    assert!(shown.contains("https://***@portal.example/") && !shown.contains("secret"), "{shown}");
 }

@@ -1,6 +1,6 @@
 //! Single values: from text to TOML, and from TOML to what the program works with.
 
-use crate::addr::IpRange;
+use crate::addr::{IpRange, IpSet};
 use crate::fetch::{self, Exception, HostPattern};
 use crate::model::{Lines, OutputName};
 use crate::web::Role;
@@ -68,6 +68,20 @@ impl FromValue for SocketAddr {
     fn from_value(value: &Value) -> Result<Self, String> {
         let address = text(value)?.replacen("localhost:", "127.0.0.1:", 1);
         address.parse().map_err(|_| "an address and a port are meant, as in \"127.0.0.1:8080\"".to_owned())
+    }
+}
+
+impl FromValue for Option<SocketAddr> {
+    fn from_value(value: &Value) -> Result<Self, String> {
+        if text(value)?.is_empty() { Ok(None) } else { SocketAddr::from_value(value).map(Some) }
+    }
+}
+
+impl FromValue for IpSet {
+    fn from_value(value: &Value) -> Result<Self, String> {
+        let networks = || "a list of networks in brackets is meant, as in [\"127.0.0.0/8\"]".to_owned();
+        let ranges: Vec<IpRange> = parsed(value).map_err(|_| networks())?;
+        Ok(ranges.into_iter().collect())
     }
 }
 

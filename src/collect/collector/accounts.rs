@@ -3,7 +3,6 @@
 use super::ending::Ending;
 use super::error::CollectError;
 use super::finish::stop_without_attempts;
-use super::flow::Input;
 use super::job::Job;
 use super::live::{Live, Place};
 use super::{Collector, Inner};
@@ -62,8 +61,7 @@ impl Collector {
             })?;
             change.standing(&source, |standing| {
                 // Whoever mends a source wants to see that it works again.
-                let mended =
-                    standing.stopped.take().map(|_| Retrying { at: now, attempt: 0, cooling: false });
+                let mended = standing.stopped.take().map(|_| Retrying::now(now));
                 standing.retry = mended.or(standing.retry);
             })?;
             change.audit(&audit)
@@ -116,7 +114,7 @@ impl Collector {
         if definition.kind.is_portal() {
             kept.may_attempt()?;
         }
-        let job = Job::new(Arc::clone(&self.0), run, definition, standing, live, Input::Source);
+        let job = Job::new(Arc::clone(&self.0), run, definition, standing, live);
         let inner = Arc::clone(&self.0);
         self.0.see_through(async move { inner.test(job, place).await }).await
     }
@@ -141,11 +139,12 @@ impl Inner {
     /// Logs in and out; the answer counts as that of a run does.
     async fn test(&self, mut job: Job, _place: Place) -> Result<Tested, CollectError> {
         let tested = (self.probe)(&mut job).await;
+        self.write_verdict(&job.run.source).await?;
         let (run, now, counted) = (job.run.clone(), self.now(), job.definition.kind.is_portal());
         let outcome = match &tested {
             Ok(()) => "accepted",
             Err(Ending::Failed { fault, .. }) => fault.code.as_str(),
-            Err(Ending::Cancelled) => "interrupted",
+            Err(Ending::Cancelled | Ending::Interrupted) => "interrupted",
         };
         let audit = self.audit(&run.actor, "credentials.test", &run.source, "", outcome.to_owned());
         let written = self.change(move |change| {
@@ -156,7 +155,7 @@ impl Inner {
         match tested {
             Ok(()) => Ok(Tested { accepted: true, fault: None, counted }),
             Err(Ending::Failed { fault, .. }) => Ok(Tested { accepted: false, fault: Some(fault), counted }),
-            Err(Ending::Cancelled) => Err(CollectError::Stopping),
+            Err(Ending::Cancelled | Ending::Interrupted) => Err(CollectError::Stopping),
         }
     }
 

@@ -1,15 +1,16 @@
 //! How a run begins: what may begin at all, the record of it, and its turn.
 
+use super::deliver::Delivery;
 use super::ending::Ending;
 use super::error::CollectError;
-use super::flow::Input;
 use super::job::Job;
-use super::live::{Live, Place, Stop, locked};
+use super::live::{Live, Place, locked};
 use super::{Collector, Inner};
 use crate::collect::definition::{Definition, Kind};
 use crate::collect::ledger::Standing;
 use crate::collect::run::{Run, State, Trigger, Wish};
 use crate::collect::schedule::Occurrence;
+use crate::disk::DiskError;
 use crate::fetch::Failure;
 use crate::model::SourceName;
 use bytes::Bytes;
@@ -28,12 +29,19 @@ pub(super) struct Beginning {
     pub(super) attempt: u16,
     /// Written down with the run, so that an occurrence is neither lost nor taken twice.
     pub(super) next: Option<Occurrence>,
-    pub(super) input: Input,
+    /// What a person has brought.
+    pub(super) file: Option<File>,
+}
+
+/// A file with its name, a hint for its format.
+pub(super) struct File {
+    name: Option<String>,
+    bytes: Bytes,
 }
 
 impl Beginning {
-    fn by_person(source: SourceName, trigger: Trigger, actor: &str, wish: Wish, input: Input) -> Self {
-        Self { source, trigger, actor: actor.to_owned(), wish, attempt: 0, next: None, input }
+    fn by_person(source: SourceName, trigger: Trigger, actor: &str, wish: Wish) -> Self {
+        Self { source, trigger, actor: actor.to_owned(), wish, attempt: 0, next: None, file: None }
     }
 }
 
@@ -46,11 +54,10 @@ impl Collector {
         if wish.first.zip(wish.last).is_some_and(|(first, last)| first > last) {
             return Err(CollectError::BadPeriod);
         }
-        let beginning = Beginning::by_person(source, Trigger::Person, actor, wish, Input::Source);
-        self.0.begin(beginning).await
+        self.0.begin(Beginning::by_person(source, Trigger::Person, actor, wish)).await
     }
 
-    /// Takes a file in, in the name of a source; gives the run's id.
+    /// Takes a file in, in the name of a source; gives the run's id. The file is on the disk then.
     ///
     /// # Errors
     /// As [`Collector::trigger`].
@@ -61,8 +68,8 @@ impl Collector {
         name: Option<String>,
         bytes: Bytes,
     ) -> Result<Uuid, CollectError> {
-        let input = Input::File { name, bytes };
-        self.0.begin(Beginning::by_person(source, Trigger::Upload, actor, Wish::default(), input)).await
+        let beginning = Beginning::by_person(source, Trigger::Upload, actor, Wish::default());
+        self.0.begin(Beginning { file: Some(File { name, bytes }), ..beginning }).await
     }
 
     /// Reads the bytes of a run again; gives the new run's id.
@@ -75,16 +82,15 @@ impl Collector {
             return Err(CollectError::NoRaw(run.id));
         }
         let wish = Wish { again: Some(run.id), ..Wish::default() };
-        let input = Input::Kept { run: run.id, documents: run.documents };
-        self.0.begin(Beginning::by_person(run.source, Trigger::Again, actor, wish, input)).await
+        self.0.begin(Beginning::by_person(run.source, Trigger::Again, actor, wish)).await
     }
 }
 
 impl Inner {
     /// Begins a run: it is on the disk when this returns.
     pub(super) async fn begin(self: &Arc<Self>, beginning: Beginning) -> Result<Uuid, CollectError> {
-        let Beginning { source, trigger, actor, wish, attempt, next, input } = beginning;
-        let run = Run { attempt, ..Run::new(source, trigger, actor, wish, self.now()) };
+        let Beginning { source, trigger, actor, wish, attempt, next, file } = beginning;
+        let mut run = Run { attempt, ..Run::new(source, trigger, actor, wish, self.now()) };
         let live = Live::new(&run);
         let place = self.enter(&run.source, &live)?;
         // After that: whatever stops now sees this run, or this sees that it stops.
@@ -92,16 +98,28 @@ impl Inner {
             return Err(CollectError::Stopping);
         }
         let definition = self.definition(&run.source).await?;
-        let (standing, version) = self.may_begin(&definition, &run, &input).await?;
+        let (standing, version) = self.may_begin(&definition, &run).await?;
         let inner = Arc::clone(self);
         let begun = self.see_through(async move {
+            inner.keep_file(&mut run, file).await?;
             inner.write_down(run.clone(), next).await?;
             let id = run.id;
-            let job = Job::new(Arc::clone(&inner), run, definition, standing, live, input);
+            let job = Job::new(Arc::clone(&inner), run, definition, standing, live);
             inner.spawn(carry_out(job.with_version(version), place));
             Ok(id)
         });
         begun.await
+    }
+
+    /// Keeps a file before anybody is told that it was taken: a crash does not lose it, and no memory is needed
+    /// for it while the run waits.
+    async fn keep_file(&self, run: &mut Run, file: Option<File>) -> Result<(), DiskError> {
+        let Some(File { name, bytes }) = file else { return Ok(()) };
+        let label = name.clone().unwrap_or_else(|| "upload".to_owned());
+        let delivery = Delivery { name, ..Delivery::new(label, bytes) };
+        let digest = self.digest_of(&delivery.bytes).await?;
+        run.documents.push(self.keep(run.id, 0, &delivery, digest).await?);
+        Ok(())
     }
 
     /// Does work to its end, even if whoever asked for it goes away.
@@ -120,10 +138,12 @@ impl Inner {
         tasks.spawn(work);
     }
 
-    async fn write_down(&self, run: Run, next: Option<Occurrence>) -> Result<(), crate::disk::DiskError> {
+    async fn write_down(&self, run: Run, next: Option<Occurrence>) -> Result<(), DiskError> {
         self.change(move |change| {
             change.standing(&run.source, |standing| {
                 standing.last_run = Some(run.id);
+                // Whatever was brought before this is older than what this brings.
+                standing.resume = None;
                 if run.trigger.asks_source() {
                     standing.retry = None;
                     standing.next = next.or(standing.next);
@@ -135,20 +155,18 @@ impl Inner {
     }
 
     /// Whether it may begin; gives how the source stands, and the version of its credentials.
-    async fn may_begin(
-        &self,
-        definition: &Definition,
-        run: &Run,
-        input: &Input,
-    ) -> Result<(Standing, u64), CollectError> {
+    async fn may_begin(&self, definition: &Definition, run: &Run) -> Result<(Standing, u64), CollectError> {
         if self.is_held(&run.source) {
             return Err(CollectError::Held(run.source.clone()));
+        }
+        if run.trigger.asks_source() {
+            self.write_verdict(&run.source).await?;
         }
         let source = run.source.clone();
         let looked = self.look(move |look| Ok((look.standing(&source)?, look.credentials(&source)?)));
         let (standing, credentials) = looked.await?;
         let version = credentials.as_ref().map_or(0, |kept| kept.version);
-        if !matches!(input, Input::Source) {
+        if !run.trigger.asks_source() {
             return Ok((standing, version));
         }
         let (source, forced) = (|| run.source.clone(), run.wish.force);
@@ -173,7 +191,7 @@ async fn carry_out(mut job: Job, place: Place) {
     let inner = job.inner();
     let ending = tokio::select! {
         biased;
-        () = job.stopped() => Err(Ending::Cancelled),
+        () = job.stopped() => Err(job.cut_short()),
         turn = inner.slots.acquire() => match turn {
             Ok(_turn) => work(&inner, &mut job).await,
             Err(_) => Err(Ending::Cancelled),
@@ -199,12 +217,5 @@ async fn work(inner: &Arc<Inner>, job: &mut Job) -> Result<(), Ending> {
             tracing::error!(source = %job.run.source, panic = text, "a collection run panicked");
             Err(Ending::new(Failure::Broken, "internal", "the program failed; its log has more"))
         }
-    }
-}
-
-impl Job {
-    /// Whether the service, rather than a person, ends the run.
-    pub(super) fn is_interrupted(&self) -> bool {
-        *self.live.stop.borrow() == Stop::Service
     }
 }

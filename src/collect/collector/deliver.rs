@@ -9,12 +9,14 @@ use crate::collect::gate::{Arrival, Before, Ground, judge};
 use crate::collect::ledger::Held;
 use crate::collect::run::Document;
 use crate::collect::{Intake, Terms, read};
-use crate::disk::{digest, hex};
-use crate::engine::EngineError;
+use crate::disk::{DiskError, digest, hex};
+use crate::engine::{EngineError, Protected};
+use crate::fetch::budget::apart;
 use crate::model::{
     Batch, Cause, Change, Day, Detail, Mode, Preview, Receipt, Rows, Scope, SourceName, Time,
 };
 use bytes::Bytes;
+use std::sync::Arc;
 use uuid::Uuid;
 
 /// A document as a craft brings it.
@@ -50,21 +52,54 @@ pub(super) enum Delivered {
     Unchanged,
     /// It waits for a person's word.
     Held,
+    /// It is byte for byte what a person has rejected.
+    Rejected,
 }
 
 impl Job {
     /// Takes a delivery in, or holds it. The bytes are kept first, whatever becomes of them.
     pub(super) async fn deliver(&mut self, delivery: Delivery) -> Result<Delivered, Ending> {
-        let digest = hex(&digest(&[&delivery.bytes]));
+        let digest = self.inner().digest_of(&delivery.bytes).await?;
         if self.is_unchanged(&delivery, &digest) {
-            return self.see(delivery, digest).await;
+            self.run.documents.push(document(&delivery, digest, false));
+            self.seen().await?;
+            return Ok(Delivered::Unchanged);
         }
-        let index = self.keep(&delivery, digest.clone()).await?;
+        if self.is_rejected(&digest) {
+            tracing::info!(source = %self.run.source, run = %self.run.id, document = delivery.label, "rejected before; left out");
+            self.run.documents.push(Document { rejected: true, ..document(&delivery, digest, false) });
+            return Ok(Delivered::Rejected);
+        }
+        let (index, inner) = (self.run.documents.len(), self.inner());
+        self.run.documents.push(inner.keep(self.run.id, index, &delivery, digest.clone()).await?);
+        self.take_in(index, delivery, digest).await
+    }
+
+    /// The same with document `index` of the run, which was kept when the run began.
+    pub(super) async fn deliver_kept(
+        &mut self,
+        index: usize,
+        delivery: Delivery,
+        digest: String,
+    ) -> Result<Delivered, Ending> {
+        if self.is_unchanged(&delivery, &digest) {
+            self.seen().await?;
+            return Ok(Delivered::Unchanged);
+        }
+        self.take_in(index, delivery, digest).await
+    }
+
+    async fn take_in(
+        &mut self,
+        index: usize,
+        delivery: Delivery,
+        digest: String,
+    ) -> Result<Delivered, Ending> {
         self.step(format!("reading {}", delivery.label), 0, None);
         match self.inner().read(&self.definition, &delivery, false).await {
             Ok(intake) => self.judge(index, &delivery, digest, intake).await,
-            Err(error) => match unreadable(&error) {
-                Some(ground) => Ok(self.hold(index, &delivery, vec![ground], Receipt::default())),
+            Err(error) => match unreadable(&error, self.inner().listed(&self.run.source)) {
+                Some(ground) => Ok(self.hold(index, &delivery, digest, vec![ground], Receipt::default())),
                 None => Err(error.into()),
             },
         }
@@ -89,10 +124,10 @@ impl Job {
             && !self.wants_bytes()
     }
 
-    async fn see(&mut self, delivery: Delivery, digest: String) -> Result<Delivered, Ending> {
-        self.run.documents.push(document(&delivery, digest, false));
-        self.seen().await?;
-        Ok(Delivered::Unchanged)
+    /// What a person did not believe is not held again, unless it is a person who wants it read.
+    fn is_rejected(&self, digest: &String) -> bool {
+        let asks = self.run.trigger.asks_source() && !self.run.wish.force;
+        asks && self.memory.rejected.contains(digest)
     }
 
     /// A complete run found all as it was.
@@ -112,14 +147,6 @@ impl Job {
         Ok(())
     }
 
-    async fn keep(&mut self, delivery: &Delivery, digest: String) -> Result<usize, Ending> {
-        let index = self.run.documents.len();
-        let (raw, run, bytes) = (self.inner().raw.clone(), self.run.id, delivery.bytes.clone());
-        self.inner().blocking(move || raw.keep(run, index, &bytes)).await?;
-        self.run.documents.push(document(delivery, digest, true));
-        Ok(index)
-    }
-
     async fn judge(
         &mut self,
         index: usize,
@@ -136,17 +163,18 @@ impl Job {
         let scope = scope(delivery, &self.definition, &intake.rows);
         let rows = intake.rows.clone();
         let plan = inner.preview(&self.run.source, rows, scope).await?;
-        let protected = inner.engine.snapshot().protected(&intake.rows);
-        let arrival = arrival(&intake, &plan, scope, delivery.dated, protected);
+        let (intake, protected) = inner.protected(&self.run.source, intake, scope).await?;
+        let arrival = arrival(&intake, &plan, scope, delivery.dated, protected.after);
         let before = Before {
             listings: plan.before,
             total: self.settled.then(|| inner.listed(&self.run.source)),
-            protected: self.memory.protected,
+            // A first delivery has nothing to rise from: lists of bogons are full of protected addresses.
+            protected: self.settled.then_some(protected.before),
             dated: self.memory.dated.filter(|_| delivery.scope.is_none()),
         };
         let grounds = judge(&before, &arrival, &self.definition.gate);
         if !grounds.is_empty() {
-            return Ok(self.hold(index, delivery, grounds, plan.receipt));
+            return Ok(self.hold(index, delivery, digest, grounds, plan.receipt));
         }
         let change = Change::List { source: self.run.source.clone(), rows: intake.rows.clone(), scope };
         let receipt = self.submit(change).await?;
@@ -154,24 +182,30 @@ impl Job {
             // A part moves no watermark, and yet the source has been seen.
             self.mark_seen().await?;
         }
-        self.take(delivery, digest, protected, &receipt);
+        self.take(delivery, digest, &receipt);
         Ok(Delivered::Taken(intake.rows))
     }
 
-    fn take(&mut self, delivery: &Delivery, digest: String, protected: u64, receipt: &Receipt) {
+    fn take(&mut self, delivery: &Delivery, digest: String, receipt: &Receipt) {
         self.run.counts.add(receipt);
         self.run.generation = Some(receipt.generation);
         self.memory.digest = Some(digest);
-        self.memory.protected = Some(protected);
         self.memory.dated = delivery.dated.or(self.memory.dated);
         self.memory.stamped = Some(self.now());
         self.show();
     }
 
-    fn hold(&mut self, index: usize, delivery: &Delivery, grounds: Vec<Ground>, shown: Receipt) -> Delivered {
+    fn hold(
+        &mut self,
+        index: usize,
+        delivery: &Delivery,
+        digest: String,
+        grounds: Vec<Ground>,
+        shown: Receipt,
+    ) -> Delivered {
         let told: Vec<String> = grounds.iter().map(ToString::to_string).collect();
         tracing::warn!(source = %self.run.source, run = %self.run.id, document = delivery.label, grounds = told.join("; "), "held");
-        self.held.push(Held { index, label: delivery.label.clone(), grounds, shown });
+        self.held.push(Held { index, label: delivery.label.clone(), digest, grounds, shown });
         Delivered::Held
     }
 
@@ -216,6 +250,43 @@ impl Inner {
         (self.preview)(Batch { id: Uuid::now_v7(), actor, reason, cause: Cause::Run, change }).await
     }
 
+    /// The SHA-256 of a document, in hexadecimal digits; 0.5 s a gigabyte.
+    pub(super) async fn digest_of(&self, bytes: &Bytes) -> Result<String, DiskError> {
+        let bytes = bytes.clone();
+        self.blocking(move || Ok(hex(&digest(&[&bytes])))).await
+    }
+
+    /// Keeps document `index` of a run.
+    pub(super) async fn keep(
+        &self,
+        run: Uuid,
+        index: usize,
+        delivery: &Delivery,
+        digest: String,
+    ) -> Result<Document, DiskError> {
+        let (raw, bytes) = (self.raw.clone(), delivery.bytes.clone());
+        self.blocking(move || raw.keep(run, index, &bytes)).await?;
+        if self.raw.used() > self.retention.bytes {
+            self.tidy().await;
+        }
+        Ok(document(delivery, digest, true))
+    }
+
+    /// How many of a source's listings are protected, now and with what has come; gives that back.
+    async fn protected(
+        &self,
+        source: &SourceName,
+        intake: Intake,
+        scope: Scope,
+    ) -> Result<(Intake, Protected), DiskError> {
+        let (snapshot, source) = (Arc::clone(&self.engine.snapshot()), source.clone());
+        let count = move || {
+            let protected = snapshot.protected(&source, &intake.rows, scope == Scope::Whole);
+            Ok((intake, protected))
+        };
+        self.blocking(count).await
+    }
+
     /// Reads a document into listings; spreadsheets in a process of their own.
     pub(super) async fn read(
         &self,
@@ -227,8 +298,9 @@ impl Inner {
         let options = options.map_err(|error| ReadError::Input(std::io::Error::other(error)))?;
         let terms = terms(definition, delivery, self.now());
         let bytes = delivery.bytes.clone();
-        let read = tokio::task::spawn_blocking(move || read(&bytes, &options, &terms)).await;
-        read.unwrap_or_else(|error| Err(ReadError::Input(std::io::Error::other(error))))
+        // The semaphore is never closed.
+        let _turn = self.readings.acquire().await;
+        apart(move || read(&bytes, &options, &terms)).await
     }
 
     /// How many listings of a source are active.
@@ -290,10 +362,11 @@ fn arrival(intake: &Intake, plan: &Preview, scope: Scope, dated: Option<Time>, p
     }
 }
 
-/// Whether a document that cannot be read is one that a person may have to decide about.
-fn unreadable(error: &ReadError) -> Option<Ground> {
+/// Whether a document that cannot be read is one that a person may have to decide about; its source lists so
+/// much.
+fn unreadable(error: &ReadError, listed: u64) -> Option<Ground> {
     match error {
-        ReadError::Empty => Some(Ground::Empty { before: 0 }),
+        ReadError::Empty => Some(Ground::Empty { before: listed }),
         ReadError::Html => Some(Ground::Html),
         ReadError::MostlyBad { rows, rejected, .. } => {
             Some(Ground::MostlyBad { read: *rows, rejected: *rejected })
@@ -312,5 +385,6 @@ fn document(delivery: &Delivery, digest: String, kept: bool) -> Document {
         dated: delivery.dated,
         posted: delivery.posted,
         kept,
+        rejected: false,
     }
 }

@@ -17,12 +17,14 @@ pub(super) enum Ending {
         /// What it was.
         fault: Fault,
     },
-    /// A person wants it to end, or the service does.
+    /// A person wants it to end.
     Cancelled,
+    /// The service stops, here or where the blacklist is: it goes on after the next start.
+    Interrupted,
 }
 
 impl Ending {
-    pub(super) fn new(kind: Failure, code: &str, detail: impl Into<String>) -> Self {
+    pub(super) fn new(kind: Failure, code: &str, detail: impl AsRef<str>) -> Self {
         Self::Failed { kind, fault: Fault::new(code, detail) }
     }
 }
@@ -44,7 +46,7 @@ impl From<EngineError> for Ending {
             EngineError::Refused(_) => (Failure::Broken, "batch_refused"),
             EngineError::Full(_) => (Failure::SOON, "disk_full"),
             EngineError::ReadOnly(_) => (Failure::SOON, "store_read_only"),
-            EngineError::Stopped => return Self::Cancelled,
+            EngineError::Stopped => return Self::Interrupted,
             _ => (Failure::SOON, "blacklist_unavailable"),
         };
         Self::new(kind, code, error.to_string())

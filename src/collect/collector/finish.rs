@@ -2,7 +2,8 @@
 
 use super::ending::Ending;
 use super::job::Job;
-use crate::collect::ledger::{Change, Hold, How, Ledger, Retrying, Settled, Standing, Stopped};
+use super::resume;
+use crate::collect::ledger::{Change, Hold, How, Ledger, NoAttempt, Retrying, Settled, Standing, Stopped};
 use crate::collect::run::{Fault, Run, State};
 use crate::collect::schedule::Retry;
 use crate::disk::DiskError;
@@ -10,32 +11,43 @@ use crate::fetch::Failure;
 use crate::model::Time;
 use uuid::Uuid;
 
-/// The soonest that an interrupted run goes on after a start: whatever ended it may do so again.
-const SETTLING: i64 = 60;
+/// What follows on the end of a run.
+#[derive(Clone, Copy)]
+enum Next {
+    /// Nothing.
+    Nothing,
+    /// What the failure asks for.
+    Failed(Failure),
+    /// It goes on.
+    GoesOn,
+}
 
 impl Job {
     /// Writes the end of the run down, and tells whoever watches.
     pub(super) async fn finish(&mut self, ending: Result<(), Ending>) -> Result<(), DiskError> {
         let now = self.now();
-        let failure = self.conclude(ending, now);
+        let next = self.conclude(ending, now);
         let hold = self.hold_of(now);
         let (run, memory, checkpoint) = (self.run.clone(), self.memory.clone(), self.checkpoint.clone());
         let (inner, attempted) = (self.inner(), self.attempted);
+        if let Err(error) = inner.write_verdict(&run.source).await {
+            tracing::error!(source = %run.source, %error, "the answer to a login is not on the disk yet");
+        }
         let written = inner.change(move |change| {
             let kept =
                 change.credentials(&run.source, |kept| kept.as_ref().map_or(0, |kept| kept.version))?;
             // What somebody has set since has not been tried yet.
-            let failure = failure.map(|kind| match kind {
-                Failure::Credentials if kept != attempted => Failure::SOON,
-                kind => kind,
-            });
+            let next = match next {
+                Next::Failed(Failure::Credentials) if kept != attempted => Next::Failed(Failure::SOON),
+                next => next,
+            };
             change.standing(&run.source, |standing| {
                 standing.memory = memory;
                 standing.checkpoint = checkpoint;
-                settle(standing, &run, failure, now);
+                settle(standing, &run, next, now);
             })?;
             stop_without_attempts(change, &run, now)?;
-            if matches!(run.state, State::Done | State::Held) {
+            if hold.is_some() || matches!(run.state, State::Done | State::Rejected) {
                 supersede(change, &run, now)?;
             }
             hold.iter().try_for_each(|hold| change.hold(hold))?;
@@ -47,31 +59,29 @@ impl Job {
         written
     }
 
-    /// Gives the run its last state; gives what is to be done about a failure.
-    fn conclude(&mut self, ending: Result<(), Ending>, now: Time) -> Option<Failure> {
+    /// Gives the run its last state; gives what is to be done then.
+    fn conclude(&mut self, ending: Result<(), Ending>, now: Time) -> Next {
         self.run.ended = Some(now);
-        match ending {
-            Ok(()) => {
-                self.run.state = if self.held.is_empty() { State::Done } else { State::Held };
-                None
-            }
-            Err(Ending::Cancelled) if self.is_interrupted() => {
-                (self.run.state, self.run.fault) = (State::Failed, Some(stopped_midway()));
-                Some(Failure::SOON)
-            }
-            Err(Ending::Cancelled) => {
-                self.run.state = State::Cancelled;
-                None
-            }
-            Err(Ending::Failed { kind, fault }) => {
-                (self.run.state, self.run.fault) = (State::Failed, Some(fault));
-                Some(kind)
-            }
-        }
+        let (state, fault, next) = match ending {
+            Ok(()) if !self.held.is_empty() => (State::Held, None, Next::Nothing),
+            Ok(()) if self.is_rejected_whole() => (State::Rejected, Some(rejected()), Next::Nothing),
+            Ok(()) => (State::Done, None, Next::Nothing),
+            Err(Ending::Cancelled) => (State::Cancelled, None, Next::Nothing),
+            Err(Ending::Interrupted) => (State::Failed, Some(resume::fault(&self.run)), Next::GoesOn),
+            Err(Ending::Failed { kind, fault }) => (State::Failed, Some(fault), Next::Failed(kind)),
+        };
+        (self.run.state, self.run.fault) = (state, fault);
+        next
     }
 
+    fn is_rejected_whole(&self) -> bool {
+        let documents = &self.run.documents;
+        !documents.is_empty() && documents.iter().all(|document| document.rejected)
+    }
+
+    /// What waits for a person's word, however the run ended then.
     fn hold_of(&mut self, now: Time) -> Option<Hold> {
-        if self.held.is_empty() || self.run.state != State::Held {
+        if self.held.is_empty() {
             return None;
         }
         let id = Uuid::now_v7();
@@ -93,11 +103,19 @@ impl Job {
     }
 }
 
+fn rejected() -> Fault {
+    Fault::new(
+        "rejected",
+        "a person has rejected just this before; what differs is judged anew, and so is this when a run is forced",
+    )
+}
+
 /// What the source makes of a run that has ended.
-fn settle(standing: &mut Standing, run: &Run, failure: Option<Failure>, now: Time) {
-    match (run.state, failure) {
+fn settle(standing: &mut Standing, run: &Run, next: Next, now: Time) {
+    match (run.state, next) {
         (State::Done, _) => standing.last_success = Some(now),
-        (State::Failed, Some(kind)) if run.trigger.asks_source() => after(standing, run, kind, now),
+        (_, Next::GoesOn) => resume::later(standing, run, run.attempt, now),
+        (_, Next::Failed(kind)) if run.trigger.asks_source() => after(standing, run, kind, now),
         _ => {}
     }
 }
@@ -108,10 +126,10 @@ fn after(standing: &mut Standing, run: &Run, kind: Failure, now: Time) {
     let retry = |retry: Retry, asked, cooling| {
         let pause = retry.pause(source, attempt, asked)?;
         let at = now.plus(i64::try_from(pause.as_secs()).unwrap_or(i64::MAX));
-        Some(Retrying { at, attempt, cooling })
+        Some(Retrying { at, attempt, cooling, wish: run.wish })
     };
     let stop = |credentials| {
-        let fault = run.fault.clone().unwrap_or_else(stopped_midway);
+        let fault = run.fault.clone().unwrap_or_else(|| resume::fault(run));
         Some(Stopped { since: now, credentials, fault })
     };
     match kind {
@@ -123,15 +141,21 @@ fn after(standing: &mut Standing, run: &Run, kind: Failure, now: Time) {
     }
 }
 
-/// A source whose credentials may not be tried again stands still, whatever the run ended with.
-pub(super) fn stop_without_attempts(change: &Change<'_>, run: &Run, now: Time) -> Result<(), redb::Error> {
+/// A source whose credentials may not be tried again stands still, whatever the run ended with; gives why.
+pub(super) fn stop_without_attempts(
+    change: &Change<'_>,
+    run: &Run,
+    now: Time,
+) -> Result<Option<NoAttempt>, redb::Error> {
     let refusal = change.credentials(&run.source, |kept| kept.as_ref()?.may_attempt().err())?;
-    let Some(refusal) = refusal else { return Ok(()) };
+    let Some(refusal) = refusal else { return Ok(None) };
     change.standing(&run.source, |standing| {
         let fault = Fault::new(refusal.code(), refusal.to_string());
-        standing.stopped.get_or_insert(Stopped { since: now, credentials: true, fault });
+        let credentials = refusal.needs_others();
+        standing.stopped.get_or_insert(Stopped { since: now, credentials, fault }).credentials |= credentials;
         standing.retry = None;
-    })
+    })?;
+    Ok(Some(refusal))
 }
 
 /// A newer run took the place of what was held before.
@@ -143,26 +167,23 @@ fn supersede(change: &Change<'_>, run: &Run, now: Time) -> Result<(), redb::Erro
     })
 }
 
-fn stopped_midway() -> Fault {
-    Fault::new("interrupted", "the service stopped in the middle of the run; it goes on by itself")
-}
-
 /// Ends, at the start, what a process that died has left running; the source goes on where it was.
 pub(super) fn interrupted(ledger: &Ledger, now: Time) -> Result<(), DiskError> {
     let open = ledger.look(|look| look.unfinished())?;
     for mut run in open {
         tracing::warn!(source = %run.source, run = %run.id, "a run was interrupted");
-        (run.state, run.ended, run.fault) = (State::Failed, Some(now), Some(stopped_midway()));
+        let attempt = run.attempt.saturating_add(1);
+        (run.state, run.ended) = (State::Failed, Some(now));
         ledger.change(|change| {
-            change.standing(&run.source, |standing| {
-                if run.trigger.asks_source() {
-                    let attempt = run.attempt.saturating_add(1);
-                    let pause = Retry::PASSING.pause(run.source.as_str(), attempt, None);
-                    standing.retry =
-                        pause.map(|_| Retrying { at: now.plus(SETTLING), attempt, cooling: false });
-                }
-            })?;
-            stop_without_attempts(change, &run, now)?;
+            let goes_on = attempt <= resume::MOST;
+            if goes_on {
+                change.standing(&run.source, |standing| resume::later(standing, &run, attempt, now))?;
+            }
+            run.fault = Some(match stop_without_attempts(change, &run, now)? {
+                Some(refusal) if run.trigger.asks_source() => resume::fault_of_login(&refusal),
+                _ if goes_on => resume::fault(&run),
+                _ => resume::fault_at_last(attempt),
+            });
             change.run(&run).map(drop)
         })?;
     }

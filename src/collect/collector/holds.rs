@@ -130,8 +130,9 @@ impl Inner {
         document: &Document,
     ) -> Result<Delivery, CollectError> {
         let (raw, limit) = (self.raw.clone(), self.fetch.size_limit.max(document.size));
+        let room = self.fetch.memory.take(document.size).await;
         let bytes = self.blocking(move || raw.read(run, index, limit)).await?;
-        let bytes = bytes.ok_or(CollectError::NoRaw(run))?;
+        let bytes = room.hold(bytes.ok_or(CollectError::NoRaw(run))?);
         let Document { label, name, scope, dated, posted, .. } = document.clone();
         Ok(Delivery { label, name, bytes, scope, dated, posted })
     }
@@ -166,23 +167,25 @@ impl Inner {
         let action = if how == How::Consented { "hold.consent" } else { "hold.reject" };
         let audit = self.audit(&actor, action, &hold.source, &reason, detail);
         hold.settled = Some(Settled { at: self.now(), how, actor, reason });
-        let last = taken.last().map(|wanted| (wanted.document.clone(), self.protected(&wanted.rows)));
+        let last = taken.into_iter().next_back().map(|wanted| wanted.document);
         let written = self.change(move |change| {
             change.hold(&hold)?;
             change.standing(&hold.source, |standing| {
-                if let Some((document, protected)) = last {
-                    standing.memory.digest = Some(document.digest);
-                    standing.memory.dated = document.dated.or(standing.memory.dated);
-                    standing.memory.protected = Some(protected);
+                let memory = &mut standing.memory;
+                for held in &hold.documents {
+                    match how {
+                        How::Consented => memory.believe(&held.digest),
+                        How::Rejected | How::Superseded => memory.reject(&held.digest),
+                    }
+                }
+                if let Some(document) = last {
+                    memory.digest = Some(document.digest);
+                    memory.dated = document.dated.or(memory.dated);
                 }
             })?;
             change.audit(&audit)
         });
         Ok(written.await?)
-    }
-
-    fn protected(&self, rows: &Rows) -> u64 {
-        self.engine.snapshot().protected(rows)
     }
 }
 

@@ -2,11 +2,11 @@
 
 use super::Inner;
 use super::ending::Ending;
-use super::flow::Input;
-use super::live::Live;
+use super::live::{Live, Stop};
 use crate::collect::definition::Definition;
-use crate::collect::ledger::{Answer, Held, Memory, NoAttempt, Standing};
-use crate::collect::run::{Run, State};
+use crate::collect::ledger::{Held, Memory, Standing};
+use crate::collect::run::{Run, State, Trigger};
+use crate::collect::told::told;
 use crate::disk::DiskError;
 use crate::fetch::Failure;
 use crate::model::{Day, Time};
@@ -27,13 +27,14 @@ pub(super) struct Job {
     pub(super) memory: Memory,
     /// How far the flow has come, in its own words; kept likewise.
     pub(super) checkpoint: serde_json::Value,
-    pub(super) input: Input,
     pub(super) held: Vec<Held>,
     pub(super) live: Arc<Live>,
     /// Whether the source has been collected whole before.
     pub(super) settled: bool,
     /// The version of the credentials that it began with, or of which the last attempt was one.
     pub(super) attempted: u64,
+    /// When the last attempt began.
+    pub(super) began: Time,
 }
 
 impl Job {
@@ -43,12 +44,12 @@ impl Job {
         definition: Definition,
         standing: Standing,
         live: Arc<Live>,
-        input: Input,
     ) -> Self {
         let Standing { memory, checkpoint, last_success, .. } = standing;
         let (definition, held) = (Arc::new(definition), Vec::new());
         let settled = last_success.is_some();
-        Self { inner, run, definition, memory, checkpoint, input, held, live, settled, attempted: 0 }
+        let (attempted, began) = Default::default();
+        Self { inner, run, definition, memory, checkpoint, held, live, settled, attempted, began }
     }
 
     /// A run that begins with that version of the credentials.
@@ -80,14 +81,27 @@ impl Job {
     pub(super) async fn until_stopped<T>(&self, work: impl Future<Output = T>) -> Result<T, Ending> {
         tokio::select! {
             biased;
-            () = self.live.stopped() => Err(Ending::Cancelled),
+            () = self.live.stopped() => Err(self.cut_short()),
             done = work => Ok(done),
         }
     }
 
+    /// How a run ends that is told to.
+    pub(super) fn cut_short(&self) -> Ending {
+        match *self.live.stop.borrow() {
+            Stop::Service => Ending::Interrupted,
+            Stop::No | Stop::Person => Ending::Cancelled,
+        }
+    }
+
+    /// Whether everything is asked for, whatever is remembered: a retry goes on with that where it was.
+    pub(super) fn begins_anew(&self) -> bool {
+        self.run.wish.force && self.run.trigger != Trigger::Retry
+    }
+
     /// Says what the run is at, for whoever watches.
-    pub(super) fn step(&self, step: impl Into<String>, done: u64, total: Option<u64>) {
-        let step = step.into();
+    pub(super) fn step(&self, step: impl AsRef<str>, done: u64, total: Option<u64>) {
+        let step = told(step.as_ref());
         self.live.progress.send_modify(|progress| {
             progress.run.clone_from(&self.run);
             (progress.step, progress.done, progress.total) = (step, done, total);
@@ -165,61 +179,5 @@ impl Job {
                  hand",
             )),
         }
-    }
-
-    /// The source's credentials, opened.
-    pub(super) async fn credentials<T: DeserializeOwned>(&self) -> Result<Option<T>, Ending> {
-        let source = self.run.source.clone();
-        match self.inner.look(move |look| look.credentials(&source)).await? {
-            Some(kept) => self.opened(kept.sealed).await.map(Some),
-            None => Ok(None),
-        }
-    }
-
-    async fn opened<T: DeserializeOwned>(&self, sealed: Vec<u8>) -> Result<T, Ending> {
-        let opened = self.inner.open_sealed(&self.run.source, sealed).await?;
-        // What serde says of the text could quote it.
-        serde_json::from_slice(&opened).map_err(|_| {
-            let cure = "the credentials are none that this source can use; set them again";
-            Ending::new(Failure::Credentials, "credentials_form", cure)
-        })
-    }
-
-    /// Writes an attempt to log in down, and gives the credentials that it is an attempt of. Only then may
-    /// it be made.
-    pub(super) async fn attempt<T: DeserializeOwned>(&mut self) -> Result<T, Ending> {
-        let (source, now) = (self.run.source.clone(), self.now());
-        let begun = self.inner.change(move |change| {
-            change.credentials(&source, |kept| {
-                let kept = kept.as_mut()?;
-                Some(kept.begin(now).map(|()| (kept.version, kept.sealed.clone())))
-            })
-        });
-        let missing =
-            || Ending::new(Failure::Credentials, "no_credentials", "the source has no credentials; set them");
-        let refused =
-            |refusal: NoAttempt| Ending::new(Failure::Credentials, refusal.code(), refusal.to_string());
-        let (version, sealed) = begun.await?.ok_or_else(missing)?.map_err(refused)?;
-        self.attempted = version;
-        match self.opened(sealed).await {
-            Ok(credentials) => Ok(credentials),
-            Err(ending) => {
-                self.answered(Answer::Nothing).await?;
-                Err(ending)
-            }
-        }
-    }
-
-    /// Writes the answer to the attempt down. It says nothing of credentials that were set since.
-    pub(super) async fn answered(&self, answer: Answer) -> Result<(), Ending> {
-        let (source, version) = (self.run.source.clone(), self.attempted);
-        let written = self.inner.change(move |change| {
-            change.credentials(&source, |kept| {
-                if let Some(kept) = kept.as_mut().filter(|kept| kept.version == version) {
-                    kept.answer(answer);
-                }
-            })
-        });
-        Ok(written.await?)
     }
 }

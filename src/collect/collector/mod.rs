@@ -22,6 +22,8 @@ mod flow;
 mod holds;
 mod job;
 mod live;
+mod logins;
+mod resume;
 mod scheduler;
 mod sources;
 #[cfg(test)]
@@ -47,6 +49,7 @@ use bytes::Bytes;
 use flow::Work;
 use futures_util::future::BoxFuture;
 use live::{Live, LiveRuns, Stop, locked};
+use logins::Verdicts;
 use std::io;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -63,6 +66,9 @@ pub type Observe = Arc<dyn Fn(&Run) + Send + Sync>;
 
 /// How long runs are waited for on the way down: a login to a slow portal must get its answer.
 const GRACE: Duration = Duration::from_secs(30);
+
+/// Documents that are read at once: a large list takes every core, and a spreadsheet a process with memory of its own.
+const READINGS: usize = 4;
 
 /// What a collector is made of.
 pub struct Options {
@@ -137,7 +143,9 @@ struct Inner {
     work: Work,
     probe: Work,
     live: LiveRuns,
+    verdicts: Verdicts,
     slots: Semaphore,
+    readings: Semaphore,
     tasks: Mutex<JoinSet<()>>,
     /// Something has changed that the scheduler should look at.
     changed: Notify,
@@ -172,7 +180,9 @@ impl Collector {
             work,
             probe,
             live: LiveRuns::default(),
+            verdicts: Verdicts::default(),
             slots: Semaphore::new(options.slots),
+            readings: Semaphore::new(READINGS),
             tasks: Mutex::new(JoinSet::new()),
             changed: Notify::new(),
             stopping: watch::Sender::new(false),

@@ -2,7 +2,6 @@
 
 use super::begin::Beginning;
 use super::error::CollectError;
-use super::flow::Input;
 use super::sources::Known;
 use super::{Collector, Inner};
 use crate::collect::ledger::Standing;
@@ -11,8 +10,10 @@ use crate::collect::schedule::{Decision, Occurrence, Schedule};
 use crate::disk::DiskError;
 use crate::model::{SourceName, Time};
 use futures_util::FutureExt;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
+use uuid::Uuid;
 
 /// The wall clock is looked at so often at least: it may jump while the timers sleep.
 const LOOK: Duration = Duration::from_secs(30);
@@ -30,7 +31,7 @@ enum Due {
     /// Only what waits has changed.
     Wait(Option<Occurrence>),
     /// A run, and what waits after it.
-    Run { trigger: Trigger, attempt: u16, next: Option<Occurrence> },
+    Run { trigger: Trigger, attempt: u16, wish: Wish, next: Option<Occurrence> },
 }
 
 impl Collector {
@@ -74,11 +75,11 @@ impl Inner {
     /// Begins what is due; gives the moment of what is due next, as far as that is known.
     pub(super) async fn tick(self: &Arc<Self>) -> Result<Option<Time>, DiskError> {
         let now = self.now();
-        let mut first: Option<Time> = None;
+        let mut first = self.resume_due(now).await?;
         for known in self.known().await? {
             let Some(schedule) = self.schedule_of(&known) else { continue };
-            // What is due waits for the end of what somebody does with the source, and is looked at then.
-            if self.live.of(&known.name).is_some() {
+            // What is due waits for the end of what somebody does with the source, and for what was brought before.
+            if self.live.of(&known.name).is_some() || known.standing.resume.is_some() {
                 continue;
             }
             match due(&known.name, schedule.as_ref(), &known.standing, now) {
@@ -87,9 +88,11 @@ impl Inner {
                     first = first.into_iter().chain(next.map(|next| next.due)).min();
                     self.wait(&known.name, next).await?;
                 }
-                Due::Run { trigger, attempt, next } => {
+                Due::Run { trigger, attempt, wish, next } => {
                     first = first.into_iter().chain(next.map(|next| next.due)).min();
-                    self.begin_due(known.name, trigger, attempt, next).await?;
+                    let (source, actor) = (known.name, ACTOR.to_owned());
+                    let beginning = Beginning { source, trigger, actor, wish, attempt, next, file: None };
+                    self.begin_due(beginning).await?;
                 }
             }
         }
@@ -104,16 +107,8 @@ impl Inner {
         (runs && (schedule.is_some() || known.standing.retry.is_some())).then_some(schedule)
     }
 
-    async fn begin_due(
-        self: &Arc<Self>,
-        source: SourceName,
-        trigger: Trigger,
-        attempt: u16,
-        next: Option<Occurrence>,
-    ) -> Result<(), DiskError> {
-        let (actor, wish, input) = (ACTOR.to_owned(), Wish::default(), Input::Source);
-        let name = source.clone();
-        let beginning = Beginning { source, trigger, actor, wish, attempt, next, input };
+    async fn begin_due(self: &Arc<Self>, beginning: Beginning) -> Result<(), DiskError> {
+        let (name, next) = (beginning.source.clone(), beginning.next);
         match self.begin(beginning).await {
             Ok(run) => tracing::info!(source = %name, %run, "begun"),
             Err(CollectError::Disk(error)) => return Err(error),
@@ -137,19 +132,27 @@ impl Inner {
         .await
     }
 
-    async fn tidy(&self) {
-        let pending = self.look(|look| look.pending()).await;
-        let (raw, retention, now) = (self.raw.clone(), self.retention, self.now());
-        let tidied = match pending {
-            Ok(pending) => {
-                let needed = pending.iter().map(|hold| hold.run).collect();
-                self.blocking(move || raw.retain(retention, &needed, now)).await
-            }
-            Err(error) => Err(error),
-        };
-        if let Err(error) = tidied {
+    /// Removes raw bytes beyond their retention, but nothing that is still to be read.
+    pub(super) async fn tidy(&self) {
+        if let Err(error) = self.retain().await {
             tracing::warn!(%error, "old raw bytes could not be removed");
         }
+    }
+
+    async fn retain(&self) -> Result<(), DiskError> {
+        let raw = self.raw.clone();
+        let survey = self.blocking(move || raw.survey()).await?;
+        // In this order: what a run leaves behind is in the ledger before it is no more at work.
+        let at_work: Vec<Uuid> = self.live.all().iter().map(|live| live.run).collect();
+        let needed = self.look(|look| {
+            let held = look.pending()?.into_iter().map(|hold| hold.run);
+            let brought = look.standings()?.into_values().filter_map(|standing| Some(standing.resume?.run));
+            Ok(held.chain(brought).collect::<BTreeSet<_>>())
+        });
+        let mut needed = needed.await?;
+        needed.extend(at_work);
+        let (raw, retention, now) = (self.raw.clone(), self.retention, self.now());
+        self.blocking(move || raw.retain(survey, retention, &needed, now)).await.map(drop)
     }
 }
 
@@ -163,20 +166,29 @@ fn due(source: &SourceName, schedule: Option<&Schedule>, standing: &Standing, no
         (None, _) => Decision::Forget(None),
     };
     if let Some(retry) = standing.retry {
-        if (now.plus(1)..=now.plus(LONGEST_RETRY)).contains(&retry.at) {
+        if is_ahead(retry.at, now) {
             return Due::Nothing(Some(retry.at));
         }
         let next = match waiting {
+            // Some days do not take the turn of all.
+            Decision::Run(_) if retry.wish.is_partial() => None,
             Decision::Run(next) | Decision::Forget(next) => next,
             Decision::Wait(next) => Some(next),
         };
-        return Due::Run { trigger: Trigger::Retry, attempt: retry.attempt, next };
+        return Due::Run { trigger: Trigger::Retry, attempt: retry.attempt, wish: retry.wish, next };
     }
     match waiting {
         Decision::Wait(next) if Some(next) == standing.next => Due::Nothing(Some(next.due)),
         Decision::Wait(next) => Due::Wait(Some(next)),
         Decision::Forget(None) => Due::Nothing(None),
         Decision::Forget(next) => Due::Wait(next),
-        Decision::Run(next) => Due::Run { trigger: Trigger::Schedule, attempt: 0, next },
+        Decision::Run(next) => {
+            Due::Run { trigger: Trigger::Schedule, attempt: 0, wish: Wish::default(), next }
+        }
     }
+}
+
+/// Whether something is to be waited for. What seems to be very far off was set by a clock that was wrong.
+pub(super) fn is_ahead(at: Time, now: Time) -> bool {
+    (now.plus(1)..=now.plus(LONGEST_RETRY)).contains(&at)
 }

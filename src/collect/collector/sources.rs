@@ -12,6 +12,7 @@ use crate::disk::DiskError;
 use crate::model::{self, Cause, SourceName, Time};
 use serde::Serialize;
 use std::collections::BTreeMap;
+use std::sync::LazyLock;
 
 /// Where a definition comes from.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize)]
@@ -184,8 +185,8 @@ impl Collector {
         Ok(true)
     }
 
-    /// Switches a source on or off. Switching on also says that a person has seen why it stopped,
-    /// unless its credentials may not be tried again.
+    /// Switches a source on or off. Switching on also says that a person has seen why it stopped, unless only
+    /// other credentials help.
     ///
     /// # Errors
     /// [`CollectError::UnknownSource`], or a faulty disk.
@@ -195,13 +196,19 @@ impl Collector {
         let audit = self.0.audit(actor, action, name, "", String::new());
         let (source, now) = (name.clone(), self.0.now());
         let switched = self.0.change(move |change| {
-            let usable = change
-                .credentials(&source, |kept| kept.as_ref().is_none_or(|kept| kept.may_attempt().is_ok()))?;
+            let usable = change.credentials(&source, |kept| {
+                kept.as_mut().is_none_or(|kept| {
+                    if on {
+                        kept.trust();
+                    }
+                    kept.may_attempt().is_ok()
+                })
+            })?;
             change.standing(&source, |standing| {
                 standing.enabled = Some(on);
                 let seen = standing.stopped.take_if(|stopped| on && (usable || !stopped.credentials));
-                let mended = seen.map(|_| Retrying { at: now, attempt: 0, cooling: false });
-                standing.retry = mended.or(standing.retry.filter(|retry| on && retry.cooling));
+                let mended = seen.map(|_| Retrying::now(now));
+                standing.retry = mended.or(standing.retry.filter(|_| on));
             })?;
             change.audit(&audit)
         });
@@ -218,19 +225,36 @@ impl Inner {
         self.engine.snapshot().source(name.as_str()).is_some_and(|source| source.held.is_some())
     }
 
-    /// What a source is.
+    /// What a source is. To one that nobody has defined, and that the blacklist knows because people import into
+    /// it, files may be brought: they mean what its listings mean there.
     pub(super) async fn definition(&self, name: &SourceName) -> Result<Definition, CollectError> {
-        Ok(self.known_as(name).await?.definition)
+        match self.known_as(name).await {
+            Ok(known) => Ok(known.definition),
+            Err(CollectError::UnknownSource(name)) => {
+                let snapshot = self.engine.snapshot();
+                let source = snapshot.source(name.as_str()).ok_or(CollectError::UnknownSource(name))?;
+                Ok(Definition { policy: source.policy.clone(), ..Definition::new(Kind::Upload) })
+            }
+            Err(error) => Err(error),
+        }
     }
 
     pub(super) async fn known_as(&self, name: &SourceName) -> Result<Known, CollectError> {
-        let known = self.known().await?.into_iter().find(|known| known.name == *name);
-        known.ok_or_else(|| CollectError::UnknownSource(name.clone()))
+        let (configured, source) = (self.configured.load().get(name).cloned(), name.clone());
+        let found = self.look(move |look| {
+            let said = match configured {
+                Some(definition) => Some((Origin::Config, definition)),
+                None => look.definition(&source)?.map(|definition| (Origin::Api, definition)),
+            };
+            let said = said.or_else(|| BUILTIN.get(&source).cloned());
+            said.map(|(origin, definition)| known(look, source, origin, definition)).transpose()
+        });
+        found.await?.ok_or_else(|| CollectError::UnknownSource(name.clone()))
     }
 
     /// Every source: the file's word counts more than the API's, and that more than what is built in.
     pub(super) async fn known(&self) -> Result<Vec<Known>, DiskError> {
-        let mut all = builtin();
+        let mut all = BUILTIN.clone();
         let configured = self.configured.load_full();
         self.look(move |look| {
             all.extend(look.definitions()?.into_iter().map(|(name, said)| (name, (Origin::Api, said))));
@@ -276,6 +300,9 @@ fn known(
     let has_credentials = look.credentials(&name)?.is_some();
     Ok(Known { name, origin, definition, standing, has_credentials })
 }
+
+/// What the program knows by itself.
+static BUILTIN: LazyLock<BTreeMap<SourceName, (Origin, Definition)>> = LazyLock::new(builtin);
 
 /// The portals, fetched as soon as there is an account for them, and the lists of the catalogue, each
 /// off until somebody switches it on.

@@ -14,6 +14,7 @@ pub use credentials::{BadCredentials, Credentials};
 pub use dated::dated;
 pub use error::FeedError;
 
+use crate::fetch::budget::apart;
 use crate::fetch::{Fetcher, Outgoing, Url};
 use crate::model::Time;
 use bytes::Bytes;
@@ -97,10 +98,11 @@ fn conditions(memory: &Memory) -> HeaderMap {
 async fn take(fetcher: &Fetcher, response: Response, before: &Memory) -> Result<Download, FeedError> {
     let (etag, last_modified) = (said(&response, ETAG), said(&response, LAST_MODIFIED));
     let bytes = fetcher.read(response).await?;
-    let digest: [u8; 32] = Sha256::digest(&bytes).into();
+    let list = bytes.clone();
+    let (digest, own): ([u8; 32], _) = apart(move || (Sha256::digest(&list).into(), dated(&list))).await;
     let changed = last_modified.as_deref().and_then(|text| httpdate::parse_http_date(text).ok());
     let changed = changed.map(|moment| Time::from(chrono::DateTime::from(moment)));
-    let memory = Memory { etag, last_modified, digest: Some(digest), dated: dated(&bytes).or(changed) };
+    let memory = Memory { etag, last_modified, digest: Some(digest), dated: own.or(changed) };
     Ok(match before.digest {
         Some(known) if known == digest => Download::Unchanged(memory),
         _ => Download::Fetched { bytes, memory },

@@ -108,7 +108,7 @@ impl ReadError {
     }
 }
 
-/// Why a workbook could not be read. All but [`Self::Start`] are the workbook's fault.
+/// Why a workbook could not be read. [`Self::Start`] is never the workbook's fault, [`Self::Broke`] may be.
 #[derive(Debug, Error)]
 pub enum SheetError {
     /// Not a workbook, or a damaged one.
@@ -123,7 +123,10 @@ pub enum SheetError {
     /// Reading it took too much memory or too much time.
     #[error("the workbook takes too much memory or time to read")]
     Resources,
-    /// The process that reads workbooks could not be started or spoken to.
+    /// The process that reads workbooks panicked: over this one, or for want of memory.
+    #[error("the spreadsheet reader broke off: {0}")]
+    Broke(String),
+    /// The process that reads workbooks could not be started, bounded or spoken to.
     #[error("the spreadsheet reader could not be run: {0}")]
     Start(#[source] std::io::Error),
 }
@@ -136,6 +139,7 @@ impl SheetError {
             Self::NoSheet => "no_sheet",
             Self::Bounds => "sheet_bounds",
             Self::Resources => "sheet_resources",
+            Self::Broke(_) => "sheet_reader_broke",
             Self::Start(_) => "sheet_reader",
         }
     }

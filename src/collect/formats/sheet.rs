@@ -5,16 +5,16 @@
 
 use super::rows::{Sink, Tally};
 use super::table::Columns;
-use super::workbook::{COMMAND, ExitReason};
+use super::workbook::{ALLOCATOR, COMMAND, ExitReason};
 use super::{Format, LONGEST_LINE, Layout, Options, ReadError, RowFault, SheetError};
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, ExitStatus, Stdio};
+use std::process::{Child, ChildStderr, Command, ExitStatus, Stdio};
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
-/// The exit code of a Rust program that panicked: over the workbook, what else.
-const PANICKED: i32 = 101;
+/// What a child that broke off says of it is read up to here, in bytes.
+const LAST_WORDS: u64 = 1 << 12;
 
 /// How the process that reads workbooks is started and bounded.
 #[derive(Clone, Debug)]
@@ -49,9 +49,10 @@ fn start(format: Format, options: &Options) -> io::Result<Child> {
         .args([COMMAND, format.as_str()])
         .args(&options.sheet)
         .env_clear()
+        .envs([ALLOCATOR])
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
-        .stderr(Stdio::null())
+        .stderr(Stdio::piped())
         .spawn()
 }
 
@@ -83,7 +84,7 @@ fn converse(mut child: Child, book: &[u8], options: &Options) -> Result<String, 
         (written, status)
     });
     let (Ok(text), status) = written else { return Err(SheetError::Resources) };
-    outcome(status.map_err(SheetError::Start)?)?;
+    outcome(status.map_err(SheetError::Start)?, child.stderr.take())?;
     String::from_utf8(text.map_err(SheetError::Start)?).map_err(|_| SheetError::NotAWorkbook)
 }
 
@@ -103,7 +104,7 @@ fn stop(child: &mut Child) -> io::Result<ExitStatus> {
     child.wait()
 }
 
-fn outcome(status: ExitStatus) -> Result<(), SheetError> {
+fn outcome(status: ExitStatus, stderr: Option<ChildStderr>) -> Result<(), SheetError> {
     // Ended by a signal: out of memory, out of time, or stopped here.
     let code = status.code().ok_or(SheetError::Resources)?;
     match ExitReason::of_code(code) {
@@ -112,9 +113,17 @@ fn outcome(status: ExitStatus) -> Result<(), SheetError> {
         Some(ExitReason::NoSheet) => Err(SheetError::NoSheet),
         Some(ExitReason::Bounds) => Err(SheetError::Bounds),
         Some(ExitReason::Resources) => Err(SheetError::Resources),
-        None if code == PANICKED => Err(SheetError::NotAWorkbook),
-        None => Err(SheetError::Start(io::Error::other(format!("it ended with {status}")))),
+        Some(ExitReason::Unbounded) => Err(SheetError::Start(io::Error::other("it could not be bounded"))),
+        None => Err(SheetError::Broke(format!("{status} {}", last_words(stderr)))),
     }
+}
+
+/// What a child that has ended said on standard error: where it panicked, mostly.
+fn last_words(stderr: Option<ChildStderr>) -> String {
+    let mut said = Vec::new();
+    // What cannot be read was not said.
+    let _ = stderr.map(|stderr| stderr.take(LAST_WORDS).read_to_end(&mut said));
+    String::from_utf8_lossy(&said).split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
 /// The child's lines: the row's number, then its cells, between tabs.

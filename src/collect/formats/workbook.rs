@@ -9,12 +9,18 @@ use super::{Format, LONGEST_LINE, Layout};
 use calamine::{Data, DataType, ExcelDateTime, Reader, Xls, Xlsx, XlsxError};
 use rustix::process::{Resource, Rlimit, setrlimit};
 use std::borrow::Cow;
+use std::error::Error;
 use std::fmt::Write as _;
-use std::io::{BufWriter, Cursor, Read, Write};
+use std::io::{self, BufWriter, Cursor, Read, Write};
+use std::sync::Arc;
 use zip::ZipArchive;
 
 /// The subcommand under which the program does this: `read-sheet FORMAT [SHEET]`.
 pub const COMMAND: &str = "read-sheet";
+
+/// What the process is to be started with: by itself the allocator takes a gigabyte of addresses before `main`, and
+/// a limit of memory that is set then bounds nothing, but may refuse any piece of it.
+pub(super) const ALLOCATOR: (&str, &str) = ("MIMALLOC_DISALLOW_ARENA_ALLOC", "1");
 
 const MEMORY: u64 = 256 << 20;
 const CPU_SECONDS: u64 = 20;
@@ -41,11 +47,13 @@ pub enum ExitReason {
     Bounds = 12,
     /// More memory, time or parts than a workbook may take.
     Resources = 13,
+    /// The process could not be bounded, and has read nothing.
+    Unbounded = 14,
 }
 
 impl ExitReason {
     pub(super) fn of_code(code: i32) -> Option<Self> {
-        let all = [Self::NotAWorkbook, Self::NoSheet, Self::Bounds, Self::Resources];
+        let all = [Self::NotAWorkbook, Self::NoSheet, Self::Bounds, Self::Resources, Self::Unbounded];
         all.into_iter().find(|reason| *reason as i32 == code)
     }
 }
@@ -84,6 +92,9 @@ pub fn read_book(
 }
 
 fn confine() -> Result<(), ExitReason> {
+    if taken() > MEMORY / 2 {
+        return Err(ExitReason::Unbounded);
+    }
     let limits = [
         (Resource::As, MEMORY),
         (Resource::Cpu, CPU_SECONDS),
@@ -93,27 +104,34 @@ fn confine() -> Result<(), ExitReason> {
     ];
     for (resource, most) in limits {
         let limit = Rlimit { current: Some(most), maximum: Some(most) };
-        setrlimit(resource, limit).map_err(|_| ExitReason::Resources)?;
+        setrlimit(resource, limit).map_err(|_| ExitReason::Unbounded)?;
     }
     Ok(())
+}
+
+/// The bytes of addresses that this process has; none, where the system does not say.
+fn taken() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let size = status.lines().find_map(|line| line.strip_prefix("VmSize:")?.strip_suffix("kB"));
+    size.and_then(|kibibytes| kibibytes.trim().parse::<u64>().ok()).map_or(0, |kibibytes| kibibytes << 10)
 }
 
 type Book<'b> = Xlsx<Cursor<&'b [u8]>>;
 
 fn read_xlsx(bytes: &[u8], wanted: Option<&str>, output: &mut impl Write) -> Result<(), ExitReason> {
     check_parts(bytes)?;
-    let mut book: Book<'_> = Xlsx::new(Cursor::new(bytes)).map_err(|_| ExitReason::NotAWorkbook)?;
+    let mut book: Book<'_> = Xlsx::new(Cursor::new(bytes)).map_err(of_xlsx)?;
     let names = book.sheet_names();
     let sheet = choose(&names, wanted, |name| {
         let mut beginning = Vec::new();
-        copy_cells(&mut book, name, HEADER_ROWS, &mut beginning).is_ok().then_some(beginning)
+        copy_cells(&mut book, name, HEADER_ROWS, &mut beginning).map(|()| beginning)
     })?;
     copy_cells(&mut book, &sheet, ROWS, output)
 }
 
 /// The sizes that the archive declares, before anything is unpacked.
 fn check_parts(bytes: &[u8]) -> Result<(), ExitReason> {
-    let archive = ZipArchive::new(Cursor::new(bytes)).map_err(|_| ExitReason::NotAWorkbook)?;
+    let archive = ZipArchive::new(Cursor::new(bytes)).map_err(|error| of_error(&error))?;
     let declared = |part| archive.by_index_data(part).map_or(UNPACKED, |part| part.size());
     let size = (0..archive.len().min(PARTS)).map(declared).fold(0, u64::saturating_add);
     if size > UNPACKED || archive.len() > PARTS { Err(ExitReason::Resources) } else { Ok(()) }
@@ -124,7 +142,7 @@ fn check_parts(bytes: &[u8]) -> Result<(), ExitReason> {
 fn choose(
     names: &[String],
     wanted: Option<&str>,
-    mut beginning: impl FnMut(&str) -> Option<Vec<u8>>,
+    mut beginning: impl FnMut(&str) -> Result<Vec<u8>, ExitReason>,
 ) -> Result<String, ExitReason> {
     let named = |name: &str| names.iter().find(|known| known.trim() == name).cloned();
     if let Some(name) = wanted {
@@ -135,7 +153,11 @@ fn choose(
     }
     let mut fallback = None;
     for name in names {
-        let Some(text) = beginning(name).and_then(|bytes| String::from_utf8(bytes).ok()) else { continue };
+        let text = match beginning(name) {
+            Err(ExitReason::Resources) => return Err(ExitReason::Resources),
+            beginning => beginning.ok().and_then(|bytes| String::from_utf8(bytes).ok()),
+        };
+        let Some(text) = text else { continue };
         let mut rows = text.lines().map(|line| line.split('\t').skip(1));
         if rows.clone().any(|cells| Columns::of_header(cells, &Layout::default()).is_some()) {
             return Ok(name.clone());
@@ -173,18 +195,29 @@ fn copy_cells(
 fn of_xlsx(error: XlsxError) -> ExitReason {
     match error {
         XlsxError::RowNumberOverflow | XlsxError::ColumnNumberOverflow => ExitReason::Bounds,
-        _ => ExitReason::NotAWorkbook,
+        error => of_error(&error),
     }
 }
 
+/// What an error of the libraries means. Somewhere within it may be one of input that means a want of memory.
+fn of_error(error: &(dyn Error + 'static)) -> ExitReason {
+    let input = |error: &(dyn Error + 'static)| {
+        let shared = || error.downcast_ref::<Arc<io::Error>>().map(|error| error.kind());
+        error.downcast_ref::<io::Error>().map(io::Error::kind).or_else(shared)
+    };
+    let mut errors = std::iter::successors(Some(error), |&error| error.source());
+    let starved = errors.any(|error| input(error) == Some(io::ErrorKind::OutOfMemory));
+    if starved { ExitReason::Resources } else { ExitReason::NotAWorkbook }
+}
+
 fn read_xls(bytes: Vec<u8>, wanted: Option<&str>, output: &mut impl Write) -> Result<(), ExitReason> {
-    let mut book: Xls<_> = Xls::new(Cursor::new(bytes)).map_err(|_| ExitReason::NotAWorkbook)?;
+    let mut book: Xls<_> = Xls::new(Cursor::new(bytes)).map_err(|error| of_error(&error))?;
     let sheets = book.worksheets();
     let names: Vec<String> = sheets.iter().map(|(name, _)| name.clone()).collect();
     let named = |name: &str| sheets.iter().find(|(known, _)| known == name).map(|(_, cells)| cells);
     let sheet = choose(&names, wanted, |name| {
         let mut beginning = Vec::new();
-        copy_range(named(name)?, HEADER_ROWS, &mut beginning).is_ok().then_some(beginning)
+        copy_range(named(name).ok_or(ExitReason::NoSheet)?, HEADER_ROWS, &mut beginning).map(|()| beginning)
     })?;
     copy_range(named(&sheet).ok_or(ExitReason::NoSheet)?, ROWS, output)
 }
@@ -261,5 +294,26 @@ fn write_date(text: &mut String, date: ExcelDateTime) {
     let _ = write!(text, "{year:04}-{month:02}-{day:02}");
     if (hour, minute, second) != (0, 0, 0) {
         let _ = write!(text, " {hour:02}:{minute:02}:{second:02}");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use zip::result::ZipError;
+
+    #[test]
+    fn a_want_of_memory_is_not_the_workbooks_fault_however_deep_it_is_told() {
+        let input = |kind| XlsxError::Zip(ZipError::Io(io::Error::from(kind)));
+        assert_eq!(of_xlsx(input(io::ErrorKind::OutOfMemory)), ExitReason::Resources);
+        assert_eq!(of_xlsx(input(io::ErrorKind::InvalidData)), ExitReason::NotAWorkbook);
+        let shared: Box<dyn Error> = Box::new(Arc::new(io::Error::from(io::ErrorKind::OutOfMemory)));
+        assert_eq!(of_error(&*shared), ExitReason::Resources);
+        let names = ["a".to_owned(), "b".to_owned()];
+        for (reason, told) in
+            [(ExitReason::Resources, ExitReason::Resources), (ExitReason::NotAWorkbook, ExitReason::NoSheet)]
+        {
+            assert_eq!(choose(&names, None, |_| Err(reason)), Err(told));
+        }
     }
 }

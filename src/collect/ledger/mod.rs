@@ -9,7 +9,7 @@ mod state;
 mod tests;
 
 pub use credentials::{Answer, Credentials, NoAttempt};
-pub use state::{Audit, Held, Hold, How, Memory, Retrying, Settled, Standing, Stopped};
+pub use state::{Audit, Held, Hold, How, Memory, Resume, Retrying, Settled, Standing, Stopped};
 
 use super::definition::Definition;
 use super::run::Run;
@@ -104,6 +104,11 @@ impl Look<'_> {
             true
         })?;
         Ok(all)
+    }
+
+    /// What people have defined a source to be over the API.
+    pub fn definition(&self, source: &SourceName) -> Result<Option<Definition>, redb::Error> {
+        DEFINITIONS.get(self.0, source.as_str())
     }
 
     /// How a source stands; one that was never heard of stands at its beginning.
@@ -248,7 +253,8 @@ impl Change<'_> {
         CREDENTIALS.update(self.0, source.as_str(), change)
     }
 
-    /// Writes a run down. Forgets the oldest of its source when there are many; gives the ids of those.
+    /// Writes a run down. Forgets the oldest of its source when there are many, but none that somebody still has to
+    /// decide about; gives the ids of those.
     pub fn run(&self, run: &Run) -> Result<Vec<Uuid>, redb::Error> {
         RUNS_BY_ID.put(self.0, run.id.as_u128(), run)?;
         let source = run.source.as_str();
@@ -256,8 +262,12 @@ impl Change<'_> {
         index.insert((source, run.id.as_u128()), ())?;
         let all = index.range((source, 0)..=(source, u128::MAX))?;
         let all: Vec<u128> = all.map(|key| Ok(key?.0.value().1)).collect::<Result<_, redb::Error>>()?;
-        let old = &all[..all.len().saturating_sub(RUNS)];
-        for id in old {
+        let mut old = all[..all.len().saturating_sub(RUNS)].to_vec();
+        if !old.is_empty() {
+            let holds = HOLDS.all(self.0)?;
+            old.retain(|id| !holds.iter().any(|hold| hold.settled.is_none() && hold.run.as_u128() == *id));
+        }
+        for id in &old {
             index.remove((source, *id))?;
             RUNS_BY_ID.remove(self.0, *id)?;
         }
@@ -281,6 +291,12 @@ impl Change<'_> {
             settle(hold);
             self.hold(hold)
         })
+    }
+
+    /// Puts a definition there that no version can read.
+    #[cfg(test)]
+    pub(crate) fn spoil(&self, source: &SourceName) -> Result<(), redb::Error> {
+        Shelf::<&str, String>::new("definitions").put(self.0, source.as_str(), &String::new())
     }
 
     /// Adds to the audit, and forgets its oldest entry when there are very many.

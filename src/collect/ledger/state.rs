@@ -1,7 +1,7 @@
 //! What the ledger keeps of a source beside its definition. Plain data.
 
 use crate::collect::gate::Ground;
-use crate::collect::run::Fault;
+use crate::collect::run::{Fault, Wish};
 use crate::collect::schedule::Occurrence;
 use crate::model::{Receipt, SourceName, Time};
 use serde::{Deserialize, Serialize};
@@ -21,6 +21,8 @@ pub struct Standing {
     pub next: Option<Occurrence>,
     /// The retry that waits.
     pub retry: Option<Retrying>,
+    /// What was brought and is still to be taken in.
+    pub resume: Option<Resume>,
     /// Why it fetches nothing until a person has acted.
     pub stopped: Option<Stopped>,
     /// What is known of its last delivery that was believed.
@@ -42,6 +44,29 @@ pub struct Retrying {
     pub attempt: u16,
     /// Whether the source has had enough, so that nobody else should ask it before.
     pub cooling: bool,
+    /// What was asked for.
+    #[serde(default, skip_serializing_if = "Wish::is_usual")]
+    pub wish: Wish,
+}
+
+impl Retrying {
+    /// The usual, at once: whoever mends a source wants to see that it works again.
+    pub fn now(at: Time) -> Self {
+        Self { at, attempt: 0, cooling: false, wish: Wish::default() }
+    }
+}
+
+/// Bytes that are to be read, because the run that was at it was interrupted.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Resume {
+    /// The run that has them.
+    pub run: Uuid,
+    /// Who wanted them to be read.
+    pub actor: String,
+    /// When.
+    pub at: Time,
+    /// The how-manieth try.
+    pub attempt: u16,
 }
 
 /// Why a source fetches nothing.
@@ -63,10 +88,27 @@ pub struct Memory {
     pub digest: Option<String>,
     /// Its own date.
     pub dated: Option<Time>,
-    /// Protected addresses in it.
-    pub protected: Option<u64>,
     /// Listings whose expiry the runner sets were last put off then.
     pub stamped: Option<Time>,
+    /// The SHA-256 of documents that a person did not believe, the newest last.
+    pub rejected: Vec<String>,
+}
+
+/// Rejected documents that are remembered of a source.
+const REJECTED: usize = 100;
+
+impl Memory {
+    /// A person does not believe a document.
+    pub fn reject(&mut self, digest: &str) {
+        self.believe(digest);
+        self.rejected.push(digest.to_owned());
+        self.rejected.drain(..self.rejected.len().saturating_sub(REJECTED));
+    }
+
+    /// A person believes it after all.
+    pub fn believe(&mut self, digest: &str) {
+        self.rejected.retain(|known| known != digest);
+    }
 }
 
 /// Something that waits for a person's word, or has had it.
@@ -93,6 +135,9 @@ pub struct Held {
     pub index: usize,
     /// What it is at its source.
     pub label: String,
+    /// Its SHA-256, in hexadecimal digits.
+    #[serde(default)]
+    pub digest: String,
     /// Why.
     pub grounds: Vec<Ground>,
     /// What consent would change, as it was shown last.

@@ -118,6 +118,26 @@ fn the_oldest_entries_of_the_audit_are_forgotten_and_not_counted() {
 }
 
 #[test]
+fn a_run_that_somebody_has_to_decide_about_is_remembered_however_many_come_after_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let ledger = Ledger::open(&Medium::folder(folder.path())).unwrap();
+    let held = run("often");
+    put(&ledger, &held);
+    let (id, source) = (Uuid::now_v7(), name("often"));
+    let mut hold =
+        Hold { id, run: held.id, source, since: Time::default(), documents: Vec::new(), settled: None };
+    ledger.change(|change| change.hold(&hold)).unwrap();
+    let forgotten: usize = (0..RUNS + 2).map(|_| put(&ledger, &run("often")).len()).sum();
+    assert_eq!(forgotten, 2);
+    assert!(ledger.look(|look| look.run(held.id)).unwrap().is_some());
+    let (how, actor, reason) = (How::Rejected, String::new(), String::new());
+    hold.settled = Some(Settled { at: Time::default(), how, actor, reason });
+    ledger.change(|change| change.hold(&hold)).unwrap();
+    put(&ledger, &run("often"));
+    assert!(ledger.look(|look| look.run(held.id)).unwrap().is_none());
+}
+
+#[test]
 fn the_audit_is_numbered_and_read_backwards() {
     let folder = tempfile::tempdir().unwrap();
     let ledger = Ledger::open(&Medium::folder(folder.path())).unwrap();

@@ -4,6 +4,7 @@
 //! Redirects are not followed here: for a portal they are answers ("log in first").
 
 use super::jar::Jar;
+use crate::collect::told::told;
 use crate::fetch::Failure;
 use crate::fetch::{Denied, FetchError, FetchSettings, Fetcher, Url};
 use bytes::Bytes;
@@ -145,7 +146,7 @@ impl Web {
     /// # Errors
     /// It is not, or no whole answer came.
     pub async fn follow(&mut self, location: &str) -> Result<Answer, WebError> {
-        let there = self.base.join(location).map_err(|_| WebError::Elsewhere(location.to_owned()))?;
+        let there = self.base.join(location).map_err(|_| WebError::Elsewhere(told(location)))?;
         if there.host() != self.base.host() {
             return Err(WebError::Elsewhere(there.host_str().unwrap_or_default().to_owned()));
         }

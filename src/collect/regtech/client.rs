@@ -11,6 +11,7 @@ use super::settings::Settings;
 use super::windows::Window;
 use crate::collect::portal::{Answer, Gathering, Web, WebError};
 use crate::fetch::FetchSettings;
+use crate::fetch::budget::apart;
 use crate::model::Time;
 use bytes::Bytes;
 use std::time::Duration;
@@ -106,7 +107,7 @@ impl Client {
     }
 
     /// Asks until there is data or three signs in a row that there will be none.
-    async fn ask<T>(
+    async fn ask<T: Send + 'static>(
         &mut self,
         path: &str,
         window: Window,
@@ -122,7 +123,8 @@ impl Client {
         form.extend(extra);
         loop {
             let list = self.settings.paths.list.clone();
-            match read(self.web.post(path, &list, &form).await?) {
+            let answer = self.web.post(path, &list, &form).await?;
+            match apart(move || read(answer)).await {
                 Ok(data) => {
                     self.signals = 0;
                     return Ok(data);
@@ -174,7 +176,7 @@ impl Client {
         let paths = &self.settings.paths;
         let form = [("memberId", user), ("memberPw", password)];
         let answer = self.web.call(&paths.find_member, &paths.login_page, &form).await;
-        let answer = answered(answer)?;
+        let answer = answered(answer.map_err(unanswered)?)?;
         let told: Option<serde_json::Value> = serde_json::from_slice(&answer.body).ok();
         let told = told.filter(|told| told.is_object() && answer.status.is_success());
         let told = told.ok_or(Error::Unanswered(Silence::Strange(answer.status.as_u16())))?;
@@ -198,13 +200,16 @@ impl Client {
             ("smsTimeExcess", "N"),
         ];
         let answer = self.web.post(&paths.add_login, &paths.login_page, &form).await;
-        turned_away(answered(answer)?)
+        // The first step has let the password pass, so that nothing is lost with a second one that was not sent.
+        turned_away(answered(answer.map_err(unanswered)?)?)
     }
 
     /// Follows where the login leads.
     async fn land(&mut self, mut location: String) -> Result<Answer, Error> {
         for _ in 0..HOPS {
-            let answer = turned_away(answered(self.web.follow(&location).await)?)?;
+            let answer = self.web.follow(&location).await;
+            let answer = answer.map_err(|error| Error::Unanswered(Silence::Web(error)))?;
+            let answer = turned_away(answered(answer)?)?;
             match answer.location.clone().filter(|_| answer.status.is_redirection()) {
                 Some(next) => location = next,
                 None => return Ok(answer),
@@ -214,9 +219,16 @@ impl Client {
     }
 }
 
+/// Why a step with the password has no answer; the password was not sent where there was no connection.
+fn unanswered(error: WebError) -> Error {
+    match &error {
+        WebError::Fetch(fetch) if fetch.is_before_sending() => error.into(),
+        _ => Error::Unanswered(Silence::Web(error)),
+    }
+}
+
 /// An answer from which the fate of the password can be read.
-fn answered(answer: Result<Answer, WebError>) -> Result<Answer, Error> {
-    let answer = answer.map_err(|error| Error::Unanswered(Silence::Web(error)))?;
+fn answered(answer: Answer) -> Result<Answer, Error> {
     // Where a redirect is the answer, nothing need stand in it.
     let redirects = answer.status.is_redirection();
     match answer::signal(&answer).filter(|_| !redirects) {

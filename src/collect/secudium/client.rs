@@ -9,6 +9,7 @@ use super::settings::Settings;
 use crate::collect::portal::{Answer, Gathering, Web, WebError};
 use crate::fetch::Failure;
 use crate::fetch::FetchSettings;
+use crate::fetch::budget::apart;
 use crate::model::Day;
 use bytes::Bytes;
 use serde::Deserialize;
@@ -197,7 +198,7 @@ impl Client {
         ];
         let path = self.settings.paths.list.clone();
         let answer = self.get(&path, &query).await?;
-        grid(&answer.body).ok_or(Error::NotTheList)
+        apart(move || grid(&answer.body)).await.ok_or(Error::NotTheList)
     }
 
     /// The file that hangs on a post, known to be a workbook by its first bytes.

@@ -5,7 +5,7 @@
 
 mod net;
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;
 
 pub use net::{Net, Pair};
 
@@ -105,7 +105,11 @@ impl Engine {
 
     /// Reads records after `after`, and tells apart what is no longer kept from what is damaged; also what goes while
     /// it is read.
-    fn kept<T>(&self, after: u64, read: impl FnOnce() -> Result<T, EngineError>) -> Result<T, EngineError> {
+    pub(super) fn kept<T>(
+        &self,
+        after: u64,
+        read: impl FnOnce() -> Result<T, EngineError>,
+    ) -> Result<T, EngineError> {
         let gone = || match self.oldest() {
             Ok(oldest) if after < oldest => Err(EngineError::Gone { generation: after, oldest }),
             Ok(_) => Ok(()),

@@ -70,7 +70,7 @@ fn put<K: Ord, T: Clone + PartialEq + std::fmt::Debug>(
 }
 
 /// Something or other happens.
-fn happen(house: &House, random: &mut fastrand::Rng) {
+pub(in super::super) fn happen(house: &House, random: &mut fastrand::Rng) {
     house.now.fetch_add(60, Ordering::Relaxed);
     let source = ["a", "b", "manual"][random.usize(..3)];
     let ranges: Vec<String> = (0..random.usize(1..5)).map(|_| format!("20.0.0.{}", random.u8(..6))).collect();

@@ -7,6 +7,6 @@ use uuid::Uuid;
 const SPACE: Uuid = Uuid::from_u128(0x7b2e_72a0_e952_4c7a_9f09_9f86_4689_9841);
 
 /// The UUID of the `kind` of thing that is called `name`.
-pub(super) fn id(kind: &str, name: &str) -> Uuid {
+pub(in crate::publish) fn id(kind: &str, name: &str) -> Uuid {
     Uuid::new_v5(&SPACE, format!("{kind} {name}").as_bytes())
 }

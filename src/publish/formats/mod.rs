@@ -10,7 +10,7 @@
 mod csv;
 mod devices;
 mod dns;
-mod ids;
+pub(super) mod ids;
 mod json;
 mod linux;
 mod mikrotik;
@@ -18,7 +18,7 @@ mod misp;
 mod page;
 mod row;
 mod sheet;
-mod stix;
+pub(super) mod stix;
 mod xlsx;
 
 pub(super) use row::one_line;

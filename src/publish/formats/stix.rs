@@ -1,10 +1,11 @@
-//! A STIX 2.1 bundle: one indicator an entry, and the identity that says so.
+//! STIX: one indicator an entry, and the identity that says so; as a bundle of version 2.1, and object by object for
+//! those who take them one at a time, also in the form of 2.0.
 
 use super::ids::id;
 use super::page::Page;
 use super::row::one_line;
 use super::sheet::{Piece, Sheet};
-use crate::addr::IpRange;
+use crate::addr::{IpRange, write_ip_range};
 use crate::model::{Format, Time};
 use serde::Serialize;
 use std::borrow::Cow;
@@ -14,7 +15,8 @@ use std::io;
 #[derive(Serialize)]
 struct Common {
     r#type: &'static str,
-    spec_version: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    spec_version: Option<&'static str>,
     id: String,
     created: String,
     modified: String,
@@ -36,9 +38,11 @@ struct Indicator<'a> {
     name: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
     description: Option<Cow<'a, str>>,
-    indicator_types: [&'static str; 1],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    indicator_types: Option<[&'static str; 1]>,
     pattern: String,
-    pattern_type: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pattern_type: Option<&'static str>,
     valid_from: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     valid_until: Option<String>,
@@ -46,21 +50,80 @@ struct Indicator<'a> {
     confidence: Option<u8>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     labels: Vec<Cow<'a, str>>,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    revoked: bool,
+}
+
+/// Which form an object has.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(in crate::publish) enum Version {
+    V20,
+    V21,
+}
+
+/// What is said of an entry beside what is known of it.
+#[derive(Clone, Copy)]
+pub(in crate::publish) struct Statement<'a> {
+    /// Whose entry it is.
+    pub(in crate::publish) feed: &'a str,
+    /// When it was said.
+    pub(in crate::publish) time: Time,
+    /// Whether it is said no more.
+    pub(in crate::publish) revoked: bool,
+}
+
+const KIND: &str = "malicious-activity";
+
+/// The id of the indicator of an entry: the same in every generation and on every machine.
+pub(in crate::publish) fn indicator_id(feed: &str, entry: &str) -> String {
+    format!("indicator--{}", id("indicator", &format!("{feed} {entry}")))
+}
+
+/// One indicator as JSON.
+pub(in crate::publish) fn object(version: Version, statement: Statement<'_>, piece: Piece<'_>) -> Vec<u8> {
+    let mut text = Vec::new();
+    write_ip_range(&mut text, piece.0);
+    // Written just now, from digits, letters and marks.
+    let entry = std::str::from_utf8(&text).unwrap_or_default();
+    let author = author_id();
+    let mut indicator = indicator(statement, &author, entry, piece);
+    if version == Version::V20 {
+        indicator.common.spec_version = None;
+        (indicator.indicator_types, indicator.pattern_type, indicator.confidence) = (None, None, None);
+        indicator.labels.insert(0, KIND.into());
+    }
+    // Texts and numbers, into memory: nothing of it can fail.
+    serde_json::to_vec(&indicator).unwrap_or_default()
+}
+
+/// The identity that says all this, as JSON.
+pub(in crate::publish) fn author(version: Version) -> Vec<u8> {
+    let author = author_id();
+    let mut identity = identity(&author);
+    if version == Version::V20 {
+        identity.common.spec_version = None;
+    }
+    serde_json::to_vec(&identity).unwrap_or_default()
+}
+
+fn author_id() -> String {
+    format!("identity--{}", id("identity", "ironlist"))
 }
 
 /// Writes the bundle, an object a line.
 pub(super) fn write(sheet: &Sheet<'_>, page: &mut Page<'_>) -> io::Result<()> {
     let bundle = id("bundle", &format!("{} {}", sheet.feed, sheet.generation));
-    let author = format!("identity--{}", id("identity", "ironlist"));
+    let author = author_id();
     page.put(format!("{{\"type\":\"bundle\",\"id\":\"bundle--{bundle}\",\"objects\":[\n"))?;
     page.put(serde_json::to_vec(&identity(&author))?)?;
+    let statement = Statement { feed: sheet.feed, time: sheet.time, revoked: false };
     let mut text = Vec::new();
     sheet.pieces(Format::Stix.families()).try_for_each(|piece| {
         text.clear();
         sheet.write_range(&mut text, piece.0);
         // Written just now, from digits, letters and marks.
         let entry = std::str::from_utf8(&text).unwrap_or_default();
-        let object = serde_json::to_vec(&indicator(sheet, &author, entry, piece))?;
+        let object = serde_json::to_vec(&indicator(statement, &author, entry, piece))?;
         page.entry(|out| {
             out.extend_from_slice(b",\n");
             out.extend_from_slice(&object);
@@ -74,7 +137,7 @@ fn identity(author: &str) -> Identity<'static> {
     let time = moment(Time::default());
     let common = Common {
         r#type: "identity",
-        spec_version: "2.1",
+        spec_version: Some("2.1"),
         id: author.to_owned(),
         created: time.clone(),
         modified: time,
@@ -83,36 +146,37 @@ fn identity(author: &str) -> Identity<'static> {
 }
 
 fn indicator<'a>(
-    sheet: &Sheet<'_>,
+    statement: Statement<'_>,
     author: &'a str,
     entry: &'a str,
     (range, facts): Piece<'a>,
 ) -> Indicator<'a> {
-    let since = facts.and_then(|facts| facts.since).unwrap_or(sheet.time);
+    let since = facts.and_then(|facts| facts.since).unwrap_or(statement.time);
     let until = facts.and_then(|facts| facts.until).filter(|until| *until > since);
     let text = |text: Option<&'a str>| text.map(one_line);
     let threat = text(facts.and_then(|facts| facts.threat.as_deref()));
     let sources = facts.iter().flat_map(|facts| facts.sources.iter());
     let common = Common {
         r#type: "indicator",
-        spec_version: "2.1",
-        id: format!("indicator--{}", id("indicator", &format!("{} {entry}", sheet.feed))),
+        spec_version: Some("2.1"),
+        id: indicator_id(statement.feed, entry),
         created: moment(since),
         // What is said of an entry may change with every generation, and then it must be newer.
-        modified: moment(since.max(sheet.time)),
+        modified: moment(since.max(statement.time)),
     };
     Indicator {
         common,
         created_by_ref: author,
         name: entry,
         description: text(facts.and_then(|facts| facts.reason.as_deref())),
-        indicator_types: ["malicious-activity"],
+        indicator_types: Some([KIND]),
         pattern: pattern(range, entry),
-        pattern_type: "stix",
+        pattern_type: Some("stix"),
         valid_from: moment(since),
         valid_until: until.map(moment),
         confidence: facts.and_then(|facts| facts.confidence).map(|percent| percent.min(100)),
         labels: threat.into_iter().chain(sources.map(|source| source.as_str().into())).collect(),
+        revoked: statement.revoked,
     }
 }
 
@@ -127,6 +191,6 @@ fn pattern(range: IpRange, entry: &str) -> String {
 }
 
 /// To the millisecond, as the standard wants it of `created` and `modified`.
-fn moment(time: Time) -> String {
+pub(in crate::publish) fn moment(time: Time) -> String {
     time.utc().format("%Y-%m-%dT%H:%M:%S.000Z").to_string()
 }

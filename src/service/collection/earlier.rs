@@ -69,7 +69,7 @@ async fn status(State(role): State<Collection>) -> Result<Json<Status>, Problem>
 fn stand(view: &SourceView, seen: Option<Time>) -> SourceStatus {
     let status = match view.state {
         Some(RunState::Queued | RunState::Running | RunState::AwaitingOtp) => "running",
-        Some(RunState::Failed | RunState::Held) => "error",
+        Some(RunState::Failed | RunState::Held | RunState::Rejected) => "error",
         Some(RunState::Done) => "completed",
         Some(RunState::Cancelled) | None => {
             if seen.is_some() {

@@ -218,7 +218,7 @@ mod tests {
         assert_eq!((matter(&portal(), 2), matter(&portal(), 4)), (None, late.clone()));
         let never = SourceView { last_success: None, ..portal() };
         assert_eq!(matter(&never, 0), late);
-        let retry = Some(Retrying { at: NOON.parse().unwrap(), attempt: 1, cooling: false });
+        let retry = Some(Retrying::now(NOON.parse().unwrap()));
         assert_eq!(matter(&SourceView { retry, ..never.clone() }, 0), None, "it is tried again");
         assert_eq!(matter(&SourceView { state: Some(State::Running), ..never }, 0), None);
     }

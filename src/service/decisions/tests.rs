@@ -7,7 +7,7 @@ use crate::model::{Allow, Batch, Cause, Change, Detail, Profile, RowsBuilder, Sc
 use crate::web::auth::Guard;
 use crate::web::metrics::Metrics;
 use crate::web::{App, Peer, Role};
-use http::header::HOST;
+use http::header::{CONTENT_ENCODING, HOST};
 use serde_json::Value;
 use std::io::Read as _;
 use std::sync::atomic::{AtomicI64, Ordering};

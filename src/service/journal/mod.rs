@@ -3,6 +3,8 @@
 //! - `GET /internal/v1/journal?after=N`: the records that follow, so that another process keeps the
 //!   same blacklist. A record is sent as it is stored, digest first, after its length in four bytes
 //!   (big-endian). With nothing to send, the answer waits for the next generation, a while.
+//!   Records that are gone are a 410.
+//! - `GET /internal/v1/checkpoint`: the newest checkpoint, byte for byte, with which whoever has nothing yet begins.
 //! - `POST /internal/v1/batches`: carries a packed batch out and answers its receipt.
 //! - `POST /internal/v1/preview`: says what a packed batch would do.
 //!
@@ -22,11 +24,17 @@ use crate::web::{Body, Caller, Json, Problem, Query, Response};
 use axum::extract::State;
 use axum::routing::{get, post};
 use axum::{Extension, Router};
-use bytes::{Buf as _, Bytes};
+use bytes::{Buf as _, Bytes, BytesMut};
+use futures_util::stream;
+use http_body_util::StreamBody;
+use hyper::body::Frame;
 use serde::Deserialize;
 use std::time::Duration;
+use tokio::fs::File;
+use tokio::io::AsyncReadExt as _;
 
 const JOURNAL: &str = "/internal/v1/journal";
+const CHECKPOINT: &str = "/internal/v1/checkpoint";
 /// The path of batches, whose bodies are as large as lists.
 pub const BATCHES: &str = "/internal/v1/batches";
 /// The path of batches that are only asked about.
@@ -35,6 +43,8 @@ pub const PREVIEW: &str = "/internal/v1/preview";
 const ERROR: &str = "error";
 /// So long an answer without records is held back.
 const PATIENCE: Duration = Duration::from_secs(20);
+/// A file is read in pieces of so many bytes.
+const PIECE: usize = 256 << 10;
 /// About so many bytes are sent at once.
 const CHUNK: usize = 8 << 20;
 
@@ -42,6 +52,7 @@ const CHUNK: usize = 8 << 20;
 pub fn routes(engine: Engine) -> Router {
     Router::new()
         .route(JOURNAL, get(send))
+        .route(CHECKPOINT, get(checkpoint))
         .route(BATCHES, post(submit))
         .route(PREVIEW, post(preview))
         .with_state(engine)
@@ -65,12 +76,34 @@ async fn send(
         return Ok(Response::new(Body::empty()));
     }
     let mut body = Vec::new();
-    for sealed in engine.sealed(from.after, CHUNK).await? {
+    for sealed in engine.sealed(from.after, CHUNK).await.map_err(typed)? {
         let length = u32::try_from(sealed.len()).map_err(Problem::internal)?;
         body.extend_from_slice(&length.to_be_bytes());
         body.extend_from_slice(&sealed);
     }
     Ok(Response::new(Body::full(body)))
+}
+
+async fn checkpoint(
+    State(engine): State<Engine>,
+    Extension(caller): Extension<Caller>,
+) -> Result<Response, Problem> {
+    caller.demand_admin()?;
+    let found = blocking(move || Ok(engine.checkpoint()?)).await?;
+    let path =
+        found.ok_or_else(|| Problem::not_found("no_checkpoint", "All records are there; follow them."))?;
+    let file = File::open(path).await.map_err(Problem::internal)?;
+    let pieces = stream::unfold(Some(file), |file| async move {
+        let mut file = file?;
+        let mut piece = BytesMut::with_capacity(PIECE);
+        match file.read_buf(&mut piece).await {
+            Ok(0) => None,
+            Ok(_) => Some((Ok(Frame::data(piece.freeze())), Some(file))),
+            // The answer breaks off, and its digest tells.
+            Err(error) => Some((Err(error), None)),
+        }
+    });
+    Ok(Response::new(Body::stream(StreamBody::new(pieces))))
 }
 
 /// Takes an answer apart; `None` if it was cut off.

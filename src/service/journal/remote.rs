@@ -1,6 +1,6 @@
 //! The other end: the journal of the process that has the blacklist role, as seen from one that has not.
 
-use super::{BATCHES, CHUNK, ERROR, JOURNAL, PATIENCE, PREVIEW, records};
+use super::{BATCHES, CHECKPOINT, CHUNK, ERROR, JOURNAL, PATIENCE, PREVIEW, records};
 use crate::codec::{Writer, put_batch};
 use crate::engine::EngineError;
 use crate::journal::Sealed;
@@ -77,6 +77,17 @@ impl Remote {
             return Err(failure(status, &body));
         }
         records(body).ok_or_else(|| EngineError::Remote("its answer was cut off".to_owned()))
+    }
+
+    /// What is to be begun with where records are gone.
+    ///
+    /// # Errors
+    /// [`EngineError::Remote`]; it is not tried again here.
+    pub async fn checkpoint(&self) -> Result<Vec<u8>, EngineError> {
+        let request = Request::get(format!("{}{CHECKPOINT}", self.url));
+        let answer = self.ask(request, Bytes::new(), PATIENCE * 2).await;
+        let (status, body) = answer.map_err(|Unanswered(why)| EngineError::Remote(why))?;
+        if status.is_success() { Ok(body.into()) } else { Err(failure(status, &body)) }
     }
 
     /// Carries a batch out there. Whether one that got no answer has arrived is not known, so it is

@@ -2,7 +2,9 @@
 
 use super::*;
 use crate::analyze::fixture::{House, plain};
-use crate::engine::Refusal;
+use crate::disk::Medium;
+use crate::engine::{Options, Refusal};
+use crate::journal::Keep;
 use crate::model::{Cause, Change, Day, Detail, RowsBuilder, Scope};
 use crate::web::auth::Guard;
 use crate::web::listener::{self, Limits, Listener};
@@ -168,4 +170,28 @@ async fn a_batch_whose_answer_is_lost_is_sent_again_and_counts_once() {
     let receipt = remote.submit(batch(list(&["20.0.0.1"], Scope::Part))).await.unwrap();
     assert_eq!((receipt.generation, receipt.added), (1, 1));
     assert_eq!(house.engine().snapshot().generation, 1);
+}
+
+#[tokio::test]
+async fn who_is_too_far_behind_is_told_so_and_begins_with_a_checkpoint() {
+    let folder = tempfile::tempdir().unwrap();
+    let open = |keep| Engine::open(Options { keep, ..Options::new(Medium::folder(folder.path())) }).unwrap();
+    for number in 1..=3 {
+        let engine = open(Keep { bytes: 0, segment: 1, ..Keep::default() });
+        engine.submit(batch(list(&[&format!("20.0.0.{number}")], Scope::Whole))).await.unwrap();
+        engine.stop();
+    }
+    let engine = open(Keep::default());
+    let remote = remote(serve(&engine, socket().await).await, KEY);
+    assert_eq!(remote.sealed(0).await, Err(EngineError::Gone { generation: 0, oldest: 2 }));
+    let follower = House::following();
+    assert_eq!(follower.engine().adopt(remote.checkpoint().await.unwrap()).await.unwrap(), 2);
+    let is_listed = |address: &str| follower.engine().snapshot().check(address.parse().unwrap()).is_listed();
+    assert!(is_listed("20.0.0.2"));
+    assert_eq!(follower.engine().follow(remote.sealed(2).await.unwrap()).await.unwrap(), 3);
+    assert!(is_listed("20.0.0.3") && !is_listed("20.0.0.2"));
+
+    let (_young, remote) = pair().await;
+    let EngineError::Remote(why) = remote.checkpoint().await.unwrap_err() else { panic!("it has none") };
+    assert!(why.contains("404"), "{why}");
 }

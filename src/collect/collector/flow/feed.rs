@@ -24,7 +24,8 @@ pub(super) async fn run(job: &mut Job) -> Result<(), Ending> {
             let label = name.clone().unwrap_or_else(|| "list".to_owned());
             let delivery = Delivery { name, dated: memory.dated, ..Delivery::new(label, bytes) };
             match job.deliver(delivery).await? {
-                Delivered::Held => return Ok(()),
+                // It is asked for again, and judged anew when it is another.
+                Delivered::Held | Delivered::Rejected => return Ok(()),
                 Delivered::Taken(_) | Delivered::Unchanged => memory,
             }
         }

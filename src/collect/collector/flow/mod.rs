@@ -4,43 +4,21 @@
 //! what came, and sets its checkpoint.
 
 mod feed;
+mod kept;
 mod regtech;
 mod secudium;
-mod upload;
 
 use super::ending::Ending;
 use super::job::Job;
 use crate::collect::definition::Kind;
-use crate::collect::run::Document;
+use crate::collect::run::Trigger;
 use crate::fetch::Failure;
-use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use std::fmt::Display;
 use std::sync::Arc;
-use uuid::Uuid;
 
 /// What a run does; tests put scripts in its place.
 pub(super) type Work = Arc<dyn for<'j> Fn(&'j mut Job) -> BoxFuture<'j, Result<(), Ending>> + Send + Sync>;
-
-/// Where the bytes of a run come from.
-pub(super) enum Input {
-    /// From the source.
-    Source,
-    /// From a person.
-    File {
-        /// The file's name.
-        name: Option<String>,
-        /// Its bytes.
-        bytes: Bytes,
-    },
-    /// From an earlier run.
-    Kept {
-        /// Which.
-        run: Uuid,
-        /// Its documents.
-        documents: Vec<Document>,
-    },
-}
 
 /// What runs do.
 pub(super) fn work() -> Work {
@@ -48,17 +26,14 @@ pub(super) fn work() -> Work {
 }
 
 async fn run(job: &mut Job) -> Result<(), Ending> {
-    match std::mem::replace(&mut job.input, Input::Source) {
-        Input::File { name, bytes } => upload::file(job, name, bytes).await,
-        Input::Kept { run, documents } => upload::again(job, run, documents).await,
-        Input::Source => match job.definition.kind {
-            Kind::Feed => feed::run(job).await,
-            Kind::Regtech => regtech::run(job).await,
-            Kind::Secudium => secudium::run(job).await,
-            Kind::Upload => {
-                Err(Ending::new(Failure::Broken, "not_fetched", "nothing is fetched for this source"))
-            }
-        },
+    match (job.run.trigger, job.definition.kind) {
+        (Trigger::Upload | Trigger::Again, _) => kept::run(job).await,
+        (_, Kind::Feed) => feed::run(job).await,
+        (_, Kind::Regtech) => regtech::run(job).await,
+        (_, Kind::Secudium) => secudium::run(job).await,
+        (_, Kind::Upload) => {
+            Err(Ending::new(Failure::Broken, "not_fetched", "nothing is fetched for this source"))
+        }
     }
 }
 

@@ -9,6 +9,7 @@ use crate::collect::ledger::Answer;
 use crate::collect::portal::Gathering;
 use crate::collect::regtech::{Client, Error, Memory, Row, Settings, Window, cut, last_day, ndjson};
 use crate::collect::run::{Fault, Trigger};
+use crate::fetch::budget::apart;
 use crate::model::Scope;
 use bytes::Bytes;
 
@@ -73,7 +74,7 @@ impl Portal {
     async fn read_due(&mut self, job: &mut Job) -> Result<(), Ending> {
         let mut memory: Memory = job.recall().unwrap_or_default();
         let (today, zone) = (job.today(), job.definition.policy.zone);
-        if job.run.wish.force {
+        if job.begins_anew() {
             memory = Memory::default();
         }
         if job.run.trigger != Trigger::Retry || memory == Memory::default() {
@@ -89,7 +90,7 @@ impl Portal {
             let delivered = self.read(job, window).await?;
             let active = match &delivered {
                 Delivered::Taken(rows) => last_day(rows, zone),
-                Delivered::Held | Delivered::Unchanged => Some(today),
+                Delivered::Held | Delivered::Rejected | Delivered::Unchanged => Some(today),
             };
             memory.record(window, today, active);
             if !matches!(delivered, Delivered::Held) {
@@ -135,7 +136,7 @@ impl Portal {
         }
         let rows = pages.map(Gathering::finish).transpose();
         let rows = rows.map_err(|fault| ending(&fault.into()))?.unwrap_or_default();
-        Ok(("ndjson", ndjson(&rows).into()))
+        Ok(("ndjson", apart(move || ndjson(&rows)).await.into()))
     }
 
     /// Logs in, with the attempt written down before and its answer after. It is not ended half-way:

@@ -8,7 +8,6 @@ use crate::collect::collector::job::Job;
 use crate::collect::ledger::Answer;
 use crate::collect::run::Fault;
 use crate::collect::secudium::{Attachment, Client, Error, Login, Post, Settings};
-use crate::disk::{digest, hex};
 use crate::fetch::Failure;
 use crate::model::{Day, Scope};
 use serde::{Deserialize, Serialize};
@@ -157,10 +156,11 @@ fn verdict(error: &Error) -> Option<Answer> {
 }
 
 async fn read(job: &mut Job, client: &mut Client, settings: &Settings) -> Result<(), Ending> {
-    let mut known: Read = match job.run.wish.force {
-        true => Read::default(),
-        false => job.recall().unwrap_or_default(),
-    };
+    if job.begins_anew() {
+        job.remember(&Read::default())?;
+        job.save().await?;
+    }
+    let mut known: Read = job.recall().unwrap_or_default();
     let last = job.run.wish.last.unwrap_or_else(|| job.today());
     let first = job.run.wish.first.unwrap_or_else(|| last.plus(-i32::from(settings.days)));
     job.step("reading the list of posts", 0, None);
@@ -209,7 +209,7 @@ async fn take(
     known: &Read,
 ) -> Result<Option<Seen>, Ending> {
     let bytes = job.until_stopped(client.attachment(attachment)).await?.map_err(|error| ending(&error))?;
-    let digest = hex(&digest(&[&bytes]));
+    let digest = job.inner().digest_of(&bytes).await?;
     let seen =
         Seen { uuid: attachment.uuid.clone(), digest: digest.clone(), posted: post.posted, failures: 0 };
     if known.holds(&digest) {
@@ -220,7 +220,7 @@ async fn take(
     let delivery = Delivery { name, scope, posted, ..Delivery::new(attachment.name.clone(), bytes) };
     Ok(match job.deliver(delivery).await? {
         Delivered::Held => None,
-        Delivered::Taken(_) | Delivered::Unchanged => Some(seen),
+        Delivered::Taken(_) | Delivered::Unchanged | Delivered::Rejected => Some(seen),
     })
 }
 

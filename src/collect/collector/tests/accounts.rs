@@ -1,6 +1,7 @@
 //! Credentials and codes: sealed, attempted at most once when wrong, asked for once.
 
 use super::*;
+use crate::collect::ledger::{Credentials, NoAttempt};
 use crate::disk::faulty::{self, FaultyDisk};
 
 #[tokio::test]
@@ -40,11 +41,7 @@ async fn an_attempt_that_a_crash_left_unanswered_is_not_repeated_after_a_restart
         let collector = open(&house, dies);
         set_account(&collector).await;
         if proven {
-            let source = name("account");
-            let prove = move |change: &Change<'_>| {
-                change.credentials(&source, |kept| kept.as_mut().map(|kept| kept.answer(Answer::Accepted)))
-            };
-            collector.0.change(prove).await.unwrap();
+            prove(&collector).await;
         }
         let id = collector.trigger(name("account"), "tester", Wish::default()).await.unwrap();
         wait_for_attempt(&collector).await;
@@ -61,12 +58,107 @@ async fn an_attempt_that_a_crash_left_unanswered_is_not_repeated_after_a_restart
     }
 }
 
+/// The portal has accepted the account before.
+async fn prove(collector: &Collector) {
+    let prove = |change: &Change<'_>| {
+        let accept = |kept: &mut Option<Credentials>| {
+            kept.as_mut().map(|kept| kept.answer(Time::default(), Answer::Accepted))
+        };
+        change.credentials(&name("account"), accept)
+    };
+    collector.0.change(prove).await.unwrap();
+}
+
+#[tokio::test]
+async fn credentials_that_were_right_are_not_sent_for_ever_when_every_answer_is_lost() {
+    let house = House::new();
+    let sent = Arc::new(AtomicUsize::new(0));
+    let dies = |sent: &Arc<AtomicUsize>| {
+        let sent = Arc::clone(sent);
+        script(move |job| {
+            let sent = Arc::clone(&sent);
+            Box::pin(async move {
+                job.attempt::<serde_json::Value>().await?;
+                sent.fetch_add(1, Ordering::Relaxed);
+                job.until_stopped(std::future::pending()).await
+            })
+        })
+    };
+    let mut collector = open(&house, dies(&sent));
+    set_account(&collector).await;
+    prove(&collector).await;
+    for crashes in 1..=3 {
+        collector.trigger(name("account"), "tester", Wish::default()).await.unwrap();
+        while sent.load(Ordering::Relaxed) < crashes {
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
+        crash(collector).await;
+        collector = open(&house, dies(&sent));
+    }
+    let refused = collector.trigger(name("account"), "tester", Wish { force: true, ..Wish::default() }).await;
+    assert!(matches!(refused, Err(CollectError::NoAttempt(NoAttempt::Repeated { count: 3, .. }))));
+    let left = standing(&collector, "account").await;
+    assert!(left.retry.is_none() && left.stopped.is_some_and(|stopped| !stopped.credentials));
+    collector.enable(&name("account"), true, "tester").await.unwrap();
+    let id = collector.trigger(name("account"), "tester", Wish::default()).await;
+    assert!(id.is_ok(), "a person has looked: {id:?}");
+}
+
+/// A collector whose ledger is on a disk that may fail.
+fn open_on(house: &House, disk: &FaultyDisk, work: Script) -> Collector {
+    let vault = Vault::new(KeySource::Text("a".repeat(64).into()));
+    let medium = disk.medium(house.folder.path());
+    let configured = [(name("account"), Definition::new(Kind::Regtech))].into();
+    let options = Options { configured, ..Options::new(house.engine().clone(), medium, vault) };
+    Collector::with_work(options, work, lists([TWO])).unwrap()
+}
+
+#[tokio::test]
+async fn a_refusal_that_the_disk_did_not_take_is_not_forgotten() {
+    for lasts in [false, true] {
+        let (house, disk) = (House::new(), FaultyDisk::default());
+        let wrong = Arc::new(AtomicUsize::new(0));
+        let (count, fails) = (Arc::clone(&wrong), disk.clone());
+        let refuses = script(move |job| {
+            let (count, fails) = (Arc::clone(&count), fails.clone());
+            Box::pin(async move {
+                job.attempt::<serde_json::Value>().await?;
+                count.fetch_add(1, Ordering::Relaxed);
+                fails.set_fault(faulty::Fault::Full(1));
+                let written = job.answered(Answer::Refused(Fault::new("wrong_credentials", "wrong"))).await;
+                if !lasts {
+                    fails.set_fault(faulty::Fault::None);
+                }
+                written
+            })
+        });
+        let collector = open_on(&house, &disk, refuses);
+        set_account(&collector).await;
+        prove(&collector).await;
+        let trigger =
+            || collector.trigger(name("account"), "tester", Wish { force: true, ..Wish::default() });
+        let id = trigger().await.unwrap();
+        until_nobody_runs(&collector).await;
+        if lasts {
+            let refused = trigger().await;
+            assert!(matches!(refused, Err(CollectError::Disk(_))), "not before it is written: {refused:?}");
+            disk.set_fault(faulty::Fault::None);
+        } else {
+            assert_eq!(collector.run(id).await.unwrap().fault.unwrap().code, "disk_full");
+            assert!(standing(&collector, "account").await.stopped.unwrap().credentials);
+        }
+        let refused = trigger().await;
+        assert!(matches!(refused, Err(CollectError::NoAttempt(NoAttempt::Refused(_)))), "{refused:?}");
+        assert_eq!(wrong.load(Ordering::Relaxed), 1);
+    }
+}
+
 async fn wait_for_attempt(collector: &Collector) {
     let source = name("account");
     loop {
         let source = source.clone();
         let kept = collector.0.look(move |look| look.credentials(&source)).await.unwrap();
-        if kept.is_some_and(|kept| kept.attempt.is_some()) {
+        if kept.is_some_and(|kept| !kept.unanswered.is_empty()) {
             return;
         }
         tokio::time::sleep(Duration::from_millis(2)).await;
@@ -158,13 +250,7 @@ async fn wherever_the_power_fails_a_wrong_password_is_sent_once_and_a_right_one_
     for (right, sync) in [true, false].into_iter().flat_map(|right| (1..14).map(move |sync| (right, sync))) {
         let (house, disk) = (House::new(), FaultyDisk::default());
         let wrong = Arc::new(AtomicUsize::new(0));
-        let open = |disk: &FaultyDisk| {
-            let vault = Vault::new(KeySource::Text("a".repeat(64).into()));
-            let medium = disk.medium(house.folder.path());
-            let configured = [(name("account"), Definition::new(Kind::Regtech))].into();
-            let options = Options { configured, ..Options::new(house.engine().clone(), medium, vault) };
-            Collector::with_work(options, logs_in(right, Arc::clone(&wrong)), lists([TWO])).unwrap()
-        };
+        let open = |disk: &FaultyDisk| open_on(&house, disk, logs_in(right, Arc::clone(&wrong)));
         let collector = open(&disk);
         set_account(&collector).await;
         disk.set_fault(faulty::Fault::PowerCut(sync, sync));

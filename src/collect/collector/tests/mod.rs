@@ -6,13 +6,13 @@ mod configured;
 mod flows;
 mod holds;
 mod release;
+mod resume;
 mod runs;
 mod schedule;
 
 use super::begin::Beginning;
 use super::deliver::{Delivered, Delivery};
 use super::ending::Ending;
-use super::flow::Input;
 use super::job::Job;
 use super::*;
 use crate::analyze::fixture::House;
@@ -61,6 +61,10 @@ fn feed(more: &str) -> Definition {
 }
 
 fn open(house: &House, work: Script) -> Collector {
+    Collector::with_work(options(house), work.clone(), work).unwrap()
+}
+
+fn options(house: &House) -> Options {
     let medium = Medium::folder(house.folder.path());
     let vault = Vault::new(KeySource::find(house.folder.path(), None, |_| None));
     let configured = [
@@ -68,9 +72,7 @@ fn open(house: &House, work: Script) -> Collector {
         (name("account"), Definition::new(Kind::Regtech)),
         (name("files"), Definition::new(Kind::Upload)),
     ];
-    let options =
-        Options { configured: configured.into(), ..Options::new(house.engine().clone(), medium, vault) };
-    Collector::with_work(options, work.clone(), work).unwrap()
+    Options { configured: configured.into(), ..Options::new(house.engine().clone(), medium, vault) }
 }
 
 async fn run(collector: &Collector, source: &str) -> Run {

@@ -118,3 +118,77 @@ async fn a_panic_in_a_flow_ends_its_run_and_nothing_else() {
     assert_eq!((failed.state, failed.fault.unwrap().code.as_str()), (State::Failed, "internal"));
     assert_eq!(run(&collector, "list").await.state, State::Failed);
 }
+
+#[tokio::test]
+async fn files_are_brought_to_a_source_that_only_imports_know_and_mean_what_its_listings_mean() {
+    let house = House::new();
+    let collector = open(&house, flow::work());
+    house.list("mine", &crate::analyze::fixture::plain(&["20.9.9.9"]), crate::model::Scope::Part).await;
+    let id = collector.upload(name("mine"), "tester", None, TWO.into()).await.unwrap();
+    let run = over(&collector, id).await;
+    assert_eq!((run.state, run.counts.new, run.counts.expired), (State::Done, 2, 0));
+    let again = collector.again(id, "tester").await.unwrap();
+    assert_eq!(over(&collector, again).await.counts.unchanged, 2);
+    let fetched = collector.trigger(name("mine"), "tester", Wish::default()).await;
+    assert!(matches!(fetched, Err(CollectError::NotFetched(_))), "{fetched:?}");
+}
+
+#[tokio::test]
+async fn a_definition_that_cannot_be_read_is_in_no_other_sources_way() {
+    let house = House::new();
+    let collector = open(&house, lists([TWO]));
+    collector.define(name("mine"), feed(""), "tester", true).await.unwrap();
+    collector.0.change(|change| change.spoil(&name("spoiled"))).await.unwrap();
+    for source in ["list", "mine", "firehol-level1"] {
+        assert!(collector.source(&name(source)).await.is_ok(), "{source}");
+    }
+    assert_eq!(run(&collector, "mine").await.state, State::Done);
+    assert!(matches!(collector.source(&name("spoiled")).await, Err(CollectError::Disk(_))));
+}
+
+#[tokio::test]
+async fn no_key_of_a_url_is_in_a_fault_or_a_step_and_no_portal_fills_the_ledger() {
+    let house = House::new();
+    let talks = script(|job| {
+        Box::pin(async move {
+            job.step("asking https://lists.example/a?key=hidden", 0, None);
+            let step = job.live.progress.borrow().step.clone();
+            assert_eq!(step, "asking https://lists.example/a?…");
+            let told = format!("led to https://other.example/?key=hidden {}", "x".repeat(100_000));
+            Err(Ending::new(Failure::Broken, "scripted", told))
+        })
+    });
+    let fault = run(&open(&house, talks), "list").await.fault.unwrap();
+    assert!(fault.detail.len() < 2_000 && fault.detail.starts_with("led to https://other.example/?… x"));
+}
+
+#[tokio::test]
+async fn raw_bytes_are_held_to_their_size_as_they_come_and_what_is_held_or_at_work_stays() {
+    let house = House::new();
+    let mut options = options(&house);
+    options.retention.bytes = 1;
+    let work = lists(["20.0.0.1\n", "20.0.0.2\n", "<html><body>20.0.0.9</body></html>", "20.0.0.3\n"]);
+    let collector = Collector::with_work(options, work.clone(), work).unwrap();
+    let mut runs = Vec::new();
+    for _ in 0..3 {
+        runs.push(run(&collector, "list").await.id);
+    }
+    let kept = async |id| collector.raw(id, 0).await.is_ok();
+    assert_eq!([kept(runs[0]).await, kept(runs[1]).await, kept(runs[2]).await], [false, false, true]);
+    collector.0.tidy().await;
+    assert!(kept(runs[2]).await, "it waits for a person's word");
+    run(&collector, "list").await;
+    collector.0.tidy().await;
+    assert!(!kept(runs[2]).await, "a newer run took its place");
+    assert_eq!(collector.0.raw.used(), 0);
+}
+
+#[tokio::test]
+async fn an_empty_list_is_held_against_what_its_source_lists() {
+    let house = House::new();
+    let collector = open(&house, lists([TWO, ""]));
+    run(&collector, "list").await;
+    run(&collector, "list").await;
+    let hold = collector.holds().await.unwrap().remove(0);
+    assert_eq!(hold.documents[0].grounds, [Ground::Empty { before: 2 }]);
+}

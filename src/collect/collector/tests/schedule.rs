@@ -162,7 +162,7 @@ async fn a_retry_is_begun_when_its_time_has_come_and_takes_the_missed_turn_with_
         wish: Wish::default(),
         attempt: 5,
         next: None,
-        input: Input::Source,
+        file: None,
     };
     let last = collector.0.begin(beginning).await.unwrap();
     over(&collector, last).await;

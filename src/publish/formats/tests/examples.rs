@@ -153,7 +153,7 @@ fn an_empty_selection_is_what_each_reader_takes_for_nothing() {
             Format::CheckPoint => "#UNIQ-NAME,VALUE,TYPE,CONFIDENCE,SEVERITY,PRODUCT,COMMENT\n",
             Format::Csv => "entry,sources,threat,reason,country,severity,confidence,since,until\n",
             Format::Rpz => {
-                "$TTL 60\n@ SOA localhost. hostmaster.localhost. 7 300 60 604800 60\n@ NS localhost.\n"
+                "$TTL 60\n@ SOA localhost. hostmaster.localhost. 1790000000 300 60 604800 60\n@ NS localhost.\n"
             }
             // Scripts must empty what is there, and documents say that there is nothing: read back above.
             Format::Mikrotik | Format::Nftables | Format::Ipset | Format::Rbldnsd => continue,

@@ -1,0 +1,271 @@
+//! TAXII 2.1: discovery, one API root, a collection a feed, of its released list alone. Whoever asks for version 2.0, as
+//! FortiGate does, gets a bundle of that version and no refusal. It must not know how an object is written.
+
+use super::pieces::pieces;
+use super::reply::blocking;
+use crate::model::Time;
+use crate::publish::taxii::{Behind, Collection, Filter, Item, bundle, collection_id};
+use crate::publish::{Feed, Feeds, Released, Rolls};
+use crate::web::{Body, Path, Problem, Query, Response};
+use axum::Router;
+use axum::extract::State;
+use axum::routing::get;
+use http::header::{ACCEPT, CONTENT_TYPE, HeaderName};
+use http::{HeaderMap, HeaderValue};
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// Objects of an answer, unless fewer are asked for.
+const LIMIT: usize = 1_000;
+
+/// So long a reader should wait for what is not there yet, in seconds.
+const SOON: u32 = 60;
+
+const TAXII_21: &str = "application/taxii+json;version=2.1";
+const STIX_21: &str = "application/stix+json;version=2.1";
+const TAXII_20: &str = "application/vnd.oasis.taxii+json; version=2.0";
+const STIX_20: &str = "application/vnd.oasis.stix+json; version=2.0";
+
+const FIRST: HeaderName = HeaderName::from_static("x-taxii-date-added-first");
+const LAST: HeaderName = HeaderName::from_static("x-taxii-date-added-last");
+
+/// What collections are made from.
+pub struct Taxii {
+    feeds: Arc<Feeds>,
+    rolls: Arc<Rolls>,
+    /// The newest collection of each feed that somebody has read, by the feed's name.
+    kept: Mutex<BTreeMap<String, Arc<Collection>>>,
+}
+
+type Shared = State<Arc<Taxii>>;
+
+impl Taxii {
+    /// Collections of all feeds.
+    pub fn new(feeds: Arc<Feeds>, rolls: Arc<Rolls>) -> Self {
+        Self { feeds, rolls, kept: Mutex::default() }
+    }
+
+    /// The routes. The standard ends its paths in a slash, and not everybody does.
+    pub fn router(self) -> Router {
+        let one = "/taxii2/feeds/collections/{id}";
+        let both = |router: Router<Arc<Self>>, path: &str, method: axum::routing::MethodRouter<Arc<Self>>| {
+            router.route(path, method.clone()).route(&format!("{path}/"), method)
+        };
+        let router = both(Router::new(), "/taxii2", get(discovery));
+        let router = both(router, "/taxii2/feeds", get(root));
+        let router = both(router, "/taxii2/feeds/collections", get(collections));
+        let router = both(router, one, get(collection));
+        let router = both(router, &format!("{one}/manifest"), get(manifest));
+        let router = both(router, &format!("{one}/objects"), get(objects));
+        both(router, &format!("{one}/objects/{{object}}"), get(object)).with_state(Arc::new(self))
+    }
+
+    /// The feed whose collection has that id, or whose name is given instead.
+    fn feed(&self, id: &str) -> Result<Arc<Feed>, Problem> {
+        let missing = || Problem::not_found("unknown_collection", "There is no such collection.");
+        let all = self.feeds.all();
+        let by_id = || all.iter().find(|(name, _)| collection_id(name.as_str()) == id).map(|(_, feed)| feed);
+        all.values()
+            .find(|feed| feed.profile().name.as_str() == id)
+            .or_else(by_id)
+            .cloned()
+            .ok_or_else(missing)
+    }
+
+    /// The collection as of the feed's newest release. Computes for a second where a million entries are new.
+    fn collection(&self, feed: &Feed, released: &Arc<Released>) -> Result<Arc<Collection>, Problem> {
+        let long = |error| Problem::unavailable("feed_too_long", SOON).detail(format!("{error}."));
+        let roll = self.rolls.of(released).map_err(long)?;
+        // What is kept is replaced in one step, so that a panic elsewhere leaves nothing half done.
+        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        let name = released.profile.name.as_str();
+        if let Some(collection) = kept.get(name).filter(|kept| Arc::ptr_eq(kept.roll(), &roll)) {
+            return Ok(Arc::clone(collection));
+        }
+        let collection = Arc::new(Collection::new(roll, &feed.steps()));
+        kept.insert(name.to_owned(), Arc::clone(&collection));
+        Ok(collection)
+    }
+}
+
+fn released(feed: &Feed) -> Result<Arc<Released>, Problem> {
+    let empty = || {
+        Problem::unavailable("feed_empty", SOON)
+            .detail("The feed lists nothing now; a reader keeps what it has. /health says why.")
+    };
+    feed.released().ok_or_else(empty)
+}
+
+/// Whether the reader speaks the version before.
+fn is_earlier(headers: &HeaderMap) -> bool {
+    let accepts = headers.get(ACCEPT).and_then(|accept| accept.to_str().ok()).unwrap_or_default();
+    accepts.contains("vnd.oasis") && !accepts.contains("2.1")
+}
+
+fn answer(headers: &HeaderMap, document: &Value) -> Response {
+    let kind = if is_earlier(headers) { TAXII_20 } else { TAXII_21 };
+    of_type(Body::full(document.to_string()), kind)
+}
+
+fn of_type(body: Body, kind: &'static str) -> Response {
+    let mut response = Response::new(body);
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(kind));
+    response
+}
+
+async fn discovery(headers: HeaderMap) -> Response {
+    let root = "/taxii2/feeds/";
+    answer(&headers, &json!({ "title": "Ironlist", "default": root, "api_roots": [root] }))
+}
+
+async fn root(headers: HeaderMap) -> Response {
+    let versions = if is_earlier(&headers) { ["taxii-2.0"] } else { [TAXII_21] };
+    // Nothing is taken in; the standard wants a number above 0.
+    answer(&headers, &json!({ "title": "Feeds", "versions": versions, "max_content_length": 1 }))
+}
+
+fn described(feed: &Feed, headers: &HeaderMap) -> Value {
+    let profile = feed.profile();
+    let name = profile.name.as_str();
+    let media = if is_earlier(headers) { STIX_20 } else { STIX_21 };
+    json!({
+        "id": collection_id(name), "title": name, "alias": name,
+        "can_read": true, "can_write": false, "media_types": [media],
+    })
+}
+
+async fn collections(State(taxii): Shared, headers: HeaderMap) -> Response {
+    let all: Vec<Value> = taxii.feeds.all().values().map(|feed| described(feed, &headers)).collect();
+    answer(&headers, &json!({ "collections": all }))
+}
+
+async fn collection(
+    State(taxii): Shared,
+    Path(id): Path<String>,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    Ok(answer(&headers, &described(&*taxii.feed(&id)?, &headers)))
+}
+
+/// What a reader may ask for (TAXII 2.1, 3.4 and 3.5).
+#[derive(Deserialize, Default)]
+struct Asked {
+    added_after: Option<String>,
+    limit: Option<String>,
+    next: Option<String>,
+    #[serde(rename = "match[id]")]
+    id: Option<String>,
+    #[serde(rename = "match[type]")]
+    kind: Option<String>,
+}
+
+/// The same, understood.
+struct Wanted {
+    filter: Filter,
+    behind: Option<Behind>,
+    limit: usize,
+}
+
+impl Asked {
+    fn wanted(self) -> Result<Wanted, Problem> {
+        let wrong = |what| Problem::bad_request("query", format!("{what} cannot be read."));
+        let after = self.added_after.map(|text| text.parse::<Time>()).transpose();
+        let limit = self.limit.map(|text| text.parse::<usize>()).transpose();
+        let limit = limit.ok().filter(|limit| *limit != Some(0)).ok_or_else(|| wrong("limit"))?;
+        let behind = self.next.map(|text| text.parse::<Behind>()).transpose().map_err(|_| wrong("next"))?;
+        let list = |text: String| text.split(',').map(str::to_owned).collect::<Vec<String>>();
+        let others = self.kind.map(list).is_some_and(|kinds| kinds.iter().all(|kind| kind != "indicator"));
+        let ids = if others { Some(Vec::new()) } else { self.id.map(list) };
+        let filter = Filter { after: after.map_err(|_| wrong("added_after"))?, ids };
+        Ok(Wanted { filter, behind, limit: limit.unwrap_or(LIMIT).min(LIMIT) })
+    }
+}
+
+async fn manifest(
+    State(taxii): Shared,
+    Path(id): Path<String>,
+    Query(asked): Query<Asked>,
+) -> Result<Response, Problem> {
+    let wanted = asked.wanted()?;
+    page(taxii, id, wanted, |collection, item| {
+        serde_json::to_vec(&collection.record(item)).unwrap_or_default()
+    })
+    .await
+}
+
+async fn objects(
+    State(taxii): Shared,
+    Path(id): Path<String>,
+    Query(asked): Query<Asked>,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    if !is_earlier(&headers) {
+        return page(taxii, id, asked.wanted()?, Collection::object).await;
+    }
+    let released = released(&*taxii.feed(&id)?)?;
+    let roll = blocking(move || Ok(taxii.rolls.of(&released))).await?;
+    let roll =
+        roll.map_err(|error| Problem::unavailable("feed_too_long", SOON).detail(format!("{error}.")))?;
+    let mut response = pieces(bundle(roll), &headers);
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(STIX_20));
+    Ok(response)
+}
+
+async fn object(
+    State(taxii): Shared,
+    Path((id, object)): Path<(String, String)>,
+    Query(asked): Query<Asked>,
+) -> Result<Response, Problem> {
+    let asked = Asked { id: Some(object), kind: None, ..asked };
+    page(taxii, id, asked.wanted()?, Collection::object).await
+}
+
+/// An answer in parts: objects between `{"objects":[` and `]}`, and where the next one begins.
+async fn page(
+    taxii: Arc<Taxii>,
+    id: String,
+    wanted: Wanted,
+    write: fn(&Collection, &Item<'_>) -> Vec<u8>,
+) -> Result<Response, Problem> {
+    let feed = taxii.feed(&id)?;
+    let released = released(&feed)?;
+    blocking(move || {
+        let collection = taxii.collection(&feed, &released)?;
+        let (items, more) = collection.page(&wanted.filter, wanted.behind, wanted.limit);
+        let objects: Vec<Vec<u8>> = items.iter().map(|item| write(&collection, item)).collect();
+        let next = items.last().filter(|_| more).map(|item| item.behind().to_string());
+        let mut response = of_type(Body::full(envelope(&objects, next)), TAXII_21);
+        for (name, item) in [(FIRST, items.first()), (LAST, items.last())] {
+            let value = item.and_then(|item| HeaderValue::try_from(item.added()).ok());
+            response.headers_mut().extend(value.map(|value| (name, value)));
+        }
+        Ok(response)
+    })
+    .await
+}
+
+/// What stands before the objects of a page.
+#[derive(Serialize)]
+struct Head {
+    more: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    next: Option<String>,
+}
+
+/// Objects that are JSON already are not read again to be written.
+fn envelope(objects: &[Vec<u8>], next: Option<String>) -> Vec<u8> {
+    let head = serde_json::to_vec(&Head { more: next.is_some(), next }).unwrap_or_default();
+    if objects.is_empty() {
+        return head;
+    }
+    let mut body = head[..head.len().saturating_sub(1)].to_vec();
+    body.extend_from_slice(b",\"objects\":[");
+    body.extend_from_slice(&objects.join(&b",\n"[..]));
+    body.extend_from_slice(b"]}");
+    body
+}
+
+#[cfg(test)]
+mod tests;
