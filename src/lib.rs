@@ -22,3 +22,8 @@ pub mod web;
 #[cfg(test)]
 #[path = "../tests/fakes/feed.rs"]
 mod fake_feed;
+
+/// Portals and firewalls of the tests, likewise.
+#[cfg(test)]
+#[path = "../tests/fakes/mod.rs"]
+mod fakes;

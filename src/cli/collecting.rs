@@ -42,27 +42,32 @@ impl LastSeen {
     }
 }
 
+/// The vault of the installation; its key is read at the first need.
+pub(super) fn vault(settings: &Settings) -> Vault {
+    let variable = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
+    Vault::new(KeySource::find(&settings.data, settings.collection.vault_key.as_deref(), variable))
+}
+
 /// The collector where the collection role is played; none also when its ledger cannot be used: then
 /// everything else goes on without it. Blocks.
 pub(super) fn open(
     engine: Option<&Engine>,
     key: &str,
     settings: &Settings,
+    vault: &Arc<Vault>,
     metrics: &Arc<Metrics>,
     seen: Arc<LastSeen>,
 ) -> Option<Collector> {
     let engine = engine.filter(|_| settings.roles.contains(&Role::Collection))?;
     let medium = Medium::folder(&settings.data);
-    let variable = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
     let collection = &settings.collection;
-    let vault = Vault::new(KeySource::find(&settings.data, collection.vault_key.as_deref(), variable));
     let mut options = Options {
         fetch: collection.fetch.clone(),
         configured: collection.sources.clone(),
         slots: collection.slots,
         retention: collection.retention,
         observe: observe(metrics, seen),
-        ..Options::new(engine.clone(), medium, vault)
+        ..Options::new(engine.clone(), medium, Arc::clone(vault))
     };
     if !settings.roles.contains(&Role::Blacklist)
         && let Some(owner) = settings.upstream(Role::Blacklist).and_then(|url| Remote::new(url, key).ok())

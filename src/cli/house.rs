@@ -3,11 +3,13 @@
 
 use super::collecting::{self, LastSeen};
 use super::follow::Following;
+use super::pushing;
 use super::settings::{self, CrowdSec, Settings};
 use crate::collect::collector::Collector;
 use crate::engine::{Condition, Engine};
 use crate::gateway::{self, Remote, Upstream, Upstreams};
 use crate::model::Profile;
+use crate::publish::push::Pusher;
 use crate::publish::{Feed, Feeds, Offer, Publisher, Rolls};
 use crate::service::analytics::Analytics;
 use crate::service::blacklist::{self, Blacklist, IMPORT_PATH};
@@ -16,7 +18,7 @@ use crate::service::decisions::{self, Decisions};
 use crate::service::dnsbl::Dnsbl;
 use crate::service::feeds::{Desk, OWN_LOCKS};
 use crate::service::journal;
-use crate::service::publishing::Publishing;
+use crate::service::publishing::{Publishing, Pushing};
 use crate::service::taxii::Taxii;
 use crate::web::auth::{Guard, Keys};
 use crate::web::health::{self, Check, Health, Latch};
@@ -58,6 +60,8 @@ pub(super) struct House {
     pub(super) engine: Option<Engine>,
     /// What is published, where the blacklist role is played.
     pub(super) publisher: Option<Arc<Publisher>>,
+    /// Who pushes it to firewalls, there too.
+    pub(super) pusher: Option<Arc<Pusher>>,
     /// How the following of another process goes, where the blacklist role is not played.
     pub(super) following: Arc<Following>,
     /// Opened once everything that readers may ask for is there, and shut when the service stops.
@@ -91,10 +95,12 @@ impl House {
         let follows = !settings.roles.contains(&Role::Blacklist);
         let seen = Arc::new(LastSeen::default());
         let watch = Arc::<Watch>::default();
-        let metrics = Arc::new(measured(engine.clone(), Arc::clone(&seen), Arc::clone(&watch)));
-        let collector = collecting::open(engine.as_ref(), key, settings, &metrics, seen);
-        let guard = || Guard::new(key, blacklist::QUESTIONS).leaving(OWN_LOCKS).leaving(&[decisions::PREFIX]);
         let publisher = publisher(engine.as_ref(), settings)?;
+        let metrics = measured(engine.clone(), publisher.clone(), Arc::clone(&seen), Arc::clone(&watch));
+        let (metrics, vault) = (Arc::new(metrics), Arc::new(collecting::vault(settings)));
+        let collector = collecting::open(engine.as_ref(), key, settings, &vault, &metrics, seen);
+        let pusher = publisher.as_ref().map(|publisher| pushing::open(publisher, &vault, settings, &metrics));
+        let guard = || Guard::new(key, blacklist::QUESTIONS).leaving(OWN_LOCKS).leaving(&[decisions::PREFIX]);
         let mut apps = BTreeMap::new();
         for role in settings.roles.iter().filter(|role| **role != Role::Gateway) {
             let engine = engine.clone().context("a role without its store")?;
@@ -109,6 +115,10 @@ impl House {
                 Role::Blacklist => {
                     let feeds = publisher.as_ref().map(|publisher| publisher.feeds());
                     let router = router.merge(protocols(&engine, feeds, settings)?);
+                    let push = publisher.clone().zip(pusher.clone());
+                    let push =
+                        push.map(|(publisher, pusher)| Pushing(Publishing(publisher), pusher).router());
+                    let router = router.merge(push.unwrap_or_default());
                     blacklist_app(engine, router, publisher.as_ref(), &metrics, &limits.import_body)
                 }
                 Role::Analytics => {
@@ -129,7 +139,7 @@ impl House {
         }
         let feeds = publisher.as_ref().map(|publisher| publisher.feeds());
         let dnsbl = dnsbl(engine.as_ref(), feeds, settings, &metrics);
-        Ok(Self { engine, publisher, following, ready, collector, watch, dnsbl, limits, apps })
+        Ok(Self { engine, publisher, pusher, following, ready, collector, watch, dnsbl, limits, apps })
     }
 }
 
@@ -228,10 +238,12 @@ fn health(
         .check("store", move || condition(&store))
         .check("expiry", move || expiry(&clock));
     if role == Role::Blacklist
-        && let Some(feeds) = publisher.map(|publisher| publisher.feeds())
+        && let Some(publisher) = publisher
     {
-        let (feeds, troubles, engine) = (Arc::clone(feeds), Arc::clone(troubles), engine.clone());
+        let (feeds, publisher) = (Arc::clone(publisher.feeds()), Arc::clone(publisher));
+        let (troubles, engine) = (Arc::clone(troubles), engine.clone());
         return health
+            .check("push", move || pushing::check(&publisher))
             .check("feeds", move || released(&feeds, &engine))
             .check("import", move || imported(&troubles));
     }
@@ -332,7 +344,12 @@ fn released(feeds: &Feeds, engine: &Engine) -> Check {
 }
 
 /// The metrics of the process, with what is read from the blacklist at each scrape.
-fn measured(engine: Option<Engine>, seen: Arc<LastSeen>, watch: Arc<Watch>) -> Metrics {
+fn measured(
+    engine: Option<Engine>,
+    publisher: Option<Arc<Publisher>>,
+    seen: Arc<LastSeen>,
+    watch: Arc<Watch>,
+) -> Metrics {
     let Some(engine) = engine else { return Metrics::new() };
     Metrics::new().at_scrape(move |metrics| {
         let snapshot = engine.snapshot();
@@ -345,6 +362,9 @@ fn measured(engine: Option<Engine>, seen: Arc<LastSeen>, watch: Arc<Watch>) -> M
             if let Some(seen) = source.last_seen.max(seen.of(name)) {
                 metrics.freshness_seconds(name).set(now.unix() - seen.unix());
             }
+        }
+        if let Some(publisher) = &publisher {
+            pushing::measure(publisher, metrics);
         }
         watch.each(|name, found| {
             for trouble in Trouble::ALL {

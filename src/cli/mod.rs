@@ -21,6 +21,7 @@ mod import;
 mod lists;
 mod moment;
 mod publishing;
+mod pushing;
 mod reload;
 pub mod serve;
 pub mod set;

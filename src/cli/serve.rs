@@ -315,6 +315,9 @@ fn attend(
         let feeds = Arc::clone(publisher.feeds());
         tasks.spawn(publish::follow(feeds, engine, raised(stopped.clone())));
         tasks.spawn(publisher.keep(raised(stopped.clone())));
+        if let Some(pusher) = house.pusher.clone() {
+            tasks.spawn(pusher.run(raised(stopped.clone())));
+        }
     } else if let Some(url) = settings.upstream(Role::Blacklist) {
         let owner = Remote::new(url, key).context("the administrator's key holds what no header can")?;
         let stop = raised(stopped.clone());

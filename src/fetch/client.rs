@@ -2,14 +2,13 @@
 
 use super::reach::is_same_host;
 use super::resolve::{Checked, System};
-use super::{Denied, FetchError, Reach, Url, tls};
+use super::{Denied, FetchError, Reach, Trust, Url, tls};
 use crate::fetch::budget::{Budget, SMALL};
 use bytes::{Bytes, BytesMut};
 use reqwest::dns::Resolve;
 use reqwest::header::{HeaderMap, LOCATION};
 use reqwest::redirect::Policy;
 use reqwest::{Client, Response};
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::Instant;
@@ -32,10 +31,10 @@ pub struct FetchSettings {
     pub idle_timeout: Duration,
     /// Bytes of a body, as it comes and unpacked.
     pub size_limit: u64,
+    /// Whose certificates are believed.
+    pub trust: Trust,
     /// The memory that the bodies of all fetches may take at once.
     pub memory: Budget,
-    /// Certificates (PEM) that are trusted beside the system's.
-    pub ca_file: Option<PathBuf>,
     /// What the program calls itself.
     pub user_agent: String,
     /// Where the owners of lists can reach the operator, told with every request: an address or a URL.
@@ -50,8 +49,8 @@ impl Default for FetchSettings {
             timeout: Duration::from_secs(300),
             idle_timeout: Duration::from_secs(60),
             size_limit: 256 << 20,
+            trust: Trust::System,
             memory: Budget::default(),
-            ca_file: None,
             user_agent: concat!(env!("CARGO_PKG_NAME"), "/", env!("CARGO_PKG_VERSION")).to_owned(),
             contact: None,
         }
@@ -98,7 +97,7 @@ impl Fetcher {
     pub(super) fn with_names(settings: FetchSettings, names: Arc<dyn Resolve>) -> Result<Self, FetchError> {
         let reach = Arc::new(settings.reach.clone());
         let mut builder = Client::builder()
-            .tls_backend_preconfigured(tls::client(settings.ca_file.as_deref())?)
+            .tls_backend_preconfigured(tls::client(&settings.trust)?)
             .connect_timeout(settings.connect_timeout)
             .timeout(settings.timeout)
             .read_timeout(settings.idle_timeout)

@@ -321,16 +321,32 @@ async fn secure(names: &[&str], answer: &'static str) -> (u16, tempfile::NamedTe
 #[tokio::test]
 async fn a_server_of_ones_own_authority_is_trusted_by_its_file_alone() {
     let (port, file) = secure(&["feed.example"], "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok").await;
-    let by = |ca_file| {
+    let by = |trust| {
         let exceptions = vec!["127.0.0.1".parse().unwrap()];
         let reach = Reach { ports: vec![port], exceptions, ..Reach::default() };
-        let settings = FetchSettings { reach, ca_file, ..FetchSettings::default() };
+        let settings = FetchSettings { reach, trust, ..FetchSettings::default() };
         Fetcher::with_names(settings, Names::new(&["127.0.0.1"])).unwrap()
     };
-    let trusting = by(Some(file.path().to_owned()));
+    let trusting = by(Trust::File(file.path().to_owned()));
     assert_eq!(body(&trusting, &format!("https://feed.example:{port}/")).await.unwrap(), "ok");
     assert_eq!(code(&trusting, &format!("https://other.example:{port}/")).await, "tls_failed");
-    assert_eq!(code(&by(None), &format!("https://feed.example:{port}/")).await, "tls_failed");
+    assert_eq!(code(&by(Trust::System), &format!("https://feed.example:{port}/")).await, "tls_failed");
+}
+
+#[tokio::test]
+async fn a_pinned_certificate_is_believed_whatever_it_says_and_no_other_one() {
+    use rustls::pki_types::{CertificateDer, pem::PemObject as _};
+    let (port, file) = secure(&["firewall"], "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok").await;
+    let shown = CertificateDer::from_pem_file(file.path()).unwrap();
+    let by = |fingerprint| {
+        let exceptions = vec!["127.0.0.1".parse().unwrap()];
+        let reach = Reach { ports: vec![port], exceptions, ..Reach::default() };
+        let trust = Trust::Fingerprint(fingerprint);
+        Fetcher::new(FetchSettings { reach, trust, ..FetchSettings::default() }).unwrap()
+    };
+    let url = format!("https://127.0.0.1:{port}/");
+    assert_eq!(body(&by(crate::disk::digest(&[&shown])), &url).await.unwrap(), "ok");
+    assert_eq!(code(&by([7; 32]), &url).await, "tls_failed");
 }
 
 #[tokio::test]
@@ -339,7 +355,8 @@ async fn a_secure_server_cannot_lead_to_an_open_one() {
     let (port, file) = secure(&["feed.example"], answer).await;
     let exceptions = vec!["127.0.0.1".parse().unwrap()];
     let reach = Reach { ports: vec![port, 80], exceptions, ..Reach::default() };
-    let settings = FetchSettings { reach, ca_file: Some(file.path().to_owned()), ..FetchSettings::default() };
+    let settings =
+        FetchSettings { reach, trust: Trust::File(file.path().to_owned()), ..FetchSettings::default() };
     let fetcher = Fetcher::with_names(settings, Names::new(&["127.0.0.1"])).unwrap();
     assert_eq!(code(&fetcher, &format!("https://feed.example:{port}/")).await, "redirect_to_http");
 }

@@ -1,12 +1,28 @@
-//! Trust: the system's certificates, and those of a file that the operator names.
+//! Trust: the system's certificates, those that the operator names beside them, or one certificate alone.
 
 use super::FetchError;
-use rustls::crypto::CryptoProvider;
-use rustls::pki_types::CertificateDer;
+use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signature};
 use rustls::pki_types::pem::PemObject;
-use rustls::{ClientConfig, RootCertStore};
-use std::path::Path;
+use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls::{CertificateError, ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
+use sha2::{Digest as _, Sha256};
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
+
+/// Whose certificates are believed.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub enum Trust {
+    /// Those that the system trusts.
+    #[default]
+    System,
+    /// And those in a file (PEM).
+    File(PathBuf),
+    /// And these (PEM).
+    Pem(String),
+    /// Only the very certificate with this SHA-256, whatever it says of itself.
+    Fingerprint([u8; 32]),
+}
 
 /// Makes the one TLS provider that of the process, for every library that asks for it. Call first
 /// thing in `main`; a second call changes nothing.
@@ -15,27 +31,75 @@ pub fn install_provider() {
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
 }
 
-/// A client's TLS, trusting the system's certificates and those of `file` (PEM).
+/// A client's TLS.
 ///
 /// # Errors
-/// The file cannot be read or holds no certificate.
-pub(super) fn client(file: Option<&Path>) -> Result<ClientConfig, FetchError> {
-    let roots = match file {
-        None => system(),
-        Some(file) => {
-            let mut roots = RootCertStore::clone(&system());
-            add(&mut roots, file)?;
-            Arc::new(roots)
-        }
-    };
+/// The file cannot be read, or there is no certificate in what should hold some.
+pub(super) fn client(trust: &Trust) -> Result<ClientConfig, FetchError> {
     let provider = CryptoProvider::get_default().cloned();
     let provider = provider.unwrap_or_else(|| Arc::new(rustls::crypto::aws_lc_rs::default_provider()));
-    let config = ClientConfig::builder_with_provider(provider)
+    let config = ClientConfig::builder_with_provider(Arc::clone(&provider))
         .with_safe_default_protocol_versions()
         .map_err(|error| FetchError::Setup(error.to_string()))?;
-    let mut config = config.with_root_certificates(roots).with_no_client_auth();
+    let config = match trust {
+        Trust::System => config.with_root_certificates(system()),
+        Trust::File(file) => config.with_root_certificates(with_file(file)?),
+        Trust::Pem(text) => config.with_root_certificates(with(text.as_bytes(), "the authority")?),
+        Trust::Fingerprint(digest) => {
+            let pinned = Arc::new(Pinned { digest: *digest, provider });
+            config.dangerous().with_custom_certificate_verifier(pinned)
+        }
+    };
+    let mut config = config.with_no_client_auth();
     config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
     Ok(config)
+}
+
+/// Believes one certificate. Who shows it must still sign with its key.
+#[derive(Debug)]
+struct Pinned {
+    digest: [u8; 32],
+    provider: Arc<CryptoProvider>,
+}
+
+impl ServerCertVerifier for Pinned {
+    fn verify_server_cert(
+        &self,
+        shown: &CertificateDer<'_>,
+        _: &[CertificateDer<'_>],
+        _: &ServerName<'_>,
+        _: &[u8],
+        _: UnixTime,
+    ) -> Result<ServerCertVerified, rustls::Error> {
+        match Sha256::digest(shown)[..] == self.digest {
+            true => Ok(ServerCertVerified::assertion()),
+            false => Err(CertificateError::ApplicationVerificationFailure.into()),
+        }
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        let algorithms = &self.provider.signature_verification_algorithms;
+        verify_tls12_signature(message, certificate, signed, algorithms)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        let algorithms = &self.provider.signature_verification_algorithms;
+        verify_tls13_signature(message, certificate, signed, algorithms)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.provider.signature_verification_algorithms.supported_schemes()
+    }
 }
 
 /// The system's certificates, read once: each source has a client, and there may be hundreds.
@@ -59,15 +123,25 @@ fn system() -> Arc<RootCertStore> {
     SYSTEM.get_or_init(read).clone()
 }
 
-fn add(roots: &mut RootCertStore, file: &Path) -> Result<(), FetchError> {
-    let wrong = |why: String| FetchError::Setup(format!("CA file {}: {why}", file.display()));
-    let bytes = std::fs::read(file).map_err(|error| wrong(error.to_string()))?;
+fn with_file(file: &Path) -> Result<Arc<RootCertStore>, FetchError> {
+    let place = format!("CA file {}", file.display());
+    let bytes = std::fs::read(file).map_err(|error| FetchError::Setup(format!("{place}: {error}")))?;
+    with(&bytes, &place)
+}
+
+/// The system's certificates and those in `pem`.
+fn with(pem: &[u8], place: &str) -> Result<Arc<RootCertStore>, FetchError> {
+    let wrong = |why: String| FetchError::Setup(format!("{place}: {why}"));
+    let mut roots = RootCertStore::clone(&system());
     let before = roots.len();
-    for certificate in CertificateDer::pem_slice_iter(&bytes) {
+    for certificate in CertificateDer::pem_slice_iter(pem) {
         let certificate = certificate.map_err(|error| wrong(error.to_string()))?;
         roots.add(certificate).map_err(|error| wrong(error.to_string()))?;
     }
-    if roots.len() == before { Err(wrong("it holds no certificate in PEM form".to_owned())) } else { Ok(()) }
+    if roots.len() == before {
+        return Err(wrong("it holds no certificate in PEM form".to_owned()));
+    }
+    Ok(Arc::new(roots))
 }
 
 #[cfg(test)]
@@ -89,7 +163,7 @@ mod tests {
         let file = folder.path().join("ca.pem");
         std::fs::write(&file, "nothing").unwrap();
         for file in [file, folder.path().join("missing.pem")] {
-            let error = client(Some(&file)).unwrap_err();
+            let error = client(&Trust::File(file.clone())).unwrap_err();
             assert_eq!(error.code(), "fetch_setup");
             assert!(error.to_string().contains(&file.display().to_string()), "{error}");
         }

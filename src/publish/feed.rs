@@ -169,6 +169,13 @@ impl Feed {
         self.offer.load()
     }
 
+    /// When something else was first released after `generation`, as far as that is remembered.
+    pub fn renewed_after(&self, generation: u64) -> Option<Time> {
+        let book = self.book();
+        let next = book.log.steps().iter().find(|step| step.generation > generation);
+        next.map(|step| step.time)
+    }
+
     /// What it lists now, if it lists anything.
     pub fn released(&self) -> Option<Arc<Released>> {
         match &**self.offer.load() {

@@ -29,6 +29,7 @@ mod packed;
 mod preset;
 mod publisher;
 mod pulls;
+pub mod push;
 mod recent;
 mod refresh;
 mod release;

@@ -4,6 +4,7 @@ use super::access::{Access, Claim, Denied, Reader, digest_of};
 use super::book::{Audit, Book, Keys};
 use super::feeds::Feeds;
 use super::pulls::{Answer, Pulls};
+use super::push::Ledger;
 use crate::addr::IpSet;
 use crate::disk::{DiskError, Medium};
 use crate::engine::Engine;
@@ -27,6 +28,7 @@ pub struct Publisher {
     /// None when it cannot be used: whoever shows a key is asked to come again then, and everybody else is served.
     book: Option<Book>,
     pulls: Pulls,
+    pushes: Ledger,
     keys: Mutex<BTreeMap<OutputName, Keys>>,
     access: ArcSwap<(Arc<Vec<Output>>, Access)>,
     open: IpSet,
@@ -60,12 +62,14 @@ impl Publisher {
         let feeds = Arc::new(Feeds::open(engine.folder(), usual, engine.now())?);
         let book = Book::open(&Medium::folder(engine.folder()));
         let book = book.inspect_err(|error| tracing::error!(%error, "nobody's keys are known")).ok();
-        let read = book.as_ref().and_then(|book| Some((book.keys().ok()?, Pulls::open(book).ok()?)));
+        let read = book
+            .as_ref()
+            .and_then(|book| Some((book.keys().ok()?, Pulls::open(book).ok()?, Ledger::open(book).ok()?)));
         let book = book.filter(|_| read.is_some());
-        let (keys, pulls) = read.unwrap_or_default();
+        let (keys, pulls, pushes) = read.unwrap_or_default();
         let nothing = (Arc::new(Vec::new()), Access::default());
         let access = ArcSwap::from_pointee(nothing);
-        let publisher = Self { engine, feeds, book, pulls, keys: Mutex::new(keys), access, open };
+        let publisher = Self { engine, feeds, book, pulls, pushes, keys: Mutex::new(keys), access, open };
         publisher.look_again();
         Ok(Arc::new(publisher))
     }
@@ -123,9 +127,35 @@ impl Publisher {
         &self.pulls
     }
 
+    /// Where lists are pushed to, and what is proven to be there.
+    pub fn pushes(&self) -> &Ledger {
+        &self.pushes
+    }
+
     /// The book.
     pub fn book(&self) -> Option<&Book> {
         self.book.as_ref()
+    }
+
+    /// Takes the target of a device away, if it has one. Blocks on the disk.
+    ///
+    /// # Errors
+    /// A fault of the disk.
+    pub fn drop_target(&self, device: &OutputName, audit: &Audit) -> Result<(), DiskError> {
+        match self.pushes.target(device) {
+            Some(_) => self.pushes.set_target(self.usable_book()?, device, None, audit),
+            None => Ok(()),
+        }
+    }
+
+    /// The book, for whoever cannot do without.
+    ///
+    /// # Errors
+    /// It cannot be used.
+    pub(super) fn usable_book(&self) -> Result<&Book, DiskError> {
+        let unusable =
+            || DiskError::io(super::book::FILE, std::io::Error::other("it cannot be used; see the log"));
+        self.book.as_ref().ok_or_else(unusable)
     }
 
     /// Takes every feed to the newest generation. Blocks on the disk.
@@ -189,9 +219,7 @@ impl Publisher {
     }
 
     fn change_keys(&self, device: &OutputName, new: Option<Keys>, audit: &Audit) -> Result<(), DiskError> {
-        let unusable =
-            || DiskError::io(super::book::FILE, std::io::Error::other("it cannot be used; see the log"));
-        let book = self.book.as_ref().ok_or_else(unusable)?;
+        let book = self.usable_book()?;
         let mut keys = self.keys();
         book.set_keys(device, new.as_ref(), audit)?;
         match new {

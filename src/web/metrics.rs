@@ -66,6 +66,12 @@ table! {
         "Time since the source's last complete run, in seconds.";
     SOURCE_TROUBLE "ironlist_source_trouble" ["source", "trouble"]
         "1 while the source is stopped, held or late, 0 while it is not.";
+    PUSH_SECONDS "ironlist_push_enforced_seconds" ["device"]
+        "Time from a change to the firewall's own word that it enforces it, in seconds.";
+    PUSH_GENERATION "ironlist_push_enforced_generation" ["device", "feed"]
+        "The generation in which what the firewall enforces appeared.";
+    PUSH_FAILURES "ironlist_push_failures_total" ["device", "code"]
+        "Pushes that were not proven, by what was wrong.";
 }
 
 /// Names of the earlier system that dashboards still ask for: each shows another metric, relabelled, when
@@ -78,6 +84,8 @@ const RENAMED_LABELS: &[(&str, &str)] = &[("route", "endpoint"), ("status", "sta
 
 /// Upper bounds of the duration buckets, in seconds: look-ups take microseconds, imports minutes.
 const BUCKETS: [f64; 11] = [0.000_1, 0.000_5, 0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0, 10.0, 60.0];
+/// The same for pushes: a firewall takes seconds, and may be down for hours.
+const PUSH_BUCKETS: [f64; 9] = [0.5, 1.0, 2.0, 5.0, 10.0, 30.0, 60.0, 300.0, 3600.0];
 
 /// A reading that is taken only when somebody scrapes.
 type Reading = Box<dyn Fn(&Metrics) + Send + Sync>;
@@ -96,6 +104,9 @@ pub struct Metrics {
     collection_seconds: HistogramVec,
     freshness: IntGaugeVec,
     source_trouble: IntGaugeVec,
+    push_seconds: HistogramVec,
+    push_generation: IntGaugeVec,
+    push_failures: IntCounterVec,
     dnsbl_questions: IntCounterVec,
     readings: Vec<Reading>,
 }
@@ -106,16 +117,19 @@ impl Metrics {
         let registry = Registry::new();
         let metrics = Self {
             requests: counters(&registry, HTTP_REQUESTS),
-            seconds: histograms(&registry, HTTP_SECONDS),
+            seconds: histograms(&registry, HTTP_SECONDS, &BUCKETS),
             connections: gauges(&registry, HTTP_CONNECTIONS),
             accept_errors: counters(&registry, HTTP_ACCEPT_ERRORS),
             panics: counters(&registry, HTTP_PANICS),
             up: gauges(&registry, UP),
             entries: gauges(&registry, ENTRIES),
             collections: counters(&registry, COLLECTIONS),
-            collection_seconds: histograms(&registry, COLLECTION_SECONDS),
+            collection_seconds: histograms(&registry, COLLECTION_SECONDS, &BUCKETS),
             freshness: gauges(&registry, FRESHNESS_SECONDS),
             source_trouble: gauges(&registry, SOURCE_TROUBLE),
+            push_seconds: histograms(&registry, PUSH_SECONDS, &PUSH_BUCKETS),
+            push_generation: gauges(&registry, PUSH_GENERATION),
+            push_failures: counters(&registry, PUSH_FAILURES),
             dnsbl_questions: counters(&registry, DNSBL_QUESTIONS),
             readings: Vec::new(),
             registry,
@@ -154,6 +168,21 @@ impl Metrics {
     /// Whether that is the matter with a source: 1 or 0.
     pub fn source_trouble(&self, source: &str, trouble: &str) -> Gauge {
         self.source_trouble.with_label_values(&[source, trouble])
+    }
+
+    /// From a change to the firewall's word that it enforces it, in seconds.
+    pub fn push_seconds(&self, device: &str) -> Histogram {
+        self.push_seconds.with_label_values(&[device])
+    }
+
+    /// The generation of what a firewall enforces of a feed.
+    pub fn push_generation(&self, device: &str, feed: &str) -> Gauge {
+        self.push_generation.with_label_values(&[device, feed])
+    }
+
+    /// Pushes to a device that failed so.
+    pub fn push_failures(&self, device: &str, code: &str) -> Counter {
+        self.push_failures.with_label_values(&[device, code])
     }
 
     /// Questions to the DNS list that were answered so.
@@ -203,9 +232,9 @@ fn gauges(registry: &Registry, row: Row) -> IntGaugeVec {
     family
 }
 
-fn histograms(registry: &Registry, row: Row) -> HistogramVec {
+fn histograms(registry: &Registry, row: Row, buckets: &[f64]) -> HistogramVec {
     let family =
-        made(HistogramVec::new(HistogramOpts::from(options(row)).buckets(BUCKETS.into()), row.labels));
+        made(HistogramVec::new(HistogramOpts::from(options(row)).buckets(buckets.into()), row.labels));
     register(registry, family.clone());
     family
 }

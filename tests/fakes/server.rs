@@ -25,6 +25,7 @@ pub(crate) struct Asked {
     /// Query and form alike.
     pub(crate) values: BTreeMap<String, String>,
     pub(crate) headers: HeaderMap,
+    pub(crate) body: Bytes,
 }
 
 impl Asked {
@@ -107,7 +108,14 @@ pub(crate) struct Server {
 impl Server {
     /// Starts a server that answers by `handler`.
     pub(crate) fn start(handler: impl Fn(&Asked) -> Reply + Send + Sync + 'static) -> Self {
-        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        Self::on(std::net::TcpListener::bind("127.0.0.1:0").unwrap(), handler)
+    }
+
+    /// The same with a listener that is there already.
+    pub(crate) fn on(
+        listener: std::net::TcpListener,
+        handler: impl Fn(&Asked) -> Reply + Send + Sync + 'static,
+    ) -> Self {
         listener.set_nonblocking(true).unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
         let (stop, stopped) = oneshot::channel();
@@ -162,9 +170,14 @@ pub(crate) struct Portal<S> {
 impl<S: Clone + Send + 'static> Portal<S> {
     /// A portal that answers by its state.
     pub(crate) fn with(state: S, answer: fn(&mut S, &Asked) -> Reply) -> Self {
+        Self::on(std::net::TcpListener::bind("127.0.0.1:0").unwrap(), state, answer)
+    }
+
+    /// The same with a listener that is there already.
+    pub(crate) fn on(listener: std::net::TcpListener, state: S, answer: fn(&mut S, &Asked) -> Reply) -> Self {
         let state = Arc::new(Mutex::new(state));
         let shared = Arc::clone(&state);
-        let server = Server::start(move |asked| answer(&mut shared.lock().unwrap(), asked));
+        let server = Server::on(listener, move |asked| answer(&mut shared.lock().unwrap(), asked));
         Self { server, state }
     }
 
@@ -203,7 +216,7 @@ async fn answer(
     let all = format!("http://fake/?{}&{form}", parts.uri.query().unwrap_or_default());
     let values = reqwest::Url::parse(&all).unwrap().query_pairs().into_owned().collect();
     let path = parts.uri.path().to_owned();
-    let asked = Asked { at, method: parts.method, path, values, headers: parts.headers };
+    let asked = Asked { at, method: parts.method, path, values, headers: parts.headers, body };
     log.lock().unwrap().push(asked.clone());
     let reply = handler(&asked);
     let mut response = Response::new(StreamBody::new(pieces(reply.body, reply.manner)));

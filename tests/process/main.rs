@@ -22,6 +22,7 @@ mod keys;
 mod lists;
 mod place;
 mod publishing;
+mod push;
 mod readme;
 mod several;
 mod signals;

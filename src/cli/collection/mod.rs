@@ -1,7 +1,7 @@
 //! `ironlist source`, `run` and `hold`: collection from the command line, through the API.
 
 mod runs;
-mod secret;
+pub(super) mod secret;
 mod sources;
 mod watch;
 

@@ -10,7 +10,7 @@ use zeroize::Zeroizing;
 ///
 /// # Errors
 /// Standard input cannot be read, or has nothing.
-pub(super) fn read(what: &str, log: &mut dyn Write) -> anyhow::Result<Zeroizing<String>> {
+pub(in crate::cli) fn read(what: &str, log: &mut dyn Write) -> anyhow::Result<Zeroizing<String>> {
     let mut line = Zeroizing::new(String::new());
     let read = if io::stdin().is_terminal() {
         typed(what, log, &mut line)

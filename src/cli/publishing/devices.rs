@@ -1,10 +1,11 @@
 //! `ironlist device`: the firewalls, what they read, and the keys they show.
 
 use super::super::ExitCode;
+use super::super::collection::secret;
 use super::super::console::{Console, outline, table};
 use super::super::door::{Door, encode, with_query};
 use super::super::lists::{list, show};
-use super::{document, put, say};
+use super::{document, push, put, say};
 use clap::{Args, Subcommand};
 use serde_json::{Map, Value, json};
 use std::path::PathBuf;
@@ -39,6 +40,21 @@ pub(in crate::cli) enum DeviceCommand {
         /// Why
         #[arg(long, value_name = "TEXT")]
         reason: String,
+    },
+    /// Push to it from now on, and prove what it enforces; the key of its API is asked for, or read from standard input
+    PushTo(Box<push::To>),
+    /// Push to it no more
+    PushStop {
+        /// Its name
+        name: String,
+        /// Why
+        #[arg(long, value_name = "TEXT")]
+        reason: String,
+    },
+    /// Push everything to it now
+    Push {
+        /// Its name
+        name: String,
     },
     /// Which models are known, and what they can take
     Presets,
@@ -102,6 +118,15 @@ pub(in crate::cli) async fn device(
         DeviceCommand::Key { name, reason } => {
             door.post(&format!("{}/keys", one(name)), &json!({"reason": reason})).await?
         }
+        DeviceCommand::PushTo(to) => {
+            let key = secret::read("key", console.log)?;
+            put(door, &format!("{}/push", one(&to.name)), &to.document(&key)?).await?
+        }
+        DeviceCommand::PushStop { name, reason } => {
+            let path = format!("{}/push", one(name));
+            door.delete(&with_query(&path, &[("reason", Some(reason))])).await?
+        }
+        DeviceCommand::Push { name } => door.post(&format!("{}/push", one(name)), &json!({})).await?,
         DeviceCommand::Presets => {
             let presets = door.get(&format!("{DEVICES}/presets")).await?;
             let rows = presets.as_array().cloned().unwrap_or_default();

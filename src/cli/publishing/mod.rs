@@ -2,6 +2,7 @@
 
 mod devices;
 mod feeds;
+mod push;
 
 pub(super) use devices::{DeviceCommand, device};
 pub(super) use feeds::{FeedsCommand, feeds};

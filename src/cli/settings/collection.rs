@@ -7,7 +7,7 @@ use super::{Settings, SettingsError};
 use crate::collect::definition::Definition;
 use crate::collect::raw::Retention;
 use crate::fetch::budget::Budget;
-use crate::fetch::{FetchSettings, Proxy, Reach};
+use crate::fetch::{FetchSettings, Proxy, Reach, Trust};
 use crate::model::SourceName;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -52,7 +52,7 @@ impl Collection {
             fetch: FetchSettings {
                 reach,
                 size_limit: layers.get::<Size>("fetch.size")?.0,
-                ca_file: layers.get("fetch.ca_file")?,
+                trust: layers.get::<Option<PathBuf>>("fetch.ca_file")?.map_or(Trust::System, Trust::File),
                 contact: layers.get::<Words>("fetch.contact")?.0,
                 memory: Budget::new(layers.get::<Size>("collection.memory")?.0),
                 ..FetchSettings::default()

@@ -23,6 +23,7 @@ use publishing::FEEDS;
 pub(super) use show::example;
 
 use crate::addr::IpRange;
+use crate::fetch::Exception;
 use crate::journal::Keep;
 use crate::model::{Lines, Output};
 use crate::web::Role;
@@ -154,11 +155,22 @@ pub struct Settings {
     pub outputs: Vec<Output>,
     /// What CrowdSec's bouncers get.
     pub crowdsec: CrowdSec,
+    /// What may be pushed to.
+    pub push: Push,
     /// The DNS list, if there is to be one.
     pub dnsbl: Option<Dnsbl>,
     /// The zone in whose days statistics are counted.
     pub zone: Tz,
     layers: Layers,
+}
+
+/// What may be pushed to.
+#[derive(Clone, Debug)]
+pub struct Push {
+    /// Hosts and networks that may be pushed to although they are not public.
+    pub networks: Vec<Exception>,
+    /// The ports.
+    pub ports: Vec<u16>,
 }
 
 /// What is logged, and how.
@@ -219,6 +231,7 @@ impl Settings {
             open: layers.get("publish.open")?,
             outputs: layers.outputs(),
             crowdsec: CrowdSec::read(&layers)?,
+            push: Push { networks: layers.get("push.networks")?, ports: layers.get("push.ports")? },
             dnsbl: Dnsbl::read(&layers)?,
             zone: layers.get("time.display_zone")?,
             layers,

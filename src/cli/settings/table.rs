@@ -148,6 +148,12 @@ pub(super) const TABLE: &[Setting] = &[
         "The networks from which everybody may read every feed; from elsewhere a device shows its key, or is known by\nits own networks.",
     ),
     setting(
+        "push.networks",
+        "[]",
+        "Hosts and networks that lists may be pushed to although their addresses are not public: those of your\nfirewalls.",
+    ),
+    setting("push.ports", "[443, 8443, 10443]", "The ports that lists may be pushed to."),
+    setting(
         "crowdsec.feed",
         r#""fortigate""#,
         "The feed whose list CrowdSec's bouncers get as decisions. Bouncers for nftables know single addresses only:\ngive them a feed whose lines are addresses.",

@@ -26,6 +26,8 @@ pub(super) struct Row {
     behind: Vec<String>,
     /// Whether it has not asked for longer than it should.
     silent: bool,
+    /// What it is proven to enforce, where it is pushed to.
+    push: Option<super::push::Row>,
     pulls: Vec<PullRow>,
 }
 
@@ -40,6 +42,7 @@ impl Row {
             own.iter().filter(|row| row.behind).map(|row| feed_of(&row.document).to_owned()).collect();
         behind.dedup();
         Self {
+            push: role.0.pushes().report(role.0.feeds(), &device).map(Into::into),
             keys_since: role.0.keys_since(&device.name),
             device,
             last_pull,
@@ -65,7 +68,7 @@ pub(super) async fn show(State(role): State<Publishing>, name: Path<String>) -> 
     Ok(Json(Row::of(&role, device, &rows(&role))))
 }
 
-fn known(role: &Publishing, name: &OutputName) -> Result<Device, Problem> {
+pub(super) fn known(role: &Publishing, name: &OutputName) -> Result<Device, Problem> {
     let snapshot = role.engine().snapshot();
     let device = snapshot.devices().find(|device| device.name == *name).cloned();
     device.ok_or_else(|| Problem::not_found("unknown_device", format!("There is no device {name}.")))
@@ -112,7 +115,12 @@ pub(super) async fn remove(
     removal: Removal,
 ) -> Result<Json<Changed>, Problem> {
     caller.demand_admin()?;
-    role.withdraw(caller, removal.of_all()?, OutputKey::Device(named(name)?)).await
+    let (name, reason) = (named(name)?, removal.of_all()?);
+    let audit = role.audit(caller, "device.push.drop", name.as_str(), &reason);
+    let changed = role.withdraw(caller, reason, OutputKey::Device(name.clone())).await?;
+    // A device of that name that comes later is pushed to where somebody says then.
+    super::push::drop_target(&role, name, audit).await?;
+    Ok(changed)
 }
 
 #[derive(Serialize)]

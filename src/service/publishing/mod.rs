@@ -5,6 +5,9 @@ mod changes;
 mod devices;
 mod feeds;
 mod holds;
+mod push;
+
+pub use push::Pushing;
 
 use super::reply::{actor, blocking};
 use crate::engine::Engine;

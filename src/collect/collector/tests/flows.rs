@@ -1,11 +1,11 @@
 //! The flows of the crafts themselves: what they ask, remember and repeat.
 
-use super::fakes::data;
-use super::fakes::regtech::{self, Regtech};
-use super::fakes::secudium::{self, CODE, DOWNLOAD, LOGIN, LOGOUT, Post, Secudium};
-use super::fakes::server::{Reply, Server};
 use super::*;
 use crate::collect::regtech::{Memory, Plan};
+use crate::fakes::data;
+use crate::fakes::regtech::{self, Regtech};
+use crate::fakes::secudium::{self, CODE, DOWNLOAD, LOGIN, LOGOUT, Post, Secudium};
+use crate::fakes::server::{Reply, Server};
 use crate::fetch::{FetchSettings, Reach};
 
 /// A collector with one source, which may be on the loopback.
@@ -272,7 +272,7 @@ fn answers_once(answer: String) -> String {
 
 #[tokio::test]
 async fn a_portal_that_goes_away_before_the_password_was_sent_has_not_heard_it() {
-    let page = fakes::regtech_pages::login();
+    let page = crate::fakes::regtech_pages::login();
     let head = format!("HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: {}\r\n\r\n", page.len());
     let house = House::new();
     let mut definition = at(&answers_once(head + &page), Kind::Regtech);

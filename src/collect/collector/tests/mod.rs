@@ -3,8 +3,6 @@
 
 mod accounts;
 mod configured;
-#[path = "../../../../tests/fakes/mod.rs"]
-mod fakes;
 mod flows;
 mod holds;
 mod release;

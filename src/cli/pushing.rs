@@ -1,0 +1,67 @@
+//! The pusher of a process: made from the settings, with its metrics and its health.
+
+use super::settings::Settings;
+use crate::model::Device;
+use crate::publish::Publisher;
+use crate::publish::push::{self, ListReport, Pace, Pusher, Told};
+use crate::vault::Vault;
+use crate::web::health::Check;
+use crate::web::metrics::Metrics;
+use std::sync::Arc;
+
+/// The pusher of a publisher.
+pub(super) fn open(
+    publisher: &Arc<Publisher>,
+    vault: &Arc<Vault>,
+    settings: &Settings,
+    metrics: &Arc<Metrics>,
+) -> Arc<Pusher> {
+    let (networks, ports) = (settings.push.networks.clone(), settings.push.ports.clone());
+    let told = Arc::clone(metrics);
+    let observe: push::Observe = Arc::new(move |word| match word {
+        Told::Enforced { device, seconds } => {
+            seconds.into_iter().for_each(|seconds| told.push_seconds(device).observe(seconds));
+        }
+        Told::Failed { device, code } => told.push_failures(device, code).inc(),
+    });
+    let settings = push::Settings { networks, ports, pace: Pace::default() };
+    Pusher::new(Arc::clone(publisher), Arc::clone(vault), settings, observe)
+}
+
+/// What each device that is pushed to is proven to enforce.
+pub(super) fn measure(publisher: &Publisher, metrics: &Metrics) {
+    each(publisher, |device, list| {
+        if let Some(proof) = &list.enforced {
+            let generation = i64::try_from(proof.generation).unwrap_or(i64::MAX);
+            metrics.push_generation(device.name.as_str(), list.feed.as_str()).set(generation);
+        }
+    });
+}
+
+/// Devices that do not enforce what is released, for longer than they may be silent.
+pub(super) fn check(publisher: &Publisher) -> Check {
+    let now = publisher.engine().now();
+    let (mut late, mut cure) = (Vec::new(), None);
+    each(publisher, |device, list| {
+        if list.is_late(now, i64::from(device.silent_minutes) * 60) {
+            let what = list.trouble.as_ref().map_or("it is not proven yet", |trouble| &trouble.what);
+            late.push(format!("{}, {}: {what}", device.name, list.feed));
+            cure = cure.take().or_else(|| list.trouble.as_ref().map(|trouble| trouble.cure.clone()));
+        }
+    });
+    if late.is_empty() {
+        return Check::healthy("");
+    }
+    let usual = || "see what the firewall enforces: ironlist device show NAME".to_owned();
+    let what = format!("not enforced what is released: {}", late.join("; "));
+    Check::degraded(what, cure.unwrap_or_else(usual))
+}
+
+fn each(publisher: &Publisher, mut look: impl FnMut(&Device, &ListReport)) {
+    let snapshot = Arc::clone(&publisher.engine().snapshot());
+    for device in snapshot.devices() {
+        if let Some(report) = publisher.pushes().report(publisher.feeds(), device) {
+            report.lists.iter().for_each(|list| look(device, list));
+        }
+    }
+}

@@ -1,0 +1,304 @@
+//! The client of one firewall's API: commands out, counts in. Knows FortiOS' paths and words, and nothing of feeds.
+
+use super::target::Target;
+use crate::fetch::{Denied, Exception, FetchError, FetchSettings, Fetcher, Reach, Url};
+use http::header::{AUTHORIZATION, CONTENT_TYPE};
+use http::{HeaderValue, StatusCode};
+use serde::Serialize;
+use serde_json::Value;
+use std::time::Duration;
+
+const BASE: &str = "api/v2/monitor/system/external-resource/";
+/// Entries of one command: a firewall's API takes long over long ones, and a break costs one chunk.
+const CHUNK: usize = 2_000;
+/// The longest answer: counts are short, and nothing else is read.
+const LONGEST: u64 = 1 << 20;
+
+/// Why a push did not succeed, by what can be done about it.
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+pub enum PushFault {
+    /// The firewall is not public, and its network is not among the exceptions.
+    #[error("{0} is at an address that is not public")]
+    Inside(String),
+    /// No answer.
+    #[error(transparent)]
+    Fetch(FetchError),
+    /// The key is wrong, or may not do this.
+    #[error("the firewall refuses the key (status {0})")]
+    Token(u16),
+    /// The firewall has no list of that name.
+    #[error("the firewall has no list {0:?}")]
+    NoList(String),
+    /// Another status.
+    #[error("the firewall answers with status {0}")]
+    Status(u16),
+    /// What it answers is not understood.
+    #[error("the firewall's counts cannot be read: {0}")]
+    Unread(&'static str),
+    /// The firewall has another number of entries than it was sent.
+    #[error("{sent} entries were sent, and the firewall has {valid} valid and {invalid} invalid ones")]
+    Mismatch {
+        /// How many were sent.
+        sent: u64,
+        /// How many it enforces.
+        valid: u64,
+        /// How many it could not read.
+        invalid: u64,
+    },
+    /// The firewall has no room for the list.
+    #[error("{sent} entries are more than the firewall takes: it enforces {valid}")]
+    Overflow {
+        /// How many were sent.
+        sent: u64,
+        /// How many it enforces.
+        valid: u64,
+    },
+    /// The list cannot be made, the key not be opened or the push not be written down.
+    #[error("{0}")]
+    Ours(String),
+}
+
+impl PushFault {
+    /// The stable code.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Inside(_) => "address_denied",
+            Self::Fetch(error) => error.code(),
+            Self::Token(_) => "token_refused",
+            Self::NoList(_) => "list_missing",
+            Self::Status(_) => "firewall_status",
+            Self::Unread(_) => "counts_unread",
+            Self::Mismatch { .. } => "counts_differ",
+            Self::Overflow { .. } => "list_overflow",
+            Self::Ours(_) => "not_pushed",
+        }
+    }
+
+    /// What an operator can do about it.
+    pub fn cure(&self) -> &'static str {
+        match self {
+            Self::Inside(_) => "add its network to push.networks in the configuration, and restart",
+            Self::Fetch(FetchError::Tls { .. }) => {
+                "set verify to the firewall's authority, or to the fingerprint of its certificate"
+            }
+            Self::Fetch(FetchError::Denied(Denied::Port(_))) => "add the port to push.ports, and restart",
+            Self::Fetch(_) => {
+                "it is tried again; see whether the firewall is up and may be reached from here"
+            }
+            Self::Token(_) => {
+                "give the key of an API administrator that may write external resources, and whose trusted hosts hold this machine"
+            }
+            Self::NoList(_) => {
+                "make an external connector of type IP address with that name and the update method push, or set names"
+            }
+            Self::Status(_) | Self::Unread(_) => "it is tried again; see the firewall's own log",
+            Self::Mismatch { .. } => {
+                "see the invalid entries on the firewall; perhaps somebody else writes to the list, or it does not read this form of lines"
+            }
+            Self::Overflow { .. } => {
+                "give the device the budget of its model, so that the best entries are kept"
+            }
+            Self::Ours(_) => "see the log",
+        }
+    }
+
+    /// Whether nothing helps but another target or a person's word. A wrong key locks administrators out.
+    pub fn stops(&self) -> bool {
+        matches!(self, Self::Token(_))
+    }
+}
+
+impl From<FetchError> for PushFault {
+    fn from(error: FetchError) -> Self {
+        match error {
+            FetchError::Denied(Denied::Address { host, .. }) => Self::Inside(host),
+            error => Self::Fetch(error),
+        }
+    }
+}
+
+/// What a firewall says of a list.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct Counts {
+    pub(super) valid: u64,
+    pub(super) invalid: u64,
+    pub(super) overflow: bool,
+    pub(super) status: u16,
+    /// When the list was written last, by its clock.
+    pub(super) updated: Option<u64>,
+}
+
+impl Counts {
+    pub(super) fn are(&self, entries: u64) -> bool {
+        self.valid == entries && self.invalid == 0 && !self.overflow
+    }
+
+    /// What is wrong with them after `sent` entries.
+    pub(super) fn fault(&self, sent: u64) -> PushFault {
+        let Self { valid, invalid, .. } = *self;
+        if self.overflow {
+            PushFault::Overflow { sent, valid }
+        } else {
+            PushFault::Mismatch { sent, valid, invalid }
+        }
+    }
+}
+
+/// What is done with a list.
+#[derive(Clone, Copy, Debug, Serialize)]
+#[serde(rename_all = "lowercase")]
+enum Command {
+    Add,
+    Remove,
+    Snapshot,
+}
+
+#[derive(Serialize)]
+struct Commands<'a> {
+    commands: [Entries<'a>; 1],
+}
+
+#[derive(Serialize)]
+struct Entries<'a> {
+    name: &'a str,
+    command: Command,
+    entries: &'a [&'a str],
+}
+
+/// A firewall.
+pub(super) struct Firewall {
+    fetcher: Fetcher,
+    base: String,
+    vdom: Option<String>,
+    authorization: HeaderValue,
+}
+
+impl Firewall {
+    /// The firewall of a target with its key; nothing is asked yet.
+    ///
+    /// # Errors
+    /// The key or the authority cannot be used.
+    pub(super) fn new(
+        target: &Target,
+        key: &[u8],
+        networks: &[Exception],
+        ports: &[u16],
+        timeout: Duration,
+    ) -> Result<Self, PushFault> {
+        let reach = Reach { ports: ports.to_vec(), exceptions: networks.to_vec(), ..Reach::default() };
+        let settings = FetchSettings {
+            reach,
+            trust: target.trust(),
+            timeout,
+            idle_timeout: timeout,
+            size_limit: LONGEST,
+            ..FetchSettings::default()
+        };
+        let header = HeaderValue::from_bytes(&[b"Bearer ", key].concat());
+        let mut authorization = header.map_err(|_| PushFault::Ours("the key is none".to_owned()))?;
+        authorization.set_sensitive(true);
+        let base = format!("{}/{BASE}", target.url.as_str().trim_end_matches('/'));
+        Ok(Self { fetcher: Fetcher::new(settings)?, base, vdom: target.vdom.clone(), authorization })
+    }
+
+    /// Replaces the list in one step, so that there is no moment without it.
+    pub(super) async fn snapshot(&self, name: &str, entries: &[&str]) -> Result<(), PushFault> {
+        self.command(name, Command::Snapshot, entries).await
+    }
+
+    /// Adds, and then removes: what both lists block is blocked all the time.
+    pub(super) async fn change(&self, name: &str, added: &[&str], removed: &[&str]) -> Result<(), PushFault> {
+        for chunk in added.chunks(CHUNK) {
+            self.command(name, Command::Add, chunk).await?;
+        }
+        for chunk in removed.chunks(CHUNK) {
+            self.command(name, Command::Remove, chunk).await?;
+        }
+        Ok(())
+    }
+
+    async fn command(&self, name: &str, command: Command, entries: &[&str]) -> Result<(), PushFault> {
+        let commands = Commands { commands: [Entries { name, command, entries }] };
+        let body = serde_json::to_vec(&commands).map_err(|error| PushFault::Ours(error.to_string()))?;
+        self.ask(name, "dynamic", &[], Some(body)).await.map(drop)
+    }
+
+    /// Tells the firewall to fetch the list now.
+    pub(super) async fn refresh(&self, name: &str) -> Result<(), PushFault> {
+        let body = serde_json::json!({"mkey": name}).to_string().into_bytes();
+        self.ask(name, "refresh", &[], Some(body)).await.map(drop)
+    }
+
+    /// What it has of the list.
+    pub(super) async fn counts(&self, name: &str) -> Result<Counts, PushFault> {
+        let query = [("mkey", name), ("counts_only", "true")];
+        let (status, body) = self.ask(name, "entry-list", &query, None).await?;
+        let document: Value = serde_json::from_slice(&body).map_err(|_| PushFault::Unread("no JSON"))?;
+        counts(&document, status)
+    }
+
+    async fn ask(
+        &self,
+        name: &str,
+        path: &str,
+        query: &[(&str, &str)],
+        body: Option<Vec<u8>>,
+    ) -> Result<(u16, bytes::Bytes), PushFault> {
+        let wrong = |_| PushFault::Ours("the URL is none".to_owned());
+        let mut url: Url = format!("{}{path}", self.base).parse().map_err(wrong)?;
+        for (key, value) in query.iter().copied().chain(self.vdom.as_deref().map(|vdom| ("vdom", vdom))) {
+            url.query_pairs_mut().append_pair(key, value);
+        }
+        self.fetcher.check(&url)?;
+        let client = self.fetcher.client();
+        let request = match body {
+            None => client.get(url),
+            Some(body) => client.post(url).header(CONTENT_TYPE, "application/json").body(body),
+        };
+        let answer = request.header(AUTHORIZATION, &self.authorization).send().await;
+        let answer = answer.map_err(FetchError::from)?;
+        match answer.status() {
+            StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => {
+                Err(PushFault::Token(answer.status().as_u16()))
+            }
+            StatusCode::NOT_FOUND => Err(PushFault::NoList(name.to_owned())),
+            status if status.is_success() => Ok((status.as_u16(), self.fetcher.read(answer).await?)),
+            status => Err(PushFault::Status(status.as_u16())),
+        }
+    }
+}
+
+/// The counts in an answer. Versions differ in whether they stand in `results` or in `results.counts`.
+fn counts(document: &Value, status: u16) -> Result<Counts, PushFault> {
+    let results = document.get("results").unwrap_or(document);
+    let counts = results.get("counts").unwrap_or(results);
+    let number = |of: &Value, keys: [&str; 2]| keys.iter().find_map(|key| of.get(key)?.as_u64());
+    let valid = number(counts, ["valid", "valid_count"]).ok_or(PushFault::Unread("no valid count"))?;
+    let told = number(results, ["http_status_code", "http_status"]).and_then(|code| u16::try_from(code).ok());
+    let overflow = results.get("overflow").or_else(|| counts.get("overflow"));
+    Ok(Counts {
+        valid,
+        invalid: number(counts, ["invalid", "invalid_count"]).unwrap_or(0),
+        overflow: overflow
+            .is_some_and(|overflow| overflow.as_bool() == Some(true) || overflow.as_u64() > Some(0)),
+        status: told.unwrap_or(status),
+        updated: number(results, ["last_content_update_time", "last_update_time"]),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn counts_are_found_where_versions_put_them_and_missed_where_they_are_not() {
+        let flat = json!({"results": {"valid": 3, "invalid": 1, "overflow": true, "http_status_code": 304}});
+        let found = counts(&flat, 200).unwrap();
+        assert_eq!((found.valid, found.invalid, found.overflow, found.status), (3, 1, true, 304));
+        let nested = json!({"results": {"counts": {"valid": 3}, "last_content_update_time": 7}});
+        assert_eq!(counts(&nested, 200).unwrap().updated, Some(7));
+        assert!(!counts(&nested, 200).unwrap().overflow);
+        assert!(counts(&json!({"results": {}}), 200).is_err());
+    }
+}

@@ -1,0 +1,26 @@
+//! Push with proof: released lists are sent to firewalls, and what a firewall then says that it has is read back.
+//!
+//! Only what a feed has released is ever sent, so a held feed sends its purged list, and an empty one nothing unless its
+//! profile says so. A push counts when the firewall's own counts are those of the list; until then the device is
+//! behind. Before a difference is sent it is written down that nothing is certain any more: whatever breaks off,
+//! the next push is a whole list. Nothing here knows HTTP handlers.
+
+mod attempt;
+mod firewall;
+mod ledger;
+mod lines;
+mod pusher;
+mod report;
+mod round;
+mod standing;
+mod target;
+
+pub use firewall::PushFault;
+pub use ledger::Ledger;
+pub use pusher::{NotKept, NotNow, Observe, Pace, Pusher, Settings, Told};
+pub use report::{ListReport, Report};
+pub use standing::{Proof, Standing, Trouble};
+pub use target::{BadTarget, Mode, Target, Verify, Wish};
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,273 @@
+//! Who pushes: a task a device, one push at a time, the newest release always first, growing pauses after a fault.
+
+use super::ledger::Ledger;
+use super::round::{Next, Seen};
+use super::standing::Standing;
+use super::target::{BadTarget, Target, Wish};
+use crate::disk::{DiskError, hex};
+use crate::fetch::Exception;
+use crate::model::{Device, OutputName};
+use crate::publish::Publisher;
+use crate::publish::book::{Audit, Book};
+use crate::vault::{Vault, VaultError};
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+use tokio::sync::Notify;
+use tokio::task::{AbortHandle, JoinSet};
+use tokio::time::sleep;
+
+/// How fast everything goes.
+#[derive(Clone, Copy, Debug)]
+pub struct Pace {
+    /// The pause after a first fault; each is twice as long as the one before.
+    pub first: Duration,
+    /// The longest pause.
+    pub most: Duration,
+    /// A firewall that has everything is looked at so often: it may have lost its lists.
+    pub look: Duration,
+    /// So long the firewall has for what it was sent.
+    pub patience: Duration,
+    /// So long it has for an answer.
+    pub timeout: Duration,
+}
+
+impl Default for Pace {
+    fn default() -> Self {
+        let seconds = Duration::from_secs;
+        let (first, most, look) = (seconds(2), seconds(300), seconds(600));
+        Self { first, most, look, patience: seconds(60), timeout: seconds(60) }
+    }
+}
+
+/// What may be reached, and how fast.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Hosts and networks that may be pushed to although they are not public.
+    pub networks: Vec<Exception>,
+    /// The ports that may be pushed to.
+    pub ports: Vec<u16>,
+    /// How fast.
+    pub pace: Pace,
+}
+
+/// What a push came to.
+#[derive(Debug)]
+pub enum Told<'a> {
+    /// It was proven. The seconds are from the generation's time; none where the firewall had nothing before.
+    Enforced {
+        /// Whose.
+        device: &'a str,
+        /// From change to proof.
+        seconds: Option<f64>,
+    },
+    /// It failed.
+    Failed {
+        /// Whose.
+        device: &'a str,
+        /// The fault's.
+        code: &'static str,
+    },
+}
+
+/// Is told of every push.
+pub type Observe = Arc<dyn Fn(Told<'_>) + Send + Sync>;
+
+/// Why nothing is pushed now.
+#[derive(Debug, thiserror::Error)]
+pub enum NotNow {
+    /// There is no target.
+    #[error("the device has no push target")]
+    NoTarget,
+    /// A push is under way.
+    #[error("a push to the device is under way")]
+    Busy,
+}
+
+/// Why a target was not kept.
+#[derive(Debug, thiserror::Error)]
+pub enum NotKept {
+    /// It is wrong.
+    #[error(transparent)]
+    Bad(#[from] BadTarget),
+    /// The key cannot be sealed.
+    #[error(transparent)]
+    Vault(#[from] VaultError),
+    /// It cannot be written down.
+    #[error(transparent)]
+    Disk(#[from] DiskError),
+}
+
+/// Pushes to the devices of a publisher.
+pub struct Pusher {
+    pub(super) publisher: Arc<Publisher>,
+    pub(super) vault: Arc<Vault>,
+    pub(super) settings: Settings,
+    pub(super) observe: Observe,
+    live: Mutex<BTreeMap<OutputName, Live>>,
+}
+
+/// The task of a device.
+struct Live {
+    target: Target,
+    line: Arc<Line>,
+    task: AbortHandle,
+}
+
+/// What others say to a device's task.
+#[derive(Default)]
+struct Line {
+    kick: Notify,
+    whole: AtomicBool,
+    busy: AtomicBool,
+}
+
+impl Pusher {
+    /// A pusher; nothing is sent before [`Pusher::run`].
+    pub fn new(
+        publisher: Arc<Publisher>,
+        vault: Arc<Vault>,
+        settings: Settings,
+        observe: Observe,
+    ) -> Arc<Self> {
+        Arc::new(Self { publisher, vault, settings, observe, live: Mutex::default() })
+    }
+
+    pub(super) fn ledger(&self) -> &Ledger {
+        self.publisher.pushes()
+    }
+
+    pub(super) fn book(&self) -> Result<&Book, DiskError> {
+        self.publisher.usable_book()
+    }
+
+    /// Sets the target of a device. Blocks on the disk.
+    ///
+    /// # Errors
+    /// [`NotKept`]; what was there holds then.
+    pub fn set_target(&self, device: &Device, wish: Wish, audit: &Audit) -> Result<(), NotKept> {
+        wish.check(device)?;
+        let sealed = match (&wish.token, self.ledger().target(&device.name)) {
+            (Some(token), _) => {
+                let token = token.trim();
+                if token.is_empty() || !token.bytes().all(|byte| byte.is_ascii_graphic()) {
+                    return Err(BadTarget::Token.into());
+                }
+                hex(&self.vault.seal(&sealed_as(&device.name), token.as_bytes())?)
+            }
+            // A key is never sent elsewhere than where it was given for.
+            (None, Some(before)) if before.url == wish.url => before.sealed,
+            (None, _) => return Err(BadTarget::NoToken.into()),
+        };
+        let Wish { url, vdom, verify, names, mode, .. } = wish;
+        let target = Target { url, vdom, verify, names, mode, since: audit.at, sealed };
+        Ok(self.ledger().set_target(self.book()?, &device.name, Some(target), audit)?)
+    }
+
+    /// Has the whole of every list sent now.
+    ///
+    /// # Errors
+    /// [`NotNow`].
+    pub fn push_now(&self, device: &OutputName) -> Result<(), NotNow> {
+        let live = self.live();
+        let line = live.get(device).map(|live| &live.line).ok_or(NotNow::NoTarget)?;
+        if line.busy.load(Ordering::Acquire) || line.whole.swap(true, Ordering::AcqRel) {
+            return Err(NotNow::Busy);
+        }
+        line.kick.notify_one();
+        Ok(())
+    }
+
+    /// Pushes until `stop` is done.
+    pub async fn run(self: Arc<Self>, stop: impl Future<Output = ()>) {
+        let mut tasks = JoinSet::new();
+        let (mut news, mut generations) = (self.ledger().news(), self.publisher.engine().generations());
+        let mut stop = std::pin::pin!(stop);
+        loop {
+            news.borrow_and_update();
+            generations.borrow_and_update();
+            self.staff(&mut tasks);
+            tokio::select! {
+                () = &mut stop => return,
+                _ = news.changed() => {}
+                _ = generations.changed() => {}
+                Some(_) = tasks.join_next(), if !tasks.is_empty() => {}
+            }
+        }
+    }
+
+    /// A task for every device that has a target, and none for others.
+    fn staff(self: &Arc<Self>, tasks: &mut JoinSet<()>) {
+        let snapshot = Arc::clone(&self.publisher.engine().snapshot());
+        let mut targets = self.ledger().targets();
+        targets.retain(|name, _| snapshot.devices().any(|device| device.name == *name));
+        let mut live = self.live();
+        live.retain(|name, live| {
+            let stays = targets.get(name) == Some(&live.target) && !live.task.is_finished();
+            if !stays {
+                live.task.abort();
+            }
+            stays
+        });
+        for (name, target) in targets {
+            live.entry(name.clone()).or_insert_with(|| {
+                let line = Arc::<Line>::default();
+                let work = Arc::clone(self).attend(name, target.clone(), Arc::clone(&line));
+                Live { target, line, task: tasks.spawn(work) }
+            });
+        }
+    }
+
+    /// Looks after one device for ever.
+    async fn attend(self: Arc<Self>, device: OutputName, target: Target, line: Arc<Line>) {
+        let mut releases = self.publisher.feeds().releases();
+        let (mut faults, mut seen) = (0, Seen::new());
+        // What stopped before a restart stays so.
+        let stopped = |standing: &Standing| standing.trouble.as_ref().is_some_and(|trouble| trouble.stopped);
+        if self.ledger().standings(&device).values().any(stopped) {
+            line.kick.notified().await;
+        }
+        loop {
+            releases.borrow_and_update();
+            line.busy.store(true, Ordering::Release);
+            let whole = line.whole.swap(false, Ordering::AcqRel);
+            let next = self.round(&device, &target, whole, &mut seen).await;
+            line.busy.store(false, Ordering::Release);
+            match next {
+                Next::Wait => {
+                    faults = 0;
+                    tokio::select! {
+                        _ = releases.changed() => {}
+                        () = line.kick.notified() => {}
+                        () = sleep(self.settings.pace.look) => {}
+                    }
+                }
+                Next::Again => {
+                    faults += 1;
+                    tokio::select! {
+                        () = sleep(self.pause(faults)) => {}
+                        () = line.kick.notified() => {}
+                    }
+                }
+                Next::Stop => line.kick.notified().await,
+            }
+        }
+    }
+
+    fn live(&self) -> MutexGuard<'_, BTreeMap<OutputName, Live>> {
+        self.live.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The pause after so many faults in a row: doubled each time, and not the same for all devices.
+    fn pause(&self, faults: u32) -> Duration {
+        let Pace { first, most, .. } = self.settings.pace;
+        let full = first.saturating_mul(1 << faults.saturating_sub(1).min(20)).min(most);
+        full.mul_f64(0.75 + 0.25 * fastrand::f64())
+    }
+}
+
+/// The name under which a device's key is sealed; no source has such a one.
+pub(super) fn sealed_as(device: &OutputName) -> String {
+    format!("push:{device}")
+}

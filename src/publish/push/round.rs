@@ -1,0 +1,206 @@
+//! A round over all lists of a device: what is to be there, what is there, and the book's word on it before and
+//! after.
+
+use super::attempt::{Errand, Plan};
+use super::firewall::{Counts, Firewall, PushFault};
+use super::lines::List;
+use super::pusher::{Pusher, Told, sealed_as};
+use super::standing::{Has, Proof, Standing, Trouble};
+use super::target::{Mode, Target};
+use crate::disk::unhex;
+use crate::model::{Format, OutputName};
+use crate::publish::{Feed, Released};
+use std::collections::HashMap;
+use std::sync::Arc;
+use tokio::time::Instant;
+
+/// The generation that was noticed last of each feed, and when.
+pub(super) type Seen = HashMap<OutputName, (u64, Instant)>;
+
+/// What follows from a round.
+pub(super) enum Next {
+    /// All lists are there.
+    Wait,
+    /// One is not.
+    Again,
+    /// Nothing helps but a person.
+    Stop,
+}
+
+/// A list on its way to a firewall.
+struct Shipment<'a> {
+    device: &'a OutputName,
+    target: &'a Target,
+    feed: OutputName,
+    /// The firewall's name of it.
+    name: String,
+    released: Arc<Released>,
+    noticed: Instant,
+}
+
+impl Pusher {
+    /// Pushes every list of the device that it does not have; with `whole`, all of them.
+    pub(super) async fn round(
+        &self,
+        name: &OutputName,
+        target: &Target,
+        whole: bool,
+        seen: &mut Seen,
+    ) -> Next {
+        let snapshot = Arc::clone(&self.publisher.engine().snapshot());
+        let Some(device) = snapshot.devices().find(|device| device.name == *name) else { return Next::Wait };
+        let mut next = Next::Wait;
+        for (feed, list) in target.lists(device) {
+            let Some(found) = self.publisher.feeds().get(feed.as_str()) else { continue };
+            // A feed that offers nothing sends nothing: what the firewall has stays.
+            let Some(released) = found.released() else { continue };
+            let generation = released.release.generation;
+            let noticed = seen.entry(feed.clone()).or_insert((generation, Instant::now()));
+            if noticed.0 != generation {
+                *noticed = (generation, Instant::now());
+            }
+            let shipment = Shipment { device: name, target, feed, name: list, released, noticed: noticed.1 };
+            let Err(fault) = self.ship(&shipment, found, whole).await else { continue };
+            self.failed(&shipment, &fault).await;
+            if fault.stops() {
+                return Next::Stop;
+            }
+            next = Next::Again;
+        }
+        next
+    }
+
+    async fn ship(&self, shipment: &Shipment<'_>, feed: Arc<Feed>, whole: bool) -> Result<(), PushFault> {
+        let Shipment { target, released, .. } = shipment;
+        let firewall = self.firewall(shipment)?;
+        let standing = self.standing(shipment);
+        let has = standing.has.clone().filter(|_| !whole);
+        let (list, old) = prepare(feed, Arc::clone(released), target.mode, has.clone()).await?;
+        let has = has.as_ref().map(|has| (has, old.as_ref()));
+        let (name, pace) = (&shipment.name, self.settings.pace);
+        let errand = Errand { firewall: &firewall, name, mode: target.mode, list: &list, has, pace };
+        let (before, plan) = errand.plan().await?;
+        if matches!(plan, Plan::Nothing) && standing.trouble.is_none() && standing.enforced.is_some() {
+            return Ok(());
+        }
+        if !matches!(plan, Plan::Nothing) {
+            // Whatever breaks off from here on, nothing is certain after it.
+            self.note(shipment, Standing { has: None, ..standing.clone() }).await?;
+        }
+        let (counts, by) = errand.carry_out(&before, &plan).await?;
+        self.enforced(shipment, standing, &list, &counts, by).await
+    }
+
+    fn firewall(&self, shipment: &Shipment<'_>) -> Result<Firewall, PushFault> {
+        let ours = |why: &str| PushFault::Ours(why.to_owned());
+        let sealed = unhex(&shipment.target.sealed).ok_or_else(|| ours("the sealed key is damaged"))?;
+        let key = self.vault.open(&sealed_as(shipment.device), &sealed);
+        let key = key.map_err(|error| PushFault::Ours(error.to_string()))?;
+        let settings = &self.settings;
+        Firewall::new(shipment.target, &key, &settings.networks, &settings.ports, settings.pace.timeout)
+    }
+
+    fn standing(&self, shipment: &Shipment<'_>) -> Standing {
+        self.ledger().standings(shipment.device).remove(&shipment.feed).unwrap_or_default()
+    }
+
+    async fn enforced(
+        &self,
+        shipment: &Shipment<'_>,
+        before: Standing,
+        list: &List,
+        counts: &Counts,
+        by: Mode,
+    ) -> Result<(), PushFault> {
+        let release = &shipment.released.release;
+        let at = self.publisher.engine().now();
+        let seconds = shipment.noticed.elapsed().as_secs_f64();
+        let change_seconds = seconds.max((at.unix() - release.modified.unix()) as f64);
+        let proof = Proof {
+            generation: release.generation,
+            entries: list.entries,
+            valid: counts.valid,
+            invalid: counts.invalid,
+            overflow: counts.overflow,
+            status: counts.status,
+            by,
+            at,
+            seconds,
+            change_seconds,
+        };
+        let is_news = before.enforced.as_ref().is_none_or(|old| old.generation != proof.generation);
+        let was_there = before.enforced.is_some();
+        let has = Some(Has::of(release.generation, list));
+        self.note(shipment, Standing { has, enforced: Some(proof), trouble: None }).await?;
+        if is_news {
+            let device = shipment.device.as_str();
+            let seconds = was_there.then_some(change_seconds);
+            (self.observe)(Told::Enforced { device, seconds });
+        }
+        Ok(())
+    }
+
+    async fn failed(&self, shipment: &Shipment<'_>, fault: &PushFault) {
+        let (device, feed) = (shipment.device, &shipment.feed);
+        tracing::warn!(%device, %feed, code = fault.code(), cure = fault.cure(), "not pushed: {fault}");
+        (self.observe)(Told::Failed { device: device.as_str(), code: fault.code() });
+        let standing = self.standing(shipment);
+        let before = standing.trouble.as_ref();
+        let trouble = Trouble {
+            code: fault.code().to_owned(),
+            what: fault.to_string(),
+            cure: fault.cure().to_owned(),
+            since: before.map_or_else(|| self.publisher.engine().now(), |before| before.since),
+            attempts: before.map_or(0, |before| before.attempts).saturating_add(1),
+            stopped: fault.stops(),
+        };
+        if let Err(error) = self.note(shipment, Standing { trouble: Some(trouble), ..standing }).await {
+            tracing::warn!(%device, %error, "how the push went is not written down");
+        }
+    }
+
+    /// Writes down how the list stands.
+    async fn note(&self, shipment: &Shipment<'_>, standing: Standing) -> Result<(), PushFault> {
+        let publisher = Arc::clone(&self.publisher);
+        let (device, target) = (shipment.device.clone(), shipment.target.clone());
+        let feed = shipment.feed.clone();
+        let write = move || {
+            let book = publisher.usable_book()?;
+            publisher.pushes().set_standing(book, (&device, &target), &feed, standing)
+        };
+        let written = tokio::task::spawn_blocking(write).await;
+        written
+            .map_err(|error| PushFault::Ours(error.to_string()))?
+            .map_err(|error| PushFault::Ours(error.to_string()))
+    }
+}
+
+/// The list to be there, and the one that is there where its lines can be told.
+async fn prepare(
+    feed: Arc<Feed>,
+    released: Arc<Released>,
+    mode: Mode,
+    has: Option<Has>,
+) -> Result<(List, Option<List>), PushFault> {
+    let profile = Arc::clone(&released.profile);
+    let is_fetched_whole = profile.parts == 1 && matches!(profile.format, Format::Fortigate | Format::Plain);
+    if mode == Mode::Refresh && !is_fetched_whole {
+        let why = "a firewall fetches no feed in parts or in another format: push changes instead";
+        return Err(PushFault::Ours(why.to_owned()));
+    }
+    let make = move || {
+        let set = released.release.set.unpack();
+        let list = List::of(&profile, &set)?;
+        let Some(has) = has.filter(|has| mode == Mode::Changes && !has.is(&list)) else {
+            return Ok((list, None));
+        };
+        let old = match feed.changes(has.generation) {
+            Ok((_, since)) => Some(List::of(&profile, &set.subtract(&since.added).union(&since.removed))?),
+            Err(_) => None,
+        };
+        Ok((list, old))
+    };
+    let made = tokio::task::spawn_blocking(make).await;
+    made.map_err(|error| PushFault::Ours(error.to_string()))?
+        .map_err(|error: crate::publish::formats::WriteError| PushFault::Ours(error.to_string()))
+}

@@ -1,0 +1,79 @@
+//! How a feed stands at a firewall: what it is proven to have, when it was proven, what is wrong. Plain data.
+
+use super::lines::List;
+use super::target::Mode;
+use crate::disk::hex;
+use crate::model::Time;
+use serde::{Deserialize, Serialize};
+
+/// How a feed stands at a firewall.
+#[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
+pub struct Standing {
+    /// The list that the firewall has; none while a push is under way, or after one that broke off.
+    pub(super) has: Option<Has>,
+    /// The last proof of what it enforces.
+    pub enforced: Option<Proof>,
+    /// What is wrong, if anything is.
+    pub trouble: Option<Trouble>,
+}
+
+/// A list that a firewall has.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub(super) struct Has {
+    pub(super) generation: u64,
+    pub(super) entries: u64,
+    /// Of the lines, so that a difference is only ever made from exactly these.
+    pub(super) digest: String,
+}
+
+impl Has {
+    pub(super) fn of(generation: u64, list: &List) -> Self {
+        Self { generation, entries: list.entries, digest: hex(&list.digest) }
+    }
+
+    pub(super) fn is(&self, list: &List) -> bool {
+        self.digest == hex(&list.digest)
+    }
+}
+
+/// What the firewall said of a list after it had got it.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct Proof {
+    /// The generation in which the list appeared.
+    pub generation: u64,
+    /// Entries of the list.
+    pub entries: u64,
+    /// Those that the firewall enforces.
+    pub valid: u64,
+    /// Those that it could not read.
+    pub invalid: u64,
+    /// Whether it had more than it takes.
+    pub overflow: bool,
+    /// The status of its answer.
+    pub status: u16,
+    /// How the list got there.
+    pub by: Mode,
+    /// When it was proven.
+    pub at: Time,
+    /// Seconds from the list's release to the proof.
+    pub seconds: f64,
+    /// Seconds from the generation's own time to the proof.
+    pub change_seconds: f64,
+}
+
+/// What is wrong with pushing, and what can be done.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Trouble {
+    /// The stable code.
+    pub code: String,
+    /// What happened.
+    pub what: String,
+    /// What an operator can do about it.
+    pub cure: String,
+    /// Since when, without a push that succeeded.
+    pub since: Time,
+    /// How often it was tried.
+    pub attempts: u32,
+    /// Whether nothing is tried until somebody changes the target or pushes by hand.
+    pub stopped: bool,
+}

@@ -1,0 +1,143 @@
+//! Where a device's lists are pushed to, what it is proven to enforce, and a push by hand.
+
+use super::super::reason::{Removal, reason};
+use super::super::reply::aside;
+use super::devices::known;
+use super::{Publishing, named};
+use crate::engine::EngineError;
+use crate::model::{OutputName, Time};
+use crate::publish::Audit;
+use crate::publish::push::{Mode, NotKept, NotNow, Proof, Pusher, Report, Trouble, Verify, Wish};
+use crate::web::{Caller, Json, Path, Problem};
+use axum::extract::State;
+use axum::routing::get;
+use axum::{Extension, Router};
+use http::StatusCode;
+use serde::Serialize;
+use serde_json::{Map, Value, json};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// What the handlers share.
+#[derive(Clone)]
+pub struct Pushing(pub Publishing, pub Arc<Pusher>);
+
+impl Pushing {
+    /// The routes.
+    pub fn router(self) -> Router {
+        let path = get(show).put(set).delete(remove).post(now);
+        Router::new().route("/api/v1/devices/{name}/push", path).with_state(self)
+    }
+}
+
+/// A target and what is proven to be there. The key is not shown.
+#[derive(Serialize)]
+pub(super) struct Row {
+    url: String,
+    vdom: Option<String>,
+    verify: Option<Verify>,
+    names: BTreeMap<OutputName, String>,
+    mode: Mode,
+    since: Time,
+    lists: Vec<ListRow>,
+}
+
+#[derive(Serialize)]
+struct ListRow {
+    feed: OutputName,
+    /// The firewall's name of it.
+    name: String,
+    /// The generation of what is released; none: the feed offers nothing, and what the firewall has stays.
+    released: Option<u64>,
+    /// The firewall's last word.
+    enforced: Option<Proof>,
+    behind_since: Option<Time>,
+    trouble: Option<Trouble>,
+}
+
+impl From<Report> for Row {
+    fn from(Report { target, lists }: Report) -> Self {
+        let one = |list: crate::publish::push::ListReport| ListRow {
+            feed: list.feed,
+            name: list.name,
+            released: list.released,
+            enforced: list.enforced,
+            behind_since: list.behind_since,
+            trouble: list.trouble,
+        };
+        Self {
+            url: target.url.to_string(),
+            vdom: target.vdom,
+            verify: target.verify,
+            names: target.names,
+            mode: target.mode,
+            since: target.since,
+            lists: lists.into_iter().map(one).collect(),
+        }
+    }
+}
+
+async fn show(State(Pushing(role, _)): State<Pushing>, name: Path<String>) -> Result<Json<Row>, Problem> {
+    let device = known(&role, &named(name)?)?;
+    let report = role.0.pushes().report(role.0.feeds(), &device);
+    let none = || Problem::not_found("no_push_target", "Nothing is pushed to that device.");
+    report.map(|report| Json(report.into())).ok_or_else(none)
+}
+
+async fn set(
+    State(Pushing(role, pusher)): State<Pushing>,
+    Extension(caller): Extension<Caller>,
+    name: Path<String>,
+    Json(mut said): Json<Map<String, Value>>,
+) -> Result<Json<Value>, Problem> {
+    caller.demand_admin()?;
+    let device = known(&role, &named(name)?)?;
+    let why = said.remove("reason");
+    let why = reason(why.as_ref().and_then(Value::as_str))?;
+    let wish = Wish::read(said).map_err(|why| Problem::unprocessable("body_shape", why))?;
+    let audit = role.audit(caller, "device.push.set", device.name.as_str(), &why);
+    aside(move || pusher.set_target(&device, wish, &audit).map_err(not_kept)).await?;
+    Ok(Json(json!({"status": "success"})))
+}
+
+fn not_kept(error: NotKept) -> Problem {
+    match error {
+        NotKept::Bad(bad) => Problem::unprocessable("bad_push_target", format!("{bad}.")),
+        NotKept::Vault(error) => Problem::unavailable("vault", 60).detail(error.to_string()),
+        NotKept::Disk(error) => EngineError::from(error).into(),
+    }
+}
+
+async fn remove(
+    State(Pushing(role, _)): State<Pushing>,
+    Extension(caller): Extension<Caller>,
+    name: Path<String>,
+    removal: Removal,
+) -> Result<Json<Value>, Problem> {
+    caller.demand_admin()?;
+    let name = named(name)?;
+    let audit = role.audit(caller, "device.push.drop", name.as_str(), &removal.of_all()?);
+    drop_target(&role, name, audit).await?;
+    Ok(Json(json!({"status": "success"})))
+}
+
+/// Takes the target of a device away, if it has one.
+pub(super) async fn drop_target(role: &Publishing, name: OutputName, audit: Audit) -> Result<(), Problem> {
+    let publisher = Arc::clone(&role.0);
+    aside(move || publisher.drop_target(&name, &audit).map_err(|error| EngineError::from(error).into())).await
+}
+
+async fn now(
+    State(Pushing(role, pusher)): State<Pushing>,
+    Extension(caller): Extension<Caller>,
+    name: Path<String>,
+) -> Result<(StatusCode, Json<Value>), Problem> {
+    caller.demand_admin()?;
+    let device = known(&role, &named(name)?)?;
+    let refused = |why: NotNow| match why {
+        NotNow::NoTarget => Problem::conflict("no_push_target", format!("{why}; PUT sets one.")),
+        NotNow::Busy => Problem::conflict("push_running", format!("{why}.")),
+    };
+    pusher.push_now(&device.name).map_err(refused)?;
+    Ok((StatusCode::ACCEPTED, Json(json!({"status": "accepted"}))))
+}
