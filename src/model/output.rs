@@ -4,6 +4,7 @@
 use super::{Country, Families, Format, Lines, Severity, SourceName, TooBroad};
 use crate::addr::IpRange;
 use serde::{Deserialize, Serialize};
+use std::borrow::Borrow;
 use std::fmt;
 use std::str::FromStr;
 
@@ -46,6 +47,12 @@ impl TryFrom<String> for OutputName {
 impl From<OutputName> for String {
     fn from(name: OutputName) -> Self {
         name.0.into()
+    }
+}
+
+impl Borrow<str> for OutputName {
+    fn borrow(&self) -> &str {
+        self.as_str()
     }
 }
 

@@ -39,6 +39,16 @@ pub enum Reader {
     Administrator,
 }
 
+impl Reader {
+    /// The reader that shows itself so; none for what is no reader's name.
+    pub(super) fn named(text: &str) -> Option<Self> {
+        match text.strip_prefix("address ") {
+            Some(address) => address.parse().ok().map(Self::Address),
+            None => text.parse().ok().map(Self::Device),
+        }
+    }
+}
+
 impl fmt::Display for Reader {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

@@ -68,8 +68,7 @@ impl Feeds {
 
     /// The feed of that name. Takes no lock.
     pub fn get(&self, name: &str) -> Option<Arc<Feed>> {
-        let name: OutputName = name.parse().ok()?;
-        self.all.load().get(&name).cloned()
+        self.all.load().get(name).cloned()
     }
 
     /// All of them, by name.
@@ -103,7 +102,11 @@ impl Feeds {
 
     fn take_to(&self, snapshot: &Snapshot, view: Option<&View<'_>>, engine: &Engine) {
         let profiles = self.in_turn(snapshot);
-        self.set_up(&profiles, engine.now());
+        let is_newest = !matches!(engine.condition(), Condition::ReadOnly { .. });
+        if is_newest {
+            // An older snapshot may not know a feed that people made since, and its last list is still good.
+            self.set_up(&profiles, engine.now());
+        }
         let exempt = snapshot.exempt();
         let ended = |seen: u64| ended(engine, snapshot, seen).map_err(|error| error.to_string());
         let mut stage = Stage {
@@ -111,7 +114,7 @@ impl Feeds {
             exempt: &exempt,
             whole_is_held: false,
             budget: Budget::default(),
-            is_newest: !matches!(engine.condition(), Condition::ReadOnly { .. }),
+            is_newest,
             ended: &ended,
             now: engine.now(),
         };
@@ -166,21 +169,16 @@ impl Feeds {
         generation: u64,
         engine: &Engine,
     ) -> Result<(), NoConsent> {
-        let all = self.all();
         let Some(name) = name else {
+            // A feed that is held by itself stays so: nobody has been shown it.
             self.whole.consent(generation)?;
-            // Whoever lets the whole go lets go what it held back in each.
-            for feed in all.values() {
-                let shown = feed.status().hold.map_or(generation, |hold| hold.generation);
-                let _ = feed.consent(shown);
-            }
             self.refresh(engine);
             return self.whole.status().hold.map_or(Ok(()), |hold| Err(NoConsent::Grown(hold.generation)));
         };
         if self.whole.status().hold.is_some() {
             return Err(NoConsent::WholeIsHeld);
         }
-        let feed = all.get(name).ok_or(NoConsent::NotHeld)?;
+        let feed = self.get(name.as_str()).ok_or(NoConsent::NotHeld)?;
         feed.consent(generation)?;
         self.refresh(engine);
         feed.status().hold.map_or(Ok(()), |hold| Err(NoConsent::Grown(hold.generation)))

@@ -89,6 +89,12 @@ impl Log {
         Self { path, begin: generation, steps: Vec::new(), size: 0, longest: LONGEST, whole: false }
     }
 
+    /// Forgets everything before the release of `generation`.
+    pub(super) fn begin_again(&mut self, generation: u64) {
+        (self.begin, self.whole) = (generation, false);
+        self.steps.clear();
+    }
+
     /// Takes in a release, on the disk too.
     ///
     /// # Errors

@@ -5,19 +5,20 @@ use super::book::Book;
 use crate::disk::DiskError;
 use crate::model::Time;
 use serde::{Deserialize, Serialize};
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
+use std::net::IpAddr;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-/// So many readers and documents are remembered at most: an open network may hold any number of addresses.
+/// So many documents of readers without a name are remembered at most: an open network may hold any number of them.
 const MOST: usize = 10_000;
 
 /// The last pull of a document by a reader, and how many there were.
-#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Pull {
     /// When.
     pub at: Time,
     /// From where.
-    pub from: String,
+    pub from: IpAddr,
     /// The generation in which what it has now appeared.
     pub generation: u64,
     /// The answer's status.
@@ -35,13 +36,29 @@ pub(super) type Noted = ((String, String), Pull);
 
 /// What was fetched, by reader and document.
 #[derive(Debug, Default)]
-pub struct Pulls(Mutex<Inner>);
+pub struct Pulls(Mutex<HashMap<Reader, BTreeMap<String, Entry>>>);
 
-#[derive(Debug, Default)]
-struct Inner {
-    last: HashMap<(String, String), Pull>,
-    /// Those that were not written down yet.
-    unwritten: Vec<(String, String)>,
+#[derive(Debug)]
+struct Entry {
+    pull: Pull,
+    /// Whether the book has it so.
+    is_written: bool,
+}
+
+impl Entry {
+    fn note(&mut self, answer: Answer<'_>) {
+        let is_unchanged = answer.status == 304;
+        self.is_written = false;
+        self.pull = Pull {
+            at: answer.at,
+            from: answer.from,
+            generation: answer.generation,
+            status: answer.status,
+            bytes: answer.bytes,
+            sent: self.pull.sent + u64::from(!is_unchanged),
+            unchanged: self.pull.unchanged + u64::from(is_unchanged),
+        };
+    }
 }
 
 /// One answer.
@@ -52,7 +69,7 @@ pub struct Answer<'a> {
     /// When.
     pub at: Time,
     /// From where.
-    pub from: &'a str,
+    pub from: IpAddr,
     /// The generation in which what is offered appeared.
     pub generation: u64,
     /// 200, 206 or 304.
@@ -67,74 +84,129 @@ impl Pulls {
     /// # Errors
     /// A fault of the disk.
     pub fn open(book: &Book) -> Result<Self, DiskError> {
-        let last = book.pulls()?.into_iter().collect();
-        Ok(Self(Mutex::new(Inner { last, unwritten: Vec::new() })))
+        let mut all: HashMap<Reader, BTreeMap<String, Entry>> = HashMap::new();
+        for ((reader, document), pull) in book.pulls()? {
+            if let Some(reader) = Reader::named(&reader) {
+                all.entry(reader).or_default().insert(document, Entry { pull, is_written: true });
+            }
+        }
+        Ok(Self(Mutex::new(all)))
     }
 
-    /// Notes an answer; about 100 ns.
+    /// Notes an answer. It allocates nothing for who has had the document before: some poll without pause.
     pub fn note(&self, reader: &Reader, answer: Answer<'_>) {
-        let key = (reader.to_string(), answer.document.to_owned());
-        let mut inner = self.inner();
-        if inner.last.len() >= MOST && !inner.last.contains_key(&key) {
+        let mut all = self.all_of_them();
+        if let Some(entry) = all.get_mut(reader).and_then(|own| own.get_mut(answer.document)) {
+            return entry.note(answer);
+        }
+        let is_nameless = |reader: &Reader| matches!(reader, Reader::Address(_));
+        let nameless = || all.iter().filter(|(reader, _)| is_nameless(reader)).map(|(_, own)| own.len());
+        if is_nameless(reader) && nameless().sum::<usize>() >= MOST {
             return;
         }
-        let pull = inner.last.entry(key.clone()).or_default();
-        let is_unchanged = answer.status == 304;
-        *pull = Pull {
+        let nothing = Pull {
             at: answer.at,
-            from: answer.from.to_owned(),
-            generation: answer.generation,
-            status: answer.status,
-            bytes: answer.bytes,
-            sent: pull.sent + u64::from(!is_unchanged),
-            unchanged: pull.unchanged + u64::from(is_unchanged),
+            from: answer.from,
+            generation: 0,
+            status: 0,
+            bytes: 0,
+            sent: 0,
+            unchanged: 0,
         };
-        inner.unwritten.push(key);
-    }
-
-    /// The last pulls of a reader, by document.
-    pub fn of(&self, reader: &Reader) -> Vec<(String, Pull)> {
-        let reader = reader.to_string();
-        let inner = self.inner();
-        let own = inner.last.iter().filter(|((who, _), _)| *who == reader);
-        let mut own: Vec<_> = own.map(|((_, document), pull)| (document.clone(), pull.clone())).collect();
-        own.sort_by(|a, b| a.0.cmp(&b.0));
-        own
+        let mut entry = Entry { pull: nothing, is_written: false };
+        entry.note(answer);
+        all.entry(reader.clone()).or_default().insert(answer.document.to_owned(), entry);
     }
 
     /// All of them, by reader and document.
-    pub fn all(&self) -> Vec<((String, String), Pull)> {
-        let mut all: Vec<_> =
-            self.inner().last.iter().map(|(key, pull)| (key.clone(), pull.clone())).collect();
-        all.sort_by(|a, b| a.0.cmp(&b.0));
-        all
+    pub fn all(&self) -> Vec<Noted> {
+        let all = self.all_of_them();
+        let noted = all.iter().flat_map(|(reader, own)| {
+            own.iter()
+                .map(move |(document, entry)| ((reader.to_string(), document.clone()), entry.pull.clone()))
+        });
+        let mut noted: Vec<_> = noted.collect();
+        noted.sort_by(|a, b| a.0.cmp(&b.0));
+        noted
     }
 
     /// Writes down what is new, and forgets what is older than `oldest`. Blocks on the disk.
     ///
     /// # Errors
-    /// A fault of the disk; what is new is written down the next time.
+    /// A fault of the disk; it is tried again the next time.
     pub fn keep(&self, book: &Book, oldest: Time) -> Result<(), DiskError> {
-        let (new, gone) = {
-            let mut inner = self.inner();
-            let gone: Vec<_> =
-                inner.last.iter().filter(|(_, pull)| pull.at < oldest).map(|(key, _)| key.clone()).collect();
-            gone.iter().for_each(|key| drop(inner.last.remove(key)));
-            let mut keys = std::mem::take(&mut inner.unwritten);
-            keys.sort_unstable();
-            keys.dedup();
-            let pull = |key| inner.last.get(&key).cloned().map(|pull| (key, pull));
-            (keys.into_iter().filter_map(pull).collect::<Vec<_>>(), gone)
-        };
+        let (mut new, mut gone) = (BTreeMap::new(), Vec::new());
+        for (reader, own) in self.all_of_them().iter() {
+            for (document, entry) in own {
+                let key = (reader.to_string(), document.clone());
+                match (entry.pull.at < oldest, entry.is_written) {
+                    (true, _) => gone.push(key),
+                    (false, false) => drop(new.insert(key, entry.pull.clone())),
+                    (false, true) => {}
+                }
+            }
+        }
         if new.is_empty() && gone.is_empty() {
             return Ok(());
         }
-        book.put_pulls(new.iter().map(|(key, pull)| (key, pull)), &gone).inspect_err(|_| {
-            self.inner().unwritten.extend(new.iter().map(|(key, _)| key.clone()));
-        })
+        book.put_pulls(new.iter(), &gone)?;
+        let mut all = self.all_of_them();
+        for (reader, own) in all.iter_mut() {
+            own.retain(|_, entry| entry.pull.at >= oldest);
+            for (document, entry) in own {
+                // What came meanwhile differs from what was written, and is written the next time.
+                let written = new.get(&(reader.to_string(), document.clone()));
+                entry.is_written |= written == Some(&entry.pull);
+            }
+        }
+        all.retain(|_, own| !own.is_empty());
+        Ok(())
     }
 
-    fn inner(&self) -> MutexGuard<'_, Inner> {
+    fn all_of_them(&self) -> MutexGuard<'_, HashMap<Reader, BTreeMap<String, Entry>>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::disk::Medium;
+
+    const NOON: Time = Time::from_unix(1_790_000_000);
+
+    fn answer(at: Time, status: u16) -> Answer<'static> {
+        Answer { document: "edge", at, from: "10.0.0.1".parse().unwrap(), generation: 7, status, bytes: 9 }
+    }
+
+    #[test]
+    fn what_was_noted_is_there_after_a_restart_and_forgotten_when_it_is_old() {
+        let folder = tempfile::tempdir().unwrap();
+        let book = Book::open(&Medium::folder(folder.path())).unwrap();
+        let pulls = Pulls::open(&book).unwrap();
+        let (device, address) =
+            (Reader::Device("box".parse().unwrap()), Reader::Address("2a00::1".parse().unwrap()));
+        pulls.note(&device, answer(NOON, 200));
+        pulls.note(&device, answer(NOON.plus(60), 304));
+        pulls.note(&address, answer(NOON, 206));
+        pulls.keep(&book, Time::default()).unwrap();
+        let again = Pulls::open(&book).unwrap();
+        assert_eq!(again.all(), pulls.all());
+        let counts: Vec<_> =
+            again.all().into_iter().map(|((who, _), pull)| (who, pull.sent, pull.unchanged)).collect();
+        assert_eq!(counts, [("address 2a00::1".to_owned(), 1, 0), ("box".to_owned(), 1, 1)]);
+        again.keep(&book, NOON.plus(1)).unwrap();
+        assert_eq!(Pulls::open(&book).unwrap().all().len(), 1, "the address has not come again");
+    }
+
+    #[test]
+    fn readers_without_a_name_do_not_crowd_devices_out() {
+        let pulls = Pulls::default();
+        for n in 0..=MOST as u32 {
+            pulls.note(&Reader::Address(std::net::Ipv4Addr::from(n).into()), answer(NOON, 200));
+        }
+        assert_eq!(pulls.all().len(), MOST);
+        pulls.note(&Reader::Device("box".parse().unwrap()), answer(NOON, 200));
+        assert_eq!(pulls.all().len(), MOST + 1);
     }
 }

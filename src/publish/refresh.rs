@@ -5,7 +5,8 @@ use super::budget::{Size, fit};
 use super::decide::{Decision, Question, decide};
 use super::feed::{Cut, Feed, Offer};
 use super::formats::{self, WriteError};
-use super::gate::Distance;
+use super::gate::{Distance, Ground};
+use super::hold::Hold;
 use super::log::Step;
 use super::packed::Packed;
 use super::release::{Release, Released};
@@ -58,8 +59,10 @@ impl Feed {
         let snapshot = stage.scene.snapshot;
         let (seen, is_done) = {
             let book = self.book();
+            let waits_for_whole = |hold: &Hold| hold.grounds.contains(&Ground::Whole) && !stage.whole_is_held;
             let is_done = book.status.generation == Some(snapshot.generation)
                 && book.consent.is_none()
+                && !book.status.hold.as_ref().is_some_and(waits_for_whole)
                 && *self.profile() == *profile;
             (book.state.seen, is_done)
         };
@@ -134,7 +137,10 @@ impl Feed {
             self.write(stage, profile, &release, &set)?;
         }
         let mut book = self.book();
-        if !is_same {
+        if snapshot.generation < state.seen {
+            // A backup has taken the blacklist back: no difference leads there.
+            book.log.begin_again(snapshot.generation);
+        } else if !is_same {
             let before = before.unwrap_or_default();
             let removed = Packed::of(&before.subtract(&set));
             let added = Packed::of(&set.subtract(&before));
@@ -194,9 +200,9 @@ impl Feed {
     fn keep(&self) -> Result<(), DiskError> {
         let mut book = self.book();
         let steps = std::mem::take(&mut book.steps);
-        for step in steps {
-            book.log.push(step)?;
-        }
+        // Every step is known from here on, whether or not the disk takes it.
+        let pushed: Vec<_> = steps.into_iter().map(|step| book.log.push(step)).collect();
+        pushed.into_iter().collect::<Result<(), _>>()?;
         if !book.kept {
             // Others look at the book meanwhile only to see how the feed fares; readers do not.
             book.state.save(self.file())?;

@@ -136,8 +136,15 @@ pub(super) fn listing(snapshot: &Snapshot) -> BTreeSet<SourceId> {
     snapshot.coverage.iter().filter(|(_, coverage)| !coverage.is_empty()).map(|(id, _)| *id).collect()
 }
 
-/// What is listed by sources that listed nothing `before`: people have added them.
+/// A source is new for so many seconds: its first collection comes in pieces, newest first.
+const NEW: i64 = 2 * 86_400;
+
+/// What is listed by sources that people have added lately, or that listed nothing `before`.
 pub(super) fn fresh(snapshot: &Snapshot, before: &BTreeSet<SourceId>) -> IpSet {
-    let new: BTreeSet<SourceId> = listing(snapshot).difference(before).copied().collect();
+    let is_new = |id: &SourceId| {
+        let source = snapshot.sources.get(id);
+        !before.contains(id) || source.is_some_and(|source| snapshot.time.unix() - source.since.unix() < NEW)
+    };
+    let new: BTreeSet<SourceId> = listing(snapshot).into_iter().filter(is_new).collect();
     if new.is_empty() { IpSet::default() } else { of_sources(snapshot, &new) }
 }

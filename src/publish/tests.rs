@@ -1,6 +1,7 @@
 //! Feeds over a real engine: what they list against a golden bitmap, and what they offer when things change or fail.
 
 mod house;
+mod stores;
 
 use super::*;
 use crate::addr::{IpRange, Range};
@@ -336,7 +337,26 @@ fn all_feeds_together_are_held_when_each_alone_is_not() {
     assert_eq!(early, Err(NoConsent::WholeIsHeld));
     assert_eq!(house.feeds.consent(None, hold.generation, &house.engine), Ok(()));
     assert_eq!(feed.released().unwrap().release.addresses, 82);
-    assert!(house.feed("fortigate").status().hold.is_none());
+    let by_itself = house.feed("fortigate").status().hold.unwrap();
+    let grounds = [Ground::Shrunk { before: 360, gone: 196, limit_percent: 50 }];
+    assert_eq!(by_itself.grounds, grounds, "nobody was shown what this one would lose");
+    assert_eq!(house.released().release.addresses, 360);
+}
+
+#[test]
+fn a_backfill_in_pieces_is_no_growth_and_the_same_is_two_days_later() {
+    let house = House::new();
+    let all = singles(9000);
+    for piece in [&all[..100], &all[..500], &all[..3000]] {
+        house.list("a", piece, &Detail::default());
+        house.refresh();
+        assert_eq!(house.released().release.addresses, piece.len() as u128);
+    }
+    house.clock(2 * 86_400);
+    house.list("a", &all, &Detail::default());
+    house.refresh();
+    assert!(house.feed("fortigate").status().hold.is_some());
+    assert_eq!(house.released().release.addresses, 3000);
 }
 
 #[test]

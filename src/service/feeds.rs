@@ -150,7 +150,7 @@ impl Desk {
         let answer = Answer {
             document: &named.label(),
             at: self.publisher.engine().now(),
-            from: &from.ip().to_canonical().to_string(),
+            from: from.ip().to_canonical(),
             generation: released.release.generation,
             status: response.status().as_u16(),
             bytes: length.and_then(|length| length.parse().ok()).unwrap_or(0),

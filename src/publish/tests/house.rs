@@ -7,6 +7,7 @@ use crate::model::{
     Allow, Batch, Cause, Change, Detail, Output, Profile, RowsBuilder, Scope, Suppression, Time,
 };
 use crate::publish::{Feed, Feeds, Released, Rendition};
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use tempfile::TempDir;
@@ -22,8 +23,10 @@ pub(super) struct House {
 
 impl House {
     pub(super) fn new() -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let clock = Arc::new(AtomicI64::new(NOON.unix()));
+        Self::open(tempfile::tempdir().unwrap(), Arc::new(AtomicI64::new(NOON.unix())))
+    }
+
+    fn open(folder: TempDir, clock: Arc<AtomicI64>) -> Self {
         let hand = Arc::clone(&clock);
         let options = Options {
             clock: Arc::new(move || Time::from_unix(hand.load(Ordering::Relaxed))),
@@ -32,6 +35,15 @@ impl House {
         let engine = Engine::open(options).unwrap();
         let feeds = Arc::new(Feeds::open(folder.path(), Profile::fortigate(), NOON).unwrap());
         Self { engine, feeds, clock, folder }
+    }
+
+    /// Stops all, does something to what lies on the disk, and starts again.
+    pub(super) fn restart(self, meanwhile: impl FnOnce(&Path)) -> Self {
+        let Self { engine, feeds, clock, folder } = self;
+        engine.stop();
+        drop((engine, feeds));
+        meanwhile(folder.path());
+        Self::open(folder, clock)
     }
 
     /// Opens the feeds again, as a start does.

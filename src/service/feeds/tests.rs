@@ -365,7 +365,10 @@ async fn a_device_shows_its_key_or_asks_from_its_network_and_every_pull_is_noted
     let noted: Vec<_> =
         pulls.iter().map(|((reader, what), pull)| (&reader[..], &what[..], pull.sent)).collect();
     assert_eq!(noted, [("core", "fortigate", 2), ("edge", "fortigate", 1)]);
-    assert_eq!((pulls[1].1.from.as_str(), pulls[1].1.status, pulls[1].1.bytes), ("10.0.0.9", 200, 21));
+    assert_eq!(
+        (pulls[1].1.from.to_string(), pulls[1].1.status, pulls[1].1.bytes),
+        ("10.0.0.9".to_owned(), 200, 21)
+    );
 }
 
 #[tokio::test]
