@@ -149,7 +149,7 @@ async fn serve(
 }
 
 /// Sets the configuration's feeds and devices up; what was set up before is published whatever fails.
-async fn set_up(publisher: &Publisher, outputs: &[Output]) {
+async fn set_up(publisher: &Arc<Publisher>, outputs: &[Output]) {
     if let Err(error) = publisher.configure(outputs).await {
         tracing::error!(error, "the configuration's feeds and devices are not all set up");
     }

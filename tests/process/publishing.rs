@@ -124,3 +124,46 @@ fn a_crash_between_the_journal_and_a_feed_leaves_no_feed_behind() {
         house.kill();
     }
 }
+
+#[test]
+fn a_device_that_leaves_takes_its_keys_and_its_push_target_along() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("ironlist.toml");
+    let device = "[devices.box]\nfeeds = [\"fortigate\"]\n";
+    fs::write(&file, device).unwrap();
+    let house = Plan::new(&folder.path().join("data")).argument("--config").argument(&file).start();
+    let run = |line: &str| {
+        let (code, out, err) = told(&house.run(line.split(' ')));
+        assert_eq!(code, 0, "{line}: {err}");
+        out
+    };
+    let key = folder.path().join("key");
+    fs::write(&key, "the firewall's").unwrap();
+    let target = format!("device push-to box --url https://192.0.2.1 --key-file {} --reason test", key.display());
+    let shown = || house.get("gateway", "/api/v1/devices/box");
+    let gone = || until("it is gone", || (shown().status == 404).then_some(()));
+    let went: [&dyn Fn(); 2] = [
+        &|| drop(run("device remove box --reason test")),
+        &|| {
+            fs::write(&file, "").unwrap();
+            house.signal(Signal::HUP);
+        },
+    ];
+    for (round, leave) in went.into_iter().enumerate() {
+        run("device key box --reason test");
+        run(&target);
+        let before = shown().ok().json();
+        assert!(before["keys_since"].is_string() && before["push"].is_object(), "{before}");
+        leave();
+        gone();
+        match round {
+            0 => drop(run("device add box --feed fortigate --reason test")),
+            _ => {
+                fs::write(&file, device).unwrap();
+                house.signal(Signal::HUP);
+            }
+        }
+        let after = until("it is back", || Some(shown()).filter(|shown| shown.status == 200)).json();
+        assert_eq!((&after["keys_since"], &after["push"]), (&Value::Null, &Value::Null));
+    }
+}

@@ -116,11 +116,7 @@ pub(super) async fn remove(
 ) -> Result<Json<Changed>, Problem> {
     caller.demand_admin()?;
     let (name, reason) = (named(name)?, removal.of_all()?);
-    let audit = role.audit(caller, "device.push.drop", name.as_str(), &reason);
-    let changed = role.withdraw(caller, reason, OutputKey::Device(name.clone())).await?;
-    // A device of that name that comes later is pushed to where somebody says then.
-    super::push::drop_target(&role, name, audit).await?;
-    Ok(changed)
+    role.withdraw(caller, reason, OutputKey::Device(name)).await
 }
 
 #[derive(Serialize)]

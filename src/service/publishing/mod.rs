@@ -57,7 +57,7 @@ impl Publishing {
     /// Submits a change, and brings the feeds there before anybody is told.
     async fn submit(&self, caller: Caller, reason: String, change: Change) -> Result<Receipt, Problem> {
         let batch = Batch { id: Uuid::now_v7(), actor: actor(caller), reason, cause: Cause::Manual, change };
-        let receipt = self.engine().submit(batch).await?;
+        let receipt = self.0.submit(batch).await?;
         let publisher = Arc::clone(&self.0);
         blocking(move || {
             publisher.refresh();
