@@ -214,11 +214,11 @@ impl Publisher {
         self.feeds.refresh(&self.engine);
     }
 
-    /// Who asks for `feed` from `from` with `claim`, if they may read it. Takes no lock; a digest and two look-ups.
+    /// Who asks from `from` with `claim`. Takes no lock; a digest and a look-up.
     ///
     /// # Errors
     /// [`Refused`].
-    pub fn admit(&self, claim: Claim<'_>, from: IpAddr, feed: &OutputName) -> Result<Reader, Refused> {
+    pub fn admit(&self, claim: Claim<'_>, from: IpAddr) -> Result<Reader, Refused> {
         let mut access = self.access.load();
         if !Arc::ptr_eq(&access.0, &self.engine.snapshot().outputs) {
             self.look_again();
@@ -227,7 +227,12 @@ impl Publisher {
         if self.book.is_none() && claim != Claim::Nothing {
             return Err(Refused::Unknown);
         }
-        access.1.admit(claim, from, feed).map_err(Refused::Denied)
+        access.1.admit(claim, from).map_err(Refused::Denied)
+    }
+
+    /// Whether that feed is for whoever was admitted.
+    pub fn reads(&self, reader: &Reader, feed: &OutputName) -> bool {
+        self.access.load().1.reads(reader, feed)
     }
 
     /// Takes the devices of the newest generation and their keys.

@@ -139,16 +139,14 @@ fn a_device_that_leaves_takes_its_keys_and_its_push_target_along() {
     };
     let key = folder.path().join("key");
     fs::write(&key, "the firewall's").unwrap();
-    let target = format!("device push-to box --url https://192.0.2.1 --key-file {} --reason test", key.display());
+    let target =
+        format!("device push-to box --url https://192.0.2.1 --key-file {} --reason test", key.display());
     let shown = || house.get("gateway", "/api/v1/devices/box");
     let gone = || until("it is gone", || (shown().status == 404).then_some(()));
-    let went: [&dyn Fn(); 2] = [
-        &|| drop(run("device remove box --reason test")),
-        &|| {
-            fs::write(&file, "").unwrap();
-            house.signal(Signal::HUP);
-        },
-    ];
+    let went: [&dyn Fn(); 2] = [&|| drop(run("device remove box --reason test")), &|| {
+        fs::write(&file, "").unwrap();
+        house.signal(Signal::HUP);
+    }];
     for (round, leave) in went.into_iter().enumerate() {
         run("device key box --reason test");
         run(&target);
