@@ -3,6 +3,7 @@
 
 use super::collecting::{self, LastSeen};
 use super::follow::Following;
+use super::named::Named;
 use super::pushing;
 use super::settings::{self, CrowdSec, Settings};
 use crate::collect::collector::Collector;
@@ -109,6 +110,7 @@ impl House {
             let engine = engine.clone().context("a role without its store")?;
             let health = health(*role, &engine, publisher.as_ref(), &troubles).latch("start", &ready);
             let health = match role {
+                Role::Blacklist => names(health, publisher.as_ref(), settings),
                 Role::Collection => taken_back(collects(health, collector.is_some(), &watch), &engine),
                 _ => health,
             };
@@ -250,6 +252,13 @@ fn health(
             .check("import", move || imported(&troubles));
     }
     health
+}
+
+/// The feeds that settings name; one that is missing may come at any time.
+fn names(health: Health, publisher: Option<&Arc<Publisher>>, settings: &Settings) -> Health {
+    let Some(publisher) = publisher else { return health };
+    let (named, feeds) = (Named::of(settings), Arc::clone(publisher.feeds()));
+    health.check("named_feeds", move || named.check(&feeds))
 }
 
 fn collects(health: Health, is_open: bool, watch: &Arc<Watch>) -> Health {

@@ -6,6 +6,7 @@ use super::exit::ExitCode;
 use super::folder::{self, ADMIN_KEY, SOCKET};
 use super::follow::follow;
 use super::house::House;
+use super::named::Named;
 use super::reload::Reload;
 use super::settings::{Inputs, Settings};
 use crate::collect::{self, Terms, formats};
@@ -92,7 +93,12 @@ async fn serve(
     }
     if let Some(publisher) = house.publisher.clone() {
         // Before anybody can ask: the lists that were kept may be older than the last allow.
-        tokio::task::spawn_blocking(move || publisher.refresh()).await?;
+        let named = Named::of(&settings);
+        tokio::task::spawn_blocking(move || {
+            publisher.refresh();
+            named.tell(publisher.feeds());
+        })
+        .await?;
     }
     house.ready.open();
     let (stop, stopped) = watch::channel(false);

@@ -187,6 +187,13 @@ pub struct Profile {
     /// Whether an empty list may be published: whoever reads it then blocks nothing.
     #[serde(default)]
     pub allow_empty: bool,
+    /// Whether who asks for compressed bytes gets them. Some firewalls ask and cannot read them.
+    #[serde(default = "yes")]
+    pub compress: bool,
+}
+
+const fn yes() -> bool {
+    true
 }
 
 const fn both() -> Families {
@@ -227,6 +234,7 @@ impl Profile {
             priority: usual_priority(),
             gate: GateLimits::default(),
             allow_empty: false,
+            compress: yes(),
         }
     }
 

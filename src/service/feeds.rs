@@ -168,7 +168,9 @@ impl Desk {
         let (engine, released) = (self.publisher.engine().clone(), Arc::clone(released));
         let written = super::reply::blocking(move || {
             let written = write(&engine, &released, part, document);
-            if let Ok(Some(rendition)) = &written {
+            if let Ok(Some(rendition)) = &written
+                && released.profile.compress
+            {
                 rendition.compress();
             }
             Ok(written)

@@ -23,6 +23,8 @@ const X_GENERATION: HeaderName = HeaderName::from_static("x-generation");
 pub(super) struct Page {
     rendition: Arc<Rendition>,
     modified: SystemTime,
+    /// Whether its readers can read compressed bytes when they ask for them.
+    compress: bool,
     identity: Headers,
     gzip: Headers,
     zstd: Headers,
@@ -42,6 +44,7 @@ impl Page {
         Self {
             rendition: Arc::clone(rendition),
             modified: moment(released.release.modified),
+            compress: released.profile.compress,
             identity: headers(Coding::Identity),
             gzip: headers(Coding::Gzip),
             zstd: headers(Coding::Zstd),
@@ -67,7 +70,7 @@ impl Page {
     }
 
     pub(super) fn answer(&self, method: &Method, asking: &HeaderMap) -> Response {
-        let coding = preferred(asking);
+        let coding = if self.compress { preferred(asking) } else { Coding::Identity };
         let headers = self.headers(coding);
         if is_unmodified(asking, &headers.etag, self.modified) {
             return response(StatusCode::NOT_MODIFIED, headers.unchanged.clone(), Body::empty());

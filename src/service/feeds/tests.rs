@@ -142,6 +142,21 @@ async fn each_form_has_its_own_tag_and_only_that_one_counts() {
 }
 
 #[tokio::test]
+async fn a_feed_for_those_who_cannot_read_compressed_bytes_sends_none() {
+    let house = listed().await;
+    let profile = Profile { compress: false, ..Profile::fortigate() };
+    house.change(Change::Publish(Output::Feed(profile))).await;
+    for coding in ["gzip", "zstd", "gzip, identity;q=0", "*"] {
+        let plain = get(&house.app, &[(ACCEPT_ENCODING, coding)]).await;
+        assert!(!plain.headers().contains_key(CONTENT_ENCODING), "{coding}");
+        let tag = tag(&plain);
+        assert_eq!(plain.into_body().read().await.unwrap(), LIST);
+        let known = [(ACCEPT_ENCODING, coding), (IF_NONE_MATCH, &*tag)];
+        assert_eq!(get(&house.app, &known).await.status(), 304);
+    }
+}
+
+#[tokio::test]
 async fn head_is_the_same_answer_without_the_list() {
     let house = listed().await;
     let app = Arc::clone(&house.app);
