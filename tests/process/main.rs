@@ -16,6 +16,7 @@ mod fakes;
 #[path = "../fakes/feed.rs"]
 mod feed;
 mod full_disk;
+mod hostile;
 mod house;
 mod http;
 mod keys;

@@ -137,10 +137,6 @@ fn a_device_that_leaves_takes_its_keys_and_its_push_target_along() {
         assert_eq!(code, 0, "{line}: {err}");
         out
     };
-    let key = folder.path().join("key");
-    fs::write(&key, "the firewall's").unwrap();
-    let target =
-        format!("device push-to box --url https://192.0.2.1 --key-file {} --reason test", key.display());
     let shown = || house.get("gateway", "/api/v1/devices/box");
     let gone = || until("it is gone", || (shown().status == 404).then_some(()));
     let went: [&dyn Fn(); 2] = [&|| drop(run("device remove box --reason test")), &|| {
@@ -149,7 +145,9 @@ fn a_device_that_leaves_takes_its_keys_and_its_push_target_along() {
     }];
     for (round, leave) in went.into_iter().enumerate() {
         run("device key box --reason test");
-        run(&target);
+        let (code, _, err) =
+            house.say("device push-to box --url https://192.0.2.1 --reason test", "its-api-key");
+        assert_eq!(code, 0, "{err}");
         let before = shown().ok().json();
         assert!(before["keys_since"].is_string() && before["push"].is_object(), "{before}");
         leave();

@@ -80,7 +80,10 @@ impl Page {
             Some(bytes) => (headers, bytes),
             None => (&self.identity, self.rendition.text()),
         };
-        let (status, part) = match asked(asking, &headers.etag, bytes.len()) {
+        let head = *method == Method::HEAD;
+        // A range is one of GET's alone (RFC 9110, 14.2).
+        let asked = if head { Asked::Whole } else { asked(asking, &headers.etag, bytes.len()) };
+        let (status, part) = match asked {
             Asked::Whole => (StatusCode::OK, 0..bytes.len()),
             Asked::Part(part) => (StatusCode::PARTIAL_CONTENT, part),
             Asked::Beyond => return beyond(headers, bytes.len()),
@@ -91,7 +94,6 @@ impl Page {
             let range = format!("bytes {}-{}/{}", part.start, part.end.saturating_sub(1), bytes.len());
             told.insert(CONTENT_RANGE, text(&range));
         }
-        let head = *method == Method::HEAD;
         let body = if head { Body::empty() } else { Body::full(bytes.slice(part)) };
         response(status, told, body)
     }
