@@ -3,6 +3,7 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "in a test a panic is the report")]
 
+mod access;
 mod accounts;
 mod bad_input;
 mod bouncer;

@@ -92,8 +92,7 @@ fn a_firewall_that_is_told_to_fetch_has_the_list_at_once() {
     let house = house(data.path(), port_of(&firewall));
     import(&house, "a", "20.0.0.1\n20.0.0.3\n");
     let (_, keys) = send(&house, "POST", "/api/v1/devices/edge/keys", &json!({"reason": "a test"}));
-    let pair = format!("edge:{}", keys["password"].as_str().unwrap());
-    let basic = format!("Basic {}", base64::Engine::encode(&base64::engine::general_purpose::STANDARD, pair));
+    let basic = super::http::basic("edge", keys["password"].as_str().unwrap());
     let poll = (house.address("blacklist").to_string(), "/feeds/fortigate.txt".to_owned(), basic);
     firewall.set(|state| state.poll = Some(poll));
     assert_eq!(push_to(&house, firewall.server.url(), json!({"mode": "refresh"})), 200);
