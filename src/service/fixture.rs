@@ -53,6 +53,7 @@ impl House {
         let batch = Batch { id, actor: "test".into(), reason, cause: Cause::Run, change };
         self.publisher.submit(batch).await.unwrap();
         self.publisher.refresh();
+        self.publisher.feeds().compress();
     }
 
     /// The only source lists these and nothing else.
