@@ -92,13 +92,6 @@ impl Decisions {
         reader.map(Some).map_err(refused)
     }
 
-    fn note(&self, reader: Option<&Reader>, caller: Caller, roll: &Roll) {
-        let document = format!("{}/decisions", self.feed);
-        if let Some(reader) = reader {
-            claim::note(&self.publisher, reader, caller, &document, roll.released().release.generation);
-        }
-    }
-
     fn now(&self) -> Time {
         self.publisher.engine().now()
     }
@@ -125,6 +118,22 @@ impl Decisions {
         let roll = blocking(move || Ok(decisions.rolls.of(&released))).await?;
         let long = |error| Problem::unavailable("feed_too_long", SOON).detail(format!("{error}."));
         Ok((feed, roll.map_err(long)?))
+    }
+
+    /// The list for whoever asks, if they may read it; a device is noted.
+    async fn hand_out(
+        self: &Arc<Self>,
+        caller: Caller,
+        headers: &HeaderMap,
+    ) -> Result<(Arc<Feed>, Arc<Roll>), Problem> {
+        let reader = self.admit(caller, headers)?;
+        let (feed, roll) = self.roll().await?;
+        if let Some(reader) = reader {
+            let document = format!("{}/decisions", self.feed);
+            let generation = roll.released().release.generation;
+            claim::note(&self.publisher, &reader, caller, &document, generation);
+        }
+        Ok((feed, roll))
     }
 
     /// What changed within the window.
@@ -199,15 +208,12 @@ async fn some(
     headers: HeaderMap,
     Query(asked): Query<Asked>,
 ) -> Result<Response, Problem> {
-    let reader = decisions.admit(caller, &headers)?;
     if method == Method::HEAD {
         // So a bouncer tries its key.
-        return Ok(Response::default());
+        return decisions.admit(caller, &headers).map(|_| Response::default());
     }
-    let mut wanted = asked.wanted();
-    let range = asked.range()?;
-    let (_, roll) = decisions.roll().await?;
-    decisions.note(reader.as_ref(), caller, &roll);
+    let (mut wanted, range) = (asked.wanted(), asked.range()?);
+    let (_, roll) = decisions.hand_out(caller, &headers).await?;
     match range {
         Some(range) if asked.contains.as_deref() != Some("false") => {
             let told = about(&roll, range, &wanted, decisions.now());
@@ -227,12 +233,10 @@ async fn flow(
     headers: HeaderMap,
     Query(asked): Query<Asked>,
 ) -> Result<Response, Problem> {
-    let reader = decisions.admit(caller, &headers)?;
-    let (feed, roll) = decisions.roll().await?;
+    let (feed, roll) = decisions.hand_out(caller, &headers).await?;
     if method == Method::HEAD {
         return Ok(json(Body::empty()));
     }
-    decisions.note(reader.as_ref(), caller, &roll);
     let wanted = asked.wanted();
     if asked.startup.is_some_and(|startup| startup.eq_ignore_ascii_case("true")) {
         return Ok(answer(Stream::everything(roll, wanted), &headers));
