@@ -7,7 +7,7 @@ use super::job::Job;
 use super::live::{Live, Place, locked};
 use super::{Collector, Inner};
 use crate::collect::definition::{Definition, Kind};
-use crate::collect::ledger::Standing;
+use crate::collect::ledger::{Credentials, Look, Standing};
 use crate::collect::run::{Run, State, Trigger, Wish};
 use crate::collect::schedule::Occurrence;
 use crate::disk::DiskError;
@@ -98,14 +98,14 @@ impl Inner {
             return Err(CollectError::Stopping);
         }
         let definition = self.definition(&run.source).await?;
-        let (standing, version) = self.may_begin(&definition, &run).await?;
+        let Footing { standing, version, doubted } = self.may_begin(&definition, &run).await?;
         let inner = Arc::clone(self);
         let begun = self.see_through(async move {
             inner.keep_file(&mut run, file).await?;
             inner.write_down(run.clone(), next).await?;
             let id = run.id;
             let job = Job::new(Arc::clone(&inner), run, definition, standing, live);
-            inner.spawn(carry_out(job.with_version(version), place));
+            inner.spawn(carry_out(job.with(version, doubted), place));
             Ok(id)
         });
         begun.await
@@ -154,8 +154,8 @@ impl Inner {
         .await
     }
 
-    /// Whether it may begin; gives how the source stands, and the version of its credentials.
-    async fn may_begin(&self, definition: &Definition, run: &Run) -> Result<(Standing, u64), CollectError> {
+    /// Whether it may begin; gives what it begins with.
+    async fn may_begin(&self, definition: &Definition, run: &Run) -> Result<Footing, CollectError> {
         if self.is_held(&run.source) {
             return Err(CollectError::Held(run.source.clone()));
         }
@@ -163,12 +163,26 @@ impl Inner {
             self.write_verdict(&run.source).await?;
         }
         let source = run.source.clone();
-        let looked = self.look(move |look| Ok((look.standing(&source)?, look.credentials(&source)?)));
-        let (standing, credentials) = looked.await?;
+        let look = move |look: &Look<'_>| {
+            let doubted = look.pending()?.iter().any(|hold| hold.source == source);
+            Ok((look.standing(&source)?, look.credentials(&source)?, doubted))
+        };
+        let (standing, credentials, doubted) = self.look(look).await?;
         let version = credentials.as_ref().map_or(0, |kept| kept.version);
-        if !run.trigger.asks_source() {
-            return Ok((standing, version));
+        if run.trigger.asks_source() {
+            self.may_ask(definition, run, &standing, credentials)?;
         }
+        Ok(Footing { standing, version, doubted })
+    }
+
+    /// Whether the source may be asked now.
+    fn may_ask(
+        &self,
+        definition: &Definition,
+        run: &Run,
+        standing: &Standing,
+        credentials: Option<Credentials>,
+    ) -> Result<(), CollectError> {
         let (source, forced) = (|| run.source.clone(), run.wish.force);
         if definition.kind == Kind::Upload {
             return Err(CollectError::NotFetched(source()));
@@ -181,9 +195,19 @@ impl Inner {
         }
         match standing.retry.filter(|retry| retry.cooling && !forced) {
             Some(retry) if run.trigger == Trigger::Person => Err(CollectError::Cooling(retry.at)),
-            _ => Ok((standing, version)),
+            _ => Ok(()),
         }
     }
+}
+
+/// What a run begins with.
+struct Footing {
+    /// How its source stands.
+    standing: Standing,
+    /// The version of the source's credentials.
+    version: u64,
+    /// Whether something of the source waits for a person's word.
+    doubted: bool,
 }
 
 /// A run from its turn to its end. Never fails: what goes wrong is the run's.

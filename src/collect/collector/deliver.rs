@@ -164,9 +164,11 @@ impl Job {
         let rows = intake.rows.clone();
         let plan = inner.preview(&self.run.source, rows, scope).await?;
         let (intake, protected) = inner.protected(&self.run.source, intake, scope).await?;
-        let arrival = arrival(&intake, &plan, scope, delivery.dated, protected.after);
+        let arrival = arrival(&intake, &plan, delivery.dated, protected.after);
         let before = Before {
             listings: plan.before,
+            run: self.lost,
+            doubted: self.doubted || !self.held.is_empty(),
             total: self.settled.then(|| inner.listed(&self.run.source)),
             // A first delivery has nothing to rise from: lists of bogons are full of protected addresses.
             protected: self.settled.then_some(protected.before),
@@ -183,6 +185,7 @@ impl Job {
             self.mark_seen().await?;
         }
         self.take(delivery, digest, &receipt);
+        self.lost = self.lost.with(plan.before, arrival.listings);
         Ok(Delivered::Taken(intake.rows))
     }
 
@@ -350,7 +353,7 @@ pub(super) fn scope(delivery: &Delivery, definition: &Definition, rows: &Rows) -
     })
 }
 
-fn arrival(intake: &Intake, plan: &Preview, scope: Scope, dated: Option<Time>, protected: u64) -> Arrival {
+fn arrival(intake: &Intake, plan: &Preview, dated: Option<Time>, protected: u64) -> Arrival {
     let Receipt { added, removed, .. } = plan.receipt;
     Arrival {
         listings: (plan.before + added).saturating_sub(removed),
@@ -358,7 +361,6 @@ fn arrival(intake: &Intake, plan: &Preview, scope: Scope, dated: Option<Time>, p
         rejected: intake.rejected,
         protected,
         dated,
-        whole: scope == Scope::Whole,
     }
 }
 

@@ -4,6 +4,7 @@ use super::Inner;
 use super::ending::Ending;
 use super::live::{Live, Stop};
 use crate::collect::definition::Definition;
+use crate::collect::gate::Lost;
 use crate::collect::ledger::{Held, Memory, Standing};
 use crate::collect::run::{Run, State, Trigger};
 use crate::collect::told::told;
@@ -28,6 +29,10 @@ pub(super) struct Job {
     /// How far the flow has come, in its own words; kept likewise.
     pub(super) checkpoint: serde_json::Value,
     pub(super) held: Vec<Held>,
+    /// Whether something of the source waited for a person's word when the run began.
+    pub(super) doubted: bool,
+    /// What the run has cost the source so far.
+    pub(super) lost: Lost,
     pub(super) live: Arc<Live>,
     /// Whether the source has been collected whole before.
     pub(super) settled: bool,
@@ -48,13 +53,26 @@ impl Job {
         let Standing { memory, checkpoint, last_success, .. } = standing;
         let (definition, held) = (Arc::new(definition), Vec::new());
         let settled = last_success.is_some();
-        let (attempted, began) = Default::default();
-        Self { inner, run, definition, memory, checkpoint, held, live, settled, attempted, began }
+        let (attempted, began, doubted, lost) = Default::default();
+        Self {
+            inner,
+            run,
+            definition,
+            memory,
+            checkpoint,
+            held,
+            doubted,
+            lost,
+            live,
+            settled,
+            attempted,
+            began,
+        }
     }
 
-    /// A run that begins with that version of the credentials.
-    pub(super) fn with_version(self, attempted: u64) -> Self {
-        Self { attempted, ..self }
+    /// A run that begins with that version of the credentials, and perhaps while something waits for a person.
+    pub(super) fn with(self, attempted: u64, doubted: bool) -> Self {
+        Self { attempted, doubted, ..self }
     }
 
     pub(super) fn inner(&self) -> Arc<Inner> {

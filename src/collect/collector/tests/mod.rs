@@ -5,6 +5,7 @@ mod accounts;
 mod configured;
 mod flows;
 mod holds;
+mod losses;
 mod release;
 mod resume;
 mod runs;

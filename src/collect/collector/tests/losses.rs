@@ -1,0 +1,50 @@
+//! What a portal that says too little may cost: nothing that somebody has not looked at.
+
+use super::flows::{FORCED, PAGES, begin, code, open_regtech, open_regtech_with};
+use super::*;
+use crate::fakes::regtech::{Fault, Regtech};
+
+/// A run over all windows, which reads pages.
+async fn read(portal: &Regtech, collector: &Collector) -> Run {
+    portal.misbehave(PAGES.repeat(9));
+    let run = begin(collector, "account", Trigger::Person, FORCED).await;
+    portal.set(|state| state.faults.clear());
+    run
+}
+
+#[tokio::test]
+async fn windows_that_come_back_empty_or_nearly_do_not_end_what_they_listed() {
+    let house = House::new();
+    let (portal, collector) = open_regtech_with(&house, 13).await;
+    assert_eq!(read(&portal, &collector).await.state, State::Done);
+    let before = house.engine().snapshot().listings();
+    let all = portal.state().rows;
+    portal.set(|state| state.rows.clear());
+    assert_eq!(read(&portal, &collector).await.state, State::Held);
+    assert_eq!(house.engine().snapshot().listings(), before);
+    let hold = collector.holds().await.unwrap().remove(0);
+    assert!(hold.documents.iter().all(|held| held.grounds[0].code() == "empty"), "{hold:?}");
+    // A row of each week is left: what one window may lose, all may not; nor a little more in each run.
+    portal.set(|state| state.rows = all.iter().step_by(14).cloned().collect());
+    for _ in 0..3 {
+        read(&portal, &collector).await;
+        assert_eq!(house.engine().snapshot().listings(), before);
+    }
+    portal.set(|state| state.rows = all);
+    let mended = read(&portal, &collector).await;
+    assert_eq!((mended.state, collector.holds().await.unwrap().len()), (State::Done, 0), "{mended:?}");
+}
+
+#[tokio::test]
+async fn a_list_that_counts_nothing_is_a_fault_and_no_empty_window() {
+    let house = House::new();
+    let (portal, collector) = open_regtech(&house).await;
+    read(&portal, &collector).await;
+    let before = house.engine().snapshot().listings();
+    let empty =
+        "<table><caption>요주의 IP 목록</caption><tr><th>IP</th><th>국가</th></tr><tbody></tbody></table>";
+    portal.misbehave([Fault::NoSheets, Fault::Html(empty)]);
+    let run = begin(&collector, "account", Trigger::Person, FORCED).await;
+    assert_eq!((run.state, code(&run)), (State::Failed, "uncounted_list"));
+    assert_eq!(house.engine().snapshot().listings(), before);
+}
