@@ -18,6 +18,8 @@ use std::time::Duration;
 const PAUSE: Duration = Duration::from_secs(5);
 /// Sources that health names; more are counted.
 const NAMED: usize = 10;
+/// Seconds by which a clock may be set back without a word.
+const CLOCKS: i64 = 3_600;
 
 /// What is the matter with a source.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -151,7 +153,8 @@ fn late(view: &SourceView, now: Time) -> Option<Case> {
     let name = &view.name;
     let detail = match view.last_success {
         _ if !view.enabled => return None,
-        Some(last) if view.definition.late_from(name, last)? <= now => {
+        // In the future lies what was written down by a clock that was wrong: it proves nothing.
+        Some(last) if last > now.plus(CLOCKS) || view.definition.late_from(name, last)? <= now => {
             format!("{name} was not collected whole since {last}")
         }
         // As long as it is tried again by itself nobody is needed.
@@ -216,6 +219,7 @@ mod tests {
     fn a_source_is_late_when_it_was_not_collected_whole_for_too_long() {
         let late = Some((Trouble::Late, "ironlist run list --source regtech".to_owned()));
         assert_eq!((matter(&portal(), 2), matter(&portal(), 4)), (None, late.clone()));
+        assert_eq!(matter(&portal(), -1), late, "by a clock that was ahead");
         let never = SourceView { last_success: None, ..portal() };
         assert_eq!(matter(&never, 0), late);
         let retry = Some(Retrying::now(NOON.parse().unwrap()));

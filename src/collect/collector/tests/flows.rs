@@ -150,8 +150,10 @@ pub(super) async fn open_regtech(house: &House) -> (Regtech, Collector) {
 pub(super) async fn open_regtech_with(house: &House, few: u64) -> (Regtech, Collector) {
     let portal = Regtech::start(data::rows(data::day("2026-08-25"), data::day("2026-09-21"), 2));
     let mut definition = at(portal.server.url(), Kind::Regtech);
-    definition.regtech =
-        Some(toml::from_str("pause_ms = 0\nplan = { backfill_days = 21, reach_days = 21 }").unwrap());
+    definition.regtech = Some(
+        toml::from_str("pause_ms = 0\nplan = { backfill_days = 21, reach_days = 240, quiet_windows = 1 }")
+            .unwrap(),
+    );
     definition.gate.few = few;
     let collector = open_at(house, "account", definition);
     let account = json!({"username": regtech::USER, "password": regtech::PASSWORD});

@@ -48,3 +48,24 @@ async fn a_list_that_counts_nothing_is_a_fault_and_no_empty_window() {
     assert_eq!((run.state, code(&run)), (State::Failed, "uncounted_list"));
     assert_eq!(house.engine().snapshot().listings(), before);
 }
+
+#[tokio::test]
+async fn a_clock_that_was_far_ahead_costs_nothing_once_it_is_right() {
+    let house = House::new();
+    let (portal, collector) = open_regtech(&house).await;
+    let first = read(&portal, &collector).await;
+    let before = house.engine().snapshot().listings();
+    house.wait(200 * 24);
+    portal.misbehave(PAGES.repeat(99));
+    let ahead = begin(&collector, "account", Trigger::Schedule, Wish::default()).await;
+    assert_eq!(ahead.state, State::Done, "{:?}", ahead.fault);
+    portal.set(|state| state.faults.clear());
+    house.wait(-200 * 24);
+    portal.misbehave(PAGES.repeat(9));
+    let back = begin(&collector, "account", Trigger::Schedule, Wish::default()).await;
+    assert_eq!((back.state, house.engine().snapshot().listings()), (State::Done, before), "{back:?}");
+    let labels = |run: &Run| run.documents.iter().map(|read| read.label.clone()).collect::<Vec<_>>();
+    // All but the last, which held nothing that was active.
+    let [back, first] = [labels(&back), labels(&first)];
+    assert_eq!(back, first[..first.len() - 1]);
+}
