@@ -158,8 +158,16 @@ impl Fetcher {
     ///
     /// # Errors
     /// It breaks off, stops coming, or is larger than the limit; at most the limit is held.
-    pub async fn read(&self, mut response: Response) -> Result<Bytes, FetchError> {
-        let limit = self.settings.size_limit;
+    pub async fn read(&self, response: Response) -> Result<Bytes, FetchError> {
+        self.read_at_most(response, u64::MAX).await
+    }
+
+    /// The same, where the body is none that may be as large as the settings allow.
+    ///
+    /// # Errors
+    /// As [`Self::read`].
+    pub async fn read_at_most(&self, mut response: Response, limit: u64) -> Result<Bytes, FetchError> {
+        let limit = limit.min(self.settings.size_limit);
         let host = response.url().host_str().unwrap_or_default().to_owned();
         let announced = response.content_length().unwrap_or_default();
         if announced > limit {

@@ -188,7 +188,7 @@ impl Inner {
             return Err(CollectError::NotFetched(source()));
         }
         if definition.kind.is_portal() {
-            credentials.ok_or_else(|| CollectError::NoCredentials(source()))?.may_attempt()?;
+            credentials.ok_or_else(|| CollectError::NoCredentials(source()))?.may_attempt(self.now())?;
         }
         if let Some(stopped) = standing.stopped.as_ref().filter(|stopped| stopped.credentials || !forced) {
             return Err(CollectError::Stopped(stopped.fault.clone()));

@@ -147,9 +147,14 @@ pub(super) fn stop_without_attempts(
     run: &Run,
     now: Time,
 ) -> Result<Option<NoAttempt>, redb::Error> {
-    let refusal = change.credentials(&run.source, |kept| kept.as_ref()?.may_attempt().err())?;
+    let refusal = change.credentials(&run.source, |kept| kept.as_ref()?.may_attempt(now).err())?;
     let Some(refusal) = refusal else { return Ok(None) };
     change.standing(&run.source, |standing| {
+        if let NoAttempt::Pausing(until) = refusal {
+            // It is tried again by itself, only not sooner.
+            standing.retry = standing.retry.map(|retry| Retrying { at: retry.at.max(until), ..retry });
+            return;
+        }
         let fault = Fault::new(refusal.code(), refusal.to_string());
         let credentials = refusal.needs_others();
         standing.stopped.get_or_insert(Stopped { since: now, credentials, fault }).credentials |= credentials;

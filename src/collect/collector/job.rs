@@ -40,6 +40,10 @@ pub(super) struct Job {
     pub(super) attempted: u64,
     /// When the last attempt began.
     pub(super) began: Time,
+    /// Whether the credentials had been right before it.
+    pub(super) proven: bool,
+    /// Whether it counts: the ledger did not take it back.
+    pub(super) counted: bool,
 }
 
 impl Job {
@@ -53,7 +57,7 @@ impl Job {
         let Standing { memory, checkpoint, last_success, .. } = standing;
         let (definition, held) = (Arc::new(definition), Vec::new());
         let settled = last_success.is_some();
-        let (attempted, began, doubted, lost) = Default::default();
+        let (attempted, began, doubted, lost, proven, counted) = Default::default();
         Self {
             inner,
             run,
@@ -67,6 +71,8 @@ impl Job {
             settled,
             attempted,
             began,
+            proven,
+            counted,
         }
     }
 

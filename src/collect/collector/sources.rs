@@ -201,7 +201,7 @@ impl Collector {
                     if on {
                         kept.trust();
                     }
-                    kept.may_attempt().is_ok()
+                    kept.may_attempt(now).is_ok()
                 })
             })?;
             change.standing(&source, |standing| {

@@ -169,8 +169,8 @@ fn verdict(error: &Error) -> Option<Answer> {
         Error::Refused(_) if error.kind() == Failure::Credentials => {
             Some(Answer::Refused(Fault::new(error.code(), error.to_string())))
         }
-        // The portal speaks of the account, and has not judged the password.
-        Error::Refused(_) => Some(Answer::Nothing),
+        // The portal speaks of the account, and does not say whether it has judged the password.
+        Error::Refused(_) => Some(Answer::Unjudged),
         Error::Unanswered(_) | Error::Unproven => None,
         // The password had not been sent yet.
         _ => Some(Answer::Nothing),

@@ -132,7 +132,7 @@ async fn attempt(job: &mut Job, client: &mut Client) -> Result<(Login, Account),
 }
 
 /// Writes down what the end of a login says of the credentials.
-async fn note(job: &Job, client: &Client, error: Option<&Error>) -> Result<(), Ending> {
+async fn note(job: &mut Job, client: &Client, error: Option<&Error>) -> Result<(), Ending> {
     match error {
         // Whoever was given a session has said the right password, whatever went wrong then.
         Some(error) if !client.is_logged_in() => match verdict(error) {

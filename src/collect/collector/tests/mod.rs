@@ -5,6 +5,7 @@ mod accounts;
 mod configured;
 mod flows;
 mod holds;
+mod logins;
 mod losses;
 mod release;
 mod resume;
