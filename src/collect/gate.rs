@@ -26,6 +26,8 @@ pub struct Limits {
     pub protected: u64,
     /// Whether a document that is dated before the last one is taken.
     pub allow_older: bool,
+    /// Days after which a document's own date is old, so that somebody is told; 0 for never.
+    pub old_days: u16,
 }
 
 impl Default for Limits {
@@ -38,7 +40,16 @@ impl Default for Limits {
             few: 100,
             protected: 10,
             allow_older: false,
+            old_days: 30,
         }
+    }
+}
+
+impl Limits {
+    /// The moment from which a document of that date is old.
+    pub fn old_from(&self, dated: Option<Time>) -> Option<Time> {
+        let days = Some(i64::from(self.old_days)).filter(|days| *days > 0)?;
+        Some(dated?.plus(days * 86_400))
     }
 }
 

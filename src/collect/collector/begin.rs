@@ -27,6 +27,8 @@ pub(super) struct Beginning {
     pub(super) actor: String,
     pub(super) wish: Wish,
     pub(super) attempt: u16,
+    /// The run that it goes on with.
+    pub(super) of: Option<Uuid>,
     /// Written down with the run, so that an occurrence is neither lost nor taken twice.
     pub(super) next: Option<Occurrence>,
     /// What a person has brought.
@@ -41,7 +43,7 @@ pub(super) struct File {
 
 impl Beginning {
     fn by_person(source: SourceName, trigger: Trigger, actor: &str, wish: Wish) -> Self {
-        Self { source, trigger, actor: actor.to_owned(), wish, attempt: 0, next: None, file: None }
+        Self { source, trigger, actor: actor.to_owned(), wish, attempt: 0, of: None, next: None, file: None }
     }
 }
 
@@ -89,8 +91,8 @@ impl Collector {
 impl Inner {
     /// Begins a run: it is on the disk when this returns.
     pub(super) async fn begin(self: &Arc<Self>, beginning: Beginning) -> Result<Uuid, CollectError> {
-        let Beginning { source, trigger, actor, wish, attempt, next, file } = beginning;
-        let mut run = Run { attempt, ..Run::new(source, trigger, actor, wish, self.now()) };
+        let Beginning { source, trigger, actor, wish, attempt, of, next, file } = beginning;
+        let mut run = Run { attempt, of, ..Run::new(source, trigger, actor, wish, self.now()) };
         let live = Live::new(&run);
         let place = self.enter(&run.source, &live)?;
         // After that: whatever stops now sees this run, or this sees that it stops.

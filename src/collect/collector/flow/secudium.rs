@@ -156,9 +156,8 @@ fn verdict(error: &Error) -> Option<Answer> {
 }
 
 async fn read(job: &mut Job, client: &mut Client, settings: &Settings) -> Result<(), Ending> {
-    if job.begins_anew() {
-        job.remember(&Read::default())?;
-        job.save().await?;
+    if job.run.wish.force && !job.goes_on() {
+        job.begin_with(&Read::default()).await?;
     }
     let mut known: Read = job.recall().unwrap_or_default();
     let last = job.run.wish.last.unwrap_or_else(|| job.today());

@@ -43,9 +43,10 @@ async fn seed(collector: &Collector, source: &str, checkpoint: serde_json::Value
 
 /// Begins what the schedule or a retry would.
 pub(super) async fn begin(collector: &Collector, source: &str, trigger: Trigger, wish: Wish) -> Run {
-    let source = name(source);
+    let of = standing(collector, source).await.retry.and_then(|retry| retry.of);
+    let (source, of) = (name(source), of.filter(|_| trigger == Trigger::Retry));
     let beginning =
-        Beginning { source, trigger, actor: String::new(), wish, attempt: 0, next: None, file: None };
+        Beginning { source, trigger, actor: String::new(), wish, attempt: 0, of, next: None, file: None };
     let id = collector.0.begin(beginning).await.unwrap();
     over(collector, id).await
 }
@@ -63,7 +64,8 @@ async fn a_retry_after_a_login_that_failed_reads_what_the_run_should_have_read()
         memory.record(window, today, None);
     }
     seed(&collector, "account", serde_json::to_value(&memory).unwrap()).await;
-    for trigger in [Trigger::Schedule, Trigger::Retry, Trigger::Retry] {
+    // The first is of one that was interrupted before it had its turn.
+    for trigger in [Trigger::Retry, Trigger::Schedule, Trigger::Retry, Trigger::Retry] {
         let run = begin(&collector, "account", trigger, Wish::default()).await;
         assert_eq!(run.state, State::Failed, "nothing was read: {trigger:?}");
     }

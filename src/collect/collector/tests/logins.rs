@@ -164,3 +164,62 @@ async fn a_list_of_posts_that_unpacks_without_end_is_one_too() {
     let collector = open_secudium(&house, server.url()).await;
     assert_eq!(code(&run(&collector, "posts").await), "page_too_large");
 }
+
+#[tokio::test]
+async fn a_key_that_is_missing_for_a_moment_stops_nothing_and_is_told() {
+    let house = House::new();
+    let key = house.folder.path().join("key");
+    std::fs::write(&key, "ab".repeat(32)).unwrap();
+    let open = || {
+        let vault = Vault::new(KeySource::File(key.clone())).into();
+        let work = script(|job| Box::pin(async move { job.attempt::<serde_json::Value>().await.map(drop) }));
+        Collector::with_work(Options { vault, ..options(&house) }, work.clone(), work).unwrap()
+    };
+    set_account(&open()).await;
+    std::fs::rename(&key, key.with_extension("gone")).unwrap();
+    let collector = open();
+    assert_eq!(code(&run(&collector, "account").await), "vault");
+    let left = collector.source(&name("account")).await.unwrap();
+    assert!(left.stopped.is_none() && left.hindered.is_some_and(|hindered| hindered.fault.code == "vault"));
+    std::fs::rename(key.with_extension("gone"), &key).unwrap();
+    assert_eq!(run(&collector, "account").await.state, State::Done);
+    assert!(collector.source(&name("account")).await.unwrap().hindered.is_none());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_code_that_nobody_says_fails_the_run_and_not_the_source() {
+    let house = House::new();
+    let asks = script(|job| Box::pin(async move { job.ask_code("say the code").await.map(drop) }));
+    let collector = open(&house, asks);
+    let id = collector.trigger(name("list"), "tester", Wish::default()).await.unwrap();
+    let mut progress = collector.progress(id).unwrap();
+    progress.wait_for(|progress| progress.run.state.is_over()).await.unwrap();
+    assert_eq!(code(&over(&collector, id).await), "otp_timeout");
+    let left = collector.source(&name("list")).await.unwrap();
+    assert!(left.stopped.is_none() && left.hindered.is_some(), "the next one tries");
+}
+
+#[tokio::test]
+async fn a_definition_that_is_mended_sets_its_source_going_and_keeps_what_is_due() {
+    let house = House::new();
+    let collector = open(
+        &house,
+        script(|_| Box::pin(async { Err(Ending::new(Failure::Attention, "port_denied", "port 81")) })),
+    );
+    let define = async |more: &str| collector.define(name("mine"), feed(more), "admin", false).await.unwrap();
+    define("every = '1d'").await;
+    collector.0.tick().await.unwrap();
+    until_nobody(&collector).await;
+    let waiting = standing(&collector, "mine").await.next.unwrap().due;
+    assert!(collector.source(&name("mine")).await.unwrap().stopped.is_some());
+    define("every = '1d'\ngate = { few = 9 }").await;
+    let left = standing(&collector, "mine").await;
+    assert!(left.stopped.is_none() && left.retry.is_some());
+    assert_eq!(left.next.unwrap().due, waiting, "the same rule");
+    house.wait(25);
+    define("every = '2d'").await;
+    assert_eq!(standing(&collector, "mine").await.next.unwrap().due, waiting, "it is due already");
+    house.wait(-25);
+    define("every = '3d'").await;
+    assert!(standing(&collector, "mine").await.next.is_none(), "another rule");
+}

@@ -69,3 +69,43 @@ async fn a_clock_that_was_far_ahead_costs_nothing_once_it_is_right() {
     let [back, first] = [labels(&back), labels(&first)];
     assert_eq!(back, first[..first.len() - 1]);
 }
+
+#[tokio::test]
+async fn what_a_person_rejected_is_known_again_though_each_file_differs() {
+    let house = House::new();
+    let turn = Arc::new(AtomicUsize::new(0));
+    let collector = open(
+        &house,
+        script(move |job| {
+            let turn = turn.fetch_add(1, Ordering::Relaxed);
+            Box::pin(async move {
+                let rows: String = (0..if turn == 0 { 400 } else { 3 })
+                    .map(|n| format!("20.0.{}.{}\n", n / 200, n % 200))
+                    .collect();
+                deliver(job, &format!("# made at {turn}\n{rows}")).await.map(drop)
+            })
+        }),
+    );
+    run(&collector, "list").await;
+    assert_eq!(run(&collector, "list").await.state, State::Held);
+    let hold = collector.holds().await.unwrap().remove(0);
+    collector.reject(hold.id, "admin", "no").await.unwrap();
+    assert_eq!(run(&collector, "list").await.state, State::Rejected);
+    assert!(collector.holds().await.unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn a_list_whose_own_date_is_old_is_believed_and_somebody_is_told() {
+    let house = House::new();
+    let dated = house.now().plus(-40 * 86_400);
+    let collector = open(
+        &house,
+        script(move |job| {
+            let delivery = Delivery { dated: Some(dated), ..Delivery::new("list".to_owned(), TWO.into()) };
+            Box::pin(async move { job.deliver(delivery).await.map(drop) })
+        }),
+    );
+    let run = run(&collector, "list").await;
+    assert_eq!((run.state, run.warnings.len()), (State::Done, 1), "{run:?}");
+    assert_eq!(collector.source(&name("list")).await.unwrap().dated, Some(dated));
+}
