@@ -58,7 +58,7 @@ pub use preset::{PRESETS, Preset, with_preset};
 pub use publisher::{Publisher, Refused, Secrets};
 pub use pulls::{Answer, Pull, Pulls};
 pub use recent::{Recent, Turn, recent, steady, turns};
-pub use release::{Release, Released};
+pub use release::{Release, Released, WHOLE};
 pub use rendition::{Coding, Rendition};
 pub use report::{LeftOut, left_out};
 pub use roll::{Line, Place, Roll};

@@ -11,7 +11,7 @@ use super::log::Step;
 use super::packed::Packed;
 use super::release::{Release, Released};
 use super::select::{Scene, SelectError, Selections, fresh, listing};
-use super::split::split;
+use super::split::{of_part, split};
 use super::state::State;
 use crate::addr::IpSet;
 use crate::disk::DiskError;
@@ -108,7 +108,10 @@ impl Feed {
         let Decision { set, held } = decision;
         let is_same = before.as_ref() == Some(&set);
         let release = match &state.release {
-            Some(release) if is_same => release.clone(),
+            Some(release) if is_same && written_alike(&self.profile(), profile) => release.clone(),
+            Some(release) if is_same => {
+                Release { modified: self.next_modified(snapshot.time), ..release.clone() }
+            }
             _ => Release::new(snapshot.generation, self.next_modified(snapshot.time), &set),
         };
         if !(is_same && *self.profile() == *profile && !matches!(**self.offer(), Offer::Nothing)) {
@@ -156,7 +159,8 @@ impl Feed {
             return Ok(());
         }
         let asked = self.released().map(|before| before.asked()).unwrap_or_default();
-        let wanted = if is_urgent(profile) { released.lists().collect() } else { asked };
+        let urgent = is_urgent(profile).then(|| released.lists()).into_iter().flatten();
+        let wanted: Vec<_> = urgent.chain(asked).collect();
         let facts = if profile.format.needs_facts() && !wanted.is_empty() {
             Some(annotate(stage.scene, &profile.filter, set)?)
         } else {
@@ -165,7 +169,7 @@ impl Feed {
         let sets = split(set, profile.parts);
         for (part, document) in wanted {
             // A part that was asked for before the profile had fewer is none any more.
-            let Some(set) = usize::from(part).checked_sub(1).and_then(|at| sets.get(at)) else { continue };
+            let Some(set) = of_part(part, set, &sets) else { continue };
             released.make(part, document, set, facts.as_ref())?;
         }
         self.lay_out(Offer::List(released));
@@ -274,6 +278,11 @@ impl std::io::Write for Counter {
 fn selects_alike(before: &Profile, now: &Profile) -> bool {
     (&before.filter, before.families, before.budget, &before.prefer)
         == (&now.filter, now.families, now.budget, &now.prefer)
+}
+
+/// Whether two profiles write the same set as the same bytes, so that its readers have them already.
+fn written_alike(before: &Profile, now: &Profile) -> bool {
+    (before.format, before.lines(), before.parts) == (now.format, now.lines(), now.parts)
 }
 
 /// Whether its readers find nothing in it: a format may carry one family only.

@@ -6,15 +6,23 @@ use http::header::{ACCEPT_ENCODING, IF_MODIFIED_SINCE, IF_NONE_MATCH};
 use http::{HeaderMap, HeaderValue};
 use std::time::SystemTime;
 
-/// Whether the reader has the representation with this tag and time already. A tag that it names counts more
-/// than a time.
-pub(super) fn is_unmodified(headers: &HeaderMap, etag: &str, modified: SystemTime) -> bool {
-    let mut tags = headers.get_all(IF_NONE_MATCH).iter().peekable();
-    if tags.peek().is_some() {
-        return tags.any(|list| names_tag(list, etag));
+/// The coding in which the reader has the document already, if it does. A tag that it names counts more than a time,
+/// and any of the document's will do: right after a change the bytes go out plain to those who would rather have others,
+/// and they need not be sent again for that. A time is that of the `preferred` one.
+pub(super) fn held<'a>(
+    headers: &HeaderMap,
+    preferred: Coding,
+    etag: impl Fn(Coding) -> &'a str,
+    modified: SystemTime,
+) -> Option<Coding> {
+    let tags = headers.get_all(IF_NONE_MATCH);
+    if tags.iter().next().is_some() {
+        let is_named = |coding: &Coding| tags.iter().any(|list| names_tag(list, etag(*coding)));
+        return std::iter::once(preferred).chain(Coding::ALL).find(is_named);
     }
     let since = headers.get(IF_MODIFIED_SINCE).and_then(|since| since.to_str().ok());
-    since.and_then(|since| httpdate::parse_http_date(since).ok()).is_some_and(|since| modified <= since)
+    let since = since.and_then(|since| httpdate::parse_http_date(since).ok());
+    since.filter(|since| modified <= *since).map(|_| preferred)
 }
 
 /// Weak comparison. A comma within another's tag cuts that one in pieces, of which none can be `etag`: that
@@ -110,7 +118,8 @@ mod tests {
     fn unmodified(pairs: &[(http::HeaderName, &'static str)]) -> bool {
         let headers =
             pairs.iter().map(|(name, value)| (name.clone(), HeaderValue::from_static(value))).collect();
-        is_unmodified(&headers, "\"abc\"", UNIX_EPOCH + Duration::from_secs(784_111_777))
+        let modified = UNIX_EPOCH + Duration::from_secs(784_111_777);
+        held(&headers, Coding::Gzip, |_| "\"abc\"", modified) == Some(Coding::Gzip)
     }
 
     #[test]

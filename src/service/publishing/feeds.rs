@@ -6,7 +6,7 @@ use super::super::reply::blocking;
 use super::{Changed, Publishing, Wish, named};
 use crate::model::{Change, Document, Output, OutputKey, OutputName, Profile, Time};
 use crate::publish::{
-    Coding, Cut, Feed, Hold, LeftOut, Offer, Pull, Released, Scene, SelectError, left_out, wanted,
+    Coding, Cut, Feed, Hold, LeftOut, Offer, Pull, Released, Scene, SelectError, WHOLE, left_out, wanted,
 };
 use crate::web::{Caller, Json, Path, Problem, Query};
 use axum::Extension;
@@ -104,12 +104,13 @@ impl ReleasedRow {
         let release = &released.release;
         let size = |coding| released.made().filter_map(|made| Some(made.bytes(coding)?.len() as u64)).sum();
         let list = Document::List(released.profile.format);
-        let lists = (1..=released.profile.parts).filter_map(|part| released.get(part, list));
+        let entries = |part| released.get(part, list).map(|made| made.counts.entries);
+        let parts: u64 = (1..=released.profile.parts).filter_map(entries).sum();
         Self {
             generation: release.generation,
             modified: release.modified,
             addresses: release.addresses,
-            entries: lists.map(|list| list.counts.entries).sum(),
+            entries: parts.max(entries(WHOLE).unwrap_or(0)),
             bytes: size(Coding::Identity),
             compressed: size(Coding::Gzip),
         }
