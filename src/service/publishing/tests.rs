@@ -177,33 +177,95 @@ async fn changes_are_told_as_a_document_as_lines_and_refused_when_they_are_not_k
     house.list(2).await;
     house.list(3).await;
     let told = house.get("/api/v1/changes?since=1").await;
+    let epoch = told["epoch"].clone();
     assert_eq!(
         told,
-        json!({"feed": "fortigate", "since": 1, "generation": 2, "added": ["20.0.0.4"], "removed": []})
+        json!({"feed": "fortigate", "since": 1, "generation": 2, "epoch": epoch, "added": ["20.0.0.4"], "removed": []})
     );
     let request = http::Request::builder().uri("/api/v1/changes?since=1").header(header::HOST, "a");
     let request = request.header(header::ACCEPT, "application/x-ndjson").body(Body::empty()).unwrap();
     let lines = house.app.answer(request, Peer::Local).await.into_body().read().await.unwrap();
-    assert_eq!(lines, "{\"op\":\"add\",\"range\":\"20.0.0.4\"}\n{\"op\":\"end\",\"generation\":2}\n");
+    let end = format!("{{\"op\":\"end\",\"generation\":2,\"epoch\":{epoch}}}\n");
+    assert_eq!(lines, format!("{{\"op\":\"add\",\"range\":\"20.0.0.4\"}}\n{end}"));
     let ahead = house.ask(Method::GET, "/api/v1/changes?since=9", Value::Null).await;
     assert_eq!((ahead.0, &ahead.1["code"]), (422, &json!("generation_ahead")));
     assert_eq!(house.ask(Method::GET, "/api/v1/changes?since=0&feed=nowhere", Value::Null).await.0, 404);
 }
 
+/// A stream of events.
+struct Events(Body);
+
+impl Events {
+    async fn of(house: &House, path: &str, last: Option<&str>) -> Self {
+        let request = http::Request::builder().uri(path).header(header::HOST, "a");
+        let request = request.header(header::ACCEPT, "text/event-stream");
+        let request = last.into_iter().fold(request, |request, last| request.header("last-event-id", last));
+        Self(house.app.answer(request.body(Body::empty()).unwrap(), Peer::Local).await.into_body())
+    }
+
+    /// The next one; none at the end.
+    async fn next(&mut self) -> Option<String> {
+        use http_body_util::BodyExt as _;
+        let frame =
+            tokio::time::timeout(std::time::Duration::from_secs(10), self.0.frame()).await.unwrap()?;
+        Some(String::from_utf8(frame.unwrap().into_data().unwrap().to_vec()).unwrap())
+    }
+}
+
 #[tokio::test]
 async fn who_listens_hears_of_every_release() {
-    use http_body_util::BodyExt as _;
     let house = House::new();
     house.list(1).await;
-    let request = http::Request::builder().uri("/api/v1/changes?since=1").header(header::HOST, "a");
-    let request = request.header(header::ACCEPT, "text/event-stream").body(Body::empty()).unwrap();
-    let mut body = house.app.answer(request, Peer::Local).await.into_body();
-    let mut next = async || {
-        let frame = tokio::time::timeout(std::time::Duration::from_secs(10), body.frame()).await;
-        String::from_utf8(frame.unwrap().unwrap().unwrap().into_data().unwrap().to_vec()).unwrap()
-    };
-    assert!(next().await.starts_with("id: 1\nevent: changes\n"), "where it begins");
+    let mut events = Events::of(&house, "/api/v1/changes?since=1", None).await;
+    let first = events.next().await.unwrap();
+    let (id, rest) = first.strip_prefix("id: ").unwrap().split_once('\n').unwrap();
+    assert!(id.ends_with("-1") && rest.starts_with("event: changes\n"), "where it begins: {first}");
     house.list(2).await;
-    let news = next().await;
-    assert!(news.starts_with("id: 2\n") && news.contains(r#""added":["20.0.0.2"]"#), "{news}");
+    let news = events.next().await.unwrap();
+    assert!(news.contains("-2\n") && news.contains(r#""added":["20.0.0.2"]"#), "{news}");
+    let mut again = Events::of(&house, "/api/v1/changes?since=0", Some(id)).await;
+    assert_eq!(again.next().await.unwrap(), news, "who was away goes on where it was");
+}
+
+#[tokio::test]
+async fn who_listens_to_a_feed_that_is_withdrawn_is_told_so() {
+    let house = House::new();
+    house.list(1).await;
+    let wish = json!({"reason": "x", "feed": {"name": "edge"}});
+    for comes_back in [false, true] {
+        assert_eq!(house.ask(Method::POST, "/api/v1/feeds", wish.clone()).await.0, 200);
+        let since = house.get("/api/v1/feeds/edge").await["generation"].clone();
+        let mut events = Events::of(&house, &format!("/api/v1/changes?since={since}&feed=edge"), None).await;
+        assert!(events.next().await.unwrap().contains("event: changes"));
+        house.ask(Method::DELETE, "/api/v1/feeds/edge", json!({"reason": "x"})).await;
+        if comes_back {
+            house.ask(Method::POST, "/api/v1/feeds", wish.clone()).await;
+        }
+        assert_eq!(events.next().await.unwrap(), "event: gone\ndata: {}\n\n");
+        assert_eq!(events.next().await, None);
+    }
+}
+
+#[tokio::test]
+async fn a_generation_of_another_history_is_gone_whatever_its_number() {
+    let (house, other) = (House::new(), House::new());
+    for count in [1, 2, 3] {
+        house.list(count).await;
+        other.list(count + 5).await;
+    }
+    let epoch = async |house: &House| {
+        house.get("/api/v1/changes?since=3").await["epoch"].as_str().unwrap().to_owned()
+    };
+    let (own, foreign) = (epoch(&house).await, epoch(&other).await);
+    house.list(4).await;
+    let ask = async |epoch: &str| {
+        house.ask(Method::GET, &format!("/api/v1/changes?since=3&epoch={epoch}"), Value::Null).await
+    };
+    assert_eq!(ask(&own).await.0, 200);
+    let (status, problem) = ask(&foreign).await;
+    assert_eq!((status, &problem["code"]), (410, &json!("generation_gone")));
+    let id = format!("{foreign}-3");
+    let refused = Events::of(&house, "/api/v1/changes?since=3", Some(&id)).await.next().await.unwrap();
+    assert!(refused.contains("generation_gone"), "{refused}");
+    house.get("/api/v1/changes?since=3").await;
 }
