@@ -154,10 +154,10 @@ fn publisher(engine: Option<&Engine>, settings: &Settings) -> anyhow::Result<Opt
 fn protocols(engine: &Engine, feeds: Option<&Arc<Feeds>>, settings: &Settings) -> anyhow::Result<Router> {
     let Some(feeds) = feeds else { return Ok(Router::new()) };
     let rolls = Arc::new(Rolls::new(engine.clone()));
-    let CrowdSec { feed, keys_file, window } = settings.crowdsec.clone();
+    let CrowdSec { feed, keys_file, window, hold } = settings.crowdsec.clone();
     let keys = keys_file.as_deref().map(bouncers).transpose()?.unwrap_or_default();
     let taxii = Taxii::new(Arc::clone(feeds), Arc::clone(&rolls));
-    let decisions = Decisions::new(engine.clone(), Arc::clone(feeds), rolls, feed, keys, window);
+    let decisions = Decisions::new(engine.clone(), Arc::clone(feeds), rolls, feed, keys, (window, hold));
     Ok(decisions.router().merge(taxii.router()))
 }
 

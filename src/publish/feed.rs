@@ -212,6 +212,11 @@ impl Feed {
         Ok((generation, difference))
     }
 
+    /// The generation of the last release that is remembered as a difference; 0 before the first.
+    pub fn newest_step(&self) -> u64 {
+        self.book().log.steps().last().map_or(0, |step| step.generation)
+    }
+
     /// The releases that are remembered, as differences, the oldest first.
     pub fn steps(&self) -> Vec<Step> {
         self.book().log.steps().to_vec()

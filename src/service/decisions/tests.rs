@@ -3,7 +3,7 @@
 use super::*;
 use crate::disk::Medium;
 use crate::engine::Options;
-use crate::model::{Allow, Batch, Cause, Change, Detail, Profile, RowsBuilder, Scope};
+use crate::model::{Allow, Batch, Cause, Change, Detail, Profile, RowsBuilder, Scope, Time};
 use crate::web::auth::Guard;
 use crate::web::metrics::Metrics;
 use crate::web::{App, Peer, Role};
@@ -13,6 +13,7 @@ use std::io::Read as _;
 use std::sync::atomic::{AtomicI64, Ordering};
 
 const NOON: i64 = 1_790_000_000;
+const DAY: i64 = 86_400;
 
 struct House {
     engine: Engine,
@@ -36,7 +37,7 @@ impl House {
         let rolls = Arc::new(Rolls::new(engine.clone()));
         let keys = ["bouncer"].into_iter().collect();
         let (ours, feed) = (Arc::clone(&feeds), OutputName::fortigate());
-        let decisions = Decisions::new(engine.clone(), ours, rolls, feed, keys, 3600);
+        let decisions = Decisions::new(engine.clone(), ours, rolls, feed, keys, (3600, 7 * DAY));
         let guard = Guard::new("admin", &[]).leaving(&[PREFIX]);
         let app = App::new(Role::Blacklist, decisions.router(), &Arc::new(Metrics::new())).guard(guard);
         Self { engine, feeds, app: Arc::new(app), clock, _folder: folder }
@@ -97,7 +98,61 @@ async fn two_bouncers_with_one_key_both_get_every_change() {
     assert_eq!(house.values(STREAM).await, told, "the second one");
     assert_eq!(house.values(STARTUP).await[0], ["20.0.0.0/25", "30.0.0.7"]);
     house.clock.fetch_add(3601, Ordering::Relaxed);
-    assert_eq!(house.values(STREAM).await, [vec![""; 0], vec![]], "by now everybody has heard of it");
+    assert_eq!(house.values(STREAM).await, [vec![""; 0], vec!["20.0.0.0/24"]], "everybody has what is new");
+    house.clock.fetch_add(7 * DAY, Ordering::Relaxed);
+    assert_eq!(house.values(STREAM).await[1], [""; 0], "by now nobody holds it any more");
+}
+
+impl House {
+    async fn allow(&self, range: &str) {
+        let (reason, owner, since) = (String::new(), String::new(), Time::from_unix(NOON));
+        let range = range.parse().unwrap();
+        self.change(Change::Allow(Allow { range, reason, owner, expires: None, since })).await;
+    }
+}
+
+#[tokio::test]
+async fn a_bouncer_that_was_away_lets_go_what_was_allowed_meanwhile() {
+    let house = House::new();
+    house.list(&["20.0.0.1", "30.0.0.7"]).await;
+    house.allow("30.0.0.7").await;
+    house.clock.fetch_add(6 * DAY, Ordering::Relaxed);
+    assert_eq!(house.values(STREAM).await[1], ["30.0.0.7"], "also when the service was away");
+    house.list(&["20.0.0.1", "30.0.0.7", "40.0.0.1"]).await;
+    assert_eq!(house.values(STREAM).await, [vec!["40.0.0.1"], vec!["30.0.0.7"]]);
+    house.change(Change::Disallow("30.0.0.7".parse().unwrap())).await;
+    assert_eq!(house.values(STREAM).await, [vec!["30.0.0.7", "40.0.0.1"], vec![]], "it is listed again");
+}
+
+#[tokio::test]
+async fn an_allow_is_told_also_when_nothing_is_left_and_an_accident_is_not() {
+    let house = House::new();
+    house.list(&["20.0.0.1", "30.0.0.7"]).await;
+    house.allow("20.0.0.0/24").await;
+    house.list(&[]).await;
+    assert_eq!(
+        house.values(STREAM).await,
+        [vec![""; 0], vec!["20.0.0.1"]],
+        "and nothing of the source's silence"
+    );
+    assert_eq!(house.ask("GET", STARTUP, &[("x-api-key", "bouncer")]).await.status(), 503);
+}
+
+#[tokio::test]
+async fn a_line_is_told_again_before_it_ends_and_after() {
+    let house = House::new();
+    house.list(&["20.0.0.1"]).await;
+    house.clock.fetch_add(2 * 3600, Ordering::Relaxed);
+    let first = house.get(STARTUP).await["new"][0]["duration"].as_str().unwrap().to_owned();
+    let hours: i64 = first.split_once('h').unwrap().0.parse().unwrap();
+    let mut told = Vec::new();
+    for hour in 0..=hours + 2 {
+        if !house.values(STREAM).await[0].is_empty() {
+            told.push(hour - hours);
+        }
+        house.clock.fetch_add(3600, Ordering::Relaxed);
+    }
+    assert_eq!(told, [0, 1], "the hours around its end, {first} away");
 }
 
 #[tokio::test]
