@@ -1,9 +1,10 @@
 //! The command line as people type it.
 
 use super::collection::{HoldCommand, RunCommand, SourceCommand};
-use super::publishing::{DeviceCommand, FeedsCommand};
+use super::publishing::{DeviceCommand, FeedsCommand, valid};
 use super::set::SetArgs;
 use super::settings::{CONFIG_VARIABLE, Inputs};
+use crate::addr::IpRange;
 use crate::collect::formats::Format;
 use clap::{Args, Parser, Subcommand};
 use std::path::PathBuf;
@@ -158,6 +159,7 @@ pub(super) enum AllowCommand {
     /// Never publish a range
     Add {
         /// An address, prefix or range
+        #[arg(value_parser = valid::<IpRange>)]
         range: String,
         /// Why
         #[arg(long, value_name = "TEXT")]
@@ -172,6 +174,7 @@ pub(super) enum AllowCommand {
     /// Publish it again where it is listed
     Remove {
         /// The range, as it was added
+        #[arg(value_parser = valid::<IpRange>)]
         range: String,
         /// Why
         #[arg(long, value_name = "TEXT")]
@@ -186,6 +189,7 @@ pub(super) enum SuppressionCommand {
     /// End the listings inside a range
     Add {
         /// An address, prefix or range
+        #[arg(value_parser = valid::<IpRange>)]
         range: String,
         /// Those of this source only
         #[arg(long, value_name = "NAME")]
@@ -200,6 +204,7 @@ pub(super) enum SuppressionCommand {
     /// Believe the sources again
     Remove {
         /// The range, as it was added
+        #[arg(value_parser = valid::<IpRange>)]
         range: String,
         /// The source, as it was added
         #[arg(long, value_name = "NAME")]

@@ -71,6 +71,50 @@ fn an_operator_sets_up_a_device_and_sees_what_it_has() {
 }
 
 #[test]
+fn what_is_not_said_of_a_feed_or_a_device_stays_as_it_is() {
+    let folder = tempfile::tempdir().unwrap();
+    let house = Plan::new(folder.path()).start();
+    import(&house, addresses(20));
+    let run = |line: &str| told(&house.run(line.split(' ')));
+    let done = |line: &str| assert_eq!(run(line).0, 0, "{line}: {}", run(line).2);
+    done("device add hq --feed fortigate --network 20.0.0.0/31 --model fortigate-vm02 --reason pilot");
+    done("device set hq --silent-minutes 5 --reason hasty");
+    let device = || house.get("gateway", "/api/v1/devices/hq").ok().json();
+    assert_eq!(
+        (&device()["networks"], &device()["silent_minutes"], &device()["budget"]["entries"]),
+        (&json!(["20.0.0.0/31"]), &json!(5), &json!(168_928))
+    );
+    let list = house.get("gateway", "/feeds/fortigate").text();
+    assert!(!list.lines().any(|line| line == "20.0.0.0"), "the firewall's own address: {list}");
+    done("device set hq --model ipset --clear networks --reason replaced");
+    assert_eq!(
+        (&device()["networks"], &device()["silent_minutes"], &device()["budget"]["entries"]),
+        (&json!([]), &json!(5), &json!(65_536))
+    );
+    done("feeds add lan --not-country KR --confidence 0 --entries 9 --reason pilot");
+    done("feeds set lan --lines ranges --not-source a --clear filter.confidence --reason more");
+    let feed = house.get("gateway", "/api/v1/feeds/lan").ok().json();
+    assert_eq!(
+        (&feed["filter"]["not_countries"], &feed["filter"]["not_sources"], &feed["filter"]["confidence"]),
+        (&json!(["KR"]), &json!(["a"]), &Value::Null)
+    );
+    assert_eq!((&feed["lines"], &feed["budget"]["entries"]), (&json!("ranges"), &json!(9)));
+    assert_eq!(run("feeds set lan --clear colour --reason x").0, 2);
+    for wrong in [
+        "feeds add x --format nosuch --reason x",
+        "feeds add x --lines wavy --reason x",
+        "feeds add x --parts 0 --reason x",
+        "feeds add x --country Korea --reason x",
+        "feeds add ../x --reason x",
+        "device add x --network 10.0.0/8 --reason x",
+        "allow add 10.0.0 --reason x",
+        "suppression add nonsense --reason x",
+    ] {
+        assert_eq!(run(wrong).0, 64, "{wrong}");
+    }
+}
+
+#[test]
 fn a_collapse_is_held_across_a_crash_until_an_operator_consents() {
     let folder = tempfile::tempdir().unwrap();
     let house = Plan::new(folder.path()).start();

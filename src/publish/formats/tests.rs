@@ -266,3 +266,17 @@ fn a_long_list_comes_in_blocks_and_whole() {
     assert_eq!((counts.entries, counts.addresses), (50_000, 50_000));
     assert_eq!(RangeSet::of_families(read(Format::Fortigate, &out)).0, case.selection.v4);
 }
+
+#[test]
+fn no_feed_can_have_the_name_of_a_file_of_another() {
+    let feed: crate::model::OutputName = "edge".parse().unwrap();
+    for document in Format::ALL.into_iter().flat_map(Format::documents) {
+        let file = file_name(document, feed.as_str());
+        if let Some(ending) = file.strip_prefix("edge.") {
+            assert!(file.parse::<crate::model::OutputName>().unwrap().is_with_ending_of(&feed), "{ending}");
+        }
+    }
+    for other in ["edge", "edge.v6", "edgetxt", "edge.txt.txt", "other.txt"] {
+        assert!(!other.parse::<crate::model::OutputName>().unwrap().is_with_ending_of(&feed), "{other}");
+    }
+}

@@ -101,6 +101,22 @@ async fn what_is_no_feed_is_refused_with_what_is_wrong() {
 }
 
 #[tokio::test]
+async fn a_feed_cannot_take_over_the_path_of_another() {
+    let house = House::new();
+    let add = async |name: &str| {
+        let wish = json!({"reason": "x", "feed": {"name": name}});
+        house.ask(Method::POST, "/api/v1/feeds", wish).await
+    };
+    for (name, status) in
+        [("fortigate.txt", 422), ("edge.json", 200), ("edge", 422), ("lan", 200), ("lan.v6", 200)]
+    {
+        let (answer, problem) = add(name).await;
+        assert_eq!(answer, status, "{name}: {problem}");
+    }
+    assert!(add("lan.md5").await.1["detail"].as_str().unwrap().contains("feed lan"));
+}
+
+#[tokio::test]
 async fn a_device_has_its_presets_budget_and_a_feed_that_it_reads_stays() {
     let house = House::new();
     house.list(10).await;
