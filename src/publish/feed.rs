@@ -81,6 +81,9 @@ pub(super) struct Book {
     pub(super) kept: bool,
     /// How far a person has consented to go.
     pub(super) consent: Option<Distance>,
+    /// What of the feed could not be read when it was opened: what it releases was compared with nothing then, which
+    /// somebody should know until the next start.
+    pub(super) lost: Option<Fault>,
 }
 
 impl Book {
@@ -120,7 +123,8 @@ impl Feed {
         let modified = state.release.as_ref().map(|release| release.modified);
         let kept = state.release.is_some();
         let profile = ArcSwap::from_pointee(state.profile.clone().unwrap_or(usual));
-        let book = Book { status, state, modified, log, steps: Vec::new(), kept, consent: None };
+        let (lost, steps) = (status.fault.clone(), Vec::new());
+        let book = Book { status, state, modified, log, steps, kept, consent: None, lost };
         let (offer, previous) = (ArcSwap::from_pointee(offer), ArcSwapOption::empty());
         Self { profile, file, offer, previous, book: Mutex::new(book) }
     }
@@ -137,6 +141,17 @@ impl Feed {
             self.profile.store(Arc::clone(&released.profile));
         }
         self.offer.store(Arc::new(offer));
+    }
+
+    /// Begins anew, as if it had never been.
+    pub(super) fn forget(&self) {
+        let mut book = self.book();
+        if book.state != State::default() {
+            (book.state, book.status) = (State::default(), Status::default());
+            drop(book);
+            self.offer.store(Arc::new(Offer::Nothing));
+            self.remove();
+        }
     }
 
     /// Forgets it: a feed of that name that comes later begins anew.

@@ -14,6 +14,7 @@
 
 mod access;
 mod annotate;
+mod base;
 mod book;
 mod budget;
 pub mod crowdsec;
@@ -39,6 +40,8 @@ mod roll;
 mod rolls;
 mod select;
 mod selection;
+mod selections;
+mod size;
 mod split;
 mod state;
 mod sweep;
