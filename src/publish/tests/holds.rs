@@ -41,7 +41,7 @@ fn the_end_of_anothers_listings_takes_nothing_from_a_held_feed() {
 fn what_one_source_took_back_waits_although_anothers_listing_of_it_ends() {
     let house = House::new();
     house.list("b", &singles(1000), &Detail::default());
-    house.list("a", &singles(500), &until(60));
+    house.list("a", &singles(300), &until(60));
     house.refresh();
     house.list("b", &singles(10), &Detail::default());
     house.refresh();
