@@ -3,6 +3,7 @@
 
 use super::collecting::{self, LastSeen};
 use super::follow::Following;
+use super::named::Named;
 use super::pushing;
 use super::settings::{self, CrowdSec, Settings};
 use crate::collect::collector::Collector;
@@ -19,7 +20,7 @@ use crate::service::dnsbl::Dnsbl;
 use crate::service::feeds::{Desk, OWN_LOCKS};
 use crate::service::journal;
 use crate::service::publishing::{Publishing, Pushing};
-use crate::service::taxii::Taxii;
+use crate::service::taxii::{self, Taxii};
 use crate::web::auth::{Guard, Keys};
 use crate::web::health::{self, Check, Health, Latch};
 use crate::web::metrics::{self, Metrics};
@@ -100,12 +101,16 @@ impl House {
         let (metrics, vault) = (Arc::new(metrics), Arc::new(collecting::vault(settings)));
         let collector = collecting::open(engine.as_ref(), key, settings, &vault, &metrics, seen);
         let pusher = publisher.as_ref().map(|publisher| pushing::open(publisher, &vault, settings, &metrics));
-        let guard = || Guard::new(key, blacklist::QUESTIONS).leaving(OWN_LOCKS).leaving(&[decisions::PREFIX]);
+        let guard = || {
+            let guard = Guard::new(key, blacklist::QUESTIONS).leaving(OWN_LOCKS);
+            guard.leaving(&[decisions::PREFIX, taxii::PREFIX])
+        };
         let mut apps = BTreeMap::new();
         for role in settings.roles.iter().filter(|role| **role != Role::Gateway) {
             let engine = engine.clone().context("a role without its store")?;
             let health = health(*role, &engine, publisher.as_ref(), &troubles).latch("start", &ready);
             let health = match role {
+                Role::Blacklist => names(health, publisher.as_ref(), settings),
                 Role::Collection => taken_back(collects(health, collector.is_some(), &watch), &engine),
                 _ => health,
             };
@@ -113,8 +118,7 @@ impl House {
             let router = health::routes(Arc::new(health)).merge(metrics::routes(Arc::clone(&metrics)));
             let app = match role {
                 Role::Blacklist => {
-                    let feeds = publisher.as_ref().map(|publisher| publisher.feeds());
-                    let router = router.merge(protocols(&engine, feeds, settings)?);
+                    let router = router.merge(protocols(publisher.as_ref(), settings)?);
                     let push = publisher.clone().zip(pusher.clone());
                     let push =
                         push.map(|(publisher, pusher)| Pushing(Publishing(publisher), pusher).router());
@@ -151,13 +155,13 @@ fn publisher(engine: Option<&Engine>, settings: &Settings) -> anyhow::Result<Opt
 }
 
 /// The ways out that are no plain feeds.
-fn protocols(engine: &Engine, feeds: Option<&Arc<Feeds>>, settings: &Settings) -> anyhow::Result<Router> {
-    let Some(feeds) = feeds else { return Ok(Router::new()) };
-    let rolls = Arc::new(Rolls::new(engine.clone()));
+fn protocols(publisher: Option<&Arc<Publisher>>, settings: &Settings) -> anyhow::Result<Router> {
+    let Some(publisher) = publisher else { return Ok(Router::new()) };
+    let rolls = Arc::new(Rolls::new(publisher.engine().clone()));
     let CrowdSec { feed, keys_file, window } = settings.crowdsec.clone();
     let keys = keys_file.as_deref().map(bouncers).transpose()?.unwrap_or_default();
-    let taxii = Taxii::new(Arc::clone(feeds), Arc::clone(&rolls));
-    let decisions = Decisions::new(engine.clone(), Arc::clone(feeds), rolls, feed, keys, window);
+    let taxii = Taxii::new(Arc::clone(publisher), Arc::clone(&rolls));
+    let decisions = Decisions::new(Arc::clone(publisher), rolls, feed, keys, window);
     Ok(decisions.router().merge(taxii.router()))
 }
 
@@ -248,6 +252,13 @@ fn health(
             .check("import", move || imported(&troubles));
     }
     health
+}
+
+/// The feeds that settings name; one that is missing may come at any time.
+fn names(health: Health, publisher: Option<&Arc<Publisher>>, settings: &Settings) -> Health {
+    let Some(publisher) = publisher else { return health };
+    let (named, feeds) = (Named::of(settings), Arc::clone(publisher.feeds()));
+    health.check("named_feeds", move || named.check(&feeds))
 }
 
 fn collects(health: Health, is_open: bool, watch: &Arc<Watch>) -> Health {

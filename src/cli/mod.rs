@@ -20,6 +20,7 @@ mod house;
 mod import;
 mod lists;
 mod moment;
+mod named;
 mod publishing;
 mod pushing;
 mod reload;

@@ -6,6 +6,7 @@ use super::exit::ExitCode;
 use super::folder::{self, ADMIN_KEY, SOCKET};
 use super::follow::follow;
 use super::house::House;
+use super::named::Named;
 use super::reload::Reload;
 use super::settings::{Inputs, Settings};
 use crate::collect::{self, Terms, formats};
@@ -92,7 +93,12 @@ async fn serve(
     }
     if let Some(publisher) = house.publisher.clone() {
         // Before anybody can ask: the lists that were kept may be older than the last allow.
-        tokio::task::spawn_blocking(move || publisher.refresh()).await?;
+        let named = Named::of(&settings);
+        tokio::task::spawn_blocking(move || {
+            publisher.refresh();
+            named.tell(publisher.feeds());
+        })
+        .await?;
     }
     house.ready.open();
     let (stop, stopped) = watch::channel(false);
@@ -149,7 +155,7 @@ async fn serve(
 }
 
 /// Sets the configuration's feeds and devices up; what was set up before is published whatever fails.
-async fn set_up(publisher: &Publisher, outputs: &[Output]) {
+async fn set_up(publisher: &Arc<Publisher>, outputs: &[Output]) {
     if let Err(error) = publisher.configure(outputs).await {
         tracing::error!(error, "the configuration's feeds and devices are not all set up");
     }

@@ -202,6 +202,13 @@ pub struct Profile {
     /// Whether an empty list may be published: whoever reads it then blocks nothing.
     #[serde(default)]
     pub allow_empty: bool,
+    /// Whether who asks for compressed bytes gets them. Some firewalls ask and cannot read them.
+    #[serde(default = "yes")]
+    pub compress: bool,
+}
+
+const fn yes() -> bool {
+    true
 }
 
 const fn both() -> Families {
@@ -242,6 +249,7 @@ impl Profile {
             priority: usual_priority(),
             gate: GateLimits::default(),
             allow_empty: false,
+            compress: yes(),
         }
     }
 

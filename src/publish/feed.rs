@@ -166,9 +166,9 @@ impl Feed {
         }
     }
 
-    /// Compresses what is offered.
+    /// Compresses what is offered, where its readers take that.
     pub(super) fn compress(&self) {
-        if let Some(released) = self.released() {
+        if let Some(released) = self.released().filter(|released| released.profile.compress) {
             released.made().for_each(|rendition| rendition.compress());
         }
     }

@@ -1,5 +1,6 @@
 //! Feeds over a real engine: what they list against a golden bitmap, and what they offer when things change or fail.
 
+mod devices;
 mod holds;
 mod house;
 mod stores;

@@ -1,17 +1,17 @@
 //! What CrowdSec's bouncers ask its local API: decisions, as a stream of changes or one by one, from one feed's released
-//! list. A key is right or the answer is 403, as they expect; where there is no list it is 503, and they keep what they
-//! have. It must not know how a decision is written.
+//! list. A key, of a file or a device's token, is right or the answer is 403, as they expect; where there is no list it is
+//! 503, and they keep what they have. It must not know how a decision is written.
 //!
 //! Nothing is remembered of a bouncer. Whoever does not begin is told what changed over the last while, again and again,
 //! so that two bouncers with one key both get everything.
 
+use super::claim;
 use super::pieces::pieces;
 use super::reply::blocking;
 use crate::addr::IpRange;
-use crate::engine::Engine;
 use crate::model::{OutputName, Time};
 use crate::publish::crowdsec::{Stream, Wanted, about};
-use crate::publish::{Feed, Feeds, Recent, Released, Roll, Rolls, recent};
+use crate::publish::{Feed, Publisher, Reader, Recent, Released, Roll, Rolls, recent};
 use crate::web::auth::{Keys, X_API_KEY};
 use crate::web::{Body, Caller, Json, Problem, Query, Response};
 use axum::extract::State;
@@ -30,15 +30,13 @@ const SOON: u32 = 10;
 
 /// What bouncers are told from.
 pub struct Decisions {
-    /// The blacklist, for its clock.
-    pub engine: Engine,
-    /// Where the feed is.
-    pub feeds: Arc<Feeds>,
+    /// Where the feed is, and who may read it.
+    pub publisher: Arc<Publisher>,
     /// What the feed lists, as lines.
     pub rolls: Arc<Rolls>,
     /// The feed.
     pub feed: OutputName,
-    /// Who may ask, beside the administrator.
+    /// Who may ask, beside the administrator and the devices that read the feed.
     pub keys: Keys,
     /// How long a change is told, in seconds.
     pub window: i64,
@@ -58,14 +56,13 @@ type Shared = State<Arc<Decisions>>;
 impl Decisions {
     /// Decisions from the feed of that name.
     pub fn new(
-        engine: Engine,
-        feeds: Arc<Feeds>,
+        publisher: Arc<Publisher>,
         rolls: Arc<Rolls>,
         feed: OutputName,
         keys: Keys,
         window: i64,
     ) -> Self {
-        Self { engine, feeds, rolls, feed, keys, window, last: Mutex::default() }
+        Self { publisher, rolls, feed, keys, window, last: Mutex::default() }
     }
 
     /// The routes.
@@ -78,14 +75,25 @@ impl Decisions {
             .with_state(Arc::new(self))
     }
 
-    fn admit(&self, caller: Caller, headers: &HeaderMap) -> Result<(), Problem> {
+    /// Who asks; none is somebody whose key has no name.
+    fn admit(&self, caller: Caller, headers: &HeaderMap) -> Result<Option<Reader>, Problem> {
         let mut keys = headers.get_all(X_API_KEY).iter();
-        let is_known = keys.next().is_some_and(|key| self.keys.has(key.as_bytes())) && keys.next().is_none();
-        if caller.admin || is_known {
-            return Ok(());
+        match (keys.next(), keys.next()) {
+            _ if caller.admin => return Ok(None),
+            (Some(key), None) if self.keys.has(key.as_bytes()) => return Ok(None),
+            (Some(_), None) => {}
+            _ => return Err(wrong()),
         }
-        Err(Problem::new(StatusCode::FORBIDDEN, "key_wrong")
-            .detail("The key is missing or wrong; crowdsec.keys_file names those of bouncers."))
+        let reader = claim::reader(&self.publisher, headers, None, caller, &self.feed);
+        let refused = |problem: Problem| match problem.status() {
+            StatusCode::UNAUTHORIZED => wrong(),
+            _ => problem,
+        };
+        reader.map(Some).map_err(refused)
+    }
+
+    fn now(&self) -> Time {
+        self.publisher.engine().now()
     }
 
     fn released(&self) -> Result<(Arc<Feed>, Arc<Released>), Problem> {
@@ -95,7 +103,7 @@ impl Decisions {
                 self.feed
             ))
         };
-        let feed = self.feeds.get(self.feed.as_str()).ok_or_else(missing)?;
+        let feed = self.publisher.feeds().get(self.feed.as_str()).ok_or_else(missing)?;
         let empty = || {
             Problem::unavailable("feed_empty", SOON)
                 .detail("The feed lists nothing now; a bouncer keeps what it has. /health says why.")
@@ -110,6 +118,22 @@ impl Decisions {
         let roll = blocking(move || Ok(decisions.rolls.of(&released))).await?;
         let long = |error| Problem::unavailable("feed_too_long", SOON).detail(format!("{error}."));
         Ok((feed, roll.map_err(long)?))
+    }
+
+    /// The list for whoever asks, if they may read it; a device is noted.
+    async fn hand_out(
+        self: &Arc<Self>,
+        caller: Caller,
+        headers: &HeaderMap,
+    ) -> Result<(Arc<Feed>, Arc<Roll>), Problem> {
+        let reader = self.admit(caller, headers)?;
+        let (feed, roll) = self.roll().await?;
+        if let Some(reader) = reader {
+            let document = format!("{}/decisions", self.feed);
+            let generation = roll.released().release.generation;
+            claim::note(&self.publisher, &reader, caller, &document, generation);
+        }
+        Ok((feed, roll))
     }
 
     /// What changed within the window.
@@ -130,6 +154,11 @@ impl Decisions {
         *last = Some(Told { roll: Arc::clone(roll), since, recent: Arc::clone(&recent) });
         recent
     }
+}
+
+fn wrong() -> Problem {
+    Problem::new(StatusCode::FORBIDDEN, "key_wrong")
+        .detail("The key is missing or wrong; crowdsec.keys_file names those of bouncers, and a device's token is one, too.")
 }
 
 /// What a bouncer may ask for. What it says beyond that is for the local API's own workings.
@@ -179,17 +208,15 @@ async fn some(
     headers: HeaderMap,
     Query(asked): Query<Asked>,
 ) -> Result<Response, Problem> {
-    decisions.admit(caller, &headers)?;
     if method == Method::HEAD {
         // So a bouncer tries its key.
-        return Ok(Response::default());
+        return decisions.admit(caller, &headers).map(|_| Response::default());
     }
-    let mut wanted = asked.wanted();
-    let range = asked.range()?;
-    let (_, roll) = decisions.roll().await?;
+    let (mut wanted, range) = (asked.wanted(), asked.range()?);
+    let (_, roll) = decisions.hand_out(caller, &headers).await?;
     match range {
         Some(range) if asked.contains.as_deref() != Some("false") => {
-            let told = about(&roll, range, &wanted, decisions.engine.now());
+            let told = about(&roll, range, &wanted, decisions.now());
             Ok(json(Body::full(told)))
         }
         inside => {
@@ -206,8 +233,7 @@ async fn flow(
     headers: HeaderMap,
     Query(asked): Query<Asked>,
 ) -> Result<Response, Problem> {
-    decisions.admit(caller, &headers)?;
-    let (feed, roll) = decisions.roll().await?;
+    let (feed, roll) = decisions.hand_out(caller, &headers).await?;
     if method == Method::HEAD {
         return Ok(json(Body::empty()));
     }
@@ -216,7 +242,7 @@ async fn flow(
         return Ok(answer(Stream::everything(roll, wanted), &headers));
     }
     blocking(move || {
-        let recent = decisions.recent(&feed, &roll, decisions.engine.now());
+        let recent = decisions.recent(&feed, &roll, decisions.now());
         Ok(answer(Stream::changes(roll, recent, wanted), &headers))
     })
     .await

@@ -7,6 +7,7 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "in a test a panic is the report")]
 
 pub(crate) mod books;
+pub(crate) mod cable;
 pub(crate) mod data;
 pub(crate) mod fortigate;
 pub(crate) mod regtech;

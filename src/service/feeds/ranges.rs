@@ -31,7 +31,7 @@ pub(super) fn asked(headers: &HeaderMap, etag: &str, length: usize) -> Asked {
     let number = |text: &str| text.trim().parse::<usize>();
     match (number(first), number(last), first.trim().is_empty(), last.trim().is_empty()) {
         (Ok(first), Ok(last), ..) if first <= last && first < length => {
-            Asked::Part(first..length.min(last + 1))
+            Asked::Part(first..length.min(last.saturating_add(1)))
         }
         (Ok(first), _, _, true) if first < length => Asked::Part(first..length),
         (_, Ok(tail), true, _) if tail > 0 && length > 0 => Asked::Part(length - tail.min(length)..length),
@@ -58,6 +58,7 @@ mod tests {
             ("bytes=2-4", 2..5),
             ("bytes=7-", 7..10),
             ("bytes=7-99", 7..10),
+            ("bytes=7-18446744073709551615", 7..10),
             ("bytes=-3", 7..10),
             ("bytes=-99", 0..10),
         ] {

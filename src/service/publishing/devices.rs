@@ -5,7 +5,7 @@ use super::super::reason::{Removal, reason};
 use super::super::reply::blocking;
 use super::feeds::{PullRow, feed_of, rows};
 use super::{Changed, Publishing, Wish, named};
-use crate::model::{Budget, Change, Device, Format, Output, OutputKey, OutputName, Time};
+use crate::model::{Budget, Device, Format, Output, OutputKey, OutputName, Time};
 use crate::publish::{PRESETS, with_preset};
 use crate::web::{Caller, Json, Path, Problem, Query};
 use axum::Extension;
@@ -84,7 +84,7 @@ pub(super) async fn add(
     if known(&role, &device.name).is_ok() {
         return Err(Problem::conflict("device_exists", "There is a device of that name; PUT changes it."));
     }
-    set(&role, caller, device, reason).await
+    role.publish(caller, reason, Output::Device(with_preset(device))).await
 }
 
 pub(super) async fn put(
@@ -95,17 +95,7 @@ pub(super) async fn put(
 ) -> Result<Json<Changed>, Problem> {
     caller.demand_admin()?;
     let (device, reason) = wish.read(Some(&named(name)?))?;
-    set(&role, caller, device, reason).await
-}
-
-async fn set(
-    role: &Publishing,
-    caller: Caller,
-    device: Device,
-    reason: String,
-) -> Result<Json<Changed>, Problem> {
-    let receipt = role.submit(caller, reason, Change::Publish(Output::Device(with_preset(device)))).await?;
-    Ok(Json(Changed::by(receipt)))
+    role.publish(caller, reason, Output::Device(with_preset(device))).await
 }
 
 pub(super) async fn remove(
@@ -116,11 +106,7 @@ pub(super) async fn remove(
 ) -> Result<Json<Changed>, Problem> {
     caller.demand_admin()?;
     let (name, reason) = (named(name)?, removal.of_all()?);
-    let audit = role.audit(caller, "device.push.drop", name.as_str(), &reason);
-    let changed = role.withdraw(caller, reason, OutputKey::Device(name.clone())).await?;
-    // A device of that name that comes later is pushed to where somebody says then.
-    super::push::drop_target(&role, name, audit).await?;
-    Ok(changed)
+    role.withdraw(caller, reason, OutputKey::Device(name)).await
 }
 
 #[derive(Serialize)]

@@ -11,7 +11,7 @@ pub use push::Pushing;
 
 use super::reply::{actor, blocking};
 use crate::engine::Engine;
-use crate::model::{Batch, Cause, Change, OutputKey, OutputName, Receipt};
+use crate::model::{Batch, Cause, Change, Output, OutputKey, OutputName, Receipt};
 use crate::publish::{Audit, Feed, Publisher};
 use crate::web::{Caller, Json, Path, Problem};
 use axum::Router;
@@ -57,7 +57,7 @@ impl Publishing {
     /// Submits a change, and brings the feeds there before anybody is told.
     async fn submit(&self, caller: Caller, reason: String, change: Change) -> Result<Receipt, Problem> {
         let batch = Batch { id: Uuid::now_v7(), actor: actor(caller), reason, cause: Cause::Manual, change };
-        let receipt = self.engine().submit(batch).await?;
+        let receipt = self.0.submit(batch).await?;
         let publisher = Arc::clone(&self.0);
         blocking(move || {
             publisher.refresh();
@@ -65,6 +65,16 @@ impl Publishing {
         })
         .await?;
         Ok(receipt)
+    }
+
+    async fn publish(
+        &self,
+        caller: Caller,
+        reason: String,
+        output: Output,
+    ) -> Result<Json<Changed>, Problem> {
+        let receipt = self.submit(caller, reason, Change::Publish(output)).await?;
+        Ok(Json(Changed::by(receipt)))
     }
 
     async fn withdraw(
