@@ -44,6 +44,7 @@ mod split;
 mod state;
 mod sweep;
 pub mod taxii;
+pub mod webhook;
 mod worker;
 
 pub use access::{Access, Claim, Denied, Reader, digest_of};
