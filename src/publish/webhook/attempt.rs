@@ -58,7 +58,7 @@ impl HookFault {
     pub fn cure(&self) -> &'static str {
         match self {
             Self::Unreached(unreached) => unreached.cure(),
-            Self::Gone => "when it wants events again: ironlist webhook set NAME",
+            Self::Gone => "when it wants events again: ironlist webhook enable NAME",
             Self::Redirect(_) => "give the hook the address that it leads to",
             Self::Status(_) => {
                 "it is tried again; see the receiver's own log, and whether it has the right secret"

@@ -63,7 +63,7 @@ impl Kept {
     /// What is wrong: it was switched off by its receiver, or what goes out next does not arrive.
     pub fn trouble(&self) -> Option<Trouble> {
         if let Some(off) = &self.hook.off {
-            let cure = "when it wants events again: ironlist webhook set NAME".to_owned();
+            let cure = "when it wants events again: ironlist webhook enable NAME".to_owned();
             let (code, what) = ("receiver_gone".to_owned(), off.why.clone());
             let trouble = Trouble { code, what, cure, since: off.at, attempts: 1, stopped: true };
             return Some(trouble).filter(|_| off.by_receiver);
