@@ -24,3 +24,6 @@ pub use ledger::{Kept, Ledger};
 pub use look::Sources;
 pub use manage::{NotKept, Shown};
 pub use news::Known;
+
+#[cfg(test)]
+mod tests;
