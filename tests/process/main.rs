@@ -28,3 +28,4 @@ mod several;
 mod signals;
 mod start;
 mod taxii;
+mod webhooks;
