@@ -12,11 +12,12 @@ use super::news::Now;
 use crate::disk::DiskError;
 use crate::fetch::Exception;
 use crate::model::OutputName;
-use crate::publish::Publisher;
+use crate::publish::mark::Listed;
 use crate::publish::outgoing::pause;
+use crate::publish::{Mark, Publisher};
 use crate::vault::Vault;
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::task::{AbortHandle, JoinSet, spawn_blocking};
 use tokio::time::sleep;
@@ -72,6 +73,8 @@ pub struct Courier {
     pub(super) vault: Arc<Vault>,
     pub(super) settings: Settings,
     observe: Observe,
+    /// Held from a look until what it saw is written down: an older look must not come after a newer one.
+    looking: Mutex<()>,
 }
 
 impl Courier {
@@ -82,7 +85,7 @@ impl Courier {
         settings: Settings,
         observe: Observe,
     ) -> Arc<Self> {
-        Arc::new(Self { publisher, vault, settings, observe })
+        Arc::new(Self { publisher, vault, settings, observe, looking: Mutex::new(()) })
     }
 
     pub(super) fn ledger(&self) -> &Ledger {
@@ -228,6 +231,10 @@ impl Courier {
         .await;
     }
 
+    pub(super) fn looking(&self) -> MutexGuard<'_, ()> {
+        self.looking.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Writes down what is new for each hook. Blocks on the disk where something is.
     pub(super) fn look(&self) -> Result<(), DiskError> {
         let mut all = self.ledger().all();
@@ -235,11 +242,18 @@ impl Courier {
         if all.is_empty() {
             return Ok(());
         }
+        let _looking = self.looking();
         let (now, feeds) = (look::now(&self.publisher, &self.settings.sources), self.publisher.feeds().all());
-        let mut told = BTreeMap::new();
-        let mut renewed = |feed: &str, since: u64| {
-            let make = || feeds.get(feed).and_then(|feed| look::renewed(feed, since));
-            told.entry((feed.to_owned(), since)).or_insert_with(make).clone()
+        let mut told = Vec::new();
+        let mut renewed = |name: &str, now: &Release, from: Option<Mark>| {
+            // Mostly all hooks know the same.
+            let same = |(feed, before, _): &&(String, Option<Mark>, Renewed)| feed == name && *before == from;
+            if let Some((.., renewed)) = told.iter().find(same) {
+                return Some(renewed.clone());
+            }
+            let renewed = look::renewed(feeds.get(name)?, now, from);
+            told.push((name.to_owned(), from, renewed.clone()));
+            Some(renewed)
         };
         for (name, kept) in all {
             let book = self.publisher.usable_book()?;
@@ -251,15 +265,22 @@ impl Courier {
 
 type Live = BTreeMap<OutputName, (Hook, AbortHandle)>;
 
+type Release = (Mark, Listed);
+
 /// What is new for a hook. A release that takes the place of one that waits tells what changed since the one before that.
-fn new(kept: &Kept, now: &Now, renewed: &mut dyn FnMut(&str, u64) -> Option<Renewed>) -> Change {
-    let told_since = |feed: &str| {
-        let absorbed = delivery::absorbed(&kept.deliveries, Kind::Released, feed)?;
-        absorbed.event.news.release.as_ref().map(|release| release.since)
+fn new(
+    kept: &Kept,
+    now: &Now<Listed>,
+    renewed: &mut dyn FnMut(&str, &Release, Option<Mark>) -> Option<Renewed>,
+) -> Change {
+    let tell = |feed: &str, now: &Release, known: Option<Mark>| {
+        if !kept.hook.wants(Kind::Released, feed) {
+            return None;
+        }
+        let absorbed = delivery::absorbed(&kept.deliveries, Kind::Released, feed);
+        let from = absorbed.map_or(known, |older| older.event.from);
+        Some((renewed(feed, now, from)?, from))
     };
-    let wanted = |feed: &str| kept.hook.wants(Kind::Released, feed);
-    let tell =
-        |feed: &str, since| wanted(feed).then(|| renewed(feed, told_since(feed).unwrap_or(since))).flatten();
     let (known, mut events) = now.news(&kept.known, tell);
     if known == kept.known {
         return Change::default();

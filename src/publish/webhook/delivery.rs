@@ -103,7 +103,10 @@ impl Delivery {
 
     /// A test, which is sent at once.
     pub(super) fn ping(number: u64, at: Time) -> Self {
-        Self::new(number, Event { kind: Kind::Ping, subject: String::new(), at, news: News::default() })
+        Self::new(
+            number,
+            Event { kind: Kind::Ping, subject: String::new(), at, news: News::default(), from: None },
+        )
     }
 
     /// The same after an attempt, after which it is in `state`.
@@ -170,7 +173,7 @@ mod tests {
     use proptest::prelude::*;
 
     fn event(kind: Kind, subject: &str) -> Event {
-        Event { kind, subject: subject.to_owned(), at: Time::default(), news: News::default() }
+        Event { kind, subject: subject.to_owned(), at: Time::default(), news: News::default(), from: None }
     }
 
     fn add(all: &mut Deliveries, event: Event) {

@@ -2,6 +2,7 @@
 //! without another [`SCHEMA`].
 
 use crate::model::Time;
+use crate::publish::Mark;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
@@ -108,6 +109,9 @@ pub struct Event {
     pub at: Time,
     /// More about it.
     pub news: News,
+    /// Of a release: the one that was told before, if one was.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) from: Option<Mark>,
 }
 
 /// More about an event; what does not belong to its kind is not there.
@@ -143,7 +147,7 @@ pub struct Renewed {
     pub addresses: u128,
     /// Lines of the list, in its form.
     pub lines: u64,
-    /// Addresses that came since; none: nobody knows any more.
+    /// Addresses that came since; all where none was told before; none: nobody knows any more.
     pub added: Option<u128>,
     /// Addresses that went since; likewise.
     pub removed: Option<u128>,

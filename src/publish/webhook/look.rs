@@ -2,25 +2,26 @@
 
 use super::event::{Held, Kind, News, Renewed, WHOLE};
 use super::news::{Matter, Now};
-use crate::addr::IpSet;
 use crate::model::{Device, Document};
+use crate::publish::mark::Listed;
 use crate::publish::refresh::size;
-use crate::publish::{Coding, Feed, Hold, Offer, Publisher, Released};
+use crate::publish::{Coding, Feed, Hold, Mark, Publisher, Released};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// What is the matter with each source, as far as this process knows; who looks for it does not know collection.
 pub type Sources = Arc<dyn Fn() -> Vec<(String, Option<String>)> + Send + Sync>;
 
 /// How everything stands.
-pub(super) fn now(publisher: &Publisher, sources: &Sources) -> Now {
-    let mut now = Now { at: publisher.engine().now(), ..Now::default() };
+pub(super) fn now(publisher: &Publisher, sources: &Sources) -> Now<Listed> {
+    let mut now = Now { at: publisher.engine().now(), releases: BTreeMap::new(), matters: Vec::new() };
     let whole = publisher.feeds().whole().status().hold;
     now.matters.push(matter(Kind::Held, WHOLE, whole.map(held)));
     for (name, feed) in publisher.feeds().all().iter() {
         let status = feed.status();
         now.matters.push(matter(Kind::Held, name.as_str(), status.hold.map(held)));
         now.matters.push(matter(Kind::Failed, name.as_str(), status.fault.map(|fault| what(fault.what))));
-        now.releases.extend(listed(feed).map(|released| (name.to_string(), released.release.generation)));
+        now.releases.insert(name.to_string(), feed.mark());
     }
     for device in publisher.engine().snapshot().devices() {
         let name = device.name.as_str();
@@ -72,34 +73,27 @@ fn arrears(publisher: &Publisher, device: &Device) -> Option<String> {
     (!late.is_empty()).then(|| late.join("; "))
 }
 
-/// What a feed lists, offered or not.
-fn listed(feed: &Feed) -> Option<Arc<Released>> {
-    match &**feed.offer() {
-        Offer::List(released) | Offer::Empty(released) => Some(Arc::clone(released)),
-        Offer::Nothing => None,
-    }
-}
-
-/// The release of a feed for who knows that of generation `since`. Computes: 50 ns a line where nobody has asked for the
-/// list yet.
-pub(super) fn renewed(feed: &Feed, since: u64) -> Option<Renewed> {
-    let released = listed(feed)?;
-    let changes = feed.changes(since).ok().map(|(_, changes)| changes);
-    let addresses = |of: Option<&IpSet>| of.map(IpSet::size);
+/// A release of a feed for who knows an earlier one. Computes: 50 ns a line where nobody has asked for the list yet.
+pub(super) fn renewed(feed: &Feed, (mark, listed): &(Mark, Listed), from: Option<Mark>) -> Renewed {
+    let Listed { released, offered } = listed;
     let (profile, release) = (&released.profile, &released.release);
+    let changed = match from {
+        None => Some((release.addresses, 0)),
+        Some(from) => feed.between(&from, mark).map(|changes| (changes.added.size(), changes.removed.size())),
+    };
     let list = released.list().filter(|_| profile.parts == 1);
-    Some(Renewed {
+    Renewed {
         generation: release.generation,
-        since,
+        since: from.map_or(0, |from| from.generation),
         modified: release.modified,
         path: format!("/feeds/{}", profile.name),
         etag: list.map(|list| list.etag(Coding::Identity)),
-        offered: feed.released().is_some(),
+        offered: *offered,
         addresses: release.addresses,
-        lines: lines(&released),
-        added: addresses(changes.as_ref().map(|changes| &changes.added)),
-        removed: addresses(changes.as_ref().map(|changes| &changes.removed)),
-    })
+        lines: lines(released),
+        added: changed.map(|(added, _)| added),
+        removed: changed.map(|(_, removed)| removed),
+    }
 }
 
 fn lines(released: &Released) -> u64 {

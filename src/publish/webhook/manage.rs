@@ -65,6 +65,7 @@ impl Courier {
         let (off, at) = ((!enabled).then(|| Off::by_person(audit.at)), audit.at);
         let (id, since, secret_since, before) = (Uuid::now_v7(), at, at, None);
         let hook = Hook { id, url, events, feeds, verify, off, since, secret_since, by_file, sealed, before };
+        let _looking = self.looking();
         let known = look::now(&self.publisher, &self.settings.sources).known();
         match self.ledger().add(self.publisher.usable_book()?, name, hook, known, audit)? {
             true => Ok(shown),
@@ -81,6 +82,7 @@ impl Courier {
         wish.check()?;
         let kept = self.ledger().get(name).ok_or(NotKept::Unknown)?;
         let sealed = wish.secret.as_ref().map(|secret| self.seal(name, secret)).transpose()?;
+        let _looking = self.looking();
         let now = look::now(&self.publisher, &self.settings.sources);
         self.settle(name, &kept, audit, |kept| {
             let begins = wish.enabled && kept.hook.off.is_some();

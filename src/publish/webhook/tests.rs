@@ -76,10 +76,15 @@ impl House {
         for n in 0..count {
             rows.push(IpRange::V4(Range::single(0x1400_0000 + 2 * n)), &Detail::default());
         }
-        let word = Word::List { source: "a".parse().unwrap(), rows: rows.finish().0, scope: Scope::Whole };
+        self.submit(Word::List { source: "a".parse().unwrap(), rows: rows.finish().0, scope: Scope::Whole })
+            .await;
+    }
+
+    /// Collection lists, people do all else.
+    async fn submit(&self, change: Word) {
+        let cause = if matches!(change, Word::List { .. }) { Cause::Run } else { Cause::Manual };
         let (id, actor, reason) = (uuid::Uuid::now_v7(), "test".into(), String::new());
-        let batch = Batch { id, actor, reason, cause: Cause::Run, change: word };
-        self.publisher.engine().submit(batch).await.unwrap();
+        self.publisher.engine().submit(Batch { id, actor, reason, cause, change }).await.unwrap();
         self.publisher.refresh();
     }
 
@@ -290,6 +295,7 @@ async fn a_hook_that_was_down_long_is_told_the_newest_release_with_all_that_chan
         subject: format!("feed-{n}"),
         at: Time::from_unix(1_790_000_000),
         news: News::default(),
+        from: None,
     };
     let many = (0..=delivery::LONG).map(event).collect();
     let wait = |kept: &Kept| delivery::append(&kept.deliveries, many);
@@ -312,11 +318,7 @@ async fn holds_devices_and_sources_are_told_when_they_begin_and_when_they_end() 
     let mut house = House::open(tempfile::tempdir().unwrap(), &receiver);
     house.list(2000).await;
     let device = json!({"name": "hq", "feeds": ["fortigate"]});
-    let word = Word::Publish(crate::model::Output::Device(serde_json::from_value(device).unwrap()));
-    let (id, actor, reason) = (uuid::Uuid::now_v7(), "test".into(), String::new());
-    let batch = Batch { id, actor, reason, cause: Cause::Manual, change: word };
-    house.publisher.engine().submit(batch).await.unwrap();
-    house.publisher.refresh();
+    house.submit(Word::Publish(crate::model::Output::Device(serde_json::from_value(device).unwrap()))).await;
     let events_wanted = json!(["feed.held", "feed.unheld", "source.troubled", "source.well", "device.heard"]);
     house.add("ops", json!({"url": receiver.server.url(), "events": events_wanted})).unwrap();
     house.run();
@@ -343,6 +345,32 @@ async fn holds_devices_and_sources_are_told_when_they_begin_and_when_they_end() 
     let held = &told[0].document;
     assert_eq!((&held["feed"], &held["hold"]["gone"]), (&json!("fortigate"), &json!(1997)));
     assert_eq!((&told[1].document["source"], &told[1].document["what"]), (&json!("a"), &json!("held")));
+}
+
+#[tokio::test]
+async fn two_releases_of_one_generation_are_both_told_with_what_each_changed() {
+    let receiver = receiver::start();
+    let house = House::new(&receiver);
+    house.list(2000).await;
+    house.quiet().await;
+    house.list(3).await;
+    let (range, reason, owner, since) =
+        ("20.0.15.158".parse().unwrap(), "ours".into(), String::new(), Time::from_unix(1_790_000_000));
+    house.submit(Word::Allow(crate::model::Allow { range, reason, owner, expires: None, since })).await;
+    house.quiet().await;
+    let (feeds, engine) = (house.publisher.feeds(), house.publisher.engine());
+    feeds.consent(Some(&OutputName::fortigate()), 3, engine).unwrap();
+    house.quiet().await;
+    let told = receiver.state().told;
+    let numbers = told.iter().filter_map(|one| {
+        let release = one.document.get("release")?;
+        Some(
+            ["since", "generation", "addresses", "added", "removed"]
+                .map(|key| release[key].as_u64().unwrap()),
+        )
+    });
+    let numbers: Vec<_> = numbers.collect();
+    assert_eq!(numbers, [[0, 1, 2000, 2000, 0], [1, 3, 1999, 0, 1], [3, 3, 3, 0, 1996]]);
 }
 
 #[tokio::test]
