@@ -133,15 +133,28 @@ impl<W: Word> RangeSet<W> {
         Self { ranges }
     }
 
-    /// What is in this set and not in `other`: exact holes, also within ranges; linear.
+    /// What is in this set and not in `other`: exact holes, also within ranges. Linear, with a step for each hole and
+    /// for each range that one meets; what lies between is copied as it is, so that few holes cost next to nothing.
     pub fn subtract(&self, other: &Self) -> Self {
-        let mut holes = other.ranges.as_slice();
-        let mut ranges = Vec::with_capacity(self.ranges.len());
-        for range in self.iter() {
-            holes = &holes[holes.iter().take_while(|hole| hole.last() < range.first()).count()..];
-            ranges.extend(without(range, holes));
+        let (mut ranges, mut holes) = (self.ranges.as_slice(), other.ranges.as_slice());
+        let mut left = Vec::with_capacity(ranges.len());
+        while let Some(hole) = holes.first() {
+            let (before, after) = ranges.split_at(count_while(ranges, |range| range.last() < hole.first()));
+            left.extend_from_slice(before);
+            ranges = after;
+            let Some((range, rest)) = ranges.split_first() else { break };
+            if range == hole {
+                (ranges, holes) = (rest, &holes[1..]);
+                continue;
+            }
+            holes = &holes[count_while(holes, |hole| hole.last() < range.first())..];
+            if holes.first().is_some_and(|hole| hole.first() <= range.last()) {
+                left.extend(without(*range, holes));
+                ranges = rest;
+            }
         }
-        Self { ranges }
+        left.extend_from_slice(ranges);
+        Self { ranges: left }
     }
 }
 
@@ -151,6 +164,18 @@ impl RangeSet<u32> {
         let (v4, v6) = IpRange::by_family(ranges);
         (Self::from_ranges(v4), RangeSet::from_ranges(v6))
     }
+}
+
+/// How many of the first ranges `is_before` holds for, given that it holds for none after the first for which it does
+/// not. Logarithmic in their number.
+#[inline]
+fn count_while<W: Word>(sorted: &[Range<W>], is_before: impl Fn(&Range<W>) -> bool) -> usize {
+    let mut reach = 1;
+    while reach <= sorted.len() && is_before(&sorted[reach - 1]) {
+        reach *= 2;
+    }
+    let (known, end) = (reach / 2, reach.min(sorted.len()));
+    known + sorted[known..end].partition_point(is_before)
 }
 
 /// What is left of `range` after cutting `holes`, which are sorted and do not touch.

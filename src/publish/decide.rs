@@ -10,6 +10,8 @@ use crate::model::{GateLimits, Time};
 pub(super) struct Question<'a> {
     /// How the feed stands.
     pub state: &'a State,
+    /// What it lists by that.
+    pub listed: Option<&'a IpSet>,
     /// Whether the profile selects as that of the last release did; a person who changes it means what follows.
     pub same_profile: bool,
     /// What it would list.
@@ -19,7 +21,7 @@ pub(super) struct Question<'a> {
     /// What has ended since the state was last looked at, or is suppressed.
     pub ended: &'a IpSet,
     /// What sources list that people added since the base: that is no growth of what was there.
-    pub fresh: &'a IpSet,
+    pub fresh: &'a dyn Fn() -> IpSet,
     /// Its limits.
     pub limits: &'a GateLimits,
     /// Whether all feeds together are held.
@@ -68,11 +70,11 @@ pub(super) fn decide(question: &Question<'_>) -> Decision {
 
 /// What is compared with: while it is held, what was served before; else what is served.
 fn base(question: &Question<'_>) -> Option<Base> {
-    let State { release, held, seen, .. } = question.state;
-    match (held, release) {
+    let State { held, seen, .. } = question.state;
+    match (held, question.listed) {
         (Some(held), _) => Some(Base { ended: held.base.ended.union(question.ended), ..held.base.clone() }),
-        (None, Some(release)) if question.same_profile => {
-            Some(Base { set: release.set.unpack(), generation: *seen, ended: question.ended.clone() })
+        (None, Some(listed)) if question.same_profile => {
+            Some(Base { set: listed.clone(), generation: *seen, ended: question.ended.clone() })
         }
         _ => None,
     }
@@ -112,13 +114,15 @@ mod tests {
 
         fn take(&mut self, next: &IpSet) -> IpSet {
             let generation = self.state.seen + 1;
+            let listed = self.state.release.as_ref().map(|release| release.set.unpack());
             let decision = decide(&Question {
                 state: &self.state,
+                listed: listed.as_ref(),
                 same_profile: true,
                 next,
                 exempt: &self.exempt,
                 ended: &self.ended,
-                fresh: &self.fresh,
+                fresh: &|| self.fresh.clone(),
                 limits: &GateLimits::default(),
                 whole_is_held: false,
                 consent: self.consent.take(),

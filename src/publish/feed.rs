@@ -271,8 +271,10 @@ fn kept(state: &State) -> Result<Offer, super::formats::WriteError> {
     if release.addresses == 0 && !profile.allow_empty {
         return Ok(Offer::Empty(released));
     }
-    for (part, document) in released.lists().filter(|_| is_urgent(profile)) {
-        released.make(part, document, None)?;
+    if is_urgent(profile) {
+        for ((part, document), set) in released.lists().zip(released.sets()) {
+            released.make(part, document, &set, None)?;
+        }
     }
     Ok(Offer::List(released))
 }

@@ -2,17 +2,19 @@
 
 use super::feed::{Feed, NoConsent};
 use super::refresh::{Stage, size, tighter};
-use super::select::Scene;
+use super::select::{Scene, Selections};
 use crate::addr::IpSet;
 use crate::disk::DiskError;
 use crate::engine::{Condition, Engine, EngineError, Snapshot};
 use crate::model::{Budget, Device, Format, OutputName, Profile, Time};
 use crate::store::View;
 use arc_swap::ArcSwap;
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::watch;
 
@@ -86,7 +88,8 @@ impl Feeds {
         self.releases.subscribe()
     }
 
-    /// Takes every feed to the newest generation of `engine`. Blocks on the disk.
+    /// Takes every feed to the newest generation of `engine`. What it offers is compressed later, by whoever calls
+    /// [`Feeds::compress`]. Blocks on the disk.
     pub fn refresh(&self, engine: &Engine) {
         let _turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
         let refreshed = engine.together(|snapshot, view| {
@@ -97,6 +100,10 @@ impl Feeds {
             Ok(generation) => drop(self.releases.send_replace(generation)),
             Err(error) => self.all().values().for_each(|feed| feed.fail(error.to_string(), engine.now())),
         }
+    }
+
+    /// Compresses what is offered, unless that is done: about 250 ms for a million lines. Until then they go out plain.
+    pub fn compress(&self) {
         self.all().values().for_each(|feed| feed.compress());
     }
 
@@ -107,10 +114,23 @@ impl Feeds {
             // An older snapshot may not know a feed that people made since, and its last list is still good.
             self.set_up(&profiles, engine.now());
         }
-        let exempt = snapshot.exempt();
-        let ended = |seen: u64| ended(engine, snapshot, seen).map_err(|error| error.to_string());
+        let (exempt, scene) = (snapshot.exempt(), Scene { snapshot, view });
+        let whole = self.whole.profile();
+        let is_whole = (profiles.len() > 1).then_some(&*whole);
+        let filters = is_whole.into_iter().chain(&profiles).map(|profile| &profile.filter);
+        // Mostly all of them have seen the same.
+        let known: RefCell<BTreeMap<u64, Rc<IpSet>>> = RefCell::default();
+        let ended = |seen: u64| {
+            if let Some(ended) = known.borrow().get(&seen) {
+                return Ok(Rc::clone(ended));
+            }
+            let ended = Rc::new(ended(engine, snapshot, seen).map_err(|error| error.to_string())?);
+            known.borrow_mut().insert(seen, Rc::clone(&ended));
+            Ok(ended)
+        };
         let mut stage = Stage {
-            scene: Scene { snapshot, view },
+            scene,
+            selections: Selections::new(scene, &exempt, filters),
             exempt: &exempt,
             whole_is_held: false,
             budget: Budget::default(),
@@ -118,8 +138,8 @@ impl Feeds {
             ended: &ended,
             now: engine.now(),
         };
-        if profiles.len() > 1 {
-            alone(&self.whole, &stage, &self.whole.profile());
+        if let Some(whole) = is_whole {
+            alone(&self.whole, &stage, whole);
             stage.whole_is_held = self.whole.status().hold.is_some();
         }
         let mut shares = Shares::new(snapshot.devices());

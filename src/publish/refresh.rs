@@ -10,17 +10,21 @@ use super::hold::Hold;
 use super::log::Step;
 use super::packed::Packed;
 use super::release::{Release, Released};
-use super::select::{Scene, SelectError, fresh, listing, wanted};
+use super::select::{Scene, SelectError, Selections, fresh, listing};
+use super::split::split;
 use super::state::State;
 use crate::addr::IpSet;
 use crate::disk::DiskError;
 use crate::model::{Budget, Document, Families, Format, Profile, Time};
+use std::rc::Rc;
 use std::sync::Arc;
 
 /// What a refresh is told.
 pub(super) struct Stage<'a> {
     /// The generation to go to.
     pub(super) scene: Scene<'a>,
+    /// What is selected of it.
+    pub(super) selections: Selections<'a>,
     /// What is never published.
     pub(super) exempt: &'a IpSet,
     /// Whether all feeds together are held.
@@ -30,7 +34,7 @@ pub(super) struct Stage<'a> {
     /// Whether the stores are whole, so that the generation is the newest there is.
     pub(super) is_newest: bool,
     /// What has ended or is suppressed after a generation.
-    pub(super) ended: &'a dyn Fn(u64) -> Result<IpSet, String>,
+    pub(super) ended: &'a dyn Fn(u64) -> Result<Rc<IpSet>, String>,
     /// The wall clock.
     pub(super) now: Time,
 }
@@ -83,38 +87,13 @@ impl Feed {
             (book.state.clone(), book.consent)
         };
         let (next, cut) = select(stage, profile)?;
-        let decision = self.decision(stage, profile, &state, &next, consent)?;
-        self.release(stage, profile, &state, decision)?;
+        let listed = state.release.as_ref().map(|release| release.set.unpack());
+        let decision = decision(stage, profile, (&state, listed.as_ref()), &next, consent)?;
+        self.release(stage, profile, (&state, listed), decision)?;
         let mut book = self.book();
         book.status.cut = cut;
         book.consent = None;
         Ok(())
-    }
-
-    fn decision(
-        &self,
-        stage: &Stage<'_>,
-        profile: &Profile,
-        state: &State,
-        next: &IpSet,
-        consent: Option<Distance>,
-    ) -> Result<Decision, FollowError> {
-        let snapshot = stage.scene.snapshot;
-        let ended = (stage.ended)(state.seen).map_err(FollowError::Ended)?;
-        let fresh = fresh(snapshot, &state.sources);
-        Ok(decide(&Question {
-            state,
-            same_profile: state.profile.as_ref().is_some_and(|before| selects_alike(before, profile)),
-            next,
-            exempt: stage.exempt,
-            ended: &ended,
-            fresh: &fresh,
-            limits: &profile.gate,
-            whole_is_held: stage.whole_is_held,
-            consent,
-            generation: snapshot.generation,
-            now: stage.now,
-        }))
     }
 
     /// Offers what was decided, and remembers how the feed stands.
@@ -122,12 +101,11 @@ impl Feed {
         &self,
         stage: &Stage<'_>,
         profile: &Profile,
-        state: &State,
+        (state, before): (&State, Option<IpSet>),
         decision: Decision,
     ) -> Result<(), FollowError> {
         let snapshot = stage.scene.snapshot;
         let Decision { set, held } = decision;
-        let before = state.release.as_ref().map(|release| release.set.unpack());
         let is_same = before.as_ref() == Some(&set);
         let release = match &state.release {
             Some(release) if is_same => release.clone(),
@@ -184,8 +162,11 @@ impl Feed {
         } else {
             None
         };
+        let sets = split(set, profile.parts);
         for (part, document) in wanted {
-            released.make(part, document, facts.as_ref())?;
+            // A part that was asked for before the profile had fewer is none any more.
+            let Some(set) = usize::from(part).checked_sub(1).and_then(|at| sets.get(at)) else { continue };
+            released.make(part, document, set, facts.as_ref())?;
         }
         self.lay_out(Offer::List(released));
         Ok(())
@@ -212,9 +193,35 @@ impl Feed {
     }
 }
 
+/// Whether the feed may go to `next`, from how it stands and what it lists by that.
+fn decision(
+    stage: &Stage<'_>,
+    profile: &Profile,
+    (state, listed): (&State, Option<&IpSet>),
+    next: &IpSet,
+    consent: Option<Distance>,
+) -> Result<Decision, FollowError> {
+    let snapshot = stage.scene.snapshot;
+    let ended = (stage.ended)(state.seen).map_err(FollowError::Ended)?;
+    Ok(decide(&Question {
+        state,
+        listed,
+        same_profile: state.profile.as_ref().is_some_and(|before| selects_alike(before, profile)),
+        next,
+        exempt: stage.exempt,
+        ended: &ended,
+        fresh: &|| fresh(snapshot, &state.sources),
+        limits: &profile.gate,
+        whole_is_held: stage.whole_is_held,
+        consent,
+        generation: snapshot.generation,
+        now: stage.now,
+    }))
+}
+
 /// What the profile wants of the generation, and what a budget has cut of it.
 fn select(stage: &Stage<'_>, profile: &Profile) -> Result<(IpSet, Option<Cut>), FollowError> {
-    let set = wanted(stage.scene, profile)?.subtract(stage.exempt);
+    let set = stage.selections.of(profile)?;
     let budget = tighter(profile.budget, stage.budget);
     if budget == Budget::default() {
         return Ok((set, None));

@@ -5,6 +5,7 @@ use crate::addr::{IpRange, IpSet, Range, RangeSet, Run, Word};
 use crate::engine::Snapshot;
 use crate::model::{Detail, Families, Filter, Profile, Source, SourceId, Time};
 use crate::store::View;
+use std::cell::RefCell;
 use std::collections::BTreeSet;
 
 /// A generation in memory, and the store as of the same one where it can be read.
@@ -41,10 +42,56 @@ pub(super) struct Taken<'a> {
 /// # Errors
 /// [`SelectError`], where the listings are read.
 pub fn wanted(scene: Scene<'_>, profile: &Profile) -> Result<IpSet, SelectError> {
-    let filter = &profile.filter;
-    let set =
-        if filter.is_by_source() { by_source(scene.snapshot, filter) } else { by_detail(scene, filter)? };
-    Ok(of_families(set, profile.families))
+    Ok(of_families(taken(scene, &profile.filter)?, profile.families))
+}
+
+fn taken(scene: Scene<'_>, filter: &Filter) -> Result<IpSet, SelectError> {
+    if filter.is_by_source() { Ok(by_source(scene.snapshot, filter)) } else { by_detail(scene, filter) }
+}
+
+/// What the feeds of a generation select. Where several have the same filter, the generation is walked once for all
+/// of them, and what was found is held until the last of them has had it.
+pub(super) struct Selections<'a> {
+    scene: Scene<'a>,
+    exempt: &'a IpSet,
+    /// The filters of the feeds that are still to come, each as often as they are.
+    to_come: RefCell<Vec<&'a Filter>>,
+    found: RefCell<Vec<(&'a Filter, IpSet)>>,
+}
+
+impl<'a> Selections<'a> {
+    /// Nothing is selected yet. `filters` are those of all feeds that will ask.
+    pub(super) fn new(
+        scene: Scene<'a>,
+        exempt: &'a IpSet,
+        filters: impl IntoIterator<Item = &'a Filter>,
+    ) -> Self {
+        let to_come = RefCell::new(filters.into_iter().collect());
+        Self { scene, exempt, to_come, found: RefCell::default() }
+    }
+
+    /// What `profile` wants, without what is exempt.
+    ///
+    /// # Errors
+    /// [`SelectError`].
+    pub(super) fn of(&self, profile: &Profile) -> Result<IpSet, SelectError> {
+        let mut to_come = self.to_come.borrow_mut();
+        if let Some(at) = to_come.iter().position(|filter| **filter == profile.filter) {
+            to_come.swap_remove(at);
+        }
+        let again = to_come.iter().find(|filter| ***filter == profile.filter).copied();
+        let mut found = self.found.borrow_mut();
+        let set = match found.iter().position(|(filter, _)| **filter == profile.filter) {
+            Some(at) if again.is_some() => found[at].1.clone(),
+            Some(at) => found.swap_remove(at).1,
+            None => {
+                let set = taken(self.scene, &profile.filter)?.subtract(self.exempt);
+                found.extend(again.map(|filter| (filter, set.clone())));
+                set
+            }
+        };
+        Ok(of_families(set, profile.families))
+    }
 }
 
 fn by_detail(scene: Scene<'_>, filter: &Filter) -> Result<IpSet, SelectError> {

@@ -129,6 +129,7 @@ fn the_compressed_forms_are_the_same_list() {
     let house = House::new();
     house.list("a", &singles(5000), &Detail::default());
     house.refresh();
+    house.feeds.compress();
     let released = house.released();
     let list = released.list().unwrap();
     let mut plain = Vec::new();

@@ -18,52 +18,69 @@ const RETRY: Duration = Duration::from_secs(10);
 /// Keeps `feeds` at the newest generation of `engine` until `stop` is done.
 ///
 /// A generation is rendered at once; those that come while one is rendered are taken together, the newest
-/// standing for all. Under a stream of changes half of one core's time at most goes into feeds.
+/// standing for all. Under a stream of changes half of one core's time at most goes into feeds, and as much into
+/// compressing them, which holds nothing up.
 pub async fn follow(feeds: Arc<Feeds>, engine: Engine, stop: impl Future<Output = ()>) {
+    tokio::select! {
+        () = stop => {}
+        () = refresh_for_ever(&feeds, &engine) => {}
+        () = compress_for_ever(&feeds) => {}
+    }
+}
+
+async fn refresh_for_ever(feeds: &Arc<Feeds>, engine: &Engine) {
     let mut generations = engine.generations();
-    let mut stop = std::pin::pin!(stop);
     loop {
         generations.borrow_and_update();
         let began = Instant::now();
-        refresh_aside(&feeds, &engine).await;
+        let (inner, reader) = (Arc::clone(feeds), engine.clone());
+        if let Err(error) = aside("feeds", move || inner.refresh(&reader)).await {
+            feeds.all().values().for_each(|feed| feed.fail(format!("no thread: {error}"), engine.now()));
+        }
         let pause = if feeds.all().values().any(|feed| feed.status().fault.is_some()) {
             RETRY
         } else {
             Duration::MAX
         };
-        let news = async {
-            sleep(began.elapsed()).await;
-            tokio::select! {
-                _ = generations.changed() => {}
-                () = sleep(pause) => {}
-            }
-        };
+        sleep(began.elapsed()).await;
         tokio::select! {
-            () = &mut stop => return,
-            () = news => {}
+            _ = generations.changed() => {}
+            () = sleep(pause) => {}
         }
     }
 }
 
-/// Rendering computes and waits for the disk, so it gets a thread; its own, since those that the runtime keeps for
-/// such work may all be at work for readers.
-async fn refresh_aside(feeds: &Arc<Feeds>, engine: &Engine) {
-    let (inner, reader) = (Arc::clone(feeds), engine.clone());
+async fn compress_for_ever(feeds: &Arc<Feeds>) {
+    let mut releases = feeds.releases();
+    loop {
+        releases.borrow_and_update();
+        let began = Instant::now();
+        let inner = Arc::clone(feeds);
+        if let Err(error) = aside("compress", move || inner.compress()).await {
+            tracing::warn!(%error, "feeds go out as they are: no thread to compress them");
+        }
+        sleep(began.elapsed()).await;
+        if releases.changed().await.is_err() {
+            return;
+        }
+    }
+}
+
+/// Does work that computes and waits for the disk on a thread of its own: those that the runtime keeps for such work
+/// may all be at work for readers.
+async fn aside(name: &str, work: impl FnOnce() + Send + 'static) -> std::io::Result<()> {
     let (done, end) = oneshot::channel();
-    let work = move || {
+    let run = move || {
         // Behind those who answer; where that is not allowed, beside them.
         let _ = rustix::process::nice(10);
-        inner.refresh(&reader);
+        work();
         // Nobody waits for it when the service stops.
         let _ = done.send(());
     };
-    match std::thread::Builder::new().name("feeds".into()).spawn(work) {
-        // What the thread could fail with is caught in it.
-        Ok(_) => end.await.unwrap_or_default(),
-        Err(error) => {
-            feeds.all().values().for_each(|feed| feed.fail(format!("no thread: {error}"), engine.now()));
-        }
-    }
+    std::thread::Builder::new().name(name.into()).spawn(run)?;
+    // What the thread could fail with is caught in it.
+    end.await.unwrap_or_default();
+    Ok(())
 }
 
 /// A document that nobody has asked for before; `None` where the feed has no such part or document. Blocks on the disk,
@@ -88,6 +105,8 @@ pub fn write(
             Some(told.map_err(|error| error.to_string())??)
         }
     };
-    let made = released.make(part, document, facts.as_ref()).map_err(|error| error.to_string())?;
+    let sets = released.sets();
+    let Some(set) = usize::from(part).checked_sub(1).and_then(|part| sets.get(part)) else { return Ok(None) };
+    let made = released.make(part, document, set, facts.as_ref()).map_err(|error| error.to_string())?;
     Ok(made.cloned())
 }

@@ -50,6 +50,7 @@ impl House {
             .await
             .unwrap();
         self.publisher.refresh();
+        self.publisher.feeds().compress();
     }
 
     async fn list(&self, list: &[&str]) {
