@@ -19,6 +19,13 @@ pub struct Mark {
     step: Option<Time>,
 }
 
+impl Mark {
+    /// Whether it is of the same release: the log may have been cut meanwhile.
+    pub(super) fn is_of(&self, other: &Self) -> bool {
+        (self.generation, self.modified) == (other.generation, other.modified)
+    }
+}
+
 /// What a feed lists.
 #[derive(Clone, Debug)]
 pub(super) struct Listed {

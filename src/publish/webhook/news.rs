@@ -83,7 +83,7 @@ impl<R> Now<R> {
                 next.releases.extend(before.map(|before| (feed.clone(), before)));
                 continue;
             };
-            if before != Some(now.0)
+            if !before.is_some_and(|before| before.is_of(&now.0))
                 && let Some((release, from)) = renewed(feed, now, before)
             {
                 let news = News { release: Some(release), ..News::default() };
