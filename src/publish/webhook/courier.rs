@@ -266,13 +266,11 @@ impl Courier {
 type Live = BTreeMap<OutputName, (Hook, AbortHandle)>;
 
 type Release = (Mark, Listed);
+/// Tells the release of a feed for who knows an earlier one.
+type Renew<'a> = dyn FnMut(&str, &Release, Option<Mark>) -> Option<Renewed> + 'a;
 
 /// What is new for a hook. A release that takes the place of one that waits tells what changed since the one before that.
-fn new(
-    kept: &Kept,
-    now: &Now<Listed>,
-    renewed: &mut dyn FnMut(&str, &Release, Option<Mark>) -> Option<Renewed>,
-) -> Change {
+fn new(kept: &Kept, now: &Now<Listed>, renewed: &mut Renew<'_>) -> Change {
     let tell = |feed: &str, now: &Release, known: Option<Mark>| {
         if !kept.hook.wants(Kind::Released, feed) {
             return None;
