@@ -4,10 +4,11 @@
 //! CPU time divided by the answers is the figure that holds still; requests a second are not. Rounds are
 //! interleaved and the median is printed, with its ratio to the bare server's fixed answer.
 //!
-//! `cargo bench --bench http [-- --smoke]`; to add a case, add a line to [`CASES`].
+//! `cargo bench --bench http [-- [--smoke] [--only PART_OF_A_NAME]]`; to add a case, add a line to [`CASES`].
 
 #![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a benchmark ends where it fails, and prints")]
 
+use base64::Engine as _;
 use bytes::Bytes;
 use http_body_util::Full;
 use hyper_util::rt::TokioIo;
@@ -15,8 +16,8 @@ use ironlist::addr::{IpRange, Range};
 use ironlist::disk::Medium;
 use ironlist::engine::{Engine, Options};
 use ironlist::model::Profile;
-use ironlist::model::{Batch, Cause, Change, Detail, RowsBuilder, Scope};
-use ironlist::publish::Publisher;
+use ironlist::model::{Batch, Cause, Change, Detail, Device, Output, RowsBuilder, Scope};
+use ironlist::publish::{Audit, Publisher, Secrets};
 use ironlist::service::blacklist::{Blacklist, CHECK, answer_check};
 use ironlist::service::feeds::Desk;
 use ironlist::web::listener::{Limits, Listener, serve};
@@ -40,6 +41,8 @@ enum Ask {
     Get,
     /// With the ETag that the server gave before: answered 304.
     Again,
+    /// The same, with the name and the password of a device.
+    AgainBasic,
     /// 10,000 addresses, a fifth of them listed, as lines.
     Lines,
     /// The same as JSON.
@@ -84,6 +87,11 @@ const CASES: &[Case] = &[
     case("nginx, return 200", "nginx", "/fixed"),
     case("ironlist, look-up", "ironlist", "/api/v1/blacklist/check/203.0.114.7"),
     again("ironlist, feed unchanged (304)", "ironlist", "/api/v1/blacklist/fortigate"),
+    again("the same, a device's token", "ironlist", "/f/TOKEN/fortigate"),
+    Case {
+        ask: Ask::AgainBasic,
+        ..case("the same, its password", "ironlist", "/api/v1/blacklist/fortigate")
+    },
     again("nginx, file unchanged (304)", "nginx", "/feed"),
     bulk("ironlist, 10,000 as text", Ask::Lines),
     bulk("ironlist, 10,000 as JSON", Ask::Json),
@@ -105,12 +113,15 @@ fn main() {
         return run_server(&arguments[at + 1]);
     }
     let smoke = arguments.iter().any(|argument| argument == "--smoke");
+    let only =
+        arguments.iter().skip_while(|argument| *argument != "--only").nth(1).map_or("", String::as_str);
+    let is_asked = |case: &Case| case.name.contains(only) || case.name == CASES[0].name;
     let (rounds, divisor) = if smoke { (1, 100) } else { (7, 1) };
     let mut servers: Vec<Server> =
         ["bare", "ironlist", "nginx"].into_iter().filter_map(Server::start).collect();
     let mut micros = vec![Vec::new(); CASES.len()];
     for _ in 0..rounds {
-        for (case, micros) in CASES.iter().zip(&mut micros) {
+        for (case, micros) in CASES.iter().zip(&mut micros).filter(|(case, _)| is_asked(case)) {
             if let Some(server) = servers.iter_mut().find(|server| server.name == case.server) {
                 micros.push(measure(server, case, (case.requests / divisor).max(CONNECTIONS)));
             }
@@ -136,7 +147,7 @@ fn measure(server: &Server, case: &Case, requests: usize) -> f64 {
         (0..CONNECTIONS).map(|_| TcpStream::connect(("127.0.0.1", server.port)).unwrap()).collect();
     let mut buffer = vec![0; 1 << 18];
     streams[0].write_all(request.as_bytes()).unwrap();
-    let status = if case.ask == Ask::Again { 304 } else { 200 };
+    let status = if matches!(case.ask, Ask::Again | Ask::AgainBasic) { 304 } else { 200 };
     let length = answer_length(&mut streams[0], case.pipelined, status, &mut buffer);
     let before = server.cpu();
     let turns = requests / CONNECTIONS / case.pipelined;
@@ -153,14 +164,20 @@ fn measure(server: &Server, case: &Case, requests: usize) -> f64 {
 }
 
 fn request(server: &Server, case: &Case) -> String {
+    let path = case.path.replace("TOKEN", &server.token);
     let (method, kind, body) = match case.ask {
         Ask::Get => ("GET", String::new(), ""),
-        Ask::Again => ("GET", format!("If-None-Match: {}\r\n", etag(server, case.path)), ""),
+        Ask::Again => ("GET", format!("If-None-Match: {}\r\n", etag(server, &path)), ""),
+        Ask::AgainBasic => {
+            let pair = base64::engine::general_purpose::STANDARD.encode(format!("edge:{}", server.password));
+            let etag = etag(server, &path);
+            ("GET", format!("If-None-Match: {etag}\r\nAuthorization: Basic {pair}\r\n"), "")
+        }
         Ask::Lines => ("POST", "Content-Type: text/plain\r\n".to_owned(), LINES.as_str()),
         Ask::Json => ("POST", "Content-Type: application/json\r\n".to_owned(), JSON.as_str()),
     };
     let length = if body.is_empty() { String::new() } else { format!("Content-Length: {}\r\n", body.len()) };
-    format!("{method} {} HTTP/1.1\r\nHost: localhost\r\n{kind}{length}\r\n{body}", case.path)
+    format!("{method} {path} HTTP/1.1\r\nHost: localhost\r\n{kind}{length}\r\n{body}")
 }
 
 /// What the server says now of a path.
@@ -224,6 +241,9 @@ fn read_exactly(stream: &mut TcpStream, mut length: usize, buffer: &mut [u8]) {
 struct Server {
     name: &'static str,
     port: u16,
+    /// A device's.
+    token: String,
+    password: String,
     child: Child,
     _folder: tempfile::TempDir,
 }
@@ -245,7 +265,10 @@ impl Server {
             .unwrap();
         let mut line = String::new();
         BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
-        Self { name, port: line.trim().parse().unwrap(), child, _folder: folder }
+        let mut words = line.split_whitespace().map(str::to_owned);
+        let port = words.next().unwrap().parse().unwrap();
+        let (token, password) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
+        Self { name, port, token, password, child, _folder: folder }
     }
 
     fn nginx() -> Option<Self> {
@@ -266,7 +289,8 @@ impl Server {
         while TcpStream::connect(("127.0.0.1", port)).is_err() {
             std::thread::sleep(Duration::from_millis(20));
         }
-        Some(Self { name: "nginx", port, child, _folder: folder })
+        let (token, password) = (String::new(), String::new());
+        Some(Self { name: "nginx", port, token, password, child, _folder: folder })
     }
 
     /// CPU time of all its threads so far.
@@ -308,7 +332,7 @@ fn nginx_configuration(root: &str, port: u16) -> String {
     )
 }
 
-/// Serves until standard input ends, with the port as the first line of output.
+/// Serves until standard input ends. The first line of output is the port and a device's token and password.
 fn run_server(name: &str) {
     std::thread::spawn(|| {
         drop(std::io::stdin().read_to_end(&mut Vec::new()));
@@ -317,16 +341,15 @@ fn run_server(name: &str) {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
     runtime.block_on(async {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        println!("{}", listener.local_addr().unwrap().port());
+        let port = listener.local_addr().unwrap().port();
         // On a worker as in the program, not on the thread that blocks here.
-        let served = match name {
-            "bare" => tokio::spawn(bare(listener)),
-            _ => tokio::spawn(serve(
-                Listener::Tcp(listener),
-                application().await,
-                Limits::default(),
-                std::future::pending(),
-            )),
+        let served = if name == "bare" {
+            println!("{port}");
+            tokio::spawn(bare(listener))
+        } else {
+            let (app, Secrets { token, password }) = application().await;
+            println!("{port} {token} {password}");
+            tokio::spawn(serve(Listener::Tcp(listener), app, Limits::default(), std::future::pending()))
         };
         served.await.unwrap();
     });
@@ -348,13 +371,19 @@ async fn bare(listener: TcpListener) {
 }
 
 /// The same answers through everything that every request passes.
-async fn application() -> Arc<App> {
+async fn application() -> (Arc<App>, Secrets) {
     let metrics = Arc::new(Metrics::new());
     let engine = blacklist().await;
     // The folder of the feed's file goes away with the process that started this one.
     let open = ["127.0.0.0/8".parse::<ironlist::addr::IpRange>().unwrap()].into_iter().collect();
     let publisher = Publisher::open(engine.clone(), Profile::fortigate(), open).unwrap();
     publisher.refresh();
+    let device: Device = serde_json::from_str(r#"{"name": "edge", "feeds": ["fortigate"]}"#).unwrap();
+    let word = || "bench".to_owned();
+    let (actor, action, subject) = (word(), word(), word());
+    let audit = Audit { at: engine.now(), actor, action, subject, reason: word(), detail: String::new() };
+    let secrets = publisher.make_keys(&device.name, &audit).unwrap();
+    submit(&engine, Cause::Manual, Change::Publish(Output::Device(device))).await;
     let desk = Desk::new(&publisher);
     let routed = axum::routing::get(async || Response::new(Body::full(Bytes::from_static(FIXED))));
     let router = Blacklist::new(engine.clone()).router().route("/routed", routed);
@@ -362,7 +391,7 @@ async fn application() -> Arc<App> {
         .fast(CHECK, move |request, ip, _| answer_check(&engine, request, ip))
         .fast("/fixed", |_, _, _| Some(Response::new(Body::full(Bytes::from_static(FIXED)))))
         .fast("/feed", |_, _, _| Some(Response::new(Body::full(FEED.clone()))));
-    Arc::new(desk.fast(app))
+    (Arc::new(desk.fast(app)), secrets)
 }
 
 /// A million listed addresses.
@@ -374,7 +403,11 @@ async fn blacklist() -> Engine {
     listed().for_each(|address| rows.push(IpRange::V4(Range::single(address.to_bits())), &detail));
     let change =
         Change::List { source: "bench".parse().unwrap(), rows: rows.finish().0, scope: Scope::Whole };
-    let (actor, reason, cause) = ("bench".to_owned(), String::new(), Cause::Import);
-    engine.submit(Batch { id: uuid::Uuid::now_v7(), actor, reason, cause, change }).await.unwrap();
+    submit(&engine, Cause::Import, change).await;
     engine
+}
+
+async fn submit(engine: &Engine, cause: Cause, change: Change) {
+    let (actor, reason) = ("bench".to_owned(), String::new());
+    engine.submit(Batch { id: uuid::Uuid::now_v7(), actor, reason, cause, change }).await.unwrap();
 }

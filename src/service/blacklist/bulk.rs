@@ -67,39 +67,47 @@ struct Question<'a> {
 }
 
 fn json(snapshot: &Snapshot, body: &[u8]) -> Result<Response, Problem> {
-    let question: Question = serde_json::from_slice(body)
-        .map_err(|error| Problem::unprocessable("body_shape", format!("Send {{\"ips\":[…]}}: {error}.")))?;
+    let shape = |error: &dyn std::fmt::Display| {
+        Problem::unprocessable("body_shape", format!("Send {{\"ips\":[…]}}: {error}."))
+    };
+    // As a whole, which is quicker than each text by itself.
+    let body = std::str::from_utf8(body).map_err(|error| shape(&error))?;
+    let question: Question = serde_json::from_str(body).map_err(|error| shape(&error))?;
     if question.ips.len() > MOST {
         return Err(Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "too_many")
             .detail("At most 1,000,000 addresses at once; text/plain has no limit."));
     }
-    let mut results = Vec::with_capacity(question.ips.len() * 72);
+    let mut answer = Vec::with_capacity(128 + question.ips.len() * 72);
+    let (generation, checked) = (snapshot.generation, question.ips.len());
+    answer.extend_from_slice(
+        format!("{{\"generation\":{generation},\"checked\":{checked},\"results\":[").as_bytes(),
+    );
     let mut told = Told::default();
     let mut listed = 0_u64;
     for texts in question.ips.chunks(GROUP) {
         let mut group = Group::default();
         texts.iter().for_each(|text| group.push(text.0.as_bytes()));
         group.look_up(snapshot, |line, found| {
-            listed += u64::from(found.as_ref().is_ok_and(|(_, standing)| standing.is_listed()));
-            put_result(&mut results, &mut told, line, found);
+            listed += u64::from(found.as_ref().is_ok_and(|entry| entry.standing.is_listed()));
+            put_result(&mut answer, &mut told, line, found);
         });
     }
     // The last result's comma.
-    results.pop();
-    let head = format!(
-        "{{\"generation\":{},\"checked\":{},\"listed\":{listed},\"results\":[",
-        snapshot.generation,
-        question.ips.len(),
-    );
-    let mut answer = Vec::with_capacity(head.len() + results.len() + 2);
-    answer.extend_from_slice(head.as_bytes());
-    answer.extend_from_slice(&results);
-    answer.extend_from_slice(b"]}");
+    answer.pop_if(|last| *last == b',');
+    answer.extend_from_slice(format!("],\"listed\":{listed}}}").as_bytes());
     Ok(of_type(Body::full(answer), "application/json"))
 }
 
-/// What is known of one address, or why it is none.
-type Found<'s> = Result<(IpAddr, &'s Standing), &'static str>;
+/// What is known of one address.
+struct Entry<'s> {
+    address: IpAddr,
+    /// Whether the line is its canonical form; an IPv4 address is written in one way only.
+    is_canonical: bool,
+    standing: &'s Standing,
+}
+
+/// What is known of one line, or why it is no address.
+type Found<'s> = Result<Entry<'s>, &'static str>;
 
 /// The last standings as JSON: a list of addresses has few, and writing one costs more than looking an address up.
 #[derive(Default)]
@@ -124,10 +132,12 @@ impl Told {
 fn put_result(json: &mut Vec<u8>, told: &mut Told, ip: &[u8], found: Found<'_>) {
     json.extend_from_slice(b"{\"ip\":");
     match found {
-        Ok((address, standing)) => {
-            // In its canonical form: what was sent may have blanks around it that JSON must escape.
+        Ok(Entry { address, is_canonical, standing }) => {
             json.push(b'"');
-            put_address(json, address);
+            match is_canonical {
+                true => json.extend_from_slice(ip),
+                false => put_address(json, address),
+            }
             json.extend_from_slice(told.of(standing));
         }
         Err(code) => {
@@ -180,10 +190,15 @@ impl<'l> Group<'l> {
         snapshot.table.v4.get_batch(&self.addresses[..self.len], &mut classes[..self.len]);
         for (at, line) in self.lines[..self.len].iter().enumerate() {
             if self.plain[at] {
-                let address = Ipv4Addr::from_bits(self.addresses[at]);
-                tell(line, Ok((address.into(), snapshot.standing(classes[at]))));
+                let address = Ipv4Addr::from_bits(self.addresses[at]).into();
+                tell(
+                    line,
+                    Ok(Entry { address, is_canonical: true, standing: snapshot.standing(classes[at]) }),
+                );
             } else {
-                let found = parse_address(line).map(|address| (address, snapshot.check(address)));
+                let entry =
+                    |address| Entry { address, is_canonical: false, standing: snapshot.check(address) };
+                let found = parse_address(line).map(entry);
                 tell(line, found.map_err(|fault| fault.code()));
             }
         }
@@ -288,7 +303,7 @@ impl Answers {
         let Self { snapshot, all, listed, invalid, checked, .. } = self;
         *checked += group.len as u64;
         group.look_up(snapshot, |line, found| {
-            let found = found.map(|(_, standing)| standing);
+            let found = found.map(|entry| entry.standing);
             let state: &[u8] = match found {
                 Err(_) => b"invalid",
                 Ok(standing) if standing.is_listed() => b"listed",
