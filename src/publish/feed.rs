@@ -218,13 +218,17 @@ impl Feed {
     /// # Errors
     /// [`Unknown`].
     pub fn changes(&self, since: u64) -> Result<(u64, Difference), Unknown> {
-        let book = self.book();
-        let generation = book.state.seen;
-        if since > generation {
-            return Err(Unknown::NotYet(generation));
-        }
-        let difference = book.log.since(since).ok_or(Unknown::Forgotten(book.log.oldest()))?;
-        Ok((generation, difference))
+        let (generation, steps) = {
+            let book = self.book();
+            let generation = book.state.seen;
+            if since > generation {
+                return Err(Unknown::NotYet(generation));
+            }
+            let steps = book.log.since(since).ok_or(Unknown::Forgotten(book.log.oldest()))?;
+            (generation, steps.to_vec())
+        };
+        // Adding up takes long after many releases, and the next one waits for the book.
+        Ok((generation, Difference::of(&steps)))
     }
 
     /// The releases that are remembered, as differences, the oldest first.

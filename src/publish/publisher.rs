@@ -5,10 +5,11 @@ use super::book::{Audit, Book, Keys};
 use super::feeds::Feeds;
 use super::pulls::{Answer, Pulls};
 use super::push::Ledger;
+use super::webhook;
 use crate::addr::IpSet;
 use crate::disk::{DiskError, Medium};
 use crate::engine::{Engine, EngineError};
-use crate::model::{Batch, Cause, Change, Output, OutputKey, OutputName, Profile, Receipt, Time};
+use crate::model::{Batch, Cause, Change, Device, Output, OutputKey, OutputName, Profile, Receipt, Time};
 use arc_swap::ArcSwap;
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -29,6 +30,7 @@ pub struct Publisher {
     book: Option<Book>,
     pulls: Pulls,
     pushes: Ledger,
+    hooks: webhook::Ledger,
     keys: Mutex<BTreeMap<OutputName, Keys>>,
     access: ArcSwap<(Arc<Vec<Output>>, Access)>,
     open: IpSet,
@@ -62,14 +64,16 @@ impl Publisher {
         let feeds = Arc::new(Feeds::open(engine.folder(), usual, engine.now())?);
         let book = Book::open(&Medium::folder(engine.folder()));
         let book = book.inspect_err(|error| tracing::error!(%error, "nobody's keys are known")).ok();
-        let read = book
-            .as_ref()
-            .and_then(|book| Some((book.keys().ok()?, Pulls::open(book).ok()?, Ledger::open(book).ok()?)));
+        let read = book.as_ref().and_then(|book| {
+            let (pulls, pushes) = (Pulls::open(book).ok()?, Ledger::open(book).ok()?);
+            Some((book.keys().ok()?, pulls, pushes, webhook::Ledger::open(book).ok()?))
+        });
         let book = book.filter(|_| read.is_some());
-        let (keys, pulls, pushes) = read.unwrap_or_default();
+        let (keys, pulls, pushes, hooks) = read.unwrap_or_default();
         let nothing = (Arc::new(Vec::new()), Access::default());
         let access = ArcSwap::from_pointee(nothing);
-        let publisher = Self { engine, feeds, book, pulls, pushes, keys: Mutex::new(keys), access, open };
+        let publisher =
+            Self { engine, feeds, book, pulls, pushes, hooks, keys: Mutex::new(keys), access, open };
         publisher.look_again();
         Ok(Arc::new(publisher))
     }
@@ -181,6 +185,18 @@ impl Publisher {
     /// Where lists are pushed to, and what is proven to be there.
     pub fn pushes(&self) -> &Ledger {
         &self.pushes
+    }
+
+    /// The webhooks, and what waits for them.
+    pub fn hooks(&self) -> &webhook::Ledger {
+        &self.hooks
+    }
+
+    /// Whether a device has not asked for longer than it should.
+    pub fn is_silent(&self, device: &Device) -> bool {
+        let patience = i64::from(device.silent_minutes) * 60;
+        let is_recent = |at: Time| self.engine.now().unix() - at.unix() <= patience;
+        !self.pulls.last(&device.name).is_some_and(is_recent)
     }
 
     /// The book.

@@ -4,13 +4,13 @@ use super::super::paging::{Page, Paging};
 use super::super::reason::{Removal, reason};
 use super::super::reply::blocking;
 use super::feeds::{PullRow, feed_of, rows};
-use super::{Changed, Publishing, Wish, named};
+use super::{Changed, Publishing, Why, Wish, named};
 use crate::model::{Budget, Device, Format, Output, OutputKey, OutputName, Time};
 use crate::publish::{PRESETS, with_preset};
 use crate::web::{Caller, Json, Path, Problem, Query};
 use axum::Extension;
 use axum::extract::State;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use std::sync::Arc;
 
 /// A device and what it has.
@@ -36,18 +36,16 @@ impl Row {
         let own: Vec<PullRow> =
             pulls.iter().filter(|pull| pull.reader == device.name.as_str()).cloned().collect();
         let last_pull = own.iter().map(|row| row.pull.at).max();
-        let patience = i64::from(device.silent_minutes) * 60;
-        let is_recent = |at: Time| role.engine().now().unix() - at.unix() <= patience;
         let mut behind: Vec<String> =
             own.iter().filter(|row| row.behind).map(|row| feed_of(&row.document).to_owned()).collect();
         behind.dedup();
         Self {
             push: role.0.pushes().report(role.0.feeds(), &device).map(Into::into),
             keys_since: role.0.keys_since(&device.name),
+            silent: role.0.is_silent(&device),
             device,
             last_pull,
             behind,
-            silent: !last_pull.is_some_and(is_recent),
             pulls: own,
         }
     }
@@ -125,13 +123,6 @@ pub(super) async fn presets() -> Json<Vec<PresetRow>> {
         budget: preset.budget,
     };
     Json(PRESETS.iter().map(row).collect())
-}
-
-/// Why keys are made.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct Why {
-    reason: String,
 }
 
 /// The keys of a device, shown this once.

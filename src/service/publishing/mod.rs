@@ -6,8 +6,10 @@ mod devices;
 mod feeds;
 mod holds;
 mod push;
+mod webhooks;
 
 pub use push::Pushing;
+pub use webhooks::Hooking;
 
 use super::reply::{actor, blocking};
 use crate::engine::Engine;
@@ -124,16 +126,24 @@ fn named(Path(name): Path<String>) -> Result<OutputName, Problem> {
 #[serde(deny_unknown_fields)]
 struct Wish {
     reason: String,
-    #[serde(alias = "device")]
+    #[serde(alias = "device", alias = "webhook")]
     feed: serde_json::Map<String, serde_json::Value>,
 }
 
 impl Wish {
     /// The thing, named as the path says; none is a name in the body.
-    fn read<T: serde::de::DeserializeOwned>(
+    fn read<T: serde::de::DeserializeOwned>(self, name: Option<&OutputName>) -> Result<(T, String), Problem> {
+        let (fields, reason) = self.named(name)?;
+        let read = serde_json::from_value(fields.into());
+        read.map(|thing| (thing, reason))
+            .map_err(|error| Problem::unprocessable("body_shape", format!("{error}.")))
+    }
+
+    /// The thing's fields, the name among them.
+    fn named(
         mut self,
         name: Option<&OutputName>,
-    ) -> Result<(T, String), Problem> {
+    ) -> Result<(serde_json::Map<String, serde_json::Value>, String), Problem> {
         if let Some(name) = name {
             let said = self.feed.insert("name".into(), name.as_str().into());
             if said.is_some_and(|said| said != name.as_str()) {
@@ -144,10 +154,15 @@ impl Wish {
             }
         }
         let reason = super::reason::reason(Some(&self.reason))?;
-        let read = serde_json::from_value(self.feed.into());
-        read.map(|thing| (thing, reason))
-            .map_err(|error| Problem::unprocessable("body_shape", format!("{error}.")))
+        Ok((self.feed, reason))
     }
+}
+
+/// Why something is made anew.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Why {
+    reason: String,
 }
 
 #[cfg(test)]
