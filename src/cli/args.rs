@@ -1,7 +1,7 @@
 //! The command line as people type it.
 
 use super::collection::{HoldCommand, RunCommand, SourceCommand};
-use super::publishing::{DeviceCommand, FeedsCommand, valid};
+use super::publishing::{DeviceCommand, FeedsCommand, WebhookCommand, valid};
 use super::set::SetArgs;
 use super::settings::{CONFIG_VARIABLE, Inputs};
 use crate::addr::IpRange;
@@ -65,6 +65,9 @@ pub(super) enum ApiCommand {
     /// The firewalls that read feeds, and what they have
     #[command(subcommand)]
     Device(DeviceCommand),
+    /// Who is told what happens to feeds and devices
+    #[command(subcommand)]
+    Webhook(WebhookCommand),
     /// The sources of listings
     #[command(subcommand)]
     Source(SourceCommand),

@@ -3,8 +3,8 @@
 use super::*;
 use crate::addr::{IpRange, Range};
 use crate::model::{
-    Allow, Cause, Change, Detail, Exemption, Row, Rows, RowsBuilder, Scope, SourceName, SourceRanges,
-    Suppression,
+    Allow, Cause, Change, Detail, Device, Exemption, Output, OutputKey, Row, Rows, RowsBuilder, Scope,
+    SourceName, SourceRanges, Suppression,
 };
 use proptest::prelude::*;
 use std::collections::BTreeMap;

@@ -5,6 +5,7 @@
 use crate::web::auth::X_API_KEY;
 use crate::web::body::{BodyError, Pace, cause};
 use crate::web::edge::strip_hop_headers;
+use crate::web::vouch::{self, X_FORWARDED_FOR, X_GATEWAY};
 use crate::web::{App, Body, Peer, Problem, Request, Response};
 use http::header::{self, CONTENT_TYPE, HeaderName, HeaderValue};
 use http::uri::{Authority, PathAndQuery, Scheme};
@@ -57,6 +58,8 @@ pub struct Remote {
     client: Client<HttpConnector, Body>,
     patience: Duration,
     key: Option<HeaderValue>,
+    /// What the role believes when it is told for whom is asked.
+    word: Option<HeaderValue>,
 }
 
 /// A connection that is idle longer than this is not used again: well below what the other side closes at.
@@ -66,7 +69,7 @@ const CONNECT: Duration = Duration::from_secs(2);
 const BODY_PATIENCE: u32 = 10;
 
 /// Headers for one hop only (RFC 9110, 7.6.1), and what is said anew at each hop.
-const HOP: [HeaderName; 10] = [
+const HOP: [HeaderName; 11] = [
     HeaderName::from_static("keep-alive"),
     HeaderName::from_static("proxy-connection"),
     header::PROXY_AUTHENTICATE,
@@ -77,8 +80,8 @@ const HOP: [HeaderName; 10] = [
     header::UPGRADE,
     header::EXPECT,
     X_FORWARDED_FOR,
+    X_GATEWAY,
 ];
-const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 
 impl Remote {
     /// The role at `url` (`http://host:port`), which may take `patience` for the head of an answer.
@@ -98,14 +101,19 @@ impl Remote {
             .pool_timer(TokioTimer::new())
             .pool_idle_timeout(IDLE)
             .build(connector);
-        Ok(Self { authority, client, patience, key: None })
+        Ok(Self { authority, client, patience, key: None, word: None })
     }
 
     /// Gives the callers that are the administrator without a key, those of the socket in the data folder, the
-    /// administrator's: what the role elsewhere sees is a connection like any other.
+    /// administrator's, and has the role believe for whom all others ask: what it sees is a connection like any other.
     #[must_use]
     pub fn with_key(mut self, mut key: HeaderValue) -> Self {
         key.set_sensitive(true);
+        // Hexadecimal digits fit a header.
+        self.word = HeaderValue::try_from(vouch::word(key.as_bytes())).ok().map(|mut word| {
+            word.set_sensitive(true);
+            word
+        });
         self.key = Some(key);
         self
     }
@@ -131,6 +139,7 @@ impl Remote {
             (Peer::Tcp(address), _) => {
                 if let Ok(address) = HeaderValue::try_from(address.ip().to_canonical().to_string()) {
                     headers.insert(X_FORWARDED_FOR, address);
+                    headers.extend(self.word.clone().map(|word| (X_GATEWAY, word)));
                 }
             }
             // A key of the caller's own has been found right before.

@@ -162,6 +162,21 @@ impl Default for GateLimits {
     }
 }
 
+impl GateLimits {
+    /// What either of them lets through.
+    #[must_use]
+    pub fn looser(self, other: Self) -> Self {
+        let (a, b) = (self.too_broad, other.too_broad);
+        Self {
+            shrink_percent: self.shrink_percent.max(other.shrink_percent),
+            grow_percent: self.grow_percent.max(other.grow_percent),
+            few: self.few.max(other.few),
+            space_percent: self.space_percent.max(other.space_percent),
+            too_broad: TooBroad { v4: a.v4.min(b.v4), v6: a.v6.min(b.v6) },
+        }
+    }
+}
+
 /// A feed: what it takes of the blacklist, and how it is written. Equal profiles have equal bytes in each generation.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -198,6 +213,13 @@ pub struct Profile {
     /// Whether an empty list may be published: whoever reads it then blocks nothing.
     #[serde(default)]
     pub allow_empty: bool,
+    /// Whether who asks for compressed bytes gets them. Some firewalls ask and cannot read them.
+    #[serde(default = "yes")]
+    pub compress: bool,
+}
+
+const fn yes() -> bool {
+    true
 }
 
 const fn both() -> Families {
@@ -238,6 +260,7 @@ impl Profile {
             priority: usual_priority(),
             gate: GateLimits::default(),
             allow_empty: false,
+            compress: yes(),
         }
     }
 

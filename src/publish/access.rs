@@ -66,8 +66,6 @@ pub enum Denied {
     WrongKey,
     /// It shows no key, and asks from where one is needed.
     NoKey,
-    /// The device does not read this feed.
-    OtherFeed,
 }
 
 /// The keys and networks of all devices.
@@ -101,25 +99,28 @@ impl Access {
         access
     }
 
-    /// Who asks from `from` with `claim`, if they may read `feed`. A wrong key is refused, wherever it comes from.
+    /// Who asks from `from` with `claim`. A wrong key is refused, wherever it comes from.
     ///
     /// # Errors
     /// [`Denied`].
-    pub fn admit(&self, claim: Claim<'_>, from: IpAddr, feed: &OutputName) -> Result<Reader, Denied> {
+    pub fn admit(&self, claim: Claim<'_>, from: IpAddr) -> Result<Reader, Denied> {
         let device = match digest_of(claim) {
             Some(digest) => Some(self.keys.get(&digest).ok_or(Denied::WrongKey)?),
             None => {
                 self.networks.iter().find(|(networks, _)| networks.contains(from)).map(|(_, device)| device)
             }
         };
-        let Some(device) = device else {
-            return if self.open.contains(from) { Ok(Reader::Address(from)) } else { Err(Denied::NoKey) };
-        };
-        let feeds = self.feeds.get(device).map_or(&[][..], Vec::as_slice);
-        match feeds.is_empty() || feeds.contains(feed) {
-            true => Ok(Reader::Device(device.clone())),
-            false => Err(Denied::OtherFeed),
+        match device {
+            Some(device) => Ok(Reader::Device(device.clone())),
+            None if self.open.contains(from) => Ok(Reader::Address(from)),
+            None => Err(Denied::NoKey),
         }
+    }
+
+    /// Whether that feed is for this reader: a device may be set up for some only.
+    pub fn reads(&self, reader: &Reader, feed: &OutputName) -> bool {
+        let Reader::Device(device) = reader else { return true };
+        self.feeds.get(device).is_some_and(|feeds| feeds.is_empty() || feeds.contains(feed))
     }
 }
 
@@ -156,21 +157,21 @@ mod tests {
         Access::new(open, devices.iter(), keys.into_iter())
     }
 
-    fn admit(claim: Claim<'_>, from: &str, feed: &str) -> Result<String, Denied> {
-        access().admit(claim, from.parse().unwrap(), &name(feed)).map(|reader| reader.to_string())
+    fn admit(claim: Claim<'_>, from: &str) -> Result<String, Denied> {
+        access().admit(claim, from.parse().unwrap()).map(|reader| reader.to_string())
     }
 
     #[test]
     fn a_device_is_known_by_its_key_or_by_where_it_asks_from() {
-        assert_eq!(admit(Claim::Token("secret"), "9.9.9.9", "b").unwrap(), "core");
-        assert_eq!(admit(Claim::Basic(b"edge:word"), "9.9.9.9", "a").unwrap(), "edge");
-        assert_eq!(admit(Claim::Nothing, "10.0.0.7", "a").unwrap(), "edge");
-        assert_eq!(admit(Claim::Nothing, "127.0.0.1", "b").unwrap(), "address 127.0.0.1");
+        assert_eq!(admit(Claim::Token("secret"), "9.9.9.9").unwrap(), "core");
+        assert_eq!(admit(Claim::Basic(b"edge:word"), "9.9.9.9").unwrap(), "edge");
+        assert_eq!(admit(Claim::Nothing, "10.0.0.7").unwrap(), "edge");
+        assert_eq!(admit(Claim::Nothing, "127.0.0.1").unwrap(), "address 127.0.0.1");
     }
 
     #[test]
     fn nobody_else_reads_and_a_wrong_key_is_refused_from_everywhere() {
-        assert_eq!(admit(Claim::Nothing, "9.9.9.9", "a"), Err(Denied::NoKey));
+        assert_eq!(admit(Claim::Nothing, "9.9.9.9"), Err(Denied::NoKey));
         for from in ["127.0.0.1", "10.0.0.7", "9.9.9.9"] {
             for claim in [
                 Claim::Token("Secret"),
@@ -178,14 +179,17 @@ mod tests {
                 Claim::Basic(b"edge:wor"),
                 Claim::Token("edge:word"),
             ] {
-                assert_eq!(admit(claim, from, "a"), Err(Denied::WrongKey));
+                assert_eq!(admit(claim, from), Err(Denied::WrongKey));
             }
         }
     }
 
     #[test]
     fn a_device_reads_its_own_feeds_only() {
-        assert_eq!(admit(Claim::Nothing, "10.0.0.7", "b"), Err(Denied::OtherFeed));
-        assert_eq!(admit(Claim::Basic(b"edge:word"), "127.0.0.1", "b"), Err(Denied::OtherFeed));
+        let reads = |reader: Reader| ["a", "b"].map(|feed| access().reads(&reader, &name(feed)));
+        assert_eq!(reads(Reader::Device(name("edge"))), [true, false]);
+        assert_eq!(reads(Reader::Device(name("core"))), [true, true], "it names none");
+        assert_eq!(reads(Reader::Device(name("gone"))), [false, false]);
+        assert_eq!(reads(Reader::Address("127.0.0.1".parse().unwrap())), [true, true]);
     }
 }

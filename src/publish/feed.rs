@@ -81,6 +81,9 @@ pub(super) struct Book {
     pub(super) kept: bool,
     /// How far a person has consented to go.
     pub(super) consent: Option<Distance>,
+    /// What of the feed could not be read when it was opened: what it releases was compared with nothing then, which
+    /// somebody should know until the next start.
+    pub(super) lost: Option<Fault>,
 }
 
 impl Book {
@@ -120,7 +123,8 @@ impl Feed {
         let modified = state.release.as_ref().map(|release| release.modified);
         let kept = state.release.is_some();
         let profile = ArcSwap::from_pointee(state.profile.clone().unwrap_or(usual));
-        let book = Book { status, state, modified, log, steps: Vec::new(), kept, consent: None };
+        let (lost, steps) = (status.fault.clone(), Vec::new());
+        let book = Book { status, state, modified, log, steps, kept, consent: None, lost };
         let (offer, previous) = (ArcSwap::from_pointee(offer), ArcSwapOption::empty());
         Self { profile, file, offer, previous, book: Mutex::new(book) }
     }
@@ -139,6 +143,17 @@ impl Feed {
         self.offer.store(Arc::new(offer));
     }
 
+    /// Begins anew, as if it had never been.
+    pub(super) fn forget(&self) {
+        let mut book = self.book();
+        if book.state != State::default() {
+            (book.state, book.status) = (State::default(), Status::default());
+            drop(book);
+            self.offer.store(Arc::new(Offer::Nothing));
+            self.remove();
+        }
+    }
+
     /// Forgets it: a feed of that name that comes later begins anew.
     pub(super) fn remove(&self) {
         for file in [self.file.clone(), self.file.with_extension("log")] {
@@ -151,9 +166,9 @@ impl Feed {
         }
     }
 
-    /// Compresses what is offered.
+    /// Compresses what is offered, where its readers take that.
     pub(super) fn compress(&self) {
-        if let Some(released) = self.released() {
+        if let Some(released) = self.released().filter(|released| released.profile.compress) {
             released.made().for_each(|rendition| rendition.compress());
         }
     }
@@ -203,13 +218,17 @@ impl Feed {
     /// # Errors
     /// [`Unknown`].
     pub fn changes(&self, since: u64) -> Result<(u64, Difference), Unknown> {
-        let book = self.book();
-        let generation = book.state.seen;
-        if since > generation {
-            return Err(Unknown::NotYet(generation));
-        }
-        let difference = book.log.since(since).ok_or(Unknown::Forgotten(book.log.oldest()))?;
-        Ok((generation, difference))
+        let (generation, steps) = {
+            let book = self.book();
+            let generation = book.state.seen;
+            if since > generation {
+                return Err(Unknown::NotYet(generation));
+            }
+            let steps = book.log.since(since).ok_or(Unknown::Forgotten(book.log.oldest()))?;
+            (generation, steps.to_vec())
+        };
+        // Adding up takes long after many releases, and the next one waits for the book.
+        Ok((generation, Difference::of(&steps)))
     }
 
     /// The generation of the last release that is remembered as a difference; 0 before the first.

@@ -40,6 +40,13 @@ pub struct Difference {
 }
 
 impl Difference {
+    /// What steps come to, one after the other. Linear in the steps and what they changed.
+    pub(super) fn of(steps: &[Step]) -> Self {
+        let mut difference = Self::default();
+        steps.iter().for_each(|step| difference.then(&step.removed.unpack(), &step.added.unpack()));
+        difference
+    }
+
     /// Goes on by a step: what comes back was never gone, and what goes again never came.
     fn then(&mut self, removed: &IpSet, added: &IpSet) {
         let gone = removed.subtract(&self.added);
@@ -134,16 +141,10 @@ impl Log {
         Ok(())
     }
 
-    /// What changed after `generation`; `None` when that is no longer known. Linear in the steps and what they changed.
-    pub(super) fn since(&self, generation: u64) -> Option<Difference> {
-        if generation < self.begin {
-            return None;
-        }
-        let mut difference = Difference::default();
-        for step in self.steps.iter().filter(|step| step.generation > generation) {
-            difference.then(&step.removed.unpack(), &step.added.unpack());
-        }
-        Some(difference)
+    /// The steps after `generation`; `None` when they are no longer known.
+    pub(super) fn since(&self, generation: u64) -> Option<&[Step]> {
+        let begin = self.steps.partition_point(|step| step.generation <= generation);
+        (generation >= self.begin).then(|| &self.steps[begin..])
     }
 
     /// The oldest generation that [`Log::since`] knows.
@@ -246,7 +247,7 @@ mod tests {
             }
             let last = sets.last().unwrap();
             for (at, from) in [IpSet::default()].iter().chain(&sets).enumerate() {
-                let difference = log.since(at as u64).unwrap();
+                let difference = Difference::of(log.since(at as u64).unwrap());
                 prop_assert_eq!(&from.subtract(&difference.removed).union(&difference.added), last);
                 prop_assert_eq!(difference.added, last.subtract(from), "nothing that was there already");
                 prop_assert_eq!(difference.removed, from.subtract(last));
@@ -283,7 +284,7 @@ mod tests {
             log.push(step(generation, before, after)).unwrap();
         }
         assert!(log.oldest() > 0 && log.since(0).is_none());
-        assert_eq!(log.since(4).unwrap().added, big);
+        assert_eq!(Difference::of(log.since(4).unwrap()).added, big);
         assert!(log.size <= log.longest);
     }
 }

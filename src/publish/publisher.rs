@@ -5,10 +5,11 @@ use super::book::{Audit, Book, Keys};
 use super::feeds::Feeds;
 use super::pulls::{Answer, Pulls};
 use super::push::Ledger;
+use super::webhook;
 use crate::addr::IpSet;
 use crate::disk::{DiskError, Medium};
-use crate::engine::Engine;
-use crate::model::{Batch, Cause, Change, Output, OutputKey, OutputName, Profile, Time};
+use crate::engine::{Engine, EngineError};
+use crate::model::{Batch, Cause, Change, Device, Output, OutputKey, OutputName, Profile, Receipt, Time};
 use arc_swap::ArcSwap;
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -29,6 +30,7 @@ pub struct Publisher {
     book: Option<Book>,
     pulls: Pulls,
     pushes: Ledger,
+    hooks: webhook::Ledger,
     keys: Mutex<BTreeMap<OutputName, Keys>>,
     access: ArcSwap<(Arc<Vec<Output>>, Access)>,
     open: IpSet,
@@ -62,14 +64,16 @@ impl Publisher {
         let feeds = Arc::new(Feeds::open(engine.folder(), usual, engine.now())?);
         let book = Book::open(&Medium::folder(engine.folder()));
         let book = book.inspect_err(|error| tracing::error!(%error, "nobody's keys are known")).ok();
-        let read = book
-            .as_ref()
-            .and_then(|book| Some((book.keys().ok()?, Pulls::open(book).ok()?, Ledger::open(book).ok()?)));
+        let read = book.as_ref().and_then(|book| {
+            let (pulls, pushes) = (Pulls::open(book).ok()?, Ledger::open(book).ok()?);
+            Some((book.keys().ok()?, pulls, pushes, webhook::Ledger::open(book).ok()?))
+        });
         let book = book.filter(|_| read.is_some());
-        let (keys, pulls, pushes) = read.unwrap_or_default();
+        let (keys, pulls, pushes, hooks) = read.unwrap_or_default();
         let nothing = (Arc::new(Vec::new()), Access::default());
         let access = ArcSwap::from_pointee(nothing);
-        let publisher = Self { engine, feeds, book, pulls, pushes, keys: Mutex::new(keys), access, open };
+        let publisher =
+            Self { engine, feeds, book, pulls, pushes, hooks, keys: Mutex::new(keys), access, open };
         publisher.look_again();
         Ok(Arc::new(publisher))
     }
@@ -79,7 +83,7 @@ impl Publisher {
     ///
     /// # Errors
     /// The first change that fails, and what it was about.
-    pub async fn configure(&self, outputs: &[Output]) -> Result<(), String> {
+    pub async fn configure(self: &Arc<Self>, outputs: &[Output]) -> Result<(), String> {
         let keys: Vec<OutputKey> = outputs.iter().map(Output::key).collect();
         let before = match &self.book {
             Some(book) => book.configured().map_err(|error| error.to_string())?,
@@ -91,13 +95,13 @@ impl Publisher {
         for output in outputs {
             let is_known = self.engine.snapshot().outputs.contains(output);
             if !is_known {
-                self.submit(&output.key(), Change::Publish(output.clone())).await?;
+                self.set_up(&output.key(), Change::Publish(output.clone())).await?;
             }
         }
         for key in gone {
             let is_there = self.engine.snapshot().outputs.iter().any(|output| output.key() == key);
             if is_there {
-                self.submit(&key, Change::Withdraw(key.clone())).await?;
+                self.set_up(&key, Change::Withdraw(key.clone())).await?;
             }
         }
         self.book
@@ -106,10 +110,61 @@ impl Publisher {
             .map_err(|error| error.to_string())
     }
 
-    async fn submit(&self, key: &OutputKey, change: Change) -> Result<(), String> {
+    async fn set_up(self: &Arc<Self>, key: &OutputKey, change: Change) -> Result<(), String> {
         let (actor, reason) = ("configuration".to_owned(), "the configuration file says so".to_owned());
         let batch = Batch { id: Uuid::now_v7(), actor, reason, cause: Cause::Manual, change };
-        self.engine.submit(batch).await.map(drop).map_err(|error| format!("{key}: {error}"))
+        self.submit(batch).await.map(drop).map_err(|error| format!("{key}: {error}"))
+    }
+
+    /// Submits a change of what is published. A device that goes takes its keys and its push target with it; and one
+    /// that comes begins with none, whatever a crash has left of another one of its name.
+    ///
+    /// # Errors
+    /// As [`Engine::submit`], and a fault of the disk.
+    pub async fn submit(self: &Arc<Self>, batch: Batch) -> Result<Receipt, EngineError> {
+        let is_known = |name: &OutputName| self.engine.snapshot().devices().any(|other| other.name == *name);
+        let (comes, goes) = match &batch.change {
+            Change::Publish(Output::Device(device)) if !is_known(&device.name) => (Some(&device.name), None),
+            Change::Withdraw(OutputKey::Device(name)) => (None, Some(name)),
+            _ => (None, None),
+        };
+        let (comes, goes) = (comes.cloned(), goes.cloned());
+        let (actor, reason) = (batch.actor.clone(), batch.reason.clone());
+        if let Some(name) = comes {
+            self.forget(name, actor.clone(), reason.clone()).await?;
+        }
+        let receipt = self.engine.submit(batch).await?;
+        if let Some(name) = goes {
+            self.forget(name, actor, reason).await?;
+        }
+        Ok(receipt)
+    }
+
+    /// Takes a device's keys and its push target away, as far as it has them.
+    async fn forget(
+        self: &Arc<Self>,
+        device: OutputName,
+        actor: String,
+        reason: String,
+    ) -> Result<(), EngineError> {
+        let (publisher, at) = (Arc::clone(self), self.engine.now());
+        let forget = move || {
+            let subject = device.to_string();
+            let audit = |action: &str| Audit {
+                at,
+                actor: actor.clone(),
+                action: action.to_owned(),
+                subject: subject.clone(),
+                reason: reason.clone(),
+                detail: "the device is no more".to_owned(),
+            };
+            if publisher.keys_since(&device).is_some() {
+                publisher.drop_keys(&device, &audit("device.keys.drop"))?;
+            }
+            publisher.drop_target(&device, &audit("device.push.drop"))
+        };
+        let forgotten = tokio::task::spawn_blocking(forget).await;
+        Ok(forgotten.map_err(|error| DiskError::io(super::book::FILE, std::io::Error::other(error)))??)
     }
 
     /// The blacklist.
@@ -130,6 +185,18 @@ impl Publisher {
     /// Where lists are pushed to, and what is proven to be there.
     pub fn pushes(&self) -> &Ledger {
         &self.pushes
+    }
+
+    /// The webhooks, and what waits for them.
+    pub fn hooks(&self) -> &webhook::Ledger {
+        &self.hooks
+    }
+
+    /// Whether a device has not asked for longer than it should.
+    pub fn is_silent(&self, device: &Device) -> bool {
+        let patience = i64::from(device.silent_minutes) * 60;
+        let is_recent = |at: Time| self.engine.now().unix() - at.unix() <= patience;
+        !self.pulls.last(&device.name).is_some_and(is_recent)
     }
 
     /// The book.
@@ -163,11 +230,11 @@ impl Publisher {
         self.feeds.refresh(&self.engine);
     }
 
-    /// Who asks for `feed` from `from` with `claim`, if they may read it. Takes no lock; a digest and two look-ups.
+    /// Who asks from `from` with `claim`. Takes no lock; a digest and a look-up.
     ///
     /// # Errors
     /// [`Refused`].
-    pub fn admit(&self, claim: Claim<'_>, from: IpAddr, feed: &OutputName) -> Result<Reader, Refused> {
+    pub fn admit(&self, claim: Claim<'_>, from: IpAddr) -> Result<Reader, Refused> {
         let mut access = self.access.load();
         if !Arc::ptr_eq(&access.0, &self.engine.snapshot().outputs) {
             self.look_again();
@@ -176,7 +243,12 @@ impl Publisher {
         if self.book.is_none() && claim != Claim::Nothing {
             return Err(Refused::Unknown);
         }
-        access.1.admit(claim, from, feed).map_err(Refused::Denied)
+        access.1.admit(claim, from).map_err(Refused::Denied)
+    }
+
+    /// Whether that feed is for whoever was admitted.
+    pub fn reads(&self, reader: &Reader, feed: &OutputName) -> bool {
+        self.access.load().1.reads(reader, feed)
     }
 
     /// Takes the devices of the newest generation and their keys.

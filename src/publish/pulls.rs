@@ -3,7 +3,7 @@
 use super::access::Reader;
 use super::book::Book;
 use crate::disk::DiskError;
-use crate::model::Time;
+use crate::model::{OutputName, Time};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, HashMap};
 use std::net::IpAddr;
@@ -128,6 +128,13 @@ impl Pulls {
         let mut noted: Vec<_> = noted.collect();
         noted.sort_by(|a, b| a.0.cmp(&b.0));
         noted
+    }
+
+    /// When a device asked last for anything.
+    pub fn last(&self, device: &OutputName) -> Option<Time> {
+        let all = self.all_of_them();
+        let own = all.get(&Reader::Device(device.clone()))?;
+        own.values().map(|entry| entry.pull.at).max()
     }
 
     /// Writes down what is new, and forgets what is older than `oldest`. Blocks on the disk.

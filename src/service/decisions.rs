@@ -1,18 +1,19 @@
 //! What CrowdSec's bouncers ask its local API: decisions, as a stream of changes or one by one, from one feed's released
-//! list. A key is right or the answer is 403, as they expect; where there is no list it is 503, and they keep what they
-//! have. It must not know how a decision is written.
+//! list. A key, of a file or a device's token, is right or the answer is 403, as they expect; where there is no list it is
+//! 503, and they keep what they have. It must not know how a decision is written.
 //!
 //! Nothing is remembered of a bouncer. Whoever does not begin is told again and again what came over the last while, and
 //! for as long as anybody may hold it what went, so that two bouncers with one key both get everything, and one that was
 //! away lets go what was allowed meanwhile.
 
+use super::claim;
 use super::pieces::pieces;
 use super::reply::blocking;
 use crate::addr::{IpRange, IpSet};
-use crate::engine::{Engine, Snapshot};
+use crate::engine::Snapshot;
 use crate::model::OutputName;
 use crate::publish::crowdsec::{Bygone, Stream, Terms, Wanted, about};
-use crate::publish::{Feed, Feeds, Offer, Recent, Released, Roll, Rolls, recent};
+use crate::publish::{Feed, Offer, Publisher, Reader, Recent, Released, Roll, Rolls, recent};
 use crate::web::auth::{Keys, X_API_KEY};
 use crate::web::{Body, Caller, Json, Problem, Query, Response};
 use axum::extract::State;
@@ -31,15 +32,13 @@ const SOON: u32 = 10;
 
 /// What bouncers are told from.
 pub struct Decisions {
-    /// The blacklist, for its clock.
-    pub engine: Engine,
-    /// Where the feed is.
-    pub feeds: Arc<Feeds>,
+    /// Where the feed is, and who may read it.
+    pub publisher: Arc<Publisher>,
     /// What the feed lists, as lines.
     pub rolls: Arc<Rolls>,
     /// The feed.
     pub feed: OutputName,
-    /// Who may ask, beside the administrator.
+    /// Who may ask, beside the administrator and the devices that read the feed.
     pub keys: Keys,
     /// How long what came is told, in seconds: longer than any bouncer waits between two questions.
     pub window: i64,
@@ -63,14 +62,13 @@ type Shared = State<Arc<Decisions>>;
 impl Decisions {
     /// Decisions from the feed of that name.
     pub fn new(
-        engine: Engine,
-        feeds: Arc<Feeds>,
+        publisher: Arc<Publisher>,
         rolls: Arc<Rolls>,
         feed: OutputName,
         keys: Keys,
         (window, hold): (i64, i64),
     ) -> Self {
-        Self { engine, feeds, rolls, feed, keys, window, hold, last: Mutex::default() }
+        Self { publisher, rolls, feed, keys, window, hold, last: Mutex::default() }
     }
 
     /// The routes.
@@ -83,18 +81,25 @@ impl Decisions {
             .with_state(Arc::new(self))
     }
 
-    fn admit(&self, caller: Caller, headers: &HeaderMap) -> Result<(), Problem> {
+    /// Who asks; none is somebody whose key has no name.
+    fn admit(&self, caller: Caller, headers: &HeaderMap) -> Result<Option<Reader>, Problem> {
         let mut keys = headers.get_all(X_API_KEY).iter();
-        let is_known = keys.next().is_some_and(|key| self.keys.has(key.as_bytes())) && keys.next().is_none();
-        if caller.admin || is_known {
-            return Ok(());
+        match (keys.next(), keys.next()) {
+            _ if caller.admin => return Ok(None),
+            (Some(key), None) if self.keys.has(key.as_bytes()) => return Ok(None),
+            (Some(_), None) => {}
+            _ => return Err(wrong()),
         }
-        Err(Problem::new(StatusCode::FORBIDDEN, "key_wrong")
-            .detail("The key is missing or wrong; crowdsec.keys_file names those of bouncers."))
+        let reader = claim::reader(&self.publisher, headers, None, caller, &self.feed);
+        let refused = |problem: Problem| match problem.status() {
+            StatusCode::UNAUTHORIZED => wrong(),
+            _ => problem,
+        };
+        reader.map(Some).map_err(refused)
     }
 
     fn terms(&self) -> Terms {
-        Terms { now: self.engine.now(), hold: self.hold, window: self.window }
+        Terms { now: self.publisher.engine().now(), hold: self.hold, window: self.window }
     }
 
     /// The feed and its release, which may list nothing.
@@ -105,7 +110,7 @@ impl Decisions {
                 self.feed
             ))
         };
-        let feed = self.feeds.get(self.feed.as_str()).ok_or_else(missing)?;
+        let feed = self.publisher.feeds().get(self.feed.as_str()).ok_or_else(missing)?;
         let released = match &**feed.offer() {
             Offer::List(released) | Offer::Empty(released) => Some(Arc::clone(released)),
             Offer::Nothing => None,
@@ -121,13 +126,25 @@ impl Decisions {
         Ok((feed, roll.map_err(long)?))
     }
 
-    /// A list for whoever wants all of it: what lists nothing is none.
-    async fn list(self: &Arc<Self>) -> Result<Arc<Roll>, Problem> {
+    /// The list for whoever asks, if they may read it; a device is noted. What lists nothing is no list for whoever
+    /// wants `all` of it.
+    async fn hand_out(
+        self: &Arc<Self>,
+        caller: Caller,
+        headers: &HeaderMap,
+        all: bool,
+    ) -> Result<(Arc<Feed>, Arc<Roll>), Problem> {
+        let reader = self.admit(caller, headers)?;
         let (feed, roll) = self.roll().await?;
-        if matches!(**feed.offer(), Offer::Empty(_)) {
+        if all && matches!(**feed.offer(), Offer::Empty(_)) {
             return Err(empty());
         }
-        Ok(roll)
+        if let Some(reader) = reader {
+            let document = format!("{}/decisions", self.feed);
+            let generation = roll.released().release.generation;
+            claim::note(&self.publisher, &reader, caller, &document, generation);
+        }
+        Ok((feed, roll))
     }
 
     /// What a bouncer that goes on is told.
@@ -153,6 +170,11 @@ impl Decisions {
         *last = Some(Told { feed, roll, at, bygone, recent: Arc::clone(&recent) });
         recent
     }
+}
+
+fn wrong() -> Problem {
+    Problem::new(StatusCode::FORBIDDEN, "key_wrong")
+        .detail("The key is missing or wrong; crowdsec.keys_file names those of bouncers, and a device's token is one, too.")
 }
 
 fn empty() -> Problem {
@@ -223,14 +245,12 @@ async fn some(
     headers: HeaderMap,
     Query(asked): Query<Asked>,
 ) -> Result<Response, Problem> {
-    decisions.admit(caller, &headers)?;
     if method == Method::HEAD {
         // So a bouncer tries its key.
-        return Ok(Response::default());
+        return decisions.admit(caller, &headers).map(|_| Response::default());
     }
-    let mut wanted = asked.wanted();
-    let range = asked.range()?;
-    let (roll, terms) = (decisions.list().await?, decisions.terms());
+    let (mut wanted, range, terms) = (asked.wanted(), asked.range()?, decisions.terms());
+    let (_, roll) = decisions.hand_out(caller, &headers, true).await?;
     match range {
         Some(range) if asked.contains.as_deref() != Some("false") => {
             let told = about(&roll, range, &wanted, terms);
@@ -250,21 +270,19 @@ async fn flow(
     headers: HeaderMap,
     Query(asked): Query<Asked>,
 ) -> Result<Response, Problem> {
-    decisions.admit(caller, &headers)?;
     let is_startup = asked.startup.as_ref().is_some_and(|startup| startup.eq_ignore_ascii_case("true"));
     let (wanted, terms) = (asked.wanted(), decisions.terms());
-    if method == Method::HEAD || is_startup {
-        let roll = decisions.list().await?;
-        return Ok(match method {
-            Method::HEAD => json(Body::empty()),
-            _ => answer(Stream::everything(roll, terms, wanted), &headers),
-        });
+    let (feed, roll) = decisions.hand_out(caller, &headers, is_startup || method == Method::HEAD).await?;
+    if method == Method::HEAD {
+        return Ok(json(Body::empty()));
     }
-    let (feed, roll) = decisions.roll().await?;
+    if is_startup {
+        return Ok(answer(Stream::everything(roll, terms, wanted), &headers));
+    }
     blocking(move || {
         let mut recent = decisions.recent(&feed, &roll, terms);
         if matches!(**feed.offer(), Offer::Empty(_)) {
-            recent = exempted(&recent, &decisions.engine.snapshot())?;
+            recent = exempted(&recent, &decisions.publisher.engine().snapshot())?;
         }
         Ok(answer(Stream::changes(roll, terms, recent, wanted), &headers))
     })

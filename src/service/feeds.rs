@@ -4,7 +4,6 @@
 //! What a feed says is made elsewhere and mostly beforehand; here an answer is three clones of what lies ready. It must
 //! not know how a feed is written.
 
-mod claim;
 mod conditions;
 mod name;
 mod page;
@@ -141,7 +140,7 @@ impl Desk {
     /// Who asks, if they may read what is named.
     fn reader(&self, asking: &Asking<'_>, named: &Named) -> Result<Reader, Problem> {
         let Asking { headers, token, caller, .. } = *asking;
-        claim::reader(&self.publisher, headers, token, caller, &named.feed.profile().name)
+        super::claim::reader(&self.publisher, headers, token, caller, &named.feed.profile().name)
     }
 
     fn note(&self, reader: &Reader, named: &Named, released: &Released, caller: Caller, response: &Response) {
@@ -169,7 +168,9 @@ impl Desk {
         let (engine, released) = (self.publisher.engine().clone(), Arc::clone(released));
         let written = super::reply::blocking(move || {
             let written = write(&engine, &released, part, document);
-            if let Ok(Some(rendition)) = &written {
+            if let Ok(Some(rendition)) = &written
+                && released.profile.compress
+            {
                 rendition.compress();
             }
             Ok(written)

@@ -3,10 +3,13 @@
 
 pub mod analytics;
 pub mod blacklist;
+mod claim;
 pub mod collection;
 pub mod decisions;
 pub mod dnsbl;
 pub mod feeds;
+#[cfg(test)]
+mod fixture;
 pub mod journal;
 mod paging;
 mod pieces;

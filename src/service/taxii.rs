@@ -1,21 +1,27 @@
 //! TAXII 2.1: discovery, one API root, a collection a feed, of its released list alone. Whoever asks for version 2.0, as
-//! FortiGate does, gets a bundle of that version and no refusal. It must not know how an object is written.
+//! FortiGate does, gets a bundle of that version and no refusal. Whoever reads feeds reads their collections, and with the same key. It must
+//! not know how an object is written.
 
+use super::claim;
 use super::pieces::pieces;
 use super::reply::blocking;
 use crate::model::Time;
 use crate::publish::taxii::{Behind, Collection, Filter, Item, bundle, collection_id};
-use crate::publish::{Feed, Feeds, Released, Rolls};
-use crate::web::{Body, Path, Problem, Query, Response};
+use crate::publish::{Feed, Publisher, Reader, Released, Rolls};
+use crate::web::{Body, Caller, Path, Problem, Query, Response};
 use axum::Router;
-use axum::extract::State;
+use axum::extract::{FromRequestParts, State};
 use axum::routing::get;
 use http::header::{ACCEPT, CONTENT_TYPE, HeaderName};
+use http::request::Parts;
 use http::{HeaderMap, HeaderValue};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
+
+/// The paths here begin so; their keys are those of feeds.
+pub const PREFIX: &str = "/taxii2";
 
 /// Objects of an answer, unless fewer are asked for.
 const LIMIT: usize = 1_000;
@@ -33,7 +39,7 @@ const LAST: HeaderName = HeaderName::from_static("x-taxii-date-added-last");
 
 /// What collections are made from.
 pub struct Taxii {
-    feeds: Arc<Feeds>,
+    publisher: Arc<Publisher>,
     rolls: Arc<Rolls>,
     /// The newest collection of each feed that somebody has read, by the feed's name.
     kept: Mutex<BTreeMap<String, Arc<Collection>>>,
@@ -43,8 +49,8 @@ type Shared = State<Arc<Taxii>>;
 
 impl Taxii {
     /// Collections of all feeds.
-    pub fn new(feeds: Arc<Feeds>, rolls: Arc<Rolls>) -> Self {
-        Self { feeds, rolls, kept: Mutex::default() }
+    pub fn new(publisher: Arc<Publisher>, rolls: Arc<Rolls>) -> Self {
+        Self { publisher, rolls, kept: Mutex::default() }
     }
 
     /// The routes. The standard ends its paths in a slash, and not everybody does.
@@ -62,16 +68,20 @@ impl Taxii {
         both(router, &format!("{one}/objects/{{object}}"), get(object)).with_state(Arc::new(self))
     }
 
-    /// The feed whose collection has that id, or whose name is given instead.
-    fn feed(&self, id: &str) -> Result<Arc<Feed>, Problem> {
+    /// The feed whose collection has that id, or whose name is given instead, if it is for this reader.
+    fn feed(&self, id: &str, reader: &Reader) -> Result<Arc<Feed>, Problem> {
         let missing = || Problem::not_found("unknown_collection", "There is no such collection.");
-        let all = self.feeds.all();
+        let all = self.publisher.feeds().all();
         let by_id = || all.iter().find(|(name, _)| collection_id(name.as_str()) == id).map(|(_, feed)| feed);
-        all.values()
-            .find(|feed| feed.profile().name.as_str() == id)
-            .or_else(by_id)
-            .cloned()
-            .ok_or_else(missing)
+        let found = all.values().find(|feed| feed.profile().name.as_str() == id).or_else(by_id);
+        let feed = found.cloned().ok_or_else(missing)?;
+        let is_theirs = self.publisher.reads(reader, &feed.profile().name);
+        if is_theirs { Ok(feed) } else { Err(claim::other_feed()) }
+    }
+
+    fn note(&self, Asking { reader, caller, .. }: &Asking, released: &Released) {
+        let document = format!("{}/taxii", released.profile.name);
+        claim::note(&self.publisher, reader, *caller, &document, released.release.generation);
     }
 
     /// The collection as of the feed's newest release. Computes for a second where a million entries are new.
@@ -87,6 +97,23 @@ impl Taxii {
         let collection = Arc::new(Collection::new(roll, &feed.steps()));
         kept.insert(name.to_owned(), Arc::clone(&collection));
         Ok(collection)
+    }
+}
+
+/// Somebody who may read something, and what they say beside that.
+struct Asking {
+    reader: Reader,
+    caller: Caller,
+    headers: HeaderMap,
+}
+
+impl FromRequestParts<Arc<Taxii>> for Asking {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, taxii: &Arc<Taxii>) -> Result<Self, Problem> {
+        let caller = *parts.extensions.get::<Caller>().ok_or_else(|| Problem::internal("nobody asks"))?;
+        let reader = claim::anybody(&taxii.publisher, &parts.headers, None, caller)?;
+        Ok(Self { reader, caller, headers: parts.headers.clone() })
     }
 }
 
@@ -115,12 +142,12 @@ fn of_type(body: Body, kind: &'static str) -> Response {
     response
 }
 
-async fn discovery(headers: HeaderMap) -> Response {
+async fn discovery(Asking { headers, .. }: Asking) -> Response {
     let root = "/taxii2/feeds/";
     answer(&headers, &json!({ "title": "Ironlist", "default": root, "api_roots": [root] }))
 }
 
-async fn root(headers: HeaderMap) -> Response {
+async fn root(Asking { headers, .. }: Asking) -> Response {
     let versions = if is_earlier(&headers) { ["taxii-2.0"] } else { [TAXII_21] };
     // Nothing is taken in; the standard wants a number above 0.
     answer(&headers, &json!({ "title": "Feeds", "versions": versions, "max_content_length": 1 }))
@@ -136,17 +163,22 @@ fn described(feed: &Feed, headers: &HeaderMap) -> Value {
     })
 }
 
-async fn collections(State(taxii): Shared, headers: HeaderMap) -> Response {
-    let all: Vec<Value> = taxii.feeds.all().values().map(|feed| described(feed, &headers)).collect();
-    answer(&headers, &json!({ "collections": all }))
+/// Those that the reader may read.
+async fn collections(State(taxii): Shared, asking: Asking) -> Response {
+    let Asking { reader, headers, .. } = &asking;
+    let feeds = taxii.publisher.feeds().all();
+    let theirs = feeds.iter().filter(|(name, _)| taxii.publisher.reads(reader, name));
+    let all: Vec<Value> = theirs.map(|(_, feed)| described(feed, headers)).collect();
+    answer(headers, &json!({ "collections": all }))
 }
 
 async fn collection(
     State(taxii): Shared,
     Path(id): Path<String>,
-    headers: HeaderMap,
+    asking: Asking,
 ) -> Result<Response, Problem> {
-    Ok(answer(&headers, &described(&*taxii.feed(&id)?, &headers)))
+    let feed = taxii.feed(&id, &asking.reader)?;
+    Ok(answer(&asking.headers, &described(&feed, &asking.headers)))
 }
 
 /// What a reader may ask for (TAXII 2.1, 3.4 and 3.5).
@@ -186,10 +218,11 @@ impl Asked {
 async fn manifest(
     State(taxii): Shared,
     Path(id): Path<String>,
+    asking: Asking,
     Query(asked): Query<Asked>,
 ) -> Result<Response, Problem> {
     let wanted = asked.wanted()?;
-    page(taxii, id, wanted, |collection, item| {
+    page(taxii, &asking, &id, wanted, |collection, item| {
         serde_json::to_vec(&collection.record(item)).unwrap_or_default()
     })
     .await
@@ -198,17 +231,19 @@ async fn manifest(
 async fn objects(
     State(taxii): Shared,
     Path(id): Path<String>,
+    asking: Asking,
     Query(asked): Query<Asked>,
-    headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    if !is_earlier(&headers) {
-        return page(taxii, id, asked.wanted()?, Collection::object).await;
+    if !is_earlier(&asking.headers) {
+        return page(taxii, &asking, &id, asked.wanted()?, Collection::object).await;
     }
-    let released = released(&*taxii.feed(&id)?)?;
-    let roll = blocking(move || Ok(taxii.rolls.of(&released))).await?;
+    let released = released(&*taxii.feed(&id, &asking.reader)?)?;
+    let (rolls, of) = (Arc::clone(&taxii.rolls), Arc::clone(&released));
+    let roll = blocking(move || Ok(rolls.of(&of))).await?;
     let roll =
         roll.map_err(|error| Problem::unavailable("feed_too_long", SOON).detail(format!("{error}.")))?;
-    let mut response = pieces(bundle(roll), &headers);
+    taxii.note(&asking, &released);
+    let mut response = pieces(bundle(roll), &asking.headers);
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(STIX_20));
     Ok(response)
 }
@@ -216,21 +251,24 @@ async fn objects(
 async fn object(
     State(taxii): Shared,
     Path((id, object)): Path<(String, String)>,
+    asking: Asking,
     Query(asked): Query<Asked>,
 ) -> Result<Response, Problem> {
     let asked = Asked { id: Some(object), kind: None, ..asked };
-    page(taxii, id, asked.wanted()?, Collection::object).await
+    page(taxii, &asking, &id, asked.wanted()?, Collection::object).await
 }
 
 /// An answer in parts: objects between `{"objects":[` and `]}`, and where the next one begins.
 async fn page(
     taxii: Arc<Taxii>,
-    id: String,
+    asking: &Asking,
+    id: &str,
     wanted: Wanted,
     write: fn(&Collection, &Item<'_>) -> Vec<u8>,
 ) -> Result<Response, Problem> {
-    let feed = taxii.feed(&id)?;
+    let feed = taxii.feed(id, &asking.reader)?;
     let released = released(&feed)?;
+    taxii.note(asking, &released);
     blocking(move || {
         let collection = taxii.collection(&feed, &released)?;
         let (items, more) = collection.page(&wanted.filter, wanted.behind, wanted.limit);

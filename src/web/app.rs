@@ -190,6 +190,10 @@ impl App {
 
     fn admit(&self, request: &mut Request, peer: Peer) -> Result<Caller, Problem> {
         edge::admit(request)?;
+        let peer = match &self.guard {
+            Some(guard) => guard.caller(peer, request.headers_mut())?,
+            None => peer,
+        };
         let path = request.uri().path();
         let admin = match &self.guard {
             Some(guard) => guard.check(request.method(), path, request.headers(), peer == Peer::Local)?,

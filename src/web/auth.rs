@@ -2,7 +2,9 @@
 //!
 //! The key itself is never kept, only its digest; it must not appear in any log or answer.
 
+use super::app::Peer;
 use super::problem::Problem;
+use super::vouch;
 use http::header::{AUTHORIZATION, HeaderName};
 use http::{HeaderMap, Method};
 use sha2::{Digest, Sha256};
@@ -34,6 +36,8 @@ impl<'k> FromIterator<&'k str> for Keys {
 #[derive(Clone)]
 pub struct Guard {
     keys: Keys,
+    /// What gateways elsewhere show that have the key.
+    gateways: Keys,
     safe_posts: &'static [&'static str],
     /// What begins so has keys of its own.
     elsewhere: Vec<&'static str>,
@@ -43,7 +47,8 @@ impl Guard {
     /// A guard with the administrator's key, and the paths of the POST requests that change nothing
     /// (a question too long for a GET).
     pub fn new(key: &str, safe_posts: &'static [&'static str]) -> Self {
-        Self { keys: [key].into_iter().collect(), safe_posts, elsewhere: Vec::new() }
+        let gateways = [&*vouch::word(key.as_bytes())].into_iter().collect();
+        Self { keys: [key].into_iter().collect(), gateways, safe_posts, elsewhere: Vec::new() }
     }
 
     /// Leaves paths that begin with one of `prefixes` to their handlers, which have keys of their own: no key is wrong
@@ -52,6 +57,14 @@ impl Guard {
     pub fn leaving(mut self, prefixes: &'static [&'static str]) -> Self {
         self.elsewhere.extend_from_slice(prefixes);
         self
+    }
+
+    /// Who asks: the other end of the connection, or the caller of a gateway there.
+    ///
+    /// # Errors
+    /// 401 for what only claims to be a gateway.
+    pub fn caller(&self, peer: Peer, headers: &mut HeaderMap) -> Result<Peer, Problem> {
+        vouch::caller(peer, headers, &self.gateways)
     }
 
     /// Whether the caller is the administrator; `local` callers, through the socket of the data folder, are.
@@ -69,11 +82,7 @@ impl Guard {
         let is_elsewhere = self.elsewhere.iter().any(|prefix| path.starts_with(prefix));
         if credentials.peek().is_some() {
             let right = credentials.all(|credential| credential.is_some_and(|key| self.keys.has(key)));
-            return if right || is_elsewhere {
-                Ok(right)
-            } else {
-                Err(refusal("key_wrong", "The key is wrong."))
-            };
+            return if right || is_elsewhere { Ok(right) } else { Err(key_wrong()) };
         }
         match local {
             true => Ok(true),
@@ -104,6 +113,11 @@ fn presented(headers: &HeaderMap) -> impl Iterator<Item = Option<&[u8]>> {
 /// 401: this is the administrator's, and no key was given.
 pub(super) fn key_missing() -> Problem {
     refusal("key_missing", "This needs the administrator's key.")
+}
+
+/// 401: a key was given, and it is another one.
+pub(super) fn key_wrong() -> Problem {
+    refusal("key_wrong", "The key is wrong.")
 }
 
 fn refusal(code: &'static str, detail: &'static str) -> Problem {

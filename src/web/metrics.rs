@@ -72,6 +72,10 @@ table! {
         "The generation in which what the firewall enforces appeared.";
     PUSH_FAILURES "ironlist_push_failures_total" ["device", "code"]
         "Pushes that were not proven, by what was wrong.";
+    WEBHOOK_DELIVERIES "ironlist_webhook_deliveries_total" ["hook", "result"]
+        "Attempts to tell a webhook something: delivered, or by what was wrong.";
+    WEBHOOK_BEHIND "ironlist_webhook_behind_seconds" ["hook"]
+        "Age of the oldest event that waits for a webhook, in seconds; 0: none does.";
 }
 
 /// Names of the earlier system that dashboards still ask for: each shows another metric, relabelled, when
@@ -107,6 +111,8 @@ pub struct Metrics {
     push_seconds: HistogramVec,
     push_generation: IntGaugeVec,
     push_failures: IntCounterVec,
+    webhook_deliveries: IntCounterVec,
+    webhook_behind: IntGaugeVec,
     dnsbl_questions: IntCounterVec,
     readings: Vec<Reading>,
 }
@@ -130,6 +136,8 @@ impl Metrics {
             push_seconds: histograms(&registry, PUSH_SECONDS, &PUSH_BUCKETS),
             push_generation: gauges(&registry, PUSH_GENERATION),
             push_failures: counters(&registry, PUSH_FAILURES),
+            webhook_deliveries: counters(&registry, WEBHOOK_DELIVERIES),
+            webhook_behind: gauges(&registry, WEBHOOK_BEHIND),
             dnsbl_questions: counters(&registry, DNSBL_QUESTIONS),
             readings: Vec::new(),
             registry,
@@ -183,6 +191,17 @@ impl Metrics {
     /// Pushes to a device that failed so.
     pub fn push_failures(&self, device: &str, code: &str) -> Counter {
         self.push_failures.with_label_values(&[device, code])
+    }
+
+    /// Attempts to tell a webhook something that ended so.
+    pub fn webhook_deliveries(&self, hook: &str, result: &str) -> Counter {
+        self.webhook_deliveries.with_label_values(&[hook, result])
+    }
+
+    /// How far behind each webhook is, in seconds; one that is not named is forgotten.
+    pub fn webhooks_behind(&self, all: impl Iterator<Item = (String, i64)>) {
+        self.webhook_behind.reset();
+        all.for_each(|(hook, seconds)| self.webhook_behind.with_label_values(&[hook.as_str()]).set(seconds));
     }
 
     /// Questions to the DNS list that were answered so.

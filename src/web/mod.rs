@@ -18,6 +18,7 @@ pub mod problem;
 pub mod request_id;
 mod role;
 mod stall;
+pub mod vouch;
 
 pub use app::{App, Caller, Limit, Peer};
 pub use body::{Body, Request, Response};

@@ -7,8 +7,10 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "in a test a panic is the report")]
 
 pub(crate) mod books;
+pub(crate) mod cable;
 pub(crate) mod data;
 pub(crate) mod fortigate;
+pub(crate) mod receiver;
 pub(crate) mod regtech;
 pub(crate) mod regtech_pages;
 pub(crate) mod secudium;

@@ -5,7 +5,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
-use std::io::{self, BufRead, BufReader};
+use std::io::{self, BufRead, BufReader, Write as _};
 use std::net::SocketAddr;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
@@ -49,6 +49,16 @@ pub(crate) fn clean(mut command: Command, data: &Path) -> Command {
 /// Runs a command of the program to its end.
 pub(crate) fn run<I: AsRef<OsStr>>(data: &Path, arguments: impl IntoIterator<Item = I>) -> Output {
     ironlist(data).args(arguments).output().unwrap()
+}
+
+/// Runs a command that takes a secret, through a pipe, and sees that it prints none of it.
+pub(crate) fn say(mut command: Command, secret: &str) -> (i32, String, String) {
+    let piped = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = piped.spawn().unwrap();
+    child.stdin.take().unwrap().write_all(format!("{secret}\n").as_bytes()).unwrap();
+    let (code, out, err) = told(&child.wait_with_output().unwrap());
+    assert!(!out.contains(secret) && !err.contains(secret), "{out}{err}");
+    (code, out, err)
 }
 
 /// The exit code and both streams of a command.
@@ -208,9 +218,36 @@ impl House {
         run(&self.data, arguments)
     }
 
+    /// The same for one that takes a secret.
+    pub(crate) fn say(&self, line: &str, secret: &str) -> (i32, String, String) {
+        let mut command = ironlist(&self.data);
+        command.args(line.split(' '));
+        say(command, secret)
+    }
+
+    /// The memory that it has now, in bytes.
+    pub(crate) fn memory(&self) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
+        line.trim().trim_end_matches(" kB").parse::<u64>().unwrap() << 10
+    }
+
+    /// Connections that are open at a role, by its own count.
+    pub(crate) fn connections(&self, role: &str) -> u64 {
+        let metrics = self.get(role, "/metrics").ok();
+        let name = format!("ironlist_http_connections{{role=\"{role}\"}} ");
+        let line = metrics.text().lines().find_map(|line| line.strip_prefix(&name));
+        line.unwrap().parse().unwrap()
+    }
+
     /// Waits until the log says so.
     pub(crate) fn logged(&self, text: &str) {
         until(text, || self.log.has(text).then_some(()));
+    }
+
+    /// Whether the log says so.
+    pub(crate) fn has_logged(&self, text: &str) -> bool {
+        self.log.has(text)
     }
 
     /// Sends a signal.

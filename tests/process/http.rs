@@ -50,6 +50,12 @@ impl Answer {
     }
 }
 
+/// The value of Authorization for a name and a password.
+pub(crate) fn basic(name: &str, password: &str) -> String {
+    let pair = format!("{name}:{password}");
+    format!("Basic {}", base64::Engine::encode(&base64::engine::general_purpose::STANDARD, pair))
+}
+
 /// Sends a request and reads the answer to its end.
 pub(crate) fn ask(
     to: SocketAddr,

@@ -3,6 +3,7 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "in a test a panic is the report")]
 
+mod access;
 mod accounts;
 mod bad_input;
 mod bouncer;
@@ -16,6 +17,7 @@ mod fakes;
 #[path = "../fakes/feed.rs"]
 mod feed;
 mod full_disk;
+mod hostile;
 mod house;
 mod http;
 mod keys;
@@ -28,3 +30,4 @@ mod several;
 mod signals;
 mod start;
 mod taxii;
+mod webhooks;

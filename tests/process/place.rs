@@ -4,10 +4,9 @@ use super::fakes::data::{Row, rows};
 use super::fakes::regtech::{self, Regtech};
 use super::fakes::secudium::Secudium;
 use super::fakes::server::Server;
-use super::house::{House, Plan, clean, ironlist, told, until};
+use super::house::{self, House, Plan, clean, ironlist, told, until};
 use chrono::{Days, NaiveDate, Utc};
 use serde_json::{Value, json};
-use std::io::Write;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use tempfile::TempDir;
@@ -79,13 +78,7 @@ impl Place {
     /// The same for one that takes a secret: through a pipe, and not to be seen in what it prints.
     pub(crate) fn say(&self, line: &str, secret: &str) -> (i32, String, String) {
         let words: Vec<&str> = line.split(' ').collect();
-        let mut command = self.command(&words);
-        let piped = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        let mut child = piped.spawn().unwrap();
-        child.stdin.take().unwrap().write_all(format!("{secret}\n").as_bytes()).unwrap();
-        let (code, out, err) = told(&child.wait_with_output().unwrap());
-        assert!(!out.contains(secret) && !err.contains(secret), "{out}{err}");
-        (code, out, err)
+        house::say(self.command(&words), secret)
     }
 
     /// A command on a terminal of its own, by script(1): its standard output is what is to be seen there.

@@ -84,7 +84,7 @@ fn what_is_not_said_of_a_feed_or_a_device_stays_as_it_is() {
         (&device()["networks"], &device()["silent_minutes"], &device()["budget"]["entries"]),
         (&json!(["20.0.0.0/31"]), &json!(5), &json!(168_928))
     );
-    let list = house.get("gateway", "/feeds/fortigate").text();
+    let list = house.get("gateway", "/feeds/fortigate").text().to_owned();
     assert!(!list.lines().any(|line| line == "20.0.0.0"), "the firewall's own address: {list}");
     done("device set hq --model ipset --clear networks --reason replaced");
     assert_eq!(
@@ -166,5 +166,115 @@ fn a_crash_between_the_journal_and_a_feed_leaves_no_feed_behind() {
         let generation: u64 = feed.header("x-generation").unwrap().parse().unwrap();
         assert!(generation >= u64::from(round));
         house.kill();
+    }
+}
+
+#[test]
+fn a_device_that_leaves_takes_its_keys_and_its_push_target_along() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("ironlist.toml");
+    let device = "[devices.box]\nfeeds = [\"fortigate\"]\n";
+    fs::write(&file, device).unwrap();
+    let house = Plan::new(&folder.path().join("data")).argument("--config").argument(&file).start();
+    let run = |line: &str| {
+        let (code, out, err) = told(&house.run(line.split(' ')));
+        assert_eq!(code, 0, "{line}: {err}");
+        out
+    };
+    let shown = || house.get("gateway", "/api/v1/devices/box");
+    let gone = || until("it is gone", || (shown().status == 404).then_some(()));
+    let went: [&dyn Fn(); 2] = [&|| drop(run("device remove box --reason test")), &|| {
+        fs::write(&file, "").unwrap();
+        house.signal(Signal::HUP);
+    }];
+    for (round, leave) in went.into_iter().enumerate() {
+        run("device key box --reason test");
+        let (code, _, err) =
+            house.say("device push-to box --url https://192.0.2.1 --reason test", "its-api-key");
+        assert_eq!(code, 0, "{err}");
+        let before = shown().ok().json();
+        assert!(before["keys_since"].is_string() && before["push"].is_object(), "{before}");
+        leave();
+        gone();
+        match round {
+            0 => drop(run("device add box --feed fortigate --reason test")),
+            _ => {
+                fs::write(&file, device).unwrap();
+                house.signal(Signal::HUP);
+            }
+        }
+        let after = until("it is back", || Some(shown()).filter(|shown| shown.status == 200)).json();
+        assert_eq!((&after["keys_since"], &after["push"]), (&Value::Null, &Value::Null));
+    }
+}
+
+/// Whether the feed holds the address, in whatever form its lines are.
+fn holds(feed: &str, address: &str) -> bool {
+    let address: std::net::Ipv4Addr = address.parse().unwrap();
+    feed.lines().any(|line| {
+        let (first, length) = line.split_once('/').unwrap_or((line, "32"));
+        let Ok(first) = first.parse::<std::net::Ipv4Addr>() else { return false };
+        let bits = 32 - length.parse::<u32>().unwrap();
+        u64::from(u32::from(first)) >> bits == u64::from(u32::from(address)) >> bits
+    })
+}
+
+#[test]
+fn a_poisoned_list_blocks_neither_the_operator_nor_the_firewall_nor_half_the_internet() {
+    let folder = tempfile::tempdir().unwrap();
+    let house = Plan::new(folder.path()).start();
+    let run = |arguments: &[&str]| {
+        let (code, _, err) = told(&house.run(arguments));
+        assert_eq!(code, 0, "{arguments:?}: {err}");
+    };
+    run(&["device", "add", "hq", "--network", "50.0.0.7", "--feed", "fortigate", "--reason", "test"]);
+    run(&["allow", "add", "40.0.0.0/24", "--reason", "our own"]);
+    import(&house, addresses(1000));
+    until("it is published", || {
+        (house.get("gateway", "/feeds/fortigate").text().lines().count() == 1000).then_some(())
+    });
+    for poison in
+        ["0.0.0.0/1", "10.0.0.0/8", "127.0.0.0/8", "40.0.0.9", "50.0.0.7", "50.0.0.0/24", "0.0.0.0/0"]
+    {
+        import(&house, format!("{}{poison}\n", addresses(1000)));
+        let generation = house.generation();
+        until("the feeds have looked at it", || {
+            let feed = house.get("gateway", "/api/v1/feeds/fortigate").ok().json();
+            (feed["generation"] == generation).then_some(())
+        });
+        for path in ["/feeds/fortigate", "/api/v1/blacklist/fortigate", "/api/fortigate"] {
+            let feed = house.get("gateway", path).ok();
+            assert!(feed.text().starts_with("20.0.0.0\n") || feed.text().contains("\n20.0.0.0\n"), "{path}");
+            for safe in ["10.1.2.3", "127.0.0.1", "40.0.0.9", "50.0.0.7", "8.8.8.8", "192.0.2.9"] {
+                assert!(!holds(feed.text(), safe), "{safe} by {poison} at {path}");
+            }
+            assert!(holds(feed.text(), "20.0.0.2"), "{poison} opened something");
+        }
+    }
+}
+
+#[test]
+fn a_device_for_300_000_entries_gets_no_more_and_hears_what_was_left_out() {
+    let folder = tempfile::tempdir().unwrap();
+    let house = Plan::new(folder.path()).start();
+    let add =
+        ["device", "add", "hq", "--model", "fortigate-7.4.4-mid", "--feed", "fortigate", "--reason", "test"];
+    assert_eq!(told(&house.run(add)).0, 0);
+    let address = |n: u32| std::net::Ipv4Addr::from(0x1400_0000 + 2 * n);
+    let list = |count: u32| (0..count).map(|n| format!("{}\n", address(n))).collect::<String>();
+    for (count, left_out) in [(300_000, None), (300_001, Some(1))] {
+        import(&house, list(count));
+        let cut = left_out.map(|_| json!(300_001)).unwrap_or_default();
+        until("it is published", || {
+            let feed = house.get("gateway", "/api/v1/feeds/fortigate").ok().json();
+            let is_cut = feed["cut"]["wanted_entries"] == cut;
+            (feed["generation"] == house.generation() && is_cut).then_some(())
+        });
+        let lines = house.get("blacklist", "/feeds/fortigate.txt").ok();
+        assert_eq!(lines.text().lines().count(), 300_000);
+        assert_eq!(lines.header("x-total-ips"), Some("300000"));
+        let report = house.get("gateway", "/api/v1/feeds/fortigate/report").ok().json();
+        let left = report["feed"]["cut"]["addresses_left_out"].as_u64();
+        assert_eq!(left, left_out, "{report}");
     }
 }

@@ -1,9 +1,11 @@
 //! From a change to a firewall that enforces it, by its own word: over the service as it runs.
 
+use super::fakes::cable::{Cable, Identity};
 use super::fakes::fortigate::{self, State, TOKEN};
 use super::fakes::server::Portal;
-use super::house::{House, Plan, until};
+use super::house::{House, Plan, told, until};
 use serde_json::{Value, json};
+use std::collections::BTreeSet;
 
 /// The service, which may push to the firewall's port, with a device that reads the default feed.
 fn house(data: &std::path::Path, port: u16) -> House {
@@ -90,8 +92,7 @@ fn a_firewall_that_is_told_to_fetch_has_the_list_at_once() {
     let house = house(data.path(), port_of(&firewall));
     import(&house, "a", "20.0.0.1\n20.0.0.3\n");
     let (_, keys) = send(&house, "POST", "/api/v1/devices/edge/keys", &json!({"reason": "a test"}));
-    let pair = format!("edge:{}", keys["password"].as_str().unwrap());
-    let basic = format!("Basic {}", base64::Engine::encode(&base64::engine::general_purpose::STANDARD, pair));
+    let basic = super::http::basic("edge", keys["password"].as_str().unwrap());
     let poll = (house.address("blacklist").to_string(), "/feeds/fortigate.txt".to_owned(), basic);
     firewall.set(|state| state.poll = Some(poll));
     assert_eq!(push_to(&house, firewall.server.url(), json!({"mode": "refresh"})), 200);
@@ -136,4 +137,119 @@ fn a_firewall_that_is_down_has_the_newest_list_when_it_is_back() {
     let firewall = fortigate::on(listener, &["fortigate"]);
     enforced(&house, 2);
     assert_eq!(firewall.state().commands, [("snapshot".into(), 2)], "the older list was never sent");
+}
+
+/// Single addresses that do not touch, from a place of their own.
+fn addresses(begin: u32, count: u32) -> String {
+    (0..count).map(|n| format!("{}\n", std::net::Ipv4Addr::from(begin + 2 * n))).collect()
+}
+
+#[test]
+fn a_push_that_breaks_in_the_middle_is_made_again_and_leaves_nothing_twice() {
+    let data = tempfile::tempdir().unwrap();
+    let firewall = fortigate::start(&["fortigate"]);
+    let cable = Cable::to(firewall.server.url(), None);
+    let house = house(data.path(), cable.address().port());
+    import(&house, "a", &addresses(0x1400_0000, 120_000));
+    let before = house.memory();
+    // In the middle of the list, and again.
+    cable.cut(&[100_000, 1_000_000]);
+    assert_eq!(push_to(&house, &format!("http://{}", cable.address()), json!({})), 200);
+    until("it breaks", || (list(&house)["trouble"]["attempts"].as_u64()? > 0).then_some(()));
+    assert!(firewall.state().lists["fortigate"].is_empty(), "half a list is none");
+    enforced(&house, 120_000);
+    assert_eq!((cable.to_cut(), firewall.state().commands), (0, vec![("snapshot".into(), 120_000)]));
+    let grown = house.memory().saturating_sub(before);
+    assert!(grown < 96 << 20, "{} MiB more for 1.5 MB", grown >> 20);
+    // In the second of three commands: what the first one added is there when everything is sent again.
+    cable.cut(&[50_000]);
+    import(&house, "b", &addresses(0x2000_0000, 5000));
+    let list = enforced(&house, 125_000);
+    let state = firewall.state();
+    assert_eq!(state.commands[1..], [("add".into(), 2000), ("snapshot".into(), 125_000)]);
+    assert_eq!((cable.to_cut(), &list["enforced"]["by"]), (0, &json!("snapshot")));
+    let lines: BTreeSet<&String> = state.lists["fortigate"].iter().collect();
+    assert_eq!((lines.len(), state.lists["fortigate"].len()), (125_000, 125_000));
+    // Large changes go in pieces, small ones alone.
+    import(&house, "c", &addresses(0x3000_0000, 4001));
+    enforced(&house, 129_001);
+    let sizes = [2000, 2000, 1].map(|size| ("add".to_owned(), size));
+    assert_eq!(firewall.state().commands[3..], sizes);
+}
+
+#[test]
+fn a_firewall_of_its_own_authority_is_told_its_key_only_when_somebody_vouches_for_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let (identity, other) = (Identity::new(), Identity::new());
+    let firewall = fortigate::start(&["Blacklist"]);
+    let cable = Cable::to(firewall.server.url(), Some(&identity));
+    let house = house(&folder.path().join("data"), cable.address().port());
+    import(&house, "a", "20.0.0.1\n20.0.0.3\n");
+    let file = |name: &str, text: &str| {
+        let path = folder.path().join(name);
+        std::fs::write(&path, text).unwrap();
+        format!("--ca {}", path.display())
+    };
+    let pin = |identity: &Identity| format!("--fingerprint {}", identity.fingerprint);
+    let to = |how: &str| {
+        let url = format!("https://{}", cable.address());
+        let line = format!("device push-to edge --url {url} --list fortigate=Blacklist --reason test {how}");
+        let (code, _, err) = house.say(line.trim(), TOKEN);
+        assert_eq!(code, 0, "{err}");
+    };
+    for how in [String::new(), file("other.pem", &other.authority), pin(&other)] {
+        to(&how);
+        let list = until("it is not believed", || {
+            Some(list(&house)).filter(|list| list["trouble"]["code"] == "tls_failed")
+        });
+        assert!(list["trouble"]["cure"].as_str().unwrap().contains("authority"), "{list}");
+        assert!(firewall.server.asked().is_empty(), "nothing is said to a stranger");
+    }
+    for how in [file("own.pem", &identity.authority), pin(&identity)] {
+        to(&how);
+        enforced(&house, 2);
+    }
+    import(&house, "b", "20.0.0.5\n");
+    enforced(&house, 3);
+}
+
+#[test]
+fn an_operator_sets_pushing_up_looks_pushes_again_and_stops_it() {
+    let data = tempfile::tempdir().unwrap();
+    let firewall = fortigate::start(&["fortigate"]);
+    let house = house(data.path(), port_of(&firewall));
+    import(&house, "a", "20.0.0.1\n20.0.0.3\n");
+    let run = |line: &str| told(&house.run(line.split(' ')));
+    let (code, _, err) = run("device push edge");
+    assert!(code != 0 && err.contains("no_push_target"), "{err}");
+    let url = firewall.server.url();
+    for (line, wrong) in [
+        (format!("device push-to edge --url {url} --list other=Blacklist --reason test"), "bad_push_target"),
+        ("device push-to edge --url http://192.0.2.1 --reason test".to_owned(), "unencrypted"),
+        (format!("device push-to edge --url {url} --fingerprint ab --reason test"), "fingerprint"),
+        (format!("device push-to nobody --url {url} --reason test"), "unknown_device"),
+    ] {
+        let (code, _, err) = house.say(&line, TOKEN);
+        assert!(code != 0 && err.contains(wrong), "{line}: {err}");
+    }
+    let line = format!("device push-to edge --url {url} --mode snapshot --reason test");
+    let (code, _, err) = house.say(&line, TOKEN);
+    assert_eq!(code, 0, "{err}");
+    enforced(&house, 2);
+    let (code, shown, _) = run("device show edge");
+    assert!(
+        code == 0 && shown.contains(url) && shown.contains("enforced") && !shown.contains(TOKEN),
+        "{shown}"
+    );
+    assert_eq!(run("device push edge").0, 0);
+    until("everything is sent again", || {
+        (firewall.state().commands == vec![("snapshot".to_owned(), 2); 2]).then_some(())
+    });
+    let (code, _, err) = run("device push-stop edge --reason over");
+    assert_eq!(code, 0, "{err}");
+    import(&house, "b", "20.0.0.5\n");
+    assert!(house.get("gateway", "/api/v1/devices/edge").ok().json()["push"].is_null());
+    let (code, _, err) = run("device push edge");
+    assert!(code != 0 && err.contains("no_push_target"), "{err}");
+    assert_eq!(firewall.state().commands.len(), 2, "nothing goes there any more");
 }

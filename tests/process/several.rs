@@ -95,22 +95,151 @@ fn what_one_process_collects_another_lists() {
     let server = super::feed::FeedServer::start();
     server.serve("/list.txt", super::feed::Answer::list("45.1.2.3\n45.1.2.4\n"));
     let folder = tempfile::tempdir().unwrap();
-    let at = |name: &str| folder.path().join(name);
-    let blacklist = Plan::new(&at("blacklist")).roles("blacklist").start();
-    std::fs::create_dir(at("collection")).unwrap();
-    std::fs::copy(blacklist.data().join("admin.key"), at("collection").join("admin.key")).unwrap();
-    let config = folder.path().join("ironlist.toml");
-    let source =
-        format!("[source.list]\nkind = \"feed\"\nurl = \"{}\"\nevery = \"1h\"\n", server.url("/list.txt"));
-    let fetch = format!("[fetch]\nexceptions = [\"127.0.0.0/8\"]\nports = [{}]\n", server.port());
-    std::fs::write(&config, fetch + &source).unwrap();
-    let url = format!("http://{}", blacklist.address("blacklist"));
-    let collection =
-        Plan::new(&at("collection")).roles("collection").set("IRONLIST_UPSTREAM_BLACKLIST", &url);
-    let collection = collection.argument("--config").argument(&config).start();
+    let blacklist = Plan::new(&folder.path().join("blacklist")).roles("blacklist").start();
+    let collection = collecting(&blacklist, folder.path(), &server);
     until("it is listed there", || is_listed(&blacklist, "blacklist", "45.1.2.3").then_some(()));
     until("the run has ended", || {
         let runs = collection.get("collection", "/api/v1/collection/runs").ok().json();
         (runs["data"][0]["state"] == "done" && runs["data"][0]["counts"]["new"] == 2).then_some(())
     });
+}
+
+/// Starts the collection role beside the blacklist, with one source from `url`.
+fn collecting(blacklist: &House, folder: &Path, server: &super::feed::FeedServer) -> House {
+    let data = folder.join("collection");
+    std::fs::create_dir(&data).unwrap();
+    std::fs::copy(blacklist.data().join("admin.key"), data.join("admin.key")).unwrap();
+    let config = folder.join("ironlist.toml");
+    let url = server.url("/list.txt");
+    let source = format!("[source.list]\nkind = \"feed\"\nurl = \"{url}\"\nevery = \"1h\"\n");
+    let fetch = format!("[fetch]\nexceptions = [\"127.0.0.0/8\"]\nports = [{}]\n", server.port());
+    std::fs::write(&config, fetch + &source).unwrap();
+    let url = format!("http://{}", blacklist.address("blacklist"));
+    let plan = Plan::new(&data).roles("collection").set("IRONLIST_UPSTREAM_BLACKLIST", &url);
+    plan.argument("--config").argument(&config).start()
+}
+
+#[test]
+fn what_is_taken_back_in_one_process_stays_back_in_the_one_that_collects() {
+    let server = super::feed::FeedServer::start();
+    let serve = |list: &str| server.serve("/list.txt", super::feed::Answer::list(list));
+    serve("45.1.2.3\n45.1.2.4\n");
+    let folder = tempfile::tempdir().unwrap();
+    let blacklist = Plan::new(&folder.path().join("blacklist")).roles("blacklist").start();
+    let collection = collecting(&blacklist, folder.path(), &server);
+    let listed = |ip: &str| is_listed(&blacklist, "blacklist", ip).then_some(());
+    until("the first list is there", || listed("45.1.2.3"));
+    let good = blacklist.generation();
+    serve("45.1.2.3\n45.1.2.4\n45.9.9.9\n");
+    let trigger = || {
+        let body = "{\"source\":\"list\"}";
+        collection.post("collection", "/api/v1/collection/trigger", "application/json", body)
+    };
+    until("it may run again", || (trigger().status == 202).then_some(()));
+    until("the second list is there", || listed("45.9.9.9"));
+    let wish = "{\"source\":\"list\",\"reason\":\"the second one was wrong\"}";
+    let back = format!("/api/v1/generations/{good}/rollback");
+    blacklist.post("blacklist", &back, "application/json", wish).ok();
+    assert!(
+        !is_listed(&blacklist, "blacklist", "45.9.9.9") && is_listed(&blacklist, "blacklist", "45.1.2.3")
+    );
+    let check = || collection.get("collection", "/health").json()["checks"]["rollback"].clone();
+    let told = until("the one that collects hears of it", || {
+        Some(check()).filter(|check| check["status"] == "degraded")
+    });
+    assert!(told["detail"].as_str().unwrap().contains("list (back at generation"), "{told}");
+    let refused = trigger();
+    assert_eq!(refused.status, 409, "{refused:?}");
+    assert!(!is_listed(&blacklist, "blacklist", "45.9.9.9"));
+    let key = collection.key();
+    let enable = "/api/v1/collection/sources/list/enable";
+    let enabled = collection.ask("collection", "PUT", enable, &[("x-api-key", &key)], b"").unwrap();
+    assert_eq!(enabled.status, 200, "{enabled:?}");
+    until("it is released", || (check()["status"] == "healthy").then_some(()));
+    until("it may run again", || (trigger().status == 202).then_some(()));
+    until("its list is taken in again", || listed("45.9.9.9"));
+}
+
+/// A table of addresses, each with words of which nothing can be packed: two megabytes.
+fn wordy(seed: u64) -> String {
+    let mut dice = fastrand::Rng::with_seed(seed);
+    let mut words = || (0..26).map(|_| format!("{:016x}", dice.u64(..))).collect::<String>();
+    let row = |n: u32| format!("{},{}\n", std::net::Ipv4Addr::from(0x1400_0000 + 2 * n), words());
+    std::iter::once("ip,reason\n".to_owned()).chain((0..10_000).map(row)).collect()
+}
+
+#[test]
+fn who_comes_late_begins_with_the_checkpoint_and_all_agree_across_a_crash() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name);
+    let plan = || Plan::new(&at("blacklist")).roles("blacklist").set("IRONLIST_JOURNAL_KEEP_SIZE", "1 MiB");
+    let blacklist = plan().start();
+    let import = |house: &House, list: String| {
+        let path = "/api/v1/blacklist/import?source=a&replace=true";
+        house.post("blacklist", path, "text/csv", list).ok();
+    };
+    import(&blacklist, "ip\n45.1.2.3\n".to_owned());
+    let gone = |house: &House| house.get("blacklist", "/api/v1/generations/1").status == 410;
+    for seed in 0..10 {
+        if gone(&blacklist) {
+            break;
+        }
+        import(&blacklist, wordy(seed));
+        // Records move, and go, when it is quiet for a second.
+        std::thread::sleep(std::time::Duration::from_millis(1300));
+    }
+    until("the oldest records are gone", || gone(&blacklist).then_some(()));
+    let newest = blacklist.generation();
+    let late = beside(&blacklist, &at("analytics"), "analytics,gateway", &[("blacklist", &blacklist)]);
+    late.logged("begun with a checkpoint");
+    counted(&late, 10_000);
+    let summary = |house: &House| house.get("gateway", "/api/v1/generations").ok().json();
+    let before = summary(&late);
+    assert!(before["oldest"].as_u64().unwrap() > 1, "{before}");
+    let address = blacklist.address("blacklist");
+    blacklist.kill();
+    let blacklist = plan().set("IRONLIST_LISTEN_BLACKLIST", &address.to_string()).start();
+    assert_eq!((blacklist.generation(), gone(&blacklist)), (newest, true));
+    assert!(
+        !is_listed(&blacklist, "blacklist", "45.1.2.3") && is_listed(&blacklist, "blacklist", "20.0.0.2")
+    );
+    assert_eq!(summary(&late)["data"], before["data"]);
+    list(&late, "45.1.2.5");
+    counted(&late, 10_001);
+}
+
+#[test]
+fn what_changed_since_a_generation_is_told_across_restarts_and_adds_up_to_the_list() {
+    use std::collections::BTreeSet;
+    let folder = tempfile::tempdir().unwrap();
+    let mut house = Plan::new(folder.path()).start();
+    let lists = ["20.0.0.1 20.0.0.3", "20.0.0.1 20.0.0.3 20.0.0.5", "20.0.0.3 20.0.0.7", "20.0.0.9 20.0.0.3"];
+    let lines = |list: &str| list.split(' ').map(str::to_owned).collect::<BTreeSet<String>>();
+    let changes = |house: &House, since: usize| {
+        let told = house.get("gateway", &format!("/api/v1/changes?since={since}")).ok().json();
+        let set = |key: &str| -> BTreeSet<String> {
+            told[key].as_array().unwrap().iter().map(|line| line.as_str().unwrap().to_owned()).collect()
+        };
+        (told["generation"].as_u64().unwrap(), set("added"), set("removed"))
+    };
+    for (at, list) in lists.iter().enumerate() {
+        let path = "/api/v1/blacklist/import?source=a&replace=true";
+        house.post("gateway", path, "text/plain", list.replace(' ', "\n")).ok();
+        until("it is released", || (changes(&house, at).0 == at as u64 + 1).then_some(()));
+        // Once with a last word, once without.
+        match at % 2 {
+            0 => assert!(house.stop().success()),
+            _ => house.kill(),
+        }
+        house = Plan::new(folder.path()).start();
+        for since in 0..=at {
+            let (generation, added, removed) = changes(&house, since);
+            let before = if since == 0 { BTreeSet::new() } else { lines(lists[since - 1]) };
+            let after = before.difference(&removed).chain(&added).cloned().collect::<BTreeSet<_>>();
+            assert_eq!((generation, after), (at as u64 + 1, lines(list)), "since {since}");
+            assert!(removed.is_subset(&before) && added.is_disjoint(&before));
+        }
+    }
+    let ahead = house.get("gateway", "/api/v1/changes?since=99");
+    assert_eq!(ahead.problem(), (422, "generation_ahead".to_owned()));
 }

@@ -89,6 +89,9 @@ pub(in crate::cli) struct Wish {
     /// Cut it into so many parts
     #[arg(long, value_name = "NUMBER", value_parser = clap::value_parser!(u16).range(1..=i64::from(MOST_PARTS)))]
     parts: Option<u16>,
+    /// Never send it compressed: for firewalls that ask for what they cannot read
+    #[arg(long)]
+    no_compression: bool,
     /// Everything about it, as a table of a configuration file (TOML)
     #[arg(long, value_name = "FILE")]
     file: Option<PathBuf>,
@@ -164,6 +167,7 @@ impl Wish {
         say(&mut feed, "lines", json!(self.lines));
         say(&mut feed, "families", json!(self.families));
         say(&mut feed, "parts", json!(self.parts));
+        say(&mut feed, "compress", if self.no_compression { json!(false) } else { Value::Null });
         let mut part = |key: &str, fill: &dyn Fn(&mut Map<String, Value>)| {
             let mut inner = feed.get(key).and_then(Value::as_object).cloned().unwrap_or_default();
             fill(&mut inner);

@@ -1,11 +1,13 @@
-//! `ironlist feeds` and `device`: what is published, and to whom.
+//! `ironlist feeds`, `device` and `webhook`: what is published, to whom, and who is told.
 
 mod devices;
 mod feeds;
 mod push;
+mod webhooks;
 
 pub(super) use devices::{DeviceCommand, device};
 pub(super) use feeds::{FeedsCommand, feeds};
+pub(super) use webhooks::{WebhookCommand, webhook};
 
 use super::door::{Door, json};
 use crate::web::Body;

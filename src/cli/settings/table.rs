@@ -150,9 +150,13 @@ pub(super) const TABLE: &[Setting] = &[
     setting(
         "push.networks",
         "[]",
-        "Hosts and networks that lists may be pushed to although their addresses are not public: those of your\nfirewalls.",
+        "Hosts and networks that lists may be pushed to, and webhooks be told at, although their addresses are not\npublic: those of your firewalls.",
     ),
-    setting("push.ports", "[443, 8443, 10443]", "The ports that lists may be pushed to."),
+    setting(
+        "push.ports",
+        "[443, 8443, 10443]",
+        "The ports that lists may be pushed to, and webhooks be told at.",
+    ),
     setting(
         "crowdsec.feed",
         r#""fortigate""#,

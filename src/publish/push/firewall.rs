@@ -1,7 +1,8 @@
 //! The client of one firewall's API: commands out, counts in. Knows FortiOS' paths and words, and nothing of feeds.
 
 use super::target::Target;
-use crate::fetch::{Denied, Exception, FetchError, FetchSettings, Fetcher, Reach, Url};
+use crate::fetch::{Exception, FetchError, Fetcher, Url};
+use crate::publish::outgoing::{self, Unreached};
 use http::header::{AUTHORIZATION, CONTENT_TYPE};
 use http::{HeaderValue, StatusCode};
 use serde::Serialize;
@@ -17,12 +18,9 @@ const LONGEST: u64 = 1 << 20;
 /// Why a push did not succeed, by what can be done about it.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum PushFault {
-    /// The firewall is not public, and its network is not among the exceptions.
-    #[error("{0} is at an address that is not public")]
-    Inside(String),
     /// No answer.
     #[error(transparent)]
-    Fetch(FetchError),
+    Unreached(Unreached),
     /// The key is wrong, or may not do this.
     #[error("the firewall refuses the key (status {0})")]
     Token(u16),
@@ -62,8 +60,7 @@ impl PushFault {
     /// The stable code.
     pub fn code(&self) -> &'static str {
         match self {
-            Self::Inside(_) => "address_denied",
-            Self::Fetch(error) => error.code(),
+            Self::Unreached(unreached) => unreached.code(),
             Self::Token(_) => "token_refused",
             Self::NoList(_) => "list_missing",
             Self::Status(_) => "firewall_status",
@@ -77,14 +74,7 @@ impl PushFault {
     /// What an operator can do about it.
     pub fn cure(&self) -> &'static str {
         match self {
-            Self::Inside(_) => "add its network to push.networks in the configuration, and restart",
-            Self::Fetch(FetchError::Tls { .. }) => {
-                "set verify to the firewall's authority, or to the fingerprint of its certificate"
-            }
-            Self::Fetch(FetchError::Denied(Denied::Port(_))) => "add the port to push.ports, and restart",
-            Self::Fetch(_) => {
-                "it is tried again; see whether the firewall is up and may be reached from here"
-            }
+            Self::Unreached(unreached) => unreached.cure(),
             Self::Token(_) => {
                 "give the key of an API administrator that may write external resources, and whose trusted hosts hold this machine"
             }
@@ -110,10 +100,7 @@ impl PushFault {
 
 impl From<FetchError> for PushFault {
     fn from(error: FetchError) -> Self {
-        match error {
-            FetchError::Denied(Denied::Address { host, .. }) => Self::Inside(host),
-            error => Self::Fetch(error),
-        }
+        Self::Unreached(error.into())
     }
 }
 
@@ -185,15 +172,7 @@ impl Firewall {
         ports: &[u16],
         timeout: Duration,
     ) -> Result<Self, PushFault> {
-        let reach = Reach { ports: ports.to_vec(), exceptions: networks.to_vec(), ..Reach::default() };
-        let settings = FetchSettings {
-            reach,
-            trust: target.trust(),
-            timeout,
-            idle_timeout: timeout,
-            size_limit: LONGEST,
-            ..FetchSettings::default()
-        };
+        let settings = outgoing::settings(networks, ports, target.trust(), timeout, LONGEST);
         let header = HeaderValue::from_bytes(&[b"Bearer ", key].concat());
         let mut authorization = header.map_err(|_| PushFault::Ours("the key is none".to_owned()))?;
         authorization.set_sensitive(true);

@@ -19,8 +19,8 @@ pub use firewall::PushFault;
 pub use ledger::Ledger;
 pub use pusher::{NotKept, NotNow, Observe, Pace, Pusher, Settings, Told};
 pub use report::{ListReport, Report};
-pub use standing::{Proof, Standing, Trouble};
-pub use target::{BadTarget, Mode, Target, Verify, Wish};
+pub use standing::{Proof, Standing};
+pub use target::{BadTarget, Mode, Target, Wish};
 
 #[cfg(test)]
 mod tests;

@@ -9,6 +9,7 @@ use crate::fetch::Exception;
 use crate::model::{Device, OutputName};
 use crate::publish::Publisher;
 use crate::publish::book::{Audit, Book};
+use crate::publish::outgoing::pause;
 use crate::vault::{Vault, VaultError};
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -223,6 +224,7 @@ impl Pusher {
     async fn attend(self: Arc<Self>, device: OutputName, target: Target, line: Arc<Line>) {
         let mut releases = self.publisher.feeds().releases();
         let (mut faults, mut seen) = (0, Seen::new());
+        let Pace { first, most, .. } = self.settings.pace;
         // What stopped before a restart stays so.
         let stopped = |standing: &Standing| standing.trouble.as_ref().is_some_and(|trouble| trouble.stopped);
         if self.ledger().standings(&device).values().any(stopped) {
@@ -246,7 +248,7 @@ impl Pusher {
                 Next::Again => {
                     faults += 1;
                     tokio::select! {
-                        () = sleep(self.pause(faults)) => {}
+                        () = sleep(pause(first, most, faults)) => {}
                         () = line.kick.notified() => {}
                     }
                 }
@@ -257,13 +259,6 @@ impl Pusher {
 
     fn live(&self) -> MutexGuard<'_, BTreeMap<OutputName, Live>> {
         self.live.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// The pause after so many faults in a row: doubled each time, and not the same for all devices.
-    fn pause(&self, faults: u32) -> Duration {
-        let Pace { first, most, .. } = self.settings.pace;
-        let full = first.saturating_mul(1 << faults.saturating_sub(1).min(20)).min(most);
-        full.mul_f64(0.75 + 0.25 * fastrand::f64())
     }
 }
 

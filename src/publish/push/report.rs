@@ -1,10 +1,11 @@
 //! What is known of the lists of a device, put together for whoever shows it: proven, behind, in trouble.
 
 use super::ledger::Ledger;
-use super::standing::{Proof, Trouble};
+use super::standing::Proof;
 use super::target::Target;
 use crate::model::{Device, OutputName, Time};
 use crate::publish::Feeds;
+use crate::publish::outgoing::Trouble;
 
 /// A device that is pushed to.
 #[derive(Clone, Debug)]

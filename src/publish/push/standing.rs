@@ -4,6 +4,7 @@ use super::lines::List;
 use super::target::Mode;
 use crate::disk::hex;
 use crate::model::Time;
+use crate::publish::outgoing::Trouble;
 use serde::{Deserialize, Serialize};
 
 /// How a feed stands at a firewall.
@@ -59,21 +60,4 @@ pub struct Proof {
     pub seconds: f64,
     /// Seconds from the generation's own time to the proof.
     pub change_seconds: f64,
-}
-
-/// What is wrong with pushing, and what can be done.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
-pub struct Trouble {
-    /// The stable code.
-    pub code: String,
-    /// What happened.
-    pub what: String,
-    /// What an operator can do about it.
-    pub cure: String,
-    /// Since when, without a push that succeeded.
-    pub since: Time,
-    /// How often it was tried.
-    pub attempts: u32,
-    /// Whether nothing is tried until somebody changes the target or pushes by hand.
-    pub stopped: bool,
 }

@@ -10,7 +10,7 @@ use crate::model::{
     Allow, Batch, Cause, Change, Detail, Device, Output, OutputName, Profile, RowsBuilder, Scope, Time,
 };
 use crate::publish::book::Audit;
-use crate::publish::{BOOK_FILE, Publisher};
+use crate::publish::{BOOK_FILE, Publisher, Trouble};
 use crate::vault::{KeySource, Vault};
 use serde_json::{Value, json};
 use std::sync::Arc;

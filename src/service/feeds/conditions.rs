@@ -7,18 +7,18 @@ use http::{HeaderMap, HeaderValue};
 use std::time::SystemTime;
 
 /// The coding in which the reader has the document already, if it does. A tag that it names counts more than a time,
-/// and any of the document's will do: right after a change the bytes go out plain to those who would rather have others,
+/// and that of any of the `codings` will do: right after a change the bytes go out plain to those who would rather have others,
 /// and they need not be sent again for that. A time is that of the `preferred` one.
 pub(super) fn held<'a>(
     headers: &HeaderMap,
-    preferred: Coding,
+    (preferred, codings): (Coding, &[Coding]),
     etag: impl Fn(Coding) -> &'a str,
     modified: SystemTime,
 ) -> Option<Coding> {
     let tags = headers.get_all(IF_NONE_MATCH);
     if tags.iter().next().is_some() {
         let is_named = |coding: &Coding| tags.iter().any(|list| names_tag(list, etag(*coding)));
-        return std::iter::once(preferred).chain(Coding::ALL).find(is_named);
+        return std::iter::once(&preferred).chain(codings).copied().find(is_named);
     }
     let since = headers.get(IF_MODIFIED_SINCE).and_then(|since| since.to_str().ok());
     let since = since.and_then(|since| httpdate::parse_http_date(since).ok());
@@ -119,7 +119,7 @@ mod tests {
         let headers =
             pairs.iter().map(|(name, value)| (name.clone(), HeaderValue::from_static(value))).collect();
         let modified = UNIX_EPOCH + Duration::from_secs(784_111_777);
-        held(&headers, Coding::Gzip, |_| "\"abc\"", modified) == Some(Coding::Gzip)
+        held(&headers, (Coding::Gzip, &Coding::ALL), |_| "\"abc\"", modified) == Some(Coding::Gzip)
     }
 
     #[test]

@@ -23,6 +23,8 @@ const X_GENERATION: HeaderName = HeaderName::from_static("x-generation");
 pub(super) struct Page {
     rendition: Arc<Rendition>,
     modified: SystemTime,
+    /// Whether its readers can read compressed bytes when they ask for them.
+    compress: bool,
     identity: Headers,
     gzip: Headers,
     zstd: Headers,
@@ -42,6 +44,7 @@ impl Page {
         Self {
             rendition: Arc::clone(rendition),
             modified: moment(released.release.modified),
+            compress: released.profile.compress,
             identity: headers(Coding::Identity),
             gzip: headers(Coding::Gzip),
             zstd: headers(Coding::Zstd),
@@ -67,8 +70,10 @@ impl Page {
     }
 
     pub(super) fn answer(&self, method: &Method, asking: &HeaderMap) -> Response {
-        let coding = preferred(asking);
-        if let Some(held) = held(asking, coding, |coding| &self.headers(coding).etag, self.modified) {
+        let codings = if self.compress { &Coding::ALL[..] } else { &[Coding::Identity] };
+        let coding = if self.compress { preferred(asking) } else { Coding::Identity };
+        let etag = |coding| &*self.headers(coding).etag;
+        if let Some(held) = held(asking, (coding, codings), etag, self.modified) {
             let unchanged = self.headers(held).unchanged.clone();
             return response(StatusCode::NOT_MODIFIED, unchanged, Body::empty());
         }
@@ -77,7 +82,10 @@ impl Page {
             Some(bytes) => (self.headers(coding), bytes),
             None => (&self.identity, self.rendition.text()),
         };
-        let (status, part) = match asked(asking, &headers.etag, bytes.len()) {
+        let head = *method == Method::HEAD;
+        // A range is one of GET's alone (RFC 9110, 14.2).
+        let asked = if head { Asked::Whole } else { asked(asking, &headers.etag, bytes.len()) };
+        let (status, part) = match asked {
             Asked::Whole => (StatusCode::OK, 0..bytes.len()),
             Asked::Part(part) => (StatusCode::PARTIAL_CONTENT, part),
             Asked::Beyond => return beyond(headers, bytes.len()),
@@ -88,7 +96,6 @@ impl Page {
             let range = format!("bytes {}-{}/{}", part.start, part.end.saturating_sub(1), bytes.len());
             told.insert(CONTENT_RANGE, text(&range));
         }
-        let head = *method == Method::HEAD;
         let body = if head { Body::empty() } else { Body::full(bytes.slice(part)) };
         response(status, told, body)
     }

@@ -1,10 +1,8 @@
 //! What firewalls get, by what they say they have.
 
+use super::super::fixture::{House, from};
 use super::*;
-use crate::addr::IpRange;
-use crate::disk::Medium;
-use crate::engine::{Engine, Options};
-use crate::model::{Batch, Cause, Change, Detail, Format, Output, Profile, RowsBuilder, Scope, Time};
+use crate::model::{Change, Format, Output, Profile, Time};
 use crate::web::metrics::Metrics;
 use crate::web::{Body, Role};
 use http::header::{
@@ -16,54 +14,22 @@ use http::{HeaderValue, Method};
 const LIST: &[u8] = b"20.0.0.0/24\n30.0.0.7\n";
 const DATE: &str = "Mon, 21 Sep 2026 14:13:20 GMT";
 
-/// A blacklist with the list in it, its feeds, and an application in front.
-struct House {
-    engine: Engine,
-    publisher: Arc<Publisher>,
-    app: Arc<App>,
-    /// Gone with the house.
-    _folder: tempfile::TempDir,
+fn house() -> House {
+    House::new(|publisher| {
+        let desk = Desk::new(publisher);
+        desk.fast(App::new(Role::Blacklist, desk.routes(), &Arc::new(Metrics::new())))
+    })
 }
 
-impl House {
-    fn new() -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let clock: crate::engine::Clock = Arc::new(|| Time::from_unix(1_790_000_000));
-        let engine = Engine::open(Options { clock, ..Options::new(Medium::folder(folder.path())) }).unwrap();
-        let open = ["127.0.0.0/8".parse::<IpRange>().unwrap()].into_iter().collect();
-        let publisher = Publisher::open(engine.clone(), Profile::fortigate(), open).unwrap();
-        let desk = Desk::new(&publisher);
-        let app = Arc::new(desk.fast(App::new(Role::Blacklist, desk.routes(), &Arc::new(Metrics::new()))));
-        Self { engine, publisher, app, _folder: folder }
-    }
+async fn listed() -> House {
+    let house = house();
+    house.list(&["20.0.0.0/24", "30.0.0.7"]).await;
+    house
+}
 
-    async fn listed() -> Self {
-        let house = Self::new();
-        house.list(&["20.0.0.0/24", "30.0.0.7"]).await;
-        house
-    }
-
-    async fn change(&self, change: Change) {
-        let (id, reason) = (uuid::Uuid::now_v7(), String::new());
-        self.engine
-            .submit(Batch { id, actor: "test".into(), reason, cause: Cause::Run, change })
-            .await
-            .unwrap();
-        self.publisher.refresh();
-        self.publisher.feeds().compress();
-    }
-
-    async fn list(&self, list: &[&str]) {
-        let mut rows = RowsBuilder::default();
-        list.iter().for_each(|range| rows.push(range.parse().unwrap(), &Detail::default()));
-        let (source, rows) = ("a".parse().unwrap(), rows.finish().0);
-        self.change(Change::List { source, rows, scope: Scope::Whole }).await;
-    }
-
-    async fn publish(&self, name: &str, format: Format, parts: u16) {
-        let profile = Profile { format, parts, ..Profile::new(name.parse().unwrap()) };
-        self.change(Change::Publish(Output::Feed(profile))).await;
-    }
+async fn publish(house: &House, name: &str, format: Format, parts: u16) {
+    let profile = Profile { format, parts, ..Profile::new(name.parse().unwrap()) };
+    house.change(Change::Publish(Output::Feed(profile))).await;
 }
 
 async fn ask(app: &Arc<App>, method: Method, path: &str, headers: &[(HeaderName, &str)]) -> Response {
@@ -71,7 +37,7 @@ async fn ask(app: &Arc<App>, method: Method, path: &str, headers: &[(HeaderName,
     for (name, value) in headers {
         request = request.header(name, *value);
     }
-    app.answer(request.body(Body::empty()).unwrap(), Peer::Tcp(([127, 0, 0, 1], 9).into())).await
+    app.answer(request.body(Body::empty()).unwrap(), from([127, 0, 0, 1])).await
 }
 
 async fn get(app: &Arc<App>, headers: &[(HeaderName, &str)]) -> Response {
@@ -84,7 +50,7 @@ fn tag(response: &Response) -> String {
 
 #[tokio::test]
 async fn the_list_comes_with_everything_a_reader_needs_to_ask_again() {
-    let house = House::listed().await;
+    let house = listed().await;
     let response = get(&house.app, &[]).await;
     let headers = response.headers().clone();
     assert_eq!(response.status(), 200);
@@ -106,7 +72,7 @@ async fn the_list_comes_with_everything_a_reader_needs_to_ask_again() {
 
 #[tokio::test]
 async fn every_path_of_the_feed_gives_the_same() {
-    let house = House::listed().await;
+    let house = listed().await;
     let app = Arc::clone(&house.app);
     let expected = tag(&get(&app, &[]).await);
     for path in ["/api/v1/fortigate", "/feeds/fortigate", "/feeds/fortigate.txt"] {
@@ -127,7 +93,7 @@ async fn every_path_of_the_feed_gives_the_same() {
 
 #[tokio::test]
 async fn what_the_reader_has_already_is_not_sent_again() {
-    let house = House::listed().await;
+    let house = listed().await;
     let app = Arc::clone(&house.app);
     let whole = get(&app, &[]).await;
     let etag = tag(&whole);
@@ -156,7 +122,7 @@ async fn what_the_reader_has_already_is_not_sent_again() {
 
 #[tokio::test]
 async fn each_form_has_its_own_tag_and_any_of_them_says_that_nothing_has_changed() {
-    let house = House::listed().await;
+    let house = listed().await;
     let app = Arc::clone(&house.app);
     let gzip = (ACCEPT_ENCODING, "gzip, deflate");
     let plain_tag = tag(&get(&app, &[(ACCEPT_ENCODING, "gzip;q=0")]).await);
@@ -182,8 +148,8 @@ async fn each_form_has_its_own_tag_and_any_of_them_says_that_nothing_has_changed
 
 #[tokio::test]
 async fn the_same_addresses_in_another_form_are_no_old_bytes() {
-    let house = House::listed().await;
-    house.publish("p", Format::Plain, 1).await;
+    let house = listed().await;
+    publish(&house, "p", Format::Plain, 1).await;
     let fetch =
         async |headers: &[(HeaderName, &str)]| ask(&house.app, Method::GET, "/feeds/p", headers).await;
     let before = fetch(&[]).await;
@@ -202,8 +168,23 @@ async fn the_same_addresses_in_another_form_are_no_old_bytes() {
 }
 
 #[tokio::test]
+async fn a_feed_for_those_who_cannot_read_compressed_bytes_sends_none() {
+    let house = listed().await;
+    let profile = Profile { compress: false, ..Profile::fortigate() };
+    house.change(Change::Publish(Output::Feed(profile))).await;
+    for coding in ["gzip", "zstd", "gzip, identity;q=0", "*"] {
+        let plain = get(&house.app, &[(ACCEPT_ENCODING, coding)]).await;
+        assert!(!plain.headers().contains_key(CONTENT_ENCODING), "{coding}");
+        let tag = tag(&plain);
+        assert_eq!(plain.into_body().read().await.unwrap(), LIST);
+        let known = [(ACCEPT_ENCODING, coding), (IF_NONE_MATCH, &*tag)];
+        assert_eq!(get(&house.app, &known).await.status(), 304);
+    }
+}
+
+#[tokio::test]
 async fn head_is_the_same_answer_without_the_list() {
-    let house = House::listed().await;
+    let house = listed().await;
     let app = Arc::clone(&house.app);
     let whole = get(&app, &[]).await;
     let head = ask(&app, Method::HEAD, "/api/v1/blacklist/fortigate", &[]).await;
@@ -214,7 +195,7 @@ async fn head_is_the_same_answer_without_the_list() {
 
 #[tokio::test]
 async fn before_there_is_a_list_the_answer_is_503_and_never_an_empty_list() {
-    let house = House::new();
+    let house = house();
     let app = Arc::clone(&house.app);
     for path in ["/api/v1/blacklist/fortigate", "/feeds/fortigate.txt"] {
         let response = ask(&app, Method::GET, path, &[(IF_NONE_MATCH, "*")]).await;
@@ -233,7 +214,7 @@ async fn before_there_is_a_list_the_answer_is_503_and_never_an_empty_list() {
 
 #[tokio::test]
 async fn a_new_list_has_new_headers_and_the_old_ones_are_forgotten() {
-    let house = House::new();
+    let house = house();
     for last in 1..=3 {
         house.list(&[&format!("20.0.0.{last}")]).await;
         let response = get(&house.app, &[]).await;
@@ -251,7 +232,7 @@ async fn a_new_list_has_new_headers_and_the_old_ones_are_forgotten() {
 
 #[tokio::test]
 async fn a_download_that_broke_off_goes_on() {
-    let house = House::listed().await;
+    let house = listed().await;
     let whole = get(&house.app, &[]).await;
     let etag = tag(&whole);
     let rest = get(&house.app, &[(RANGE, "bytes=12-"), (http::header::IF_RANGE, &etag)]).await;
@@ -271,7 +252,7 @@ async fn a_download_that_broke_off_goes_on() {
 
 #[tokio::test]
 async fn zstd_goes_to_those_who_take_it() {
-    let house = House::listed().await;
+    let house = listed().await;
     let response = get(&house.app, &[(ACCEPT_ENCODING, "gzip, zstd")]).await;
     assert_eq!(response.headers()[CONTENT_ENCODING], "zstd");
     let body = response.into_body().read().await.unwrap();
@@ -280,10 +261,10 @@ async fn zstd_goes_to_those_who_take_it() {
 
 #[tokio::test]
 async fn every_document_of_a_feed_has_its_name() {
-    let house = House::listed().await;
-    house.publish("c", Format::Cisco, 1).await;
-    house.publish("m", Format::Misp, 1).await;
-    house.publish("d.o.t", Format::Json, 1).await;
+    let house = listed().await;
+    publish(&house, "c", Format::Cisco, 1).await;
+    publish(&house, "m", Format::Misp, 1).await;
+    publish(&house, "d.o.t", Format::Json, 1).await;
     for (path, kind) in [
         ("/feeds/c", "text/plain; charset=utf-8"),
         ("/feeds/c.txt", "text/plain; charset=utf-8"),
@@ -310,8 +291,8 @@ async fn every_document_of_a_feed_has_its_name() {
 
 #[tokio::test]
 async fn a_reader_of_parts_stays_with_one_generation() {
-    let house = House::listed().await;
-    house.publish("p", Format::Plain, 2).await;
+    let house = listed().await;
+    publish(&house, "p", Format::Plain, 2).await;
     let before = ask(&house.app, Method::GET, "/feeds/p/1.txt", &[]).await;
     let generation = before.headers()["x-generation"].to_str().unwrap().to_owned();
     let both = async |query: &str| {
@@ -338,11 +319,11 @@ async fn a_reader_of_parts_stays_with_one_generation() {
 
 #[tokio::test]
 async fn whoever_does_not_know_that_a_feed_is_cut_gets_all_of_it() {
-    let house = House::listed().await;
+    let house = listed().await;
     for format in [Format::Plain, Format::Csv] {
-        house.publish("p", format, 1).await;
+        publish(&house, "p", format, 1).await;
         let before = ask(&house.app, Method::GET, "/feeds/p", &[]).await.into_body().read().await.unwrap();
-        house.publish("p", format, 3).await;
+        publish(&house, "p", format, 3).await;
         for _ in 0..2 {
             for path in ["/feeds/p", "/feeds/p.txt"] {
                 let whole = ask(&house.app, Method::GET, path, &[]).await;
@@ -384,7 +365,7 @@ fn device(name: &str, networks: &[&str]) -> Change {
 
 #[tokio::test]
 async fn a_device_shows_its_key_or_asks_from_its_network_and_every_pull_is_noted() {
-    let house = House::listed().await;
+    let house = listed().await;
     house.change(device("edge", &["10.0.0.0/24"])).await;
     house.change(device("core", &[])).await;
     let audit = crate::publish::Audit {
@@ -409,7 +390,7 @@ async fn a_device_shows_its_key_or_asks_from_its_network_and_every_pull_is_noted
     assert_eq!(wrong.0, 401, "a wrong key is never a silent anonymous");
     assert!(wrong.1.contains("key_wrong"));
     assert_eq!(ask_from(&house, far, "/f/nonsense/fortigate", None).await.0, 401);
-    house.publish("other", Format::Plain, 1).await;
+    publish(&house, "other", Format::Plain, 1).await;
     assert_eq!(ask_from(&house, [10, 0, 0, 9], "/feeds/other", None).await.0, 403);
     let pulls = house.publisher.pulls().all();
     let noted: Vec<_> =
@@ -423,7 +404,7 @@ async fn a_device_shows_its_key_or_asks_from_its_network_and_every_pull_is_noted
 
 #[tokio::test]
 async fn an_unchanged_list_is_a_pull_too() {
-    let house = House::listed().await;
+    let house = listed().await;
     let etag = tag(&get(&house.app, &[]).await);
     get(&house.app, &[(IF_NONE_MATCH, &etag)]).await;
     let (_, pull) = house.publisher.pulls().all().remove(0);
@@ -432,7 +413,7 @@ async fn an_unchanged_list_is_a_pull_too() {
 
 #[tokio::test]
 async fn a_withdrawn_key_opens_nothing_more_at_once() {
-    let house = House::listed().await;
+    let house = listed().await;
     house.change(device("core", &[])).await;
     let audit = |action: &str| crate::publish::Audit {
         at: Time::default(),

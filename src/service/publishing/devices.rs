@@ -4,13 +4,13 @@ use super::super::paging::{Page, Paging};
 use super::super::reason::{Removal, reason};
 use super::super::reply::blocking;
 use super::feeds::{PullRow, feed_of, rows};
-use super::{Changed, Publishing, Wish, named};
-use crate::model::{Budget, Change, Device, Format, Output, OutputKey, OutputName, Time};
+use super::{Changed, Publishing, Why, Wish, named};
+use crate::model::{Budget, Device, Format, Output, OutputKey, OutputName, Time};
 use crate::publish::{PRESETS, with_preset};
 use crate::web::{Caller, Json, Path, Problem, Query};
 use axum::Extension;
 use axum::extract::State;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use std::sync::Arc;
 
 /// A device and what it has.
@@ -36,18 +36,16 @@ impl Row {
         let own: Vec<PullRow> =
             pulls.iter().filter(|pull| pull.reader == device.name.as_str()).cloned().collect();
         let last_pull = own.iter().map(|row| row.pull.at).max();
-        let patience = i64::from(device.silent_minutes) * 60;
-        let is_recent = |at: Time| role.engine().now().unix() - at.unix() <= patience;
         let mut behind: Vec<String> =
             own.iter().filter(|row| row.behind).map(|row| feed_of(&row.document).to_owned()).collect();
         behind.dedup();
         Self {
             push: role.0.pushes().report(role.0.feeds(), &device).map(Into::into),
             keys_since: role.0.keys_since(&device.name),
+            silent: role.0.is_silent(&device),
             device,
             last_pull,
             behind,
-            silent: !last_pull.is_some_and(is_recent),
             pulls: own,
         }
     }
@@ -84,7 +82,7 @@ pub(super) async fn add(
     if known(&role, &device.name).is_ok() {
         return Err(Problem::conflict("device_exists", "There is a device of that name; PUT changes it."));
     }
-    set(&role, caller, device, reason).await
+    role.publish(caller, reason, Output::Device(with_preset(device))).await
 }
 
 pub(super) async fn put(
@@ -95,17 +93,7 @@ pub(super) async fn put(
 ) -> Result<Json<Changed>, Problem> {
     caller.demand_admin()?;
     let (device, reason) = wish.read(Some(&named(name)?))?;
-    set(&role, caller, device, reason).await
-}
-
-async fn set(
-    role: &Publishing,
-    caller: Caller,
-    device: Device,
-    reason: String,
-) -> Result<Json<Changed>, Problem> {
-    let receipt = role.submit(caller, reason, Change::Publish(Output::Device(with_preset(device)))).await?;
-    Ok(Json(Changed::by(receipt)))
+    role.publish(caller, reason, Output::Device(with_preset(device))).await
 }
 
 pub(super) async fn remove(
@@ -116,11 +104,7 @@ pub(super) async fn remove(
 ) -> Result<Json<Changed>, Problem> {
     caller.demand_admin()?;
     let (name, reason) = (named(name)?, removal.of_all()?);
-    let audit = role.audit(caller, "device.push.drop", name.as_str(), &reason);
-    let changed = role.withdraw(caller, reason, OutputKey::Device(name.clone())).await?;
-    // A device of that name that comes later is pushed to where somebody says then.
-    super::push::drop_target(&role, name, audit).await?;
-    Ok(changed)
+    role.withdraw(caller, reason, OutputKey::Device(name)).await
 }
 
 #[derive(Serialize)]
@@ -139,13 +123,6 @@ pub(super) async fn presets() -> Json<Vec<PresetRow>> {
         budget: preset.budget,
     };
     Json(PRESETS.iter().map(row).collect())
-}
-
-/// Why keys are made.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct Why {
-    reason: String,
 }
 
 /// The keys of a device, shown this once.

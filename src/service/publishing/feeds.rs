@@ -4,7 +4,7 @@ use super::super::paging::{Page, Paging};
 use super::super::reason::Removal;
 use super::super::reply::blocking;
 use super::{Changed, Publishing, Wish, named};
-use crate::model::{Change, Document, Output, OutputKey, OutputName, Profile, Time};
+use crate::model::{Document, Output, OutputKey, OutputName, Profile, Time};
 use crate::publish::{
     Coding, Cut, Feed, Hold, LeftOut, Offer, Pull, Released, Scene, SelectError, WHOLE, left_out, wanted,
 };
@@ -140,8 +140,7 @@ pub(super) async fn add(
     if role.engine().snapshot().profiles().any(|other| other.name == profile.name) {
         return Err(Problem::conflict("feed_exists", "There is a feed of that name; PUT changes it."));
     }
-    let receipt = role.submit(caller, reason, Change::Publish(Output::Feed(profile))).await?;
-    Ok(Json(Changed::by(receipt)))
+    role.publish(caller, reason, Output::Feed(profile)).await
 }
 
 pub(super) async fn put(
@@ -152,8 +151,7 @@ pub(super) async fn put(
 ) -> Result<Json<Changed>, Problem> {
     caller.demand_admin()?;
     let (profile, reason): (Profile, String) = wish.read(Some(&named(name)?))?;
-    let receipt = role.submit(caller, reason, Change::Publish(Output::Feed(profile))).await?;
-    Ok(Json(Changed::by(receipt)))
+    role.publish(caller, reason, Output::Feed(profile)).await
 }
 
 pub(super) async fn remove(

@@ -6,12 +6,14 @@ mod devices;
 mod feeds;
 mod holds;
 mod push;
+mod webhooks;
 
 pub use push::Pushing;
+pub use webhooks::Hooking;
 
 use super::reply::{actor, blocking};
 use crate::engine::Engine;
-use crate::model::{Batch, Cause, Change, OutputKey, OutputName, Receipt};
+use crate::model::{Batch, Cause, Change, Output, OutputKey, OutputName, Receipt};
 use crate::publish::{Audit, Feed, Publisher};
 use crate::web::{Caller, Json, Path, Problem};
 use axum::Router;
@@ -57,7 +59,7 @@ impl Publishing {
     /// Submits a change, and brings the feeds there before anybody is told.
     async fn submit(&self, caller: Caller, reason: String, change: Change) -> Result<Receipt, Problem> {
         let batch = Batch { id: Uuid::now_v7(), actor: actor(caller), reason, cause: Cause::Manual, change };
-        let receipt = self.engine().submit(batch).await?;
+        let receipt = self.0.submit(batch).await?;
         let publisher = Arc::clone(&self.0);
         blocking(move || {
             publisher.refresh();
@@ -65,6 +67,16 @@ impl Publishing {
         })
         .await?;
         Ok(receipt)
+    }
+
+    async fn publish(
+        &self,
+        caller: Caller,
+        reason: String,
+        output: Output,
+    ) -> Result<Json<Changed>, Problem> {
+        let receipt = self.submit(caller, reason, Change::Publish(output)).await?;
+        Ok(Json(Changed::by(receipt)))
     }
 
     async fn withdraw(
@@ -114,16 +126,24 @@ fn named(Path(name): Path<String>) -> Result<OutputName, Problem> {
 #[serde(deny_unknown_fields)]
 struct Wish {
     reason: String,
-    #[serde(alias = "device")]
+    #[serde(alias = "device", alias = "webhook")]
     feed: serde_json::Map<String, serde_json::Value>,
 }
 
 impl Wish {
     /// The thing, named as the path says; none is a name in the body.
-    fn read<T: serde::de::DeserializeOwned>(
+    fn read<T: serde::de::DeserializeOwned>(self, name: Option<&OutputName>) -> Result<(T, String), Problem> {
+        let (fields, reason) = self.named(name)?;
+        let read = serde_json::from_value(fields.into());
+        read.map(|thing| (thing, reason))
+            .map_err(|error| Problem::unprocessable("body_shape", format!("{error}.")))
+    }
+
+    /// The thing's fields, the name among them.
+    fn named(
         mut self,
         name: Option<&OutputName>,
-    ) -> Result<(T, String), Problem> {
+    ) -> Result<(serde_json::Map<String, serde_json::Value>, String), Problem> {
         if let Some(name) = name {
             let said = self.feed.insert("name".into(), name.as_str().into());
             if said.is_some_and(|said| said != name.as_str()) {
@@ -134,10 +154,15 @@ impl Wish {
             }
         }
         let reason = super::reason::reason(Some(&self.reason))?;
-        let read = serde_json::from_value(self.feed.into());
-        read.map(|thing| (thing, reason))
-            .map_err(|error| Problem::unprocessable("body_shape", format!("{error}.")))
+        Ok((self.feed, reason))
     }
+}
+
+/// Why something is made anew.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Why {
+    reason: String,
 }
 
 #[cfg(test)]

@@ -6,8 +6,8 @@ use super::devices::known;
 use super::{Publishing, named};
 use crate::engine::EngineError;
 use crate::model::{OutputName, Time};
-use crate::publish::Audit;
-use crate::publish::push::{Mode, NotKept, NotNow, Proof, Pusher, Report, Trouble, Verify, Wish};
+use crate::publish::push::{Mode, NotKept, NotNow, Proof, Pusher, Report, Wish};
+use crate::publish::{Trouble, Verify};
 use crate::web::{Caller, Json, Path, Problem};
 use axum::extract::State;
 use axum::routing::get;
@@ -117,14 +117,10 @@ async fn remove(
     caller.demand_admin()?;
     let name = named(name)?;
     let audit = role.audit(caller, "device.push.drop", name.as_str(), &removal.of_all()?);
-    drop_target(&role, name, audit).await?;
-    Ok(Json(json!({"status": "success"})))
-}
-
-/// Takes the target of a device away, if it has one.
-pub(super) async fn drop_target(role: &Publishing, name: OutputName, audit: Audit) -> Result<(), Problem> {
     let publisher = Arc::clone(&role.0);
-    aside(move || publisher.drop_target(&name, &audit).map_err(|error| EngineError::from(error).into())).await
+    aside(move || publisher.drop_target(&name, &audit).map_err(|error| EngineError::from(error).into()))
+        .await?;
+    Ok(Json(json!({"status": "success"})))
 }
 
 async fn now(

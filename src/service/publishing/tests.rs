@@ -1,89 +1,68 @@
 //! Publishing as people set it up over the API.
 
+use super::super::fixture::House;
 use super::*;
 use crate::addr::{IpRange, Range};
-use crate::disk::Medium;
-use crate::engine::Options;
-use crate::model::{Detail, Profile, RowsBuilder, Scope, Time};
 use crate::web::metrics::Metrics;
 use crate::web::{App, Body, Peer, Role, auth::Guard};
 use http::{Method, header};
 use serde_json::{Value, json};
 
-struct House {
-    app: Arc<App>,
-    publisher: Arc<Publisher>,
-    _folder: tempfile::TempDir,
+fn house() -> House {
+    House::new(|publisher| {
+        let router = Publishing(Arc::clone(publisher)).router();
+        App::new(Role::Blacklist, router, &Arc::new(Metrics::new())).guard(Guard::new("key", &[]))
+    })
 }
 
-impl House {
-    fn new() -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let clock: crate::engine::Clock = Arc::new(|| Time::from_unix(1_790_000_000));
-        let engine = Engine::open(Options { clock, ..Options::new(Medium::folder(folder.path())) }).unwrap();
-        let publisher = Publisher::open(engine, Profile::fortigate(), crate::addr::IpSet::default()).unwrap();
-        let router = Publishing(Arc::clone(&publisher)).router();
-        let app = App::new(Role::Blacklist, router, &Arc::new(Metrics::new())).guard(Guard::new("key", &[]));
-        Self { app: Arc::new(app), publisher, _folder: folder }
-    }
+async fn ask(house: &House, method: Method, path: &str, body: Value) -> (u16, Value) {
+    let request = http::Request::builder().method(method).uri(path).header(header::HOST, "a");
+    let request = request.header(header::CONTENT_TYPE, "application/json");
+    let body = if body.is_null() { Body::empty() } else { Body::full(body.to_string()) };
+    let response = house.app.answer(request.body(body).unwrap(), Peer::Local).await;
+    let status = response.status().as_u16();
+    let body = response.into_body().read().await.unwrap();
+    (status, serde_json::from_slice(&body).unwrap_or(Value::Null))
+}
 
-    async fn ask(&self, method: Method, path: &str, body: Value) -> (u16, Value) {
-        let request = http::Request::builder().method(method).uri(path).header(header::HOST, "a");
-        let request = request.header(header::CONTENT_TYPE, "application/json");
-        let body = if body.is_null() { Body::empty() } else { Body::full(body.to_string()) };
-        let response = self.app.answer(request.body(body).unwrap(), Peer::Local).await;
-        let status = response.status().as_u16();
-        let body = response.into_body().read().await.unwrap();
-        (status, serde_json::from_slice(&body).unwrap_or(Value::Null))
-    }
+async fn get(house: &House, path: &str) -> Value {
+    let (status, body) = ask(house, Method::GET, path, Value::Null).await;
+    assert_eq!(status, 200, "{path}: {body}");
+    body
+}
 
-    async fn get(&self, path: &str) -> Value {
-        let (status, body) = self.ask(Method::GET, path, Value::Null).await;
-        assert_eq!(status, 200, "{path}: {body}");
-        body
-    }
-
-    async fn list(&self, count: u32) {
-        let mut rows = RowsBuilder::default();
-        for n in 0..count {
-            rows.push(IpRange::V4(Range::single(0x1400_0000 + 2 * n)), &Detail::default());
-        }
-        let (source, rows) = ("a".parse().unwrap(), rows.finish().0);
-        let change = Change::List { source, rows, scope: Scope::Whole };
-        let (id, reason) = (Uuid::now_v7(), String::new());
-        let batch = Batch { id, actor: "test".into(), reason, cause: Cause::Run, change };
-        self.publisher.engine().submit(batch).await.unwrap();
-        self.publisher.refresh();
-    }
+/// So many single addresses that do not touch.
+async fn list(house: &House, count: u32) {
+    house.list_ranges((0..count).map(|n| IpRange::V4(Range::single(0x1400_0000 + 2 * n)))).await;
 }
 
 #[tokio::test]
 async fn a_feed_is_set_up_seen_changed_and_withdrawn_with_reasons() {
-    let house = House::new();
-    house.list(1000).await;
+    let house = house();
+    list(&house, 1000).await;
     let wish = json!({"reason": "for the edge", "feed": {"name": "edge", "format": "palo-alto", "budget": {"entries": 10}}});
-    assert_eq!(house.ask(Method::POST, "/api/v1/feeds", wish.clone()).await.0, 200);
-    assert_eq!(house.ask(Method::POST, "/api/v1/feeds", wish).await.0, 409);
-    let edge = house.get("/api/v1/feeds/edge").await;
+    assert_eq!(ask(&house, Method::POST, "/api/v1/feeds", wish.clone()).await.0, 200);
+    assert_eq!(ask(&house, Method::POST, "/api/v1/feeds", wish).await.0, 409);
+    let edge = get(&house, "/api/v1/feeds/edge").await;
     assert_eq!((&edge["format"], &edge["released"]["addresses"]), (&json!("palo-alto"), &json!(10)));
     assert_eq!(
         (&edge["cut"]["wanted_entries"], &edge["cut"]["addresses_left_out"]),
         (&json!(1000), &json!(990))
     );
     let put = json!({"reason": "more room", "feed": {"format": "palo-alto"}});
-    assert_eq!(house.ask(Method::PUT, "/api/v1/feeds/edge", put).await.0, 200);
-    assert_eq!(house.get("/api/v1/feeds/edge").await["released"]["addresses"], 1000);
-    let all = house.get("/api/v1/feeds").await;
+    assert_eq!(ask(&house, Method::PUT, "/api/v1/feeds/edge", put).await.0, 200);
+    assert_eq!(get(&house, "/api/v1/feeds/edge").await["released"]["addresses"], 1000);
+    let all = get(&house, "/api/v1/feeds").await;
     assert_eq!((all["total"].as_u64(), &all["data"][0]["name"]), (Some(2), &json!("edge")));
     let remove = json!({"reason": "sold"});
-    assert_eq!(house.ask(Method::DELETE, "/api/v1/feeds/edge", remove.clone()).await.0, 200);
-    assert_eq!(house.ask(Method::GET, "/api/v1/feeds/edge", Value::Null).await.0, 404);
-    assert_eq!(house.ask(Method::DELETE, "/api/v1/feeds/fortigate", remove).await.0, 404, "it is built in");
+    assert_eq!(ask(&house, Method::DELETE, "/api/v1/feeds/edge", remove.clone()).await.0, 200);
+    assert_eq!(ask(&house, Method::GET, "/api/v1/feeds/edge", Value::Null).await.0, 404);
+    assert_eq!(ask(&house, Method::DELETE, "/api/v1/feeds/fortigate", remove).await.0, 404, "it is built in");
 }
 
 #[tokio::test]
 async fn what_is_no_feed_is_refused_with_what_is_wrong() {
-    let house = House::new();
+    let house = house();
     for (feed, code) in [
         (json!({"name": "../x"}), "body_shape"),
         (json!({"name": "a", "colour": "red"}), "body_shape"),
@@ -91,21 +70,21 @@ async fn what_is_no_feed_is_refused_with_what_is_wrong() {
         (json!({"name": "a", "format": "rpz", "lines": "ranges"}), "bad_output"),
     ] {
         let (status, problem) =
-            house.ask(Method::POST, "/api/v1/feeds", json!({"reason": "x", "feed": feed})).await;
+            ask(&house, Method::POST, "/api/v1/feeds", json!({"reason": "x", "feed": feed})).await;
         assert_eq!((status, &problem["code"]), (422, &json!(code)), "{problem}");
     }
     let silent = json!({"reason": " ", "feed": {"name": "a"}});
-    assert_eq!(house.ask(Method::POST, "/api/v1/feeds", silent).await.1["code"], "reason_missing");
+    assert_eq!(ask(&house, Method::POST, "/api/v1/feeds", silent).await.1["code"], "reason_missing");
     let device = json!({"reason": "x", "device": {"name": "box", "feeds": ["nowhere"]}});
-    assert_eq!(house.ask(Method::POST, "/api/v1/devices", device).await.1["code"], "bad_output");
+    assert_eq!(ask(&house, Method::POST, "/api/v1/devices", device).await.1["code"], "bad_output");
 }
 
 #[tokio::test]
 async fn a_feed_cannot_take_over_the_path_of_another() {
-    let house = House::new();
+    let house = house();
     let add = async |name: &str| {
         let wish = json!({"reason": "x", "feed": {"name": name}});
-        house.ask(Method::POST, "/api/v1/feeds", wish).await
+        ask(&house, Method::POST, "/api/v1/feeds", wish).await
     };
     for (name, status) in
         [("fortigate.txt", 422), ("edge.json", 200), ("edge", 422), ("lan", 200), ("lan.v6", 200)]
@@ -118,81 +97,81 @@ async fn a_feed_cannot_take_over_the_path_of_another() {
 
 #[tokio::test]
 async fn a_device_has_its_presets_budget_and_a_feed_that_it_reads_stays() {
-    let house = House::new();
-    house.list(10).await;
+    let house = house();
+    list(&house, 10).await;
     let feed = json!({"reason": "x", "feed": {"name": "edge"}});
-    house.ask(Method::POST, "/api/v1/feeds", feed).await;
+    ask(&house, Method::POST, "/api/v1/feeds", feed).await;
     let device =
         json!({"reason": "new box", "device": {"name": "box", "model": "fortigate-vm02", "feeds": ["edge"]}});
-    assert_eq!(house.ask(Method::POST, "/api/v1/devices", device).await.0, 200);
-    let shown = house.get("/api/v1/devices/box").await;
+    assert_eq!(ask(&house, Method::POST, "/api/v1/devices", device).await.0, 200);
+    let shown = get(&house, "/api/v1/devices/box").await;
     assert_eq!((&shown["budget"]["entries"], &shown["silent"]), (&json!(168_928), &json!(true)));
-    let (status, problem) = house.ask(Method::DELETE, "/api/v1/feeds/edge", json!({"reason": "x"})).await;
+    let (status, problem) = ask(&house, Method::DELETE, "/api/v1/feeds/edge", json!({"reason": "x"})).await;
     assert_eq!((status, &problem["code"]), (409, &json!("in_use")));
     let (status, keys) =
-        house.ask(Method::POST, "/api/v1/devices/box/keys", json!({"reason": "set up"})).await;
+        ask(&house, Method::POST, "/api/v1/devices/box/keys", json!({"reason": "set up"})).await;
     assert_eq!((status, &keys["username"]), (200, &json!("box")));
     assert_eq!(keys["paths"][0], format!("/f/{}/edge.txt", keys["token"].as_str().unwrap()));
-    assert!(house.get("/api/v1/devices/box").await["keys_since"].is_string());
-    assert_eq!(house.get("/api/v1/audit").await["data"][0]["action"], "device.keys");
-    assert!(house.get("/api/v1/devices/presets").await.as_array().unwrap().len() > 9);
+    assert!(get(&house, "/api/v1/devices/box").await["keys_since"].is_string());
+    assert_eq!(get(&house, "/api/v1/audit").await["data"][0]["action"], "device.keys");
+    assert!(get(&house, "/api/v1/devices/presets").await.as_array().unwrap().len() > 9);
 }
 
 #[tokio::test]
 async fn a_hold_is_shown_and_released_by_a_word_with_a_reason() {
-    let house = House::new();
-    house.list(1000).await;
-    house.list(10).await;
-    let holds = house.get("/api/v1/holds").await;
+    let house = house();
+    list(&house, 1000).await;
+    list(&house, 10).await;
+    let holds = get(&house, "/api/v1/holds").await;
     let hold = &holds["data"][0];
     assert_eq!((&hold["id"], &hold["distance"]["gone"]), (&json!("fortigate"), &json!(990)));
     assert_eq!(hold["grounds"][0]["code"], "shrunk");
     let path = "/api/v1/holds/fortigate/consent";
     let early = json!({"reason": "it is right", "generation": 1});
-    let (status, problem) = house.ask(Method::POST, path, early).await;
+    let (status, problem) = ask(&house, Method::POST, path, early).await;
     assert_eq!(
         (status, &problem["code"], &problem["generation"]),
         (409, &json!("hold_grown"), &hold["generation"])
     );
     let word = json!({"reason": "it is right", "generation": hold["generation"]});
-    assert_eq!(house.ask(Method::POST, path, word).await.0, 200);
-    assert_eq!(house.get("/api/v1/holds").await["total"], 0);
-    assert_eq!(house.get("/api/v1/feeds/fortigate").await["released"]["addresses"], 10);
-    assert_eq!(house.get("/api/v1/audit").await["data"][0]["reason"], "it is right");
-    house.list(1000).await;
-    house.list(10).await;
+    assert_eq!(ask(&house, Method::POST, path, word).await.0, 200);
+    assert_eq!(get(&house, "/api/v1/holds").await["total"], 0);
+    assert_eq!(get(&house, "/api/v1/feeds/fortigate").await["released"]["addresses"], 10);
+    assert_eq!(get(&house, "/api/v1/audit").await["data"][0]["reason"], "it is right");
+    list(&house, 1000).await;
+    list(&house, 10).await;
     let reject = json!({"reason": "no"});
-    assert_eq!(house.ask(Method::POST, "/api/v1/holds/fortigate/reject", reject).await.0, 200);
-    assert_eq!(house.get("/api/v1/holds").await["data"][0]["rejected"], true);
-    assert_eq!(house.get("/api/v1/feeds/fortigate").await["released"]["addresses"], 1000);
+    assert_eq!(ask(&house, Method::POST, "/api/v1/holds/fortigate/reject", reject).await.0, 200);
+    assert_eq!(get(&house, "/api/v1/holds").await["data"][0]["rejected"], true);
+    assert_eq!(get(&house, "/api/v1/feeds/fortigate").await["released"]["addresses"], 1000);
 }
 
 #[tokio::test]
 async fn a_report_says_what_is_left_out_and_why() {
-    let house = House::new();
-    house.list(10).await;
+    let house = house();
+    list(&house, 10).await;
     let filter = json!({"reason": "x", "feed": {"name": "none", "filter": {"not_sources": ["a"]}}});
-    house.ask(Method::POST, "/api/v1/feeds", filter).await;
-    let report = house.get("/api/v1/feeds/none/report").await;
+    ask(&house, Method::POST, "/api/v1/feeds", filter).await;
+    let report = get(&house, "/api/v1/feeds/none/report").await;
     assert_eq!((&report["left_out"]["filter"], &report["feed"]["offers"]), (&json!(10), &json!("empty")));
     let device = json!({"reason": "x", "device": {"name": "box", "networks": ["20.0.0.0"]}});
-    house.ask(Method::POST, "/api/v1/devices", device).await;
-    let report = house.get("/api/v1/feeds/fortigate/report").await;
+    ask(&house, Method::POST, "/api/v1/devices", device).await;
+    let report = get(&house, "/api/v1/feeds/fortigate/report").await;
     assert_eq!(
         (&report["left_out"]["devices"], &report["feed"]["released"]["addresses"]),
         (&json!(1), &json!(9))
     );
     let preview = json!({"reason": "x", "feed": {"filter": {"sources": ["a"]}}});
-    let (_, preview) = house.ask(Method::POST, "/api/v1/feeds/new/preview", preview).await;
+    let (_, preview) = ask(&house, Method::POST, "/api/v1/feeds/new/preview", preview).await;
     assert_eq!(preview["addresses"], 9);
 }
 
 #[tokio::test]
 async fn changes_are_told_as_a_document_as_lines_and_refused_when_they_are_not_known() {
-    let house = House::new();
-    house.list(2).await;
-    house.list(3).await;
-    let told = house.get("/api/v1/changes?since=1").await;
+    let house = house();
+    list(&house, 2).await;
+    list(&house, 3).await;
+    let told = get(&house, "/api/v1/changes?since=1").await;
     let epoch = told["epoch"].clone();
     assert_eq!(
         told,
@@ -203,9 +182,9 @@ async fn changes_are_told_as_a_document_as_lines_and_refused_when_they_are_not_k
     let lines = house.app.answer(request, Peer::Local).await.into_body().read().await.unwrap();
     let end = format!("{{\"op\":\"end\",\"generation\":2,\"epoch\":{epoch}}}\n");
     assert_eq!(lines, format!("{{\"op\":\"add\",\"range\":\"20.0.0.4\"}}\n{end}"));
-    let ahead = house.ask(Method::GET, "/api/v1/changes?since=9", Value::Null).await;
+    let ahead = ask(&house, Method::GET, "/api/v1/changes?since=9", Value::Null).await;
     assert_eq!((ahead.0, &ahead.1["code"]), (422, &json!("generation_ahead")));
-    assert_eq!(house.ask(Method::GET, "/api/v1/changes?since=0&feed=nowhere", Value::Null).await.0, 404);
+    assert_eq!(ask(&house, Method::GET, "/api/v1/changes?since=0&feed=nowhere", Value::Null).await.0, 404);
 }
 
 /// A stream of events.
@@ -230,13 +209,13 @@ impl Events {
 
 #[tokio::test]
 async fn who_listens_hears_of_every_release() {
-    let house = House::new();
-    house.list(1).await;
+    let house = house();
+    list(&house, 1).await;
     let mut events = Events::of(&house, "/api/v1/changes?since=1", None).await;
     let first = events.next().await.unwrap();
     let (id, rest) = first.strip_prefix("id: ").unwrap().split_once('\n').unwrap();
     assert!(id.ends_with("-1") && rest.starts_with("event: changes\n"), "where it begins: {first}");
-    house.list(2).await;
+    list(&house, 2).await;
     let news = events.next().await.unwrap();
     assert!(news.contains("-2\n") && news.contains(r#""added":["20.0.0.2"]"#), "{news}");
     let mut again = Events::of(&house, "/api/v1/changes?since=0", Some(id)).await;
@@ -245,17 +224,17 @@ async fn who_listens_hears_of_every_release() {
 
 #[tokio::test]
 async fn who_listens_to_a_feed_that_is_withdrawn_is_told_so() {
-    let house = House::new();
-    house.list(1).await;
+    let house = house();
+    list(&house, 1).await;
     let wish = json!({"reason": "x", "feed": {"name": "edge"}});
     for comes_back in [false, true] {
-        assert_eq!(house.ask(Method::POST, "/api/v1/feeds", wish.clone()).await.0, 200);
-        let since = house.get("/api/v1/feeds/edge").await["generation"].clone();
+        assert_eq!(ask(&house, Method::POST, "/api/v1/feeds", wish.clone()).await.0, 200);
+        let since = get(&house, "/api/v1/feeds/edge").await["generation"].clone();
         let mut events = Events::of(&house, &format!("/api/v1/changes?since={since}&feed=edge"), None).await;
         assert!(events.next().await.unwrap().contains("event: changes"));
-        house.ask(Method::DELETE, "/api/v1/feeds/edge", json!({"reason": "x"})).await;
+        ask(&house, Method::DELETE, "/api/v1/feeds/edge", json!({"reason": "x"})).await;
         if comes_back {
-            house.ask(Method::POST, "/api/v1/feeds", wish.clone()).await;
+            ask(&house, Method::POST, "/api/v1/feeds", wish.clone()).await;
         }
         assert_eq!(events.next().await.unwrap(), "event: gone\ndata: {}\n\n");
         assert_eq!(events.next().await, None);
@@ -264,18 +243,18 @@ async fn who_listens_to_a_feed_that_is_withdrawn_is_told_so() {
 
 #[tokio::test]
 async fn a_generation_of_another_history_is_gone_whatever_its_number() {
-    let (house, other) = (House::new(), House::new());
+    let (house, other) = (house(), house());
     for count in [1, 2, 3] {
-        house.list(count).await;
-        other.list(count + 5).await;
+        list(&house, count).await;
+        list(&other, count + 5).await;
     }
     let epoch = async |house: &House| {
-        house.get("/api/v1/changes?since=3").await["epoch"].as_str().unwrap().to_owned()
+        get(house, "/api/v1/changes?since=3").await["epoch"].as_str().unwrap().to_owned()
     };
     let (own, foreign) = (epoch(&house).await, epoch(&other).await);
-    house.list(4).await;
+    list(&house, 4).await;
     let ask = async |epoch: &str| {
-        house.ask(Method::GET, &format!("/api/v1/changes?since=3&epoch={epoch}"), Value::Null).await
+        ask(&house, Method::GET, &format!("/api/v1/changes?since=3&epoch={epoch}"), Value::Null).await
     };
     assert_eq!(ask(&own).await.0, 200);
     let (status, problem) = ask(&foreign).await;
@@ -283,5 +262,5 @@ async fn a_generation_of_another_history_is_gone_whatever_its_number() {
     let id = format!("{foreign}-3");
     let refused = Events::of(&house, "/api/v1/changes?since=3", Some(&id)).await.next().await.unwrap();
     assert!(refused.contains("generation_gone"), "{refused}");
-    house.get("/api/v1/changes?since=3").await;
+    get(&house, "/api/v1/changes?since=3").await;
 }

@@ -1,0 +1,154 @@
+//! What a reader shows for itself: a token in the path or a header, HTTP's Basic scheme, or where it asks from. The same
+//! for everything that is published, so that a device is one reader whatever it speaks.
+
+use crate::model::OutputName;
+use crate::publish::{Answer, Claim, Denied, Publisher, Reader, Refused};
+use crate::web::auth::X_API_KEY;
+use crate::web::{Caller, Peer, Problem};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use http::header::AUTHORIZATION;
+use http::{HeaderMap, HeaderValue};
+
+/// So long a reader waits until its key can be looked up, in seconds.
+const SOON: u32 = 60;
+
+/// No token, and no name with its password, is longer, in bytes.
+const LONGEST: usize = 512;
+
+/// Who asks for `feed`, if they may read it; `token` is the key in the path.
+///
+/// # Errors
+/// As [`anybody`], and 403 for a feed that the device does not read.
+pub(super) fn reader(
+    publisher: &Publisher,
+    headers: &HeaderMap,
+    token: Option<&str>,
+    caller: Caller,
+    feed: &OutputName,
+) -> Result<Reader, Problem> {
+    let reader = anybody(publisher, headers, token, caller)?;
+    if publisher.reads(&reader, feed) { Ok(reader) } else { Err(other_feed()) }
+}
+
+/// 403: the feed is not for this reader.
+pub(super) fn other_feed() -> Problem {
+    Problem::forbidden("other_feed").detail("This device does not read this feed.")
+}
+
+/// Who asks, if they may read anything.
+///
+/// # Errors
+/// 401 for a key that is wrong or missing. A passing fault is a 503: on a 401 some firewalls stop enforcing.
+pub(super) fn anybody(
+    publisher: &Publisher,
+    headers: &HeaderMap,
+    token: Option<&str>,
+    caller: Caller,
+) -> Result<Reader, Problem> {
+    let Peer::Tcp(from) = caller.peer else { return Ok(Reader::Administrator) };
+    if caller.admin {
+        return Ok(Reader::Administrator);
+    }
+    let shown = shown(headers).map_err(|()| wrong())?;
+    let claim = match (token, &shown) {
+        (Some(token), _) => Claim::Token(token),
+        (None, Shown::Nothing) => Claim::Nothing,
+        (None, Shown::Token(token)) => Claim::Token(token),
+        (None, Shown::Basic(pair)) => Claim::Basic(pair),
+    };
+    publisher.admit(claim, from.ip().to_canonical()).map_err(|refused| match refused {
+        Refused::Unknown => {
+            Problem::unavailable("keys_unknown", SOON).detail("Keys cannot be looked up now.")
+        }
+        Refused::Denied(Denied::WrongKey) => wrong(),
+        Refused::Denied(Denied::NoKey) => Problem::unauthorized("key_missing", REALM).detail(
+            "This needs a key: a name and a password, or a token, in a feed's path as /f/TOKEN/NAME. \
+             `ironlist device key NAME` makes them.",
+        ),
+    })
+}
+
+/// Notes that a reader was given a list of that generation in pages or pieces, whose bytes nobody has counted.
+pub(super) fn note(publisher: &Publisher, reader: &Reader, caller: Caller, document: &str, generation: u64) {
+    let Peer::Tcp(from) = caller.peer else { return };
+    let (at, from) = (publisher.engine().now(), from.ip().to_canonical());
+    publisher.note(reader, Answer { document, at, from, generation, status: 200, bytes: 0 });
+}
+
+const REALM: &str = r#"Basic realm="ironlist", charset="UTF-8""#;
+
+fn wrong() -> Problem {
+    Problem::unauthorized("key_wrong", REALM).detail("The key is wrong.")
+}
+
+/// What the headers say.
+#[derive(PartialEq, Eq, Debug)]
+enum Shown<'a> {
+    Nothing,
+    Token(&'a str),
+    Basic(Vec<u8>),
+}
+
+/// The key in the headers; an error for two, and for a claim of another kind, which is no less a claim.
+fn shown(headers: &HeaderMap) -> Result<Shown<'_>, ()> {
+    let keys = headers.get_all(X_API_KEY).iter().map(|key| token(key.as_bytes()));
+    let mut all = headers.get_all(AUTHORIZATION).iter().map(authorized).chain(keys);
+    let first = all.next().unwrap_or(Ok(Shown::Nothing));
+    if all.next().is_some() { Err(()) } else { first }
+}
+
+fn authorized(value: &HeaderValue) -> Result<Shown<'_>, ()> {
+    let bytes = value.as_bytes();
+    let space = bytes.iter().position(|byte| *byte == b' ').ok_or(())?;
+    let (scheme, rest) = bytes.split_at(space);
+    if scheme.eq_ignore_ascii_case(b"bearer") {
+        return token(rest);
+    }
+    if !scheme.eq_ignore_ascii_case(b"basic") || rest.len() > LONGEST {
+        return Err(());
+    }
+    STANDARD.decode(rest.trim_ascii()).map(Shown::Basic).map_err(|_| ())
+}
+
+fn token(bytes: &[u8]) -> Result<Shown<'_>, ()> {
+    let text = std::str::from_utf8(bytes.trim_ascii()).map_err(|_| ())?;
+    if text.is_empty() || text.len() > LONGEST { Err(()) } else { Ok(Shown::Token(text)) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn of(pairs: &[(http::HeaderName, &'static str)]) -> HeaderMap {
+        let mut headers = HeaderMap::new();
+        for (name, value) in pairs {
+            headers.append(name, HeaderValue::from_static(value));
+        }
+        headers
+    }
+
+    #[test]
+    fn a_key_is_a_well_formed_pair_or_a_token() {
+        assert_eq!(shown(&of(&[])), Ok(Shown::Nothing));
+        for pair in ["Basic ZWRnZTp3b3Jk", "bAsIc ZWRnZTp3b3Jk "] {
+            assert_eq!(shown(&of(&[(AUTHORIZATION, pair)])), Ok(Shown::Basic(b"edge:word".to_vec())));
+        }
+        for key in [(AUTHORIZATION, "Bearer x"), (AUTHORIZATION, "bearer  x"), (X_API_KEY, "x")] {
+            assert_eq!(shown(&of(std::slice::from_ref(&key))), Ok(Shown::Token("x")), "{key:?}");
+        }
+        for other in ["Bearer", "Bearer ", "Basic", "Basic !", "Basicx ZWRnZTp3b3Jk", "Digest username=\"x\""]
+        {
+            assert_eq!(shown(&of(&[(AUTHORIZATION, other)])), Err(()), "{other}");
+        }
+        assert_eq!(shown(&of(&[(X_API_KEY, "")])), Err(()));
+    }
+
+    #[test]
+    fn two_keys_are_none() {
+        let pair = "Basic ZWRnZTp3b3Jk";
+        for two in [(AUTHORIZATION, pair), (X_API_KEY, "x")] {
+            assert_eq!(shown(&of(&[(AUTHORIZATION, pair), two.clone()])), Err(()), "{two:?}");
+        }
+    }
+}
