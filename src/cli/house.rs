@@ -5,6 +5,7 @@ use super::collecting::{self, LastSeen};
 use super::follow::Following;
 use super::hooking;
 use super::named::Named;
+use super::published;
 use super::pushing;
 use super::settings::{self, CrowdSec, Settings};
 use crate::collect::collector::Collector;
@@ -272,11 +273,12 @@ fn health(
         && let Some(publisher) = publisher
     {
         let (feeds, publisher) = (Arc::clone(publisher.feeds()), Arc::clone(publisher));
-        let hooks = Arc::clone(&publisher);
+        let (hooks, devices) = (Arc::clone(&publisher), Arc::clone(&publisher));
         let (troubles, engine) = (Arc::clone(troubles), engine.clone());
         return health
             .check("push", move || pushing::check(&publisher))
             .check("webhooks", move || hooking::check(&hooks))
+            .check("devices", move || published::check(&devices))
             .check("feeds", move || released(&feeds, &engine))
             .check("import", move || imported(&troubles));
     }
@@ -404,6 +406,7 @@ fn measured(
             }
         }
         if let Some(publisher) = &publisher {
+            published::measure(publisher, metrics);
             pushing::measure(publisher, metrics);
             hooking::measure(publisher, metrics);
         }

@@ -52,6 +52,8 @@ pub struct Cut {
     pub budget: Budget,
     /// What it would have been.
     pub wanted: Size,
+    /// What it is.
+    pub taken: Size,
     /// Addresses that are left out.
     pub addresses: u128,
 }

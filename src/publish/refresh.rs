@@ -221,7 +221,7 @@ impl Feed {
 }
 
 /// What the feed is compared with, as of now: none before its first list.
-fn base(
+pub(super) fn base(
     stage: &Stage<'_>,
     profile: &Profile,
     state: &State,
@@ -244,7 +244,7 @@ fn base(
 }
 
 /// Whether the feed may go to `next`, from how it stands and what it is compared with.
-fn decision(
+pub(super) fn decision(
     stage: &Stage<'_>,
     profile: &Profile,
     state: &State,
