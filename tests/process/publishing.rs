@@ -79,6 +79,10 @@ fn what_is_not_said_of_a_feed_or_a_device_stays_as_it_is() {
     let done = |line: &str| assert_eq!(run(line).0, 0, "{line}: {}", run(line).2);
     done("device add hq --feed fortigate --network 20.0.0.0/31 --model fortigate-vm02 --reason pilot");
     done("device set hq --silent-minutes 5 --reason hasty");
+    let status = run("status").1;
+    assert!(status.contains("have not asked for longer than they should: hq"), "{status}");
+    let metrics = house.get("gateway", "/metrics").text().to_owned();
+    assert!(metrics.contains("ironlist_device_silent{device=\"hq\"} 1\n"), "{metrics}");
     let device = || house.get("gateway", "/api/v1/devices/hq").ok().json();
     assert_eq!(
         (&device()["networks"], &device()["silent_minutes"], &device()["budget"]["entries"]),
@@ -140,9 +144,14 @@ fn a_collapse_is_held_across_a_crash_until_an_operator_consents() {
     assert_eq!((lines(&house), &held(&house)["id"]), (1000, &json!("fortigate")));
     let (code, out, _) = told(&house.run(["hold", "list"]));
     assert!(code == 0 && out.contains("995 of 1000 lines would go"), "{out}");
+    assert!(out.contains("fortigate: 995 addresses would go (partner 995): 20.0."), "{out}");
+    let metrics = house.get("gateway", "/metrics").text().to_owned();
+    for line in ["held{feed=\"fortigate\"} 1", "held{feed=\"_all\"} 0", "fault{feed=\"fortigate\"} 0"] {
+        assert!(metrics.contains(&format!("ironlist_feed_{line}\n")), "{line}: {metrics}");
+    }
     let (code, _, err) =
         told(&house.run(["hold", "consent", "fortigate", "--reason", "the partner has tidied up"]));
-    assert_eq!(code, 0, "{err}");
+    assert!(code == 0 && err.contains("goes to generation"), "{err}");
     assert_eq!(lines(&house), 5);
     let audit = house.get("gateway", "/api/v1/audit");
     assert_eq!(audit.status, 401, "the audit is the administrator's");

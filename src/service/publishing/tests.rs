@@ -264,3 +264,57 @@ async fn a_generation_of_another_history_is_gone_whatever_its_number() {
     assert!(refused.contains("generation_gone"), "{refused}");
     get(&house, "/api/v1/changes?since=3").await;
 }
+
+#[tokio::test]
+async fn a_preview_says_what_a_budget_cuts_and_what_would_wait_for_a_word() {
+    let house = house();
+    list(&house, 1000).await;
+    let wish = json!({"reason": "x", "feed": {"name": "edge"}});
+    assert_eq!(ask(&house, Method::POST, "/api/v1/feeds", wish).await.0, 200);
+    let preview = async |feed: Value| {
+        let body = json!({"reason": "x", "feed": feed});
+        ask(&house, Method::POST, "/api/v1/feeds/edge/preview", body).await.1
+    };
+    let small = preview(json!({"budget": {"entries": 10}})).await;
+    assert_eq!((&small["addresses"], &small["cut"]["addresses_left_out"]), (&json!(10), &json!(990)));
+    assert_eq!((&small["held"], &small["warnings"]), (&Value::Null, &Value::Null));
+    list(&house, 10).await;
+    let held = preview(json!({})).await;
+    assert_eq!((&held["addresses"], &held["held"]["distance"]["gone"]), (&json!(10), &json!(990)), "{held}");
+    assert_eq!(held["held"]["would"]["gone_by"], json!([{"source": "a", "addresses": 990}]));
+    let other = preview(json!({"filter": {"not_sources": ["nobody"]}})).await;
+    assert_eq!(other["warnings"], json!(["there is no source nobody yet"]));
+    assert_eq!(
+        get(&house, "/api/v1/feeds/edge").await["filter"]["not_sources"],
+        json!([]),
+        "nothing has changed"
+    );
+}
+
+#[tokio::test]
+async fn a_hold_shows_by_example_what_would_go_and_come_and_by_whom() {
+    let house = house();
+    list(&house, 1000).await;
+    house.list_ranges((0..7).map(|n| IpRange::V4(Range::single(0x1e00_0000 + 2 * n)))).await;
+    let hold = get(&house, "/api/v1/holds").await["data"][0].clone();
+    let would = &hold["would"];
+    assert_eq!(would["gone_by"], json!([{"source": "a", "addresses": 1000}]), "{hold}");
+    assert_eq!(would["new_by"], json!([{"source": "a", "addresses": 7}]));
+    assert_eq!(would["gone"].as_array().unwrap().len(), 5);
+    assert_eq!(would["new"][0], "30.0.0.0");
+}
+
+#[tokio::test]
+async fn a_report_says_what_a_format_of_one_family_leaves_out() {
+    let house = house();
+    house.list(&["20.0.0.0/30", "2a00::/126", "2a00::9"]).await;
+    let wish =
+        json!({"reason": "x", "feed": {"name": "old", "format": "sophos", "filter": {"sources": ["b"]}}});
+    let (_, added) = ask(&house, Method::POST, "/api/v1/feeds", wish.clone()).await;
+    assert_eq!(added["warnings"], json!(["there is no source b yet"]));
+    let wish = json!({"reason": "x", "feed": {"format": "sophos"}});
+    let (_, changed) = ask(&house, Method::PUT, "/api/v1/feeds/old", wish).await;
+    assert_eq!(changed["warnings"], Value::Null);
+    let report = get(&house, "/api/v1/feeds/old/report").await;
+    assert_eq!(report["left_out"]["format"], 5, "{report}");
+}
