@@ -215,9 +215,10 @@ impl Metrics {
 
     /// A row of feeds or devices; one that is not named is forgotten.
     pub fn published(&self, row: Row, all: impl IntoIterator<Item = (String, i64)>) {
-        for (_, gauges) in self.published.iter().filter(|(known, _)| known.name == row.name) {
+        let gauges = self.published.iter().find(|(known, _)| known.name == row.name);
+        if let Some((_, gauges)) = gauges {
             gauges.reset();
-            return all.into_iter().for_each(|(name, value)| gauges.with_label_values(&[&name]).set(value));
+            all.into_iter().for_each(|(name, value)| gauges.with_label_values(&[&name]).set(value));
         }
     }
 

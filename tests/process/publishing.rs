@@ -79,8 +79,8 @@ fn what_is_not_said_of_a_feed_or_a_device_stays_as_it_is() {
     let done = |line: &str| assert_eq!(run(line).0, 0, "{line}: {}", run(line).2);
     done("device add hq --feed fortigate --network 20.0.0.0/31 --model fortigate-vm02 --reason pilot");
     done("device set hq --silent-minutes 5 --reason hasty");
-    let status = run("status").1;
-    assert!(status.contains("have not asked for longer than they should: hq"), "{status}");
+    let health = house.get("blacklist", "/health").text().to_owned();
+    assert!(health.contains("have not asked for longer than they should: hq"), "{health}");
     let metrics = house.get("gateway", "/metrics").text().to_owned();
     assert!(metrics.contains("ironlist_device_silent{device=\"hq\"} 1\n"), "{metrics}");
     let device = || house.get("gateway", "/api/v1/devices/hq").ok().json();

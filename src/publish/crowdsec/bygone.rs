@@ -94,7 +94,7 @@ mod tests {
             let expected: BTreeSet<IpRange> = rolls.windows(2).zip(2_i64..).filter(|(_, time)| *time > forgotten)
                 .flat_map(|(pair, _)| lines(&pair[0]).into_iter().filter(|line| !lines(&pair[1]).contains(line)).collect::<Vec<_>>())
                 .filter(|line| !listed.contains(line)).collect();
-            prop_assert_eq!(grown.lines().collect::<BTreeSet<_>>(), expected.clone(), "step by step");
+            prop_assert_eq!(&grown.lines().collect::<BTreeSet<_>>(), &expected, "step by step");
             let mut made = Bygone::default();
             made.go_on(now, &steps, oldest);
             prop_assert_eq!(made.lines().collect::<BTreeSet<_>>(), expected, "from the log");
