@@ -233,9 +233,9 @@ impl Feed {
         Ok((generation, Difference::of(&steps)))
     }
 
-    /// The generation of the last release that is remembered as a difference; 0 before the first.
-    pub fn newest_step(&self) -> u64 {
-        self.book().log.steps().last().map_or(0, |step| step.generation)
+    /// When the last release was made that is remembered as a difference.
+    pub fn newest_step(&self) -> Option<Time> {
+        self.book().log.steps().last().map(|step| step.time)
     }
 
     /// The releases that are remembered, as differences, the oldest first.

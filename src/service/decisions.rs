@@ -11,7 +11,7 @@ use super::pieces::pieces;
 use super::reply::blocking;
 use crate::addr::{IpRange, IpSet};
 use crate::engine::Snapshot;
-use crate::model::OutputName;
+use crate::model::{OutputName, Time};
 use crate::publish::crowdsec::{Bygone, Stream, Terms, Wanted, about};
 use crate::publish::{Feed, Offer, Publisher, Reader, Recent, Released, Roll, Rolls, recent};
 use crate::web::auth::{Keys, X_API_KEY};
@@ -51,8 +51,8 @@ pub struct Decisions {
 struct Told {
     feed: Arc<Feed>,
     roll: Arc<Roll>,
-    /// In which minute, and with the step of which generation it ends.
-    at: (i64, u64),
+    /// In which minute, and with which step it ends.
+    at: (i64, Option<Time>),
     bygone: Bygone,
     recent: Arc<Recent>,
 }

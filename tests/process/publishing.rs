@@ -113,6 +113,8 @@ fn what_is_not_said_of_a_feed_or_a_device_stays_as_it_is() {
         "device add x --network 10.0.0/8 --reason x",
         "allow add 10.0.0 --reason x",
         "suppression add nonsense --reason x",
+        "suppression add 20.0.0.1 --source ../x --reason x",
+        "import list.txt --source a/b",
     ] {
         assert_eq!(run(wrong).0, 64, "{wrong}");
     }

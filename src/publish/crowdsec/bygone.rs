@@ -12,27 +12,27 @@ use std::collections::BTreeMap;
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Bygone {
     lines: BTreeMap<IpRange, Time>,
-    /// The generation of the last step that was taken in.
-    known: u64,
+    /// The moment of the last step that was taken in: two may be of one generation, as when a person consents.
+    known: Option<Time>,
 }
 
 impl Bygone {
     /// Whether the steps that it has not taken in yet lead on from what it knows.
-    pub fn leads_to(&self, newest: u64) -> bool {
+    pub fn leads_to(&self, newest: Option<Time>) -> bool {
         self.known <= newest
     }
 
     /// Takes in the `steps` that it does not know, of which the last lead to the release of `roll`, and forgets what went
     /// before `oldest`. Costs as [`turns`], for those steps.
     pub fn go_on(&mut self, roll: &Roll, steps: &[Step], oldest: Time) {
-        let new = steps.iter().position(|step| step.generation > self.known && step.time > oldest);
+        let new = steps.iter().position(|step| Some(step.time) > self.known && step.time > oldest);
         let new = new.and_then(|at| steps.get(at..)).unwrap_or_default();
         for turn in turns(roll, new) {
             self.lines.extend(turn.gone.into_iter().map(|line| (line, turn.time)));
         }
         let reached = roll.released().release.generation;
         let taken = new.iter().rev().find(|step| step.generation <= reached);
-        self.known = taken.map_or(self.known, |step| step.generation);
+        self.known = taken.map_or(self.known, |step| Some(step.time));
         self.lines.retain(|line, time| *time > oldest && !is_line(roll, *line));
     }
 

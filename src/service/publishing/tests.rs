@@ -302,6 +302,11 @@ async fn a_hold_shows_by_example_what_would_go_and_come_and_by_whom() {
     assert_eq!(would["new_by"], json!([{"source": "a", "addresses": 7}]));
     assert_eq!(would["gone"].as_array().unwrap().len(), 5);
     assert_eq!(would["new"][0], "30.0.0.0");
+    let request = http::Request::builder().uri("/api/v1/holds").header(header::HOST, "a");
+    let stranger = super::super::fixture::from([127, 0, 0, 1]);
+    let answer = house.app.answer(request.body(Body::empty()).unwrap(), stranger).await;
+    let shown: Value = serde_json::from_slice(&answer.into_body().read().await.unwrap()).unwrap();
+    assert_eq!((&shown["total"], &shown["data"][0]["would"]), (&json!(1), &Value::Null));
 }
 
 #[tokio::test]
