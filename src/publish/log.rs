@@ -11,7 +11,7 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
 /// The first bytes of a log.
-const MAGIC: &[u8] = b"ironlist log 1\n";
+const MAGIC: &[u8] = b"ironlist log 2\n";
 /// No log is longer, in bytes.
 const LONGEST: usize = 32 << 20;
 /// Bytes of a frame's digest.
@@ -24,6 +24,8 @@ pub struct Step {
     pub generation: u64,
     /// When it was released: consent may come long after its generation. It rises from step to step.
     pub time: Time,
+    /// Whether its generation had been told of before, as when a person consents to what was held.
+    pub late: bool,
     /// What it lists no more.
     pub removed: Packed,
     /// What it lists anew.
@@ -45,6 +47,16 @@ impl Difference {
         let mut difference = Self::default();
         steps.iter().for_each(|step| difference.then(&step.removed.unpack(), &step.added.unpack()));
         difference
+    }
+
+    /// The same for a reader that may have taken in any of the first of them: of each address it is told where it ends.
+    pub(super) fn whichever_is_known(steps: &[Step]) -> Self {
+        let mut all = Self::default();
+        for (removed, added) in steps.iter().map(|step| (step.removed.unpack(), step.added.unpack())) {
+            all.removed = all.removed.subtract(&added).union(&removed);
+            all.added = all.added.subtract(&removed).union(&added);
+        }
+        all
     }
 
     /// Goes on by a step: what comes back was never gone, and what goes again never came.
@@ -141,10 +153,12 @@ impl Log {
         Ok(())
     }
 
-    /// The steps after `generation`; `None` when they are no longer known.
+    /// The steps after `generation`, and those of it that came late; `None` when they are no longer known.
     pub(super) fn since(&self, generation: u64) -> Option<&[Step]> {
         let begin = self.steps.partition_point(|step| step.generation <= generation);
-        (generation >= self.begin).then(|| &self.steps[begin..])
+        let is_late = |step: &&Step| step.late && step.generation == generation;
+        let late = self.steps[..begin].iter().rev().take_while(is_late).count();
+        (generation >= self.begin).then(|| &self.steps[begin - late..])
     }
 
     /// The oldest generation that [`Log::since`] knows.
@@ -170,6 +184,7 @@ fn frame(step: &Step) -> Vec<u8> {
     let mut body = Writer::default();
     body.number(step.generation);
     body.signed(step.time.unix());
+    body.number(u64::from(step.late));
     body.bytes(step.removed.bytes());
     body.bytes(step.added.bytes());
     let body = body.into_bytes();
@@ -203,6 +218,7 @@ fn step(reader: &mut Reader) -> Result<Step, Damaged> {
     Ok(Step {
         generation: reader.number()?,
         time: Time::from_unix(reader.signed()?),
+        late: reader.number()? > 0,
         removed: Packed::from_bytes(reader.bytes()?)?,
         added: Packed::from_bytes(reader.bytes()?)?,
     })
@@ -222,7 +238,7 @@ mod tests {
     fn step(generation: u64, before: &IpSet, after: &IpSet) -> Step {
         let (removed, added) = (before.subtract(after), after.subtract(before));
         let time = Time::from_unix(generation as i64);
-        Step { generation, time, removed: Packed::of(&removed), added: Packed::of(&added) }
+        Step { generation, time, late: false, removed: Packed::of(&removed), added: Packed::of(&added) }
     }
 
     proptest! {
@@ -253,6 +269,24 @@ mod tests {
                 prop_assert_eq!(difference.removed, from.subtract(last));
             }
         }
+    }
+
+    #[test]
+    fn whoever_was_told_of_a_generation_before_a_person_consented_hears_of_the_rest() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.log");
+        let sets = [set(&[1, 2]), set(&[2, 3]), set(&[3, 4]), set(&[1, 4])];
+        let mut log = Log::open(path.clone(), 1).unwrap();
+        for (at, generation, late) in [(0, 2, false), (1, 2, true), (2, 3, false)] {
+            log.push(Step { late, ..step(generation, &sets[at], &sets[at + 1]) }).unwrap();
+        }
+        log = Log::open(path, 3).unwrap();
+        assert_eq!(log.since(1).unwrap().len(), 3);
+        let told = Difference::whichever_is_known(log.since(2).unwrap());
+        for known in &sets[1..3] {
+            assert_eq!(known.subtract(&told.removed).union(&told.added), sets[3]);
+        }
+        assert!(log.since(3).unwrap().is_empty());
     }
 
     #[test]

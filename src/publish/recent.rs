@@ -143,7 +143,7 @@ mod tests {
             let steps: Vec<Step> = sets.windows(2).zip(2..).map(|(pair, generation)| {
                 let (removed, added) = (pair[0].subtract(&pair[1]), pair[1].subtract(&pair[0]));
                 let time = Time::from_unix(generation as i64);
-                Step { generation, time, removed: Packed::of(&removed), added: Packed::of(&added) }
+                Step { generation, time, late: false, removed: Packed::of(&removed), added: Packed::of(&added) }
             }).collect();
             let now = roll(sets.len() as u64, sets.last().unwrap(), form);
             let expected = lines(&now, now.set());
@@ -172,6 +172,7 @@ mod tests {
         let step = |generation| Step {
             generation,
             time: Time::default(),
+            late: false,
             removed: Packed::of(&before.subtract(&after)),
             added: Packed::of(&IpSet::default()),
         };

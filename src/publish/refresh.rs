@@ -155,7 +155,8 @@ impl Feed {
             let removed = Packed::of(&before.subtract(&set));
             let added = Packed::of(&set.subtract(&before));
             let (generation, time) = (release.generation, book.next_step(stage.now));
-            book.steps.push(Step { generation, time, removed, added });
+            let late = generation == state.seen && state.release.is_some();
+            book.steps.push(Step { generation, time, late, removed, added });
         }
         book.modified = Some(release.modified);
         book.status.hold = next.held.as_ref().map(|held| held.hold.clone());

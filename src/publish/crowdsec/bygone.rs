@@ -79,6 +79,7 @@ mod tests {
             let steps: Vec<Step> = sets.windows(2).zip(2..).map(|(pair, generation)| Step {
                 generation,
                 time: Time::from_unix(generation as i64),
+                late: false,
                 removed: Packed::of(&pair[0].subtract(&pair[1])),
                 added: Packed::of(&pair[1].subtract(&pair[0])),
             }).collect();

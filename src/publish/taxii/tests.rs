@@ -20,7 +20,7 @@ fn collection(releases: &[IpSet], lines: Lines) -> Collection {
 
 fn step(before: &IpSet, after: &IpSet, at: i64) -> Step {
     let (removed, added) = (Packed::of(&before.subtract(after)), Packed::of(&after.subtract(before)));
-    Step { generation: at as u64 + 1, time: Time::from_unix(NOON + 60 * at), removed, added }
+    Step { generation: at as u64 + 1, time: Time::from_unix(NOON + 60 * at), late: false, removed, added }
 }
 
 fn set(ranges: &[&str]) -> IpSet {
