@@ -184,11 +184,9 @@ impl Feed {
         self.offer.load()
     }
 
-    /// When something else was first released after `generation`, as far as that is remembered.
-    pub fn renewed_after(&self, generation: u64) -> Option<Time> {
-        let book = self.book();
-        let next = book.log.steps().iter().find(|step| step.generation > generation);
-        next.map(|step| step.time)
+    /// Whether it lists nothing only because nobody has had a word on its first list yet.
+    pub(super) fn is_unspoken(&self) -> bool {
+        self.book().state.held.as_ref().is_some_and(|held| held.base.is_none())
     }
 
     /// What it lists now, if it lists anything.

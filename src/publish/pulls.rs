@@ -130,6 +130,14 @@ impl Pulls {
         noted
     }
 
+    /// How often a device was answered about a document, if its last answer was of that generation.
+    pub(super) fn count(&self, device: &OutputName, document: &str, generation: u64) -> u64 {
+        let all = self.all_of_them();
+        let own = all.get(&Reader::Device(device.clone())).and_then(|own| own.get(document));
+        let own = own.filter(|entry| entry.pull.generation == generation);
+        own.map_or(0, |entry| entry.pull.sent + entry.pull.unchanged)
+    }
+
     /// When a device asked last for anything.
     pub fn last(&self, device: &OutputName) -> Option<Time> {
         let all = self.all_of_them();

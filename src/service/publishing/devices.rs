@@ -22,7 +22,7 @@ pub(super) struct Row {
     keys_since: Option<Time>,
     /// Its last pull of anything.
     last_pull: Option<Time>,
-    /// Feeds of which it has an older list than is offered.
+    /// Feeds of which it has an older list than is offered, or is not proven to enforce what is released.
     behind: Vec<String>,
     /// Whether it has not asked for longer than it should.
     silent: bool,
@@ -38,9 +38,14 @@ impl Row {
         let last_pull = own.iter().map(|row| row.pull.at).max();
         let mut behind: Vec<String> =
             own.iter().filter(|row| row.behind).map(|row| feed_of(&row.document).to_owned()).collect();
+        let push = role.0.pushes().report(role.0.feeds(), &device);
+        let lists = push.iter().flat_map(|report| &report.lists);
+        let unproven = lists.filter(|list| list.behind_since.is_some()).map(|list| list.feed.to_string());
+        behind.extend(unproven);
+        behind.sort_unstable();
         behind.dedup();
         Self {
-            push: role.0.pushes().report(role.0.feeds(), &device).map(Into::into),
+            push: push.map(Into::into),
             keys_since: role.0.keys_since(&device.name),
             silent: role.0.is_silent(&device),
             device,
