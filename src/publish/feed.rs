@@ -111,7 +111,9 @@ impl Feed {
             }
         };
         let generation = state.release.as_ref().map_or(0, |release| release.generation);
-        let log = Log::open(file.with_extension("log"), generation).unwrap_or_else(|error| {
+        let modified = state.release.as_ref().map(|release| release.modified);
+        let log = file.with_extension("log");
+        let log = Log::open(log, generation, modified.unwrap_or_default()).unwrap_or_else(|error| {
             fault(error.to_string());
             Log::begin(file.with_extension("log"), generation)
         });
@@ -120,7 +122,6 @@ impl Feed {
             Offer::Nothing
         });
         status.hold = state.held.as_ref().map(|held| held.hold.clone());
-        let modified = state.release.as_ref().map(|release| release.modified);
         let kept = state.release.is_some();
         let profile = ArcSwap::from_pointee(state.profile.clone().unwrap_or(usual));
         let (lost, steps) = (status.fault.clone(), Vec::new());
@@ -211,7 +212,8 @@ impl Feed {
         self.book().status.clone()
     }
 
-    /// What changed after generation `since` up to what it lists now, and the generation of that.
+    /// What changed after generation `since` up to what it lists now, and the generation of that. What came late in that
+    /// generation, as a consent does, is told whether or not it was told before.
     ///
     /// # Errors
     /// [`Unknown`].
@@ -222,11 +224,14 @@ impl Feed {
             if since > generation {
                 return Err(Unknown::NotYet(generation));
             }
-            let steps = book.log.since(since).ok_or(Unknown::Forgotten(book.log.oldest()))?;
-            (generation, steps.to_vec())
+            let known = book.log.since(since).ok_or(Unknown::Forgotten(book.log.oldest()))?;
+            // What the log does not know yet is offered already.
+            (generation, known.iter().chain(&book.steps).cloned().collect::<Vec<_>>())
         };
         // Adding up takes long after many releases, and the next one waits for the book.
-        Ok((generation, Difference::of(&steps)))
+        let may_be_known = steps.first().is_some_and(|step| step.generation <= since);
+        let add_up = if may_be_known { Difference::repeated } else { Difference::of };
+        Ok((generation, add_up(&steps)))
     }
 
     /// The releases that are remembered, as differences, the oldest first.

@@ -2,6 +2,7 @@
 
 use super::access::Reader;
 use super::book::Book;
+use super::release::Release;
 use crate::disk::DiskError;
 use crate::model::{OutputName, Time};
 use serde::{Deserialize, Serialize};
@@ -21,6 +22,9 @@ pub struct Pull {
     pub from: IpAddr,
     /// The generation in which what it has now appeared.
     pub generation: u64,
+    /// The time of that release: two may be of one generation.
+    #[serde(default)]
+    pub modified: Time,
     /// The answer's status.
     pub status: u16,
     /// Bytes of the answer's body.
@@ -29,6 +33,13 @@ pub struct Pull {
     pub sent: u64,
     /// How often it was told that nothing has changed.
     pub unchanged: u64,
+}
+
+impl Pull {
+    /// Whether it was of an earlier release of the feed.
+    pub fn is_before(&self, release: &Release) -> bool {
+        (self.generation, self.modified) < (release.generation, release.modified)
+    }
 }
 
 /// Reader and document, and the last pull of it.
@@ -53,6 +64,7 @@ impl Entry {
             at: answer.at,
             from: answer.from,
             generation: answer.generation,
+            modified: answer.modified,
             status: answer.status,
             bytes: answer.bytes,
             sent: self.pull.sent + u64::from(!is_unchanged),
@@ -72,6 +84,8 @@ pub struct Answer<'a> {
     pub from: IpAddr,
     /// The generation in which what is offered appeared.
     pub generation: u64,
+    /// The time of that release.
+    pub modified: Time,
     /// 200, 206 or 304.
     pub status: u16,
     /// Bytes of the body.
@@ -108,6 +122,7 @@ impl Pulls {
             at: answer.at,
             from: answer.from,
             generation: 0,
+            modified: Time::default(),
             status: 0,
             bytes: 0,
             sent: 0,
@@ -130,11 +145,12 @@ impl Pulls {
         noted
     }
 
-    /// How often a device was answered about a document, if its last answer was of that generation.
-    pub(super) fn count(&self, device: &OutputName, document: &str, generation: u64) -> u64 {
+    /// How often a device was answered about a document, if its last answer was of that release.
+    pub(super) fn count(&self, device: &OutputName, document: &str, release: &Release) -> u64 {
         let all = self.all_of_them();
         let own = all.get(&Reader::Device(device.clone())).and_then(|own| own.get(document));
-        let own = own.filter(|entry| entry.pull.generation == generation);
+        let is_of = |pull: &Pull| (pull.generation, pull.modified) == (release.generation, release.modified);
+        let own = own.filter(|entry| is_of(&entry.pull));
         own.map_or(0, |entry| entry.pull.sent + entry.pull.unchanged)
     }
 
@@ -191,7 +207,8 @@ mod tests {
     const NOON: Time = Time::from_unix(1_790_000_000);
 
     fn answer(at: Time, status: u16) -> Answer<'static> {
-        Answer { document: "edge", at, from: "10.0.0.1".parse().unwrap(), generation: 7, status, bytes: 9 }
+        let from = "10.0.0.1".parse().unwrap();
+        Answer { document: "edge", at, from, generation: 7, modified: NOON, status, bytes: 9 }
     }
 
     #[test]

@@ -40,14 +40,14 @@ pub struct Decisions {
     pub keys: Keys,
     /// How long a change is told, in seconds.
     pub window: i64,
-    /// What was told last, of which release, and with the step of which generation it begins: ten thousand bouncers
+    /// What was told last, of which release, and with the step of which moment it begins: ten thousand bouncers
     /// ask for the same.
     last: Mutex<Option<Told>>,
 }
 
 struct Told {
     roll: Arc<Roll>,
-    since: Option<u64>,
+    since: Option<Time>,
     recent: Arc<Recent>,
 }
 
@@ -130,8 +130,7 @@ impl Decisions {
         let (feed, roll) = self.roll().await?;
         if let Some(reader) = reader {
             let document = format!("{}/decisions", self.feed);
-            let generation = roll.released().release.generation;
-            claim::note(&self.publisher, &reader, caller, &document, generation);
+            claim::note(&self.publisher, &reader, caller, &document, &roll.released().release);
         }
         Ok((feed, roll))
     }
@@ -141,7 +140,7 @@ impl Decisions {
         let mut steps = feed.steps();
         let begin = now.plus(-self.window);
         steps.retain(|step| step.time > begin);
-        let since = steps.first().map(|step| step.generation);
+        let since = steps.first().map(|step| step.time);
         // What is kept is replaced in one step, so that a panic elsewhere leaves nothing half done.
         let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(told) = &*last

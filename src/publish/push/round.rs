@@ -99,7 +99,7 @@ impl Pusher {
         let has = has.as_ref().map(|has| (has, old.as_ref()));
         let (name, pace) = (&shipment.name, self.settings.pace);
         let pulls = self.publisher.pulls();
-        let fetched = || pulls.count(shipment.device, shipment.feed.as_str(), mark.generation);
+        let fetched = || pulls.count(shipment.device, shipment.feed.as_str(), &listed.released.release);
         let errand = Errand {
             firewall: &firewall,
             name,
