@@ -174,6 +174,7 @@ fn a_shrinking_budget_of_a_device_cuts_its_feeds_at_once() {
         model: String::new(),
         feeds: vec!["fortigate".parse().unwrap()],
         budget: Budget { entries: Some(entries), bytes: None },
+        each: Budget::default(),
         networks: Vec::new(),
         silent_minutes: 60,
     };
