@@ -272,10 +272,11 @@ fn health(
         && let Some(publisher) = publisher
     {
         let (feeds, publisher) = (Arc::clone(publisher.feeds()), Arc::clone(publisher));
-        let hooks = Arc::clone(&publisher);
+        let (hooks, readers) = (Arc::clone(&publisher), Arc::clone(&publisher));
         let (troubles, engine) = (Arc::clone(troubles), engine.clone());
         return health
             .check("push", move || pushing::check(&publisher))
+            .check("devices", move || pushing::blocked(&readers))
             .check("webhooks", move || hooking::check(&hooks))
             .check("feeds", move || released(&feeds, &engine))
             .check("import", move || imported(&troubles));

@@ -6,7 +6,7 @@ use super::release::Release;
 use crate::disk::DiskError;
 use crate::model::{OutputName, Time};
 use serde::{Deserialize, Serialize};
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::net::IpAddr;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -47,7 +47,11 @@ pub(super) type Noted = ((String, String), Pull);
 
 /// What was fetched, by reader and document.
 #[derive(Debug, Default)]
-pub struct Pulls(Mutex<HashMap<Reader, BTreeMap<String, Entry>>>);
+pub struct Pulls {
+    all: Mutex<HashMap<Reader, BTreeMap<String, Entry>>>,
+    /// Held by whoever writes, so that what is forgotten is not written again.
+    turn: Mutex<()>,
+}
 
 #[derive(Debug)]
 struct Entry {
@@ -104,7 +108,7 @@ impl Pulls {
                 all.entry(reader).or_default().insert(document, Entry { pull, is_written: true });
             }
         }
-        Ok(Self(Mutex::new(all)))
+        Ok(Self { all: Mutex::new(all), turn: Mutex::default() })
     }
 
     /// Notes an answer. It allocates nothing for who has had the document before: some poll without pause.
@@ -154,6 +158,13 @@ impl Pulls {
         own.map_or(0, |entry| entry.pull.sent + entry.pull.unchanged)
     }
 
+    /// From where a reader asked last for each document.
+    pub(super) fn whence(&self, reader: &Reader) -> BTreeSet<IpAddr> {
+        let all = self.all_of_them();
+        let own = all.get(reader).into_iter().flat_map(BTreeMap::values);
+        own.map(|entry| entry.pull.from.to_canonical()).collect()
+    }
+
     /// When a device asked last for anything.
     pub fn last(&self, device: &OutputName) -> Option<Time> {
         let all = self.all_of_them();
@@ -161,11 +172,23 @@ impl Pulls {
         own.values().map(|entry| entry.pull.at).max()
     }
 
+    /// Forgets what a device fetched. Blocks on the disk.
+    ///
+    /// # Errors
+    /// A fault of the disk; it is remembered there until the next time.
+    pub(super) fn forget(&self, book: &Book, device: &OutputName) -> Result<(), DiskError> {
+        let _turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(own) = self.all_of_them().remove(&Reader::Device(device.clone())) else { return Ok(()) };
+        let gone: Vec<_> = own.into_keys().map(|document| (device.to_string(), document)).collect();
+        book.put_pulls(std::iter::empty(), &gone)
+    }
+
     /// Writes down what is new, and forgets what is older than `oldest`. Blocks on the disk.
     ///
     /// # Errors
     /// A fault of the disk; it is tried again the next time.
     pub fn keep(&self, book: &Book, oldest: Time) -> Result<(), DiskError> {
+        let _turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
         let (mut new, mut gone) = (BTreeMap::new(), Vec::new());
         for (reader, own) in self.all_of_them().iter() {
             for (document, entry) in own {
@@ -195,7 +218,7 @@ impl Pulls {
     }
 
     fn all_of_them(&self) -> MutexGuard<'_, HashMap<Reader, BTreeMap<String, Entry>>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.all.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
