@@ -3,7 +3,7 @@
 use super::super::paging::{Page, Paging};
 use super::super::reason::Removal;
 use super::super::reply::blocking;
-use super::{Changed, Publishing, Wish, named};
+use super::{Changed, Fields, Publishing, named};
 use crate::model::{Document, Output, OutputKey, OutputName, Profile, Time};
 use crate::publish::{
     Coding, Cut, Feed, Hold, LeftOut, Offer, Pull, Released, Scene, SelectError, left_out, wanted,
@@ -11,8 +11,22 @@ use crate::publish::{
 use crate::web::{Caller, Json, Path, Problem, Query};
 use axum::Extension;
 use axum::extract::State;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use std::sync::Arc;
+
+/// A feed with the reason for it.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Wish {
+    reason: String,
+    feed: Fields,
+}
+
+impl Wish {
+    fn read(self, name: Option<&OutputName>) -> Result<(Profile, String), Problem> {
+        super::read(self.feed, &self.reason, name)
+    }
+}
 
 /// A feed and how it fares.
 #[derive(Serialize)]
