@@ -1,9 +1,9 @@
 //! Feeds: what firewalls read, made ahead of their asking and never wrong by accident.
 //!
-//! A feed is a pure function of a snapshot and a profile ([`render`]). A worker renders each
-//! generation off the request path ([`follow`]) and lays the result where readers find it behind one
-//! pointer ([`Feed::offer`]); a file keeps it, so that after a bad night the last good list is there
-//! before anything else is. Nothing here knows HTTP, or who reads.
+//! What a feed would list is a pure function of a snapshot and a profile; what it does list follows that as far as the
+//! gate lets it, within what its readers can take. A worker takes the feeds to each generation off the request path
+//! ([`follow`]) and lays the result where readers find it behind one pointer ([`Feed::offer`]); a file keeps it, so that
+//! after a bad night the last good list is there before anything else is. Nothing here knows HTTP, or who reads.
 //!
 //! **The empty list.** FortiGate keeps its last list when a feed fails, and opens the network when a
 //! feed comes back empty. So an empty rendering is never offered as a list unless the profile says

@@ -104,12 +104,15 @@ fn of_sources(snapshot: &Snapshot, taken: &BTreeSet<SourceId>) -> IpSet {
     let standings = snapshot.standings.iter();
     let is_taken: Vec<bool> =
         standings.map(|standing| standing.ids.iter().any(|id| taken.contains(id))).collect();
-    IpSet { v4: runs(snapshot.table.v4.runs(), &is_taken), v6: runs(snapshot.table.v6.runs(), &is_taken) }
+    let (v4, v6) = (&snapshot.table.v4, &snapshot.table.v6);
+    IpSet { v4: runs(v4.runs(), v4.stored(), &is_taken), v6: runs(v6.runs(), v6.stored(), &is_taken) }
 }
 
-fn runs<W: Word>(runs: impl Iterator<Item = Run<W>>, is_taken: &[bool]) -> RangeSet<W> {
-    let ranges: Vec<Range<W>> =
-        runs.filter(|(_, class)| is_taken[class.index()]).map(|(range, _)| range).collect();
+/// The runs of classes that are taken, of `most` at most.
+fn runs<W: Word>(runs: impl Iterator<Item = Run<W>>, most: usize, is_taken: &[bool]) -> RangeSet<W> {
+    // Room for all at once: to grow means to copy, and what is not touched costs nothing.
+    let mut ranges: Vec<Range<W>> = Vec::with_capacity(most);
+    ranges.extend(runs.filter(|(_, class)| is_taken[class.index()]).map(|(range, _)| range));
     RangeSet::from_ranges(ranges)
 }
 

@@ -4,6 +4,7 @@ mod devices;
 mod holds;
 mod house;
 mod stores;
+mod walk;
 
 use super::*;
 use crate::addr::{IpRange, Range};
