@@ -273,12 +273,13 @@ fn health(
         && let Some(publisher) = publisher
     {
         let (feeds, publisher) = (Arc::clone(publisher.feeds()), Arc::clone(publisher));
-        let (hooks, devices) = (Arc::clone(&publisher), Arc::clone(&publisher));
+        let [hooks, readers, silent] = std::array::from_fn(|_| Arc::clone(&publisher));
         let (troubles, engine) = (Arc::clone(troubles), engine.clone());
         return health
             .check("push", move || pushing::check(&publisher))
+            .check("devices", move || pushing::blocked(&readers))
             .check("webhooks", move || hooking::check(&hooks))
-            .check("devices", move || published::check(&devices))
+            .check("silent_devices", move || published::check(&silent))
             .check("feeds", move || released(&feeds, &engine))
             .check("import", move || imported(&troubles));
     }

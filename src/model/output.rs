@@ -119,6 +119,13 @@ pub struct Budget {
     pub bytes: Option<u64>,
 }
 
+impl Budget {
+    /// Whether nothing fits it.
+    fn is_nothing(self) -> bool {
+        self.entries == Some(0) || self.bytes == Some(0)
+    }
+}
+
 /// What counts when a feed must leave something out, the better first.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -242,6 +249,10 @@ fn usual_preference() -> Vec<Preference> {
     Preference::USUAL.to_vec()
 }
 
+const NOTHING: &str = "a budget of nothing would publish nothing; leave it out for no limit";
+const UNCOUNTED: &str = "its format tells more than addresses, so that its length follows from what sources say: \
+                         give it a budget of entries instead of bytes";
+
 /// The most parts of a feed.
 pub const MOST_PARTS: u16 = 256;
 
@@ -287,8 +298,11 @@ impl Profile {
         if self.filter.confidence.is_some_and(|least| least > 100) {
             return Some("confidence is 0 to 100");
         }
-        if self.budget.entries == Some(0) || self.budget.bytes == Some(0) {
-            return Some("a budget of nothing would publish nothing; leave it out for no limit");
+        if self.budget.is_nothing() {
+            return Some(NOTHING);
+        }
+        if self.budget.bytes.is_some() && self.format.needs_facts() {
+            return Some(UNCOUNTED);
         }
         None
     }
@@ -309,6 +323,9 @@ pub struct Device {
     /// How much it can take of all of them together.
     #[serde(default)]
     pub budget: Budget,
+    /// How much it can take of each of them, all its parts together.
+    #[serde(default)]
+    pub each: Budget,
     /// Whence it asks. These addresses are never published: a firewall must not block itself.
     #[serde(default)]
     pub networks: Vec<IpRange>,
@@ -325,9 +342,26 @@ impl Device {
             model: String::new(),
             feeds: Vec::new(),
             budget: Budget::default(),
+            each: Budget::default(),
             networks: Vec::new(),
             silent_minutes: usual_silence(),
         }
+    }
+
+    /// What is wrong with it, where it may read `feeds`, if anything is.
+    pub fn fault<'a>(&self, feeds: impl Iterator<Item = &'a Profile>) -> Option<String> {
+        if self.budget.is_nothing() || self.each.is_nothing() {
+            return Some(NOTHING.to_owned());
+        }
+        self.uncounted(feeds)
+    }
+
+    /// What is wrong with reading one of `feeds`, where its length cannot be told before it is written.
+    pub fn uncounted<'a>(&self, feeds: impl Iterator<Item = &'a Profile>) -> Option<String> {
+        let of_bytes = self.budget.bytes.or(self.each.bytes);
+        let mut read = feeds.filter(|feed| self.feeds.contains(&feed.name));
+        let uncounted = read.find(|feed| of_bytes.is_some() && feed.format.needs_facts());
+        uncounted.map(|feed| format!("it reads {} within a budget of bytes; {UNCOUNTED}", feed.name))
     }
 }
 
@@ -425,5 +459,23 @@ mod tests {
         assert!(Profile { parts: 257, ..good.clone() }.fault().is_some());
         let budget = Budget { entries: Some(0), bytes: None };
         assert!(Profile { budget, ..good }.fault().is_some());
+    }
+
+    #[test]
+    fn bytes_are_no_budget_for_a_format_whose_length_nobody_knows() {
+        let budget = Budget { entries: None, bytes: Some(30_000) };
+        let good = Profile { budget, ..Profile::new("a".parse().unwrap()) };
+        assert_eq!(good.fault(), None);
+        let table = Profile { format: Format::Csv, ..good.clone() };
+        assert!(table.fault().unwrap().contains("entries instead of bytes"));
+        let table = Profile { budget: Budget::default(), ..table };
+        let device: Device =
+            serde_json::from_str(r#"{"name":"box","feeds":["a"],"each":{"bytes":30000}}"#).unwrap();
+        assert_eq!(device.fault([&good].into_iter()), None);
+        assert!(device.fault([&table].into_iter()).unwrap().contains("it reads a within"));
+        let other = Device { feeds: vec!["b".parse().unwrap()], ..device.clone() };
+        assert_eq!(other.fault([&table].into_iter()), None);
+        let nothing = Device { each: Budget { entries: Some(0), bytes: None }, ..other };
+        assert!(nothing.fault([].into_iter()).is_some());
     }
 }

@@ -113,7 +113,9 @@ impl Feed {
             }
         };
         let generation = state.release.as_ref().map_or(0, |release| release.generation);
-        let log = Log::open(file.with_extension("log"), generation).unwrap_or_else(|error| {
+        let modified = state.release.as_ref().map(|release| release.modified);
+        let log = file.with_extension("log");
+        let log = Log::open(log, generation, modified.unwrap_or_default()).unwrap_or_else(|error| {
             fault(error.to_string());
             Log::begin(file.with_extension("log"), generation)
         });
@@ -122,7 +124,6 @@ impl Feed {
             Offer::Nothing
         });
         status.hold = state.held.as_ref().map(|held| held.hold.clone());
-        let modified = state.release.as_ref().map(|release| release.modified);
         let kept = state.release.is_some();
         let profile = ArcSwap::from_pointee(state.profile.clone().unwrap_or(usual));
         let (lost, steps) = (status.fault.clone(), Vec::new());
@@ -186,11 +187,9 @@ impl Feed {
         self.offer.load()
     }
 
-    /// When something else was first released after `generation`, as far as that is remembered.
-    pub fn renewed_after(&self, generation: u64) -> Option<Time> {
-        let book = self.book();
-        let next = book.log.steps().iter().find(|step| step.generation > generation);
-        next.map(|step| step.time)
+    /// Whether it lists nothing only because nobody has had a word on its first list yet.
+    pub(super) fn is_unspoken(&self) -> bool {
+        self.book().state.held.as_ref().is_some_and(|held| held.base.is_none())
     }
 
     /// What it lists now, if it lists anything.
@@ -215,7 +214,8 @@ impl Feed {
         self.book().status.clone()
     }
 
-    /// What changed after generation `since` up to what it lists now, and the generation of that.
+    /// What changed after generation `since` up to what it lists now, and the generation of that. What came late in that
+    /// generation, as a consent does, is told whether or not it was told before.
     ///
     /// # Errors
     /// [`Unknown`].
@@ -226,14 +226,14 @@ impl Feed {
             if since > generation {
                 return Err(Unknown::NotYet(generation));
             }
-            let steps = book.log.since(since).ok_or(Unknown::Forgotten(book.log.oldest()))?;
-            (generation, steps.to_vec())
+            let known = book.log.since(since).ok_or(Unknown::Forgotten(book.log.oldest()))?;
+            // What the log does not know yet is offered already.
+            (generation, known.iter().chain(&book.steps).cloned().collect::<Vec<_>>())
         };
-        if steps.first().is_some_and(|step| step.generation == since) {
-            return Ok((generation, Difference::whichever_is_known(&steps)));
-        }
         // Adding up takes long after many releases, and the next one waits for the book.
-        Ok((generation, Difference::of(&steps)))
+        let may_be_known = steps.first().is_some_and(|step| step.generation <= since);
+        let add_up = if may_be_known { Difference::repeated } else { Difference::of };
+        Ok((generation, add_up(&steps)))
     }
 
     /// When the last release was made that is remembered as a difference.

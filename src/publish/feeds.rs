@@ -250,17 +250,20 @@ fn alone(feed: &Feed, stage: &Stage<'_>, profile: &Profile, selectors: &[Selecto
     }
 }
 
-/// What devices can still take.
+/// What devices can still take of all their feeds together.
 pub(super) struct Shares<'a>(Vec<(&'a Device, Budget)>);
 
 impl<'a> Shares<'a> {
     pub(super) fn new(devices: impl Iterator<Item = &'a Device>) -> Self {
-        Self(devices.filter(|device| device.budget != Budget::default()).map(|d| (d, d.budget)).collect())
+        let is_limited =
+            |device: &&Device| device.budget != Budget::default() || device.each != Budget::default();
+        Self(devices.filter(is_limited).map(|device| (device, device.budget)).collect())
     }
 
+    /// What its readers can take of a feed.
     pub(super) fn left(&self, feed: &OutputName) -> Budget {
         let readers = self.0.iter().filter(|(device, _)| device.feeds.contains(feed));
-        readers.fold(Budget::default(), |least, (_, left)| tighter(least, *left))
+        readers.fold(Budget::default(), |least, (device, left)| tighter(least, tighter(*left, device.each)))
     }
 
     pub(super) fn take(&mut self, profile: &Profile, feed: &Feed) {

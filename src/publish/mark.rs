@@ -60,6 +60,16 @@ impl Feed {
         (released.release.modified == mark.modified).then_some((mark, Listed { released, offered }))
     }
 
+    /// When something else was first released after a mark, as far as that is remembered.
+    pub(super) fn renewed_after(&self, from: &Mark) -> Option<Time> {
+        let book = self.book();
+        let is_later = |step: &&Step| match from.step {
+            Some(time) => step.time > time,
+            None => step.generation > from.generation,
+        };
+        book.log.steps().iter().chain(&book.steps).find(is_later).map(|step| step.time)
+    }
+
     /// What changed from one mark to another; none where the log does not lead there any more.
     pub(super) fn between(&self, from: &Mark, to: &Mark) -> Option<Difference> {
         let steps: Vec<Step> = {

@@ -15,6 +15,7 @@
 mod access;
 mod annotate;
 mod base;
+mod blocked;
 mod book;
 mod budget;
 pub mod crowdsec;
@@ -53,6 +54,7 @@ pub mod webhook;
 mod worker;
 
 pub use access::{Access, Claim, Denied, Reader, digest_of};
+pub use blocked::Blocked;
 pub use book::{Audit, Book, FILE as BOOK_FILE, Keys};
 pub use budget::Size;
 pub use feed::{Cut, Fault, Feed, NoConsent, Offer, Status, Unknown};

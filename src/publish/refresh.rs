@@ -154,9 +154,10 @@ impl Feed {
             let before = state.release.as_ref().map(|release| release.set.unpack()).unwrap_or_default();
             let removed = Packed::of(&before.subtract(&set));
             let added = Packed::of(&set.subtract(&before));
-            let (generation, time) = (release.generation, book.next_step(stage.now));
-            let late = generation == state.seen && state.release.is_some();
-            book.steps.push(Step { generation, time, late, removed, added });
+            let late = state.profile.is_some() && state.seen == snapshot.generation;
+            let Release { generation, modified, .. } = release;
+            let time = book.next_step(stage.now);
+            book.steps.push(Step { generation, modified, late, time, removed, added });
         }
         book.modified = Some(release.modified);
         book.status.hold = next.held.as_ref().map(|held| held.hold.clone());

@@ -44,7 +44,7 @@ pub(super) fn tighter(a: Budget, b: Budget) -> Budget {
 }
 
 /// What a set comes to in the form of a profile, all parts together: written once to be counted, 15 ns a line. Facts
-/// are left out, so that a format that tells them is longer; its budget is one of entries.
+/// are left out, so that the bytes of a format that tells them are fewer than it has: no budget of bytes is taken for it.
 ///
 /// # Errors
 /// As [`formats::write`].

@@ -299,6 +299,7 @@ fn a_poisoned_source_neither_opens_nor_closes_a_network() {
         model: String::new(),
         feeds: vec!["fortigate".parse().unwrap()],
         budget: Budget::default(),
+        each: Budget::default(),
         networks: vec!["50.0.0.7".parse().unwrap()],
         silent_minutes: 60,
     };
@@ -383,6 +384,19 @@ fn a_budget_leaves_out_what_counts_least_and_says_so() {
 }
 
 #[test]
+fn what_a_device_can_take_of_each_feed_is_taken_of_each() {
+    let house = House::new();
+    house.list("a", &singles(1000), &Detail::default());
+    house.publish(house.profile("first"));
+    house.publish(house.profile("second"));
+    let device = serde_json::json!({"name": "box", "feeds": ["first", "second"], "each": {"entries": 600}});
+    house.change(Cause::Manual, Change::Publish(Output::Device(serde_json::from_value(device).unwrap())));
+    house.refresh();
+    let entries = |name: &str| house.feed(name).released().unwrap().list().unwrap().counts.entries;
+    assert_eq!((entries("first"), entries("second"), entries("fortigate")), (600, 600, 1000));
+}
+
+#[test]
 fn the_feeds_of_a_device_share_what_it_can_take() {
     let house = House::new();
     house.list("a", &singles(1000), &Detail::default());
@@ -393,6 +407,7 @@ fn the_feeds_of_a_device_share_what_it_can_take() {
         model: "FGT".into(),
         feeds: ["first", "second"].map(|name| name.parse().unwrap()).into(),
         budget: Budget { entries: Some(1300), bytes: None },
+        each: Budget::default(),
         networks: Vec::new(),
         silent_minutes: 60,
     };

@@ -141,8 +141,7 @@ impl Decisions {
         }
         if let Some(reader) = reader {
             let document = format!("{}/decisions", self.feed);
-            let generation = roll.released().release.generation;
-            claim::note(&self.publisher, &reader, caller, &document, generation);
+            claim::note(&self.publisher, &reader, caller, &document, &roll.released().release);
         }
         Ok((feed, roll))
     }

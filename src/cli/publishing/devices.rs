@@ -69,7 +69,7 @@ pub(in crate::cli) struct Wish {
     /// Its name
     #[arg(value_parser = valid::<OutputName>)]
     name: String,
-    /// What it is; a preset's name gives it that one's budget
+    /// What it is; a preset's name gives it that one's budgets
     #[arg(long)]
     model: Option<String>,
     /// A feed that it reads; may be said again. Without any it may read all
@@ -84,6 +84,12 @@ pub(in crate::cli) struct Wish {
     /// It can take so many bytes of all its feeds together
     #[arg(long, value_name = "NUMBER")]
     bytes: Option<u64>,
+    /// It can take so many lines of each of its feeds
+    #[arg(long, value_name = "NUMBER")]
+    each_entries: Option<u64>,
+    /// It can take so many bytes of each of its feeds
+    #[arg(long, value_name = "NUMBER")]
+    each_bytes: Option<u64>,
     /// After so many minutes without a pull it is called silent
     #[arg(long, value_name = "NUMBER")]
     silent_minutes: Option<u32>,
@@ -144,7 +150,7 @@ pub(in crate::cli) async fn device(
         DeviceCommand::Presets => {
             let presets = door.get(&format!("{DEVICES}/presets")).await?;
             let rows = presets.as_array().cloned().unwrap_or_default();
-            table(&rows, &["name", "about", "format", "budget"], console.out)?;
+            table(&rows, &["name", "about", "format", "each", "budget"], console.out)?;
             return Ok(ExitCode::Done);
         }
         DeviceCommand::Pulls => {
@@ -188,11 +194,14 @@ impl Wish {
         say(&mut device, "feeds", json!(self.feeds));
         say(&mut device, "networks", json!(self.networks));
         say(&mut device, "silent_minutes", json!(self.silent_minutes));
-        let mut budget = device.get("budget").and_then(Value::as_object).cloned().unwrap_or_default();
-        say(&mut budget, "entries", json!(self.entries));
-        say(&mut budget, "bytes", json!(self.bytes));
-        if !budget.is_empty() {
-            device.insert("budget".to_owned(), Value::Object(budget));
+        let budgets = [("budget", self.entries, self.bytes), ("each", self.each_entries, self.each_bytes)];
+        for (name, entries, bytes) in budgets {
+            let mut budget = device.get(name).and_then(Value::as_object).cloned().unwrap_or_default();
+            say(&mut budget, "entries", json!(entries));
+            say(&mut budget, "bytes", json!(bytes));
+            if !budget.is_empty() {
+                device.insert(name.to_owned(), Value::Object(budget));
+            }
         }
         Ok(device)
     }

@@ -9,8 +9,8 @@ use super::classes::MOST;
 use super::snapshot::Snapshot;
 use crate::addr::IpRange;
 use crate::model::{
-    Allow, Batch, Cause, Change, Held, Op, Output, OutputKey, OutputName, Policy, Receipt, Source, SourceId,
-    SourceName, Suppression, Time,
+    Allow, Batch, Cause, Change, Device, Held, Op, Output, OutputKey, OutputName, Policy, Receipt, Source,
+    SourceId, SourceName, Suppression, Time,
 };
 use crate::store::{Tables, View};
 use serde::{Deserialize, Serialize};
@@ -219,9 +219,16 @@ fn publish(output: Output, snapshot: &Snapshot) -> Result<Plan, Refusal> {
     let key = output.key();
     let fault = match &output {
         Output::Feed(profile) => {
-            profile.fault().map(str::to_owned).or_else(|| taken(&profile.name, snapshot))
+            let of_its_reader = |device: &Device| {
+                let fault = device.uncounted([profile].into_iter())?;
+                Some(format!("device {}: {fault}", device.name))
+            };
+            let fault = profile.fault().map(str::to_owned).or_else(|| taken(&profile.name, snapshot));
+            fault.or_else(|| snapshot.devices().find_map(of_its_reader))
         }
-        Output::Device(device) => unknown_feed(&device.feeds, snapshot),
+        Output::Device(device) => {
+            unknown_feed(&device.feeds, snapshot).or_else(|| device.fault(snapshot.profiles()))
+        }
     };
     if let Some(fault) = fault {
         return Err(Refusal::BadOutput(key, fault));

@@ -78,8 +78,9 @@ mod tests {
             let sets: Vec<IpSet> = releases.iter().map(|addresses| set(addresses)).collect();
             let steps: Vec<Step> = sets.windows(2).zip(2..).map(|(pair, generation)| Step {
                 generation,
-                time: Time::from_unix(generation as i64),
+                modified: Time::from_unix(generation as i64),
                 late: false,
+                time: Time::from_unix(generation as i64),
                 removed: Packed::of(&pair[0].subtract(&pair[1])),
                 added: Packed::of(&pair[1].subtract(&pair[0])),
             }).collect();

@@ -51,6 +51,23 @@ pub enum PushFault {
         /// How many it enforces.
         valid: u64,
     },
+    /// Its counts fit, and nothing says that they are of what it was sent.
+    #[error(
+        "the firewall took the command, and has written no list since: its {valid} entries may be older ones"
+    )]
+    Unproven {
+        /// How many it enforces.
+        valid: u64,
+    },
+    /// It says of itself that it could not take the list.
+    #[error("the firewall says that its last update of the list went wrong (status {0})")]
+    Update(u16),
+    /// Nothing is listed any more, and that cannot be told to it so that no accident could say the same.
+    #[error("nothing is listed any more, and the firewall still enforces {valid} entries")]
+    Emptied {
+        /// How many it enforces.
+        valid: u64,
+    },
     /// The list cannot be made, the key not be opened or the push not be written down.
     #[error("{0}")]
     Ours(String),
@@ -67,6 +84,9 @@ impl PushFault {
             Self::Unread(_) => "counts_unread",
             Self::Mismatch { .. } => "counts_differ",
             Self::Overflow { .. } => "list_overflow",
+            Self::Unproven { .. } => "unproven",
+            Self::Update(_) => "update_failed",
+            Self::Emptied { .. } => "list_emptied",
             Self::Ours(_) => "not_pushed",
         }
     }
@@ -87,6 +107,13 @@ impl PushFault {
             }
             Self::Overflow { .. } => {
                 "give the device the budget of its model, so that the best entries are kept"
+            }
+            Self::Unproven { .. } => {
+                "see the connector's last update on the firewall; in the mode refresh it has to fetch the feed with the device's keys"
+            }
+            Self::Update(_) => "see the connector's status on the firewall; it is tried again",
+            Self::Emptied { .. } => {
+                "delete the entries on the firewall, push in the mode changes, or let the feed say allow_empty"
             }
             Self::Ours(_) => "see the log",
         }
@@ -120,11 +147,20 @@ impl Counts {
         self.valid == entries && self.invalid == 0 && !self.overflow
     }
 
+    /// Whether the firewall calls its last update a success; 0 and nothing say nothing.
+    pub(super) fn went_well(&self) -> bool {
+        matches!(self.status, 0 | 200..=299 | 304)
+    }
+
     /// What is wrong with them after `sent` entries.
     pub(super) fn fault(&self, sent: u64) -> PushFault {
         let Self { valid, invalid, .. } = *self;
         if self.overflow {
             PushFault::Overflow { sent, valid }
+        } else if !self.went_well() {
+            PushFault::Update(self.status)
+        } else if self.are(sent) {
+            PushFault::Unproven { valid }
         } else {
             PushFault::Mismatch { sent, valid, invalid }
         }

@@ -28,6 +28,8 @@ pub struct Pace {
     pub most: Duration,
     /// A firewall that has everything is looked at so often: it may have lost its lists.
     pub look: Duration,
+    /// The firewall's clock moves so often.
+    pub tick: Duration,
     /// So long the firewall has for what it was sent.
     pub patience: Duration,
     /// So long it has for an answer.
@@ -38,7 +40,7 @@ impl Default for Pace {
     fn default() -> Self {
         let seconds = Duration::from_secs;
         let (first, most, look) = (seconds(2), seconds(300), seconds(600));
-        Self { first, most, look, patience: seconds(60), timeout: seconds(60) }
+        Self { first, most, look, tick: seconds(1), patience: seconds(60), timeout: seconds(60) }
     }
 }
 

@@ -174,6 +174,7 @@ fn a_shrinking_budget_of_a_device_cuts_its_feeds_at_once() {
         model: String::new(),
         feeds: vec!["fortigate".parse().unwrap()],
         budget: Budget { entries: Some(entries), bytes: None },
+        each: Budget::default(),
         networks: Vec::new(),
         silent_minutes: 60,
     };
@@ -216,4 +217,68 @@ fn what_no_feed_takes_holds_none() {
     house.refresh();
     assert_eq!(house.feeds.whole().status().hold, None);
     assert_eq!(house.released().release.set.unpack(), set(&singles(1000)));
+}
+
+/// Held, an allow, and then a consent in the generation of the allow.
+fn allowed_and_consented() -> (House, u64, impl Fn(&House)) {
+    let house = House::new();
+    house.list("a", &singles(1000), &Detail::default());
+    house.refresh();
+    house.list("a", &singles(10), &Detail::default());
+    house.refresh();
+    house.allow("20.0.0.0/28".parse().unwrap());
+    house.refresh();
+    let generation = house.engine.snapshot().generation;
+    let consent = move |house: &House| {
+        let feed = "fortigate".parse().unwrap();
+        house.feeds.consent(Some(&feed), generation, &house.engine).unwrap();
+        assert_eq!(house.released().release.generation, generation);
+    };
+    (house, generation, consent)
+}
+
+#[test]
+fn who_was_told_a_held_generation_is_told_the_consent_in_it() {
+    let (house, generation, consent) = allowed_and_consented();
+    let feed = house.feed("fortigate");
+    let (told, before) = feed.changes(1).unwrap();
+    assert_eq!((told, before.removed.size()), (generation, 8));
+    assert_eq!(feed.changes(generation).unwrap().1, Default::default());
+    consent(&house);
+    let (told, after) = feed.changes(generation).unwrap();
+    assert_eq!((told, after.removed.size(), after.added.size()), (generation, 990, 0));
+    assert_eq!(feed.changes(1).unwrap().1.removed.size(), 998);
+    house.list("b", &house::ranges(&["30.0.0.1"]), &Detail::default());
+    house.refresh();
+    assert_eq!(feed.changes(generation + 1).unwrap().1, Default::default(), "told once a later one is told");
+    assert_eq!(feed.changes(generation).unwrap().1.removed.size(), 990);
+}
+
+#[test]
+fn a_consent_in_the_generation_of_an_allow_goes_out_every_way() {
+    let (house, _, consent) = allowed_and_consented();
+    let feed = house.feed("fortigate");
+    let before = house.released();
+    let serial = |released: &std::sync::Arc<crate::publish::Released>| released.release.modified;
+    let pulled = |released: &crate::publish::Released| crate::publish::Pull {
+        at: house::NOON,
+        from: "10.0.0.1".parse().unwrap(),
+        generation: released.release.generation,
+        modified: released.release.modified,
+        status: 200,
+        bytes: 0,
+        sent: 1,
+        unchanged: 0,
+    };
+    consent(&house);
+    let after = house.released();
+    assert!(serial(&before) < serial(&after), "the serial number of DNS, the tag of a push");
+    assert!(pulled(&before).is_before(&after.release) && !pulled(&after).is_before(&after.release));
+    let roll = |released| crate::publish::Roll::new(released, Default::default()).unwrap();
+    let (old, new) = (roll(before), roll(after));
+    let steps = feed.steps();
+    let gone = |roll, steps| crate::publish::recent(roll, steps).gone.len();
+    assert_eq!(gone(&new, &steps[1..]), 998, "what bouncers and TAXII tell of both");
+    assert_eq!(gone(&new, &steps[2..]), 990, "and of the consent");
+    assert_eq!(gone(&old, &steps[1..]), 8, "a list of before knows nothing of it");
 }

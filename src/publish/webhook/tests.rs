@@ -332,8 +332,15 @@ async fn holds_devices_and_sources_are_told_when_they_begin_and_when_they_end() 
     *house.matter.lock().unwrap() = None;
     let from = "127.0.0.1".parse().unwrap();
     let at = house.publisher.engine().now();
-    let answer =
-        crate::publish::Answer { document: "fortigate", at, from, generation: 3, status: 200, bytes: 1 };
+    let answer = crate::publish::Answer {
+        document: "fortigate",
+        at,
+        from,
+        generation: 3,
+        modified: at,
+        status: 200,
+        bytes: 1,
+    };
     house.publisher.note(&crate::publish::Reader::Device(named("hq")), answer);
     house.quiet().await;
     let told = receiver.state().told;

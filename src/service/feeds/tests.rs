@@ -367,6 +367,7 @@ fn device(name: &str, networks: &[&str]) -> Change {
         model: String::new(),
         feeds: vec!["fortigate".parse().unwrap()],
         budget: crate::model::Budget::default(),
+        each: crate::model::Budget::default(),
         networks: networks.iter().map(|network| network.parse().unwrap()).collect(),
         silent_minutes: 60,
     }))

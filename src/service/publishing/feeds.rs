@@ -4,7 +4,7 @@ use super::super::paging::{Page, Paging};
 use super::super::reason::Removal;
 use super::super::reply::blocking;
 use super::holds::HeldBack;
-use super::{Changed, Publishing, Wish, named};
+use super::{Changed, Fields, Publishing, named};
 use crate::model::{Document, Output, OutputKey, OutputName, Profile, Time};
 use crate::publish::{
     Coding, Cut, Feed, Foreseen, Hold, LeftOut, Offer, Pull, Released, Scene, SelectError, WHOLE, left_out,
@@ -12,8 +12,22 @@ use crate::publish::{
 use crate::web::{Caller, Json, Path, Problem, Query};
 use axum::Extension;
 use axum::extract::State;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use std::sync::Arc;
+
+/// A feed with the reason for it.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Wish {
+    reason: String,
+    feed: Fields,
+}
+
+impl Wish {
+    fn read(self, name: Option<&OutputName>) -> Result<(Profile, String), Problem> {
+        super::read(self.feed, &self.reason, name)
+    }
+}
 
 /// A feed and how it fares.
 #[derive(Serialize)]
@@ -250,10 +264,10 @@ pub(super) fn rows(role: &Publishing) -> Vec<PullRow> {
     let feeds = role.0.feeds().all();
     let newest = |document: &str| {
         let name: OutputName = feed_of(document).parse().ok()?;
-        Some(feeds.get(&name)?.released()?.release.generation)
+        Some(feeds.get(&name)?.released()?)
     };
     let row = |((reader, document), pull): ((String, String), Pull)| PullRow {
-        behind: newest(&document).is_some_and(|newest| pull.generation < newest),
+        behind: newest(&document).is_some_and(|newest| pull.is_before(&newest.release)),
         reader,
         document,
         pull,

@@ -130,41 +130,29 @@ fn named(Path(name): Path<String>) -> Result<OutputName, Problem> {
     name.parse().map_err(|error| Problem::not_found("unknown_output", format!("{error}.")))
 }
 
-/// A thing with the reason for it; the thing's fields are its type's to judge.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Wish {
-    reason: String,
-    #[serde(alias = "device", alias = "webhook")]
-    feed: serde_json::Map<String, serde_json::Value>,
+/// The fields of a thing that somebody wishes for; they are its type's to judge.
+type Fields = serde_json::Map<String, serde_json::Value>;
+
+/// The thing of these fields, named as the path says; none is a name in the body. And the reason for it.
+fn read<T: serde::de::DeserializeOwned>(
+    fields: Fields,
+    reason: &str,
+    name: Option<&OutputName>,
+) -> Result<(T, String), Problem> {
+    let (fields, reason) = (name_in(fields, name)?, super::reason::reason(Some(reason))?);
+    let read = serde_json::from_value(fields.into());
+    read.map(|thing| (thing, reason))
+        .map_err(|error| Problem::unprocessable("body_shape", format!("{error}.")))
 }
 
-impl Wish {
-    /// The thing, named as the path says; none is a name in the body.
-    fn read<T: serde::de::DeserializeOwned>(self, name: Option<&OutputName>) -> Result<(T, String), Problem> {
-        let (fields, reason) = self.named(name)?;
-        let read = serde_json::from_value(fields.into());
-        read.map(|thing| (thing, reason))
-            .map_err(|error| Problem::unprocessable("body_shape", format!("{error}.")))
+/// The fields, the name among them.
+fn name_in(mut fields: Fields, name: Option<&OutputName>) -> Result<Fields, Problem> {
+    let Some(name) = name else { return Ok(fields) };
+    let said = fields.insert("name".into(), name.as_str().into());
+    if said.is_some_and(|said| said != name.as_str()) {
+        return Err(Problem::unprocessable("name_mismatch", "The path and the body name different things."));
     }
-
-    /// The thing's fields, the name among them.
-    fn named(
-        mut self,
-        name: Option<&OutputName>,
-    ) -> Result<(serde_json::Map<String, serde_json::Value>, String), Problem> {
-        if let Some(name) = name {
-            let said = self.feed.insert("name".into(), name.as_str().into());
-            if said.is_some_and(|said| said != name.as_str()) {
-                return Err(Problem::unprocessable(
-                    "name_mismatch",
-                    "The path and the body name different things.",
-                ));
-            }
-        }
-        let reason = super::reason::reason(Some(&self.reason))?;
-        Ok((self.feed, reason))
-    }
+    Ok(fields)
 }
 
 /// Why something is made anew.

@@ -47,7 +47,7 @@ struct ListRow {
     feed: OutputName,
     /// The firewall's name of it.
     name: String,
-    /// The generation of what is released; none: the feed offers nothing, and what the firewall has stays.
+    /// The generation of what is released, an empty list too; none before the first.
     released: Option<u64>,
     /// The firewall's last word.
     enforced: Option<Proof>,

@@ -323,3 +323,37 @@ async fn a_report_says_what_a_format_of_one_family_leaves_out() {
     let report = get(&house, "/api/v1/feeds/old/report").await;
     assert_eq!(report["left_out"]["format"], 5, "{report}");
 }
+
+#[tokio::test]
+async fn a_budget_of_bytes_that_cannot_be_kept_is_refused_from_either_side() {
+    let house = house();
+    let bytes = json!({"bytes": 30_000});
+    let feed = |name: &str, format: &str, budget: &Value| json!({"reason": "r", "feed": {"name": name, "format": format, "budget": budget}});
+    let post = async |path: &str, body: Value| ask(&house, Method::POST, path, body).await;
+    let refused = post("/api/v1/feeds", feed("table", "csv", &bytes)).await;
+    assert!(
+        refused.0 == 422 && refused.1["detail"].as_str().unwrap().contains("entries instead"),
+        "{refused:?}"
+    );
+    assert_eq!(post("/api/v1/feeds", feed("table", "csv", &json!({"entries": 9}))).await.0, 200);
+    let device = json!({"name": "box", "feeds": ["table"], "each": bytes});
+    let wish = json!({"reason": "r", "device": device});
+    let refused = post("/api/v1/devices", wish.clone()).await;
+    assert!(refused.0 == 422 && refused.1["detail"].as_str().unwrap().contains("table"), "{refused:?}");
+    let plain = feed("table", "plain", &json!({}));
+    assert_eq!(ask(&house, Method::PUT, "/api/v1/feeds/table", plain).await.0, 200);
+    assert_eq!(post("/api/v1/devices", wish).await.0, 200);
+    let again = feed("table", "csv", &json!({}));
+    let refused = ask(&house, Method::PUT, "/api/v1/feeds/table", again).await;
+    assert!(refused.0 == 422 && refused.1["detail"].as_str().unwrap().contains("device box"), "{refused:?}");
+}
+
+#[tokio::test]
+async fn a_wish_is_for_what_its_path_is_about() {
+    let house = house();
+    for (path, other) in [("feeds", "device"), ("devices", "feed"), ("feeds", "webhook")] {
+        let body = json!({"reason": "r", other: {"name": "edge"}});
+        let (status, problem) = ask(&house, Method::POST, &format!("/api/v1/{path}"), body).await;
+        assert_eq!(status, 422, "{path} with {other}: {problem}");
+    }
+}

@@ -4,7 +4,7 @@
 use super::super::paging::{Page, Paging};
 use super::super::reason::{Removal, reason};
 use super::super::reply::aside;
-use super::{Publishing, Why, Wish, named};
+use super::{Fields, Publishing, Why, name_in, named};
 use crate::engine::EngineError;
 use crate::fetch::Url;
 use crate::model::{OutputName, Time};
@@ -16,7 +16,7 @@ use crate::web::{Caller, Json, Path, Problem, Query};
 use axum::extract::State;
 use axum::routing::{get, post};
 use axum::{Extension, Router};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use std::sync::Arc;
 
@@ -259,9 +259,17 @@ async fn log(
     paging.page(rows, backwards, generation).map(Json)
 }
 
+/// A webhook with the reason for it.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Wish {
+    reason: String,
+    webhook: Fields,
+}
+
 /// The hook, its name and the reason.
 fn read(wish: Wish, path: Option<OutputName>) -> Result<(Hooked, OutputName, String), Problem> {
-    let (mut said, why) = wish.named(path.as_ref())?;
+    let (mut said, why) = (name_in(wish.webhook, path.as_ref())?, reason(Some(&wish.reason))?);
     let name = said.remove("name").and_then(|name| name.as_str().map(str::to_owned)).unwrap_or_default();
     let name =
         name.parse().map_err(|error| Problem::unprocessable("body_shape", format!("name: {error}.")))?;
