@@ -473,7 +473,7 @@ mod tests {
             serde_json::from_str(r#"{"name":"box","feeds":["a"],"each":{"bytes":30000}}"#).unwrap();
         assert_eq!(device.fault([&good].into_iter()), None);
         assert!(device.fault([&table].into_iter()).unwrap().contains("it reads a within"));
-        let other = Device { feeds: vec!["b".parse().unwrap()], ..device.clone() };
+        let other = Device { feeds: vec!["b".parse().unwrap()], ..device };
         assert_eq!(other.fault([&table].into_iter()), None);
         let nothing = Device { each: Budget { entries: Some(0), bytes: None }, ..other };
         assert!(nothing.fault([].into_iter()).is_some());

@@ -169,7 +169,7 @@ impl Pusher {
         };
         let mark = shipment.mark;
         let is_news = before.enforced.is_none() || !before.mark.is_some_and(|old| old.is_of(&mark));
-        let was_there = before.enforced.is_some();
+        let was_there = before.enforced.is_some_and(|old| old.entries > 0);
         let standing = Standing {
             has: Some(Has::of(mark, list, counts.updated)),
             sent: None,

@@ -264,7 +264,7 @@ pub(super) fn rows(role: &Publishing) -> Vec<PullRow> {
     let feeds = role.0.feeds().all();
     let newest = |document: &str| {
         let name: OutputName = feed_of(document).parse().ok()?;
-        Some(feeds.get(&name)?.released()?)
+        feeds.get(&name)?.released()
     };
     let row = |((reader, document), pull): ((String, String), Pull)| PullRow {
         behind: newest(&document).is_some_and(|newest| pull.is_before(&newest.release)),
