@@ -17,21 +17,19 @@ mod feed;
 mod house;
 #[path = "../tests/process/http.rs"]
 mod http;
+#[path = "support/lookups.rs"]
+mod lookups;
 
 use feed::{Answer, FeedServer};
 use house::{House, Plan};
+use lookups::{compare, p99, pin};
 use serde_json::json;
 use std::fmt::Write as _;
-use std::io::{Read, Write};
-use std::net::TcpStream;
-use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 const SOURCES: usize = 200;
 const LINES: u32 = 5_000;
-/// Between two look-ups.
-const PACE: Duration = Duration::from_micros(500);
 
 fn main() {
     let smoke = std::env::args().any(|a| a == "--smoke" || a == "--test");
@@ -44,7 +42,8 @@ fn main() {
     pin("0");
     let house = Plan::new(&folder.path().join("data")).argument("--config").argument(&config).start();
     pin("1");
-    let idle = ask_until(&house, |since| since > quiet);
+    let address = house.address("blacklist");
+    let idle = p99(address, "20.0.0.9", |since| since > quiet);
     let begin = Instant::now();
     let over = AtomicBool::new(false);
     let busy = std::thread::scope(|scope| {
@@ -52,12 +51,11 @@ fn main() {
             run_all(&house, sources);
             over.store(true, Ordering::Relaxed);
         });
-        ask_until(&house, |_| over.load(Ordering::Relaxed))
+        p99(address, "20.0.0.9", |_| over.load(Ordering::Relaxed))
     });
     let took = begin.elapsed();
     println!("{sources} sources of {LINES} lines each fetched in {:.1} s", took.as_secs_f64());
-    println!("look-ups, p99: idle {} µs, meanwhile {} µs", idle.as_micros(), busy.as_micros());
-    println!("target: at most {} µs (twice, and 5 ms)", (idle * 2 + Duration::from_millis(5)).as_micros());
+    compare(idle, busy);
 }
 
 /// Sources that are fetched when somebody asks for it.
@@ -92,31 +90,4 @@ fn run_all(house: &House, sources: usize) {
         let runs = status["data"].as_array()?;
         (runs.iter().filter(|run| run["state"] == "done").count() == sources).then_some(())
     });
-}
-
-/// The 99th percentile of look-ups, one after the other on one connection, until it is time.
-fn ask_until(house: &House, is_time: impl Fn(Duration) -> bool) -> Duration {
-    let mut stream = TcpStream::connect(house.address("blacklist")).unwrap();
-    stream.set_nodelay(true).unwrap();
-    let (begin, mut times, mut buffer) = (Instant::now(), Vec::new(), [0; 1024]);
-    while !is_time(begin.elapsed()) {
-        let asked = Instant::now();
-        stream
-            .write_all(b"GET /api/v1/blacklist/check/20.0.0.9 HTTP/1.1\r\nHost: localhost\r\n\r\n")
-            .unwrap();
-        assert!(stream.read(&mut buffer).unwrap() > 0, "the service closed the connection");
-        times.push(asked.elapsed());
-        std::thread::sleep(PACE);
-    }
-    times.sort_unstable();
-    times[times.len() * 99 / 100]
-}
-
-/// Binds this thread, and what it starts from now on, to a core, where that can be chosen.
-fn pin(core: &str) {
-    let id = std::process::id().to_string();
-    let quiet = Command::new("taskset").args(["-p", "-c", core, &id]).stdout(Stdio::null()).status();
-    if !quiet.is_ok_and(|status| status.success()) {
-        println!("cores cannot be chosen here: both sides share them");
-    }
 }

@@ -3,7 +3,9 @@
 
 use super::collecting::{self, LastSeen};
 use super::follow::Following;
+use super::hooking;
 use super::named::Named;
+use super::published;
 use super::pushing;
 use super::settings::{self, CrowdSec, Settings};
 use crate::collect::collector::Collector;
@@ -11,6 +13,7 @@ use crate::engine::{Condition, Engine};
 use crate::gateway::{self, Remote, Upstream, Upstreams};
 use crate::model::Profile;
 use crate::publish::push::Pusher;
+use crate::publish::webhook::Courier;
 use crate::publish::{Feed, Feeds, Offer, Publisher, Rolls};
 use crate::service::analytics::Analytics;
 use crate::service::blacklist::{self, Blacklist, IMPORT_PATH};
@@ -19,7 +22,7 @@ use crate::service::decisions::{self, Decisions};
 use crate::service::dnsbl::Dnsbl;
 use crate::service::feeds::{Desk, OWN_LOCKS};
 use crate::service::journal;
-use crate::service::publishing::{Publishing, Pushing};
+use crate::service::publishing::{Hooking, Publishing, Pushing};
 use crate::service::taxii::{self, Taxii};
 use crate::web::auth::{Guard, Keys};
 use crate::web::health::{self, Check, Health, Latch};
@@ -63,6 +66,8 @@ pub(super) struct House {
     pub(super) publisher: Option<Arc<Publisher>>,
     /// Who pushes it to firewalls, there too.
     pub(super) pusher: Option<Arc<Pusher>>,
+    /// Who tells webhooks, there too.
+    pub(super) courier: Option<Arc<Courier>>,
     /// How the following of another process goes, where the blacklist role is not played.
     pub(super) following: Arc<Following>,
     /// Opened once everything that readers may ask for is there, and shut when the service stops.
@@ -101,6 +106,8 @@ impl House {
         let (metrics, vault) = (Arc::new(metrics), Arc::new(collecting::vault(settings)));
         let collector = collecting::open(engine.as_ref(), key, settings, &vault, &metrics, seen);
         let pusher = publisher.as_ref().map(|publisher| pushing::open(publisher, &vault, settings, &metrics));
+        let tell = |publisher| hooking::open(publisher, &vault, settings, &metrics, &watch);
+        let courier = publisher.as_ref().map(tell);
         let guard = || {
             let guard = Guard::new(key, blacklist::QUESTIONS).leaving(OWN_LOCKS);
             guard.leaving(&[decisions::PREFIX, taxii::PREFIX])
@@ -119,10 +126,7 @@ impl House {
             let app = match role {
                 Role::Blacklist => {
                     let router = router.merge(protocols(publisher.as_ref(), settings)?);
-                    let push = publisher.clone().zip(pusher.clone());
-                    let push =
-                        push.map(|(publisher, pusher)| Pushing(Publishing(publisher), pusher).router());
-                    let router = router.merge(push.unwrap_or_default());
+                    let router = router.merge(outward(publisher.as_ref(), pusher.as_ref(), courier.as_ref()));
                     blacklist_app(engine, router, publisher.as_ref(), &metrics, &limits.import_body)
                 }
                 Role::Analytics => {
@@ -143,7 +147,19 @@ impl House {
         }
         let feeds = publisher.as_ref().map(|publisher| publisher.feeds());
         let dnsbl = dnsbl(engine.as_ref(), feeds, settings, &metrics);
-        Ok(Self { engine, publisher, pusher, following, ready, collector, watch, dnsbl, limits, apps })
+        Ok(Self {
+            engine,
+            publisher,
+            pusher,
+            courier,
+            following,
+            ready,
+            collector,
+            watch,
+            dnsbl,
+            limits,
+            apps,
+        })
     }
 }
 
@@ -158,11 +174,23 @@ fn publisher(engine: Option<&Engine>, settings: &Settings) -> anyhow::Result<Opt
 fn protocols(publisher: Option<&Arc<Publisher>>, settings: &Settings) -> anyhow::Result<Router> {
     let Some(publisher) = publisher else { return Ok(Router::new()) };
     let rolls = Arc::new(Rolls::new(publisher.engine().clone()));
-    let CrowdSec { feed, keys_file, window } = settings.crowdsec.clone();
+    let CrowdSec { feed, keys_file, window, hold } = settings.crowdsec.clone();
     let keys = keys_file.as_deref().map(bouncers).transpose()?.unwrap_or_default();
     let taxii = Taxii::new(Arc::clone(publisher), Arc::clone(&rolls));
-    let decisions = Decisions::new(Arc::clone(publisher), rolls, feed, keys, window);
+    let decisions = Decisions::new(Arc::clone(publisher), rolls, feed, keys, (window, hold));
     Ok(decisions.router().merge(taxii.router()))
+}
+
+/// The ways out on which this program makes the first step.
+fn outward(
+    publisher: Option<&Arc<Publisher>>,
+    pusher: Option<&Arc<Pusher>>,
+    courier: Option<&Arc<Courier>>,
+) -> Router {
+    let role = |publisher: &Arc<Publisher>| Publishing(Arc::clone(publisher));
+    let push = publisher.zip(pusher).map(|(own, pusher)| Pushing(role(own), Arc::clone(pusher)).router());
+    let hooks = publisher.zip(courier).map(|(own, courier)| Hooking(role(own), Arc::clone(courier)).router());
+    push.unwrap_or_default().merge(hooks.unwrap_or_default())
 }
 
 fn dnsbl(
@@ -245,9 +273,13 @@ fn health(
         && let Some(publisher) = publisher
     {
         let (feeds, publisher) = (Arc::clone(publisher.feeds()), Arc::clone(publisher));
+        let [hooks, readers, silent] = std::array::from_fn(|_| Arc::clone(&publisher));
         let (troubles, engine) = (Arc::clone(troubles), engine.clone());
         return health
             .check("push", move || pushing::check(&publisher))
+            .check("devices", move || pushing::blocked(&readers))
+            .check("webhooks", move || hooking::check(&hooks))
+            .check("silent_devices", move || published::check(&silent))
             .check("feeds", move || released(&feeds, &engine))
             .check("import", move || imported(&troubles));
     }
@@ -375,7 +407,9 @@ fn measured(
             }
         }
         if let Some(publisher) = &publisher {
+            published::measure(publisher, metrics);
             pushing::measure(publisher, metrics);
+            hooking::measure(publisher, metrics);
         }
         watch.each(|name, found| {
             for trouble in Trouble::ALL {

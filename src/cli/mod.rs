@@ -16,11 +16,13 @@ mod feed;
 pub mod folder;
 mod follow;
 mod generation;
+mod hooking;
 mod house;
 mod import;
 mod lists;
 mod moment;
 mod named;
+mod published;
 mod publishing;
 mod pushing;
 mod reload;
@@ -123,6 +125,7 @@ async fn execute(
         ApiCommand::Feed(args) => feed::run(&args, &door, console).await,
         ApiCommand::Feeds(command) => publishing::feeds(&command, &door, console).await,
         ApiCommand::Device(command) => publishing::device(&command, &door, console).await,
+        ApiCommand::Webhook(command) => publishing::webhook(&command, &door, console).await,
         ApiCommand::Source(command) => collection::source(&command, &door, console).await,
         ApiCommand::Run(command) => collection::run(&command, &door, console).await,
         ApiCommand::Hold(command) => collection::hold(&command, &door, console).await,

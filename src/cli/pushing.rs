@@ -1,4 +1,4 @@
-//! The pusher of a process: made from the settings, with its metrics and its health.
+//! The pusher of a process: made from the settings, with its metrics, its health and that of its devices.
 
 use super::settings::Settings;
 use crate::model::Device;
@@ -55,6 +55,22 @@ pub(super) fn check(publisher: &Publisher) -> Check {
     let usual = || "see what the firewall enforces: ironlist device show NAME".to_owned();
     let what = format!("not enforced what is released: {}", late.join("; "));
     Check::degraded(what, cure.unwrap_or_else(usual))
+}
+
+/// Devices that read a feed in which their own address is.
+pub(super) fn blocked(publisher: &Publisher) -> Check {
+    let all = publisher.blocked();
+    let Some((device, first)) = all.iter().find_map(|(device, found)| Some((device, found.first()?))) else {
+        return Check::healthy("");
+    };
+    let told = all.iter().flat_map(|(device, found)| found.iter().map(move |own| (device, own)));
+    let told: Vec<String> =
+        told.map(|(device, own)| format!("{device} ({} is in {})", own.address, own.feed)).collect();
+    let cure = format!(
+        "if that address is its own: ironlist device set {device} --network {} --reason TEXT",
+        first.address
+    );
+    Check::degraded(format!("devices read feeds that list them: {}", told.join("; ")), cure)
 }
 
 fn each(publisher: &Publisher, mut look: impl FnMut(&Device, &ListReport)) {

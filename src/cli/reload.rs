@@ -1,15 +1,15 @@
 //! Reading the configuration again while the service runs.
 
 use super::house::LiveLimits;
-use super::settings::{Inputs, Settings};
+use super::settings::{Inputs, Settings, Webhooks};
 use crate::collect::collector::Configured;
 use crate::model::Output;
 use crate::web::log::Filter;
 use tokio::sync::watch::Sender;
 
-/// What counts at once, `source` being all tables of sources and `feeds` those of feeds and devices; listeners, roles, folders and what is made of them
+/// What counts at once, `source` being all tables of sources and `feeds` those of feeds and devices, `webhooks` those of webhooks; listeners, roles, folders and what is made of them
 /// need a restart.
-const LIVE: [&str; 5] = ["log.level", "limits.body", "limits.import_body", "source", "feeds"];
+const LIVE: [&str; 6] = ["log.level", "limits.body", "limits.import_body", "source", "feeds", "webhooks"];
 
 /// What a running service was configured with, and what of it can be changed.
 pub(super) struct Reload<'h> {
@@ -19,7 +19,7 @@ pub(super) struct Reload<'h> {
     /// Whoever collects is told by it.
     pub(super) sources: Sender<Configured>,
     /// Whoever publishes is told by it.
-    pub(super) outputs: Sender<Vec<Output>>,
+    pub(super) outputs: Sender<(Vec<Output>, Webhooks)>,
     pub(super) limits: &'h LiveLimits,
 }
 
@@ -47,8 +47,9 @@ impl Reload<'_> {
             differ
         });
         self.outputs.send_if_modified(|outputs| {
-            let differ = *outputs != settings.outputs;
-            outputs.clone_from(&settings.outputs);
+            let said = (settings.outputs.clone(), settings.webhooks.clone());
+            let differ = *outputs != said;
+            *outputs = said;
             differ
         });
         let (live, later): (Vec<&str>, Vec<&str>) = changed.into_iter().partition(|key| LIVE.contains(key));

@@ -8,11 +8,12 @@ use super::follow::follow;
 use super::house::House;
 use super::named::Named;
 use super::reload::Reload;
-use super::settings::{Inputs, Settings};
+use super::settings::{Inputs, Settings, Webhooks};
 use crate::collect::{self, Terms, formats};
 use crate::disk::write_private;
 use crate::engine::Engine;
 use crate::model::{Batch, Cause, Change, Detail, Output, SourceName};
+use crate::publish::webhook::Courier;
 use crate::publish::{self, Publisher};
 use crate::service::dnsbl::Sockets;
 use crate::service::journal::Remote;
@@ -89,7 +90,7 @@ async fn serve(
     }
     let house = House::build(engine.clone(), &key, &settings, troubles)?;
     if let Some(publisher) = &house.publisher {
-        set_up(publisher, &settings.outputs).await;
+        set_up(publisher, house.courier.as_ref(), &settings.outputs, &settings.webhooks).await;
     }
     if let Some(publisher) = house.publisher.clone() {
         // Before anybody can ask: the lists that were kept may be older than the last allow.
@@ -102,7 +103,7 @@ async fn serve(
     }
     house.ready.open();
     let (stop, stopped) = watch::channel(false);
-    let (outputs, mut said) = watch::channel(settings.outputs.clone());
+    let (outputs, mut said) = watch::channel((settings.outputs.clone(), settings.webhooks.clone()));
     let mut tasks = JoinSet::new();
     attend(&house, &settings, &key, &stopped, &mut tasks)?;
     let sources = watch::Sender::new(settings.collection.sources.clone());
@@ -112,12 +113,12 @@ async fn serve(
         tasks.spawn(collecting::run(engine, collector, said, watch, raised(stopped.clone())));
     }
     if let Some(publisher) = house.publisher.clone() {
-        let stop = raised(stopped.clone());
+        let (stop, courier) = (raised(stopped.clone()), house.courier.clone());
         tasks.spawn(async move {
             let follow = async {
                 while said.changed().await.is_ok() {
-                    let outputs = said.borrow_and_update().clone();
-                    set_up(&publisher, &outputs).await;
+                    let (outputs, webhooks) = said.borrow_and_update().clone();
+                    set_up(&publisher, courier.as_ref(), &outputs, &webhooks).await;
                 }
             };
             tokio::select! { () = follow => {} () = stop => {} }
@@ -154,10 +155,20 @@ async fn serve(
     Ok(ExitCode::Done)
 }
 
-/// Sets the configuration's feeds and devices up; what was set up before is published whatever fails.
-async fn set_up(publisher: &Arc<Publisher>, outputs: &[Output]) {
+/// Sets the configuration's feeds, devices and webhooks up; what was set up before is published whatever fails.
+async fn set_up(
+    publisher: &Arc<Publisher>,
+    courier: Option<&Arc<Courier>>,
+    outputs: &[Output],
+    webhooks: &Webhooks,
+) {
     if let Err(error) = publisher.configure(outputs).await {
         tracing::error!(error, "the configuration's feeds and devices are not all set up");
+    }
+    let Some((courier, webhooks)) = courier.cloned().zip(Some(webhooks.clone())) else { return };
+    let configured = tokio::task::spawn_blocking(move || courier.configure(&webhooks)).await;
+    if let Err(error) = configured.unwrap_or_else(|error| Err(error.to_string())) {
+        tracing::error!(error, "the configuration's webhooks are not all set up");
     }
 }
 
@@ -323,6 +334,9 @@ fn attend(
         tasks.spawn(publisher.keep(raised(stopped.clone())));
         if let Some(pusher) = house.pusher.clone() {
             tasks.spawn(pusher.run(raised(stopped.clone())));
+        }
+        if let Some(courier) = house.courier.clone() {
+            tasks.spawn(courier.run(raised(stopped.clone())));
         }
     } else if let Some(url) = settings.upstream(Role::Blacklist) {
         let owner = Remote::new(url, key).context("the administrator's key holds what no header can")?;

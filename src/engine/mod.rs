@@ -22,6 +22,7 @@ pub use archive::FILE as SNAPSHOT_FILE;
 pub use classes::{Standing, Standings};
 pub use condition::{Condition, EngineError, cure};
 pub use coverage::Coverage;
+pub use ended::Gone;
 pub use guard::Guard;
 pub use history::{Net, Pair};
 pub use plan::{Plan, Refusal};

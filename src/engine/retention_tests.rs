@@ -142,7 +142,7 @@ fn what_is_gone_is_told_from_what_never_was_and_the_rest_is_there() {
     assert_eq!(engine.difference(now, 0, None).err(), gone(0));
     assert_eq!(engine.generation(oldest, None).err(), gone(oldest - 1));
     assert_eq!(engine.restoring(&name("a"), 1).err(), gone(1));
-    assert_eq!(engine.ended(1, now).err(), gone(1));
+    assert_eq!(engine.gone(1, now).err(), gone(1));
     assert_eq!(house.runtime.block_on(engine.sealed(0, 1)).err(), gone(0), "a follower from the beginning");
     assert_eq!(engine.difference(0, now + 1, None).err(), Some(EngineError::UnknownGeneration(now + 1)));
     assert!(engine.difference(oldest, now, None).is_ok() && engine.generation(now, None).is_ok());

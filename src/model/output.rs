@@ -13,6 +13,9 @@ use std::str::FromStr;
 #[serde(try_from = "String", into = "String")]
 pub struct OutputName(SourceName);
 
+/// How files of feeds end beside by their formats.
+const ENDINGS: [&str; 3] = ["txt", "md5", "categories"];
+
 /// The name is not one a feed or device may have.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 #[error("{0:?} is no name: use 1 to 64 of a-z, 0-9, '.', '_' and '-', beginning with a letter or digit")]
@@ -27,6 +30,14 @@ impl OutputName {
     /// The name as text.
     pub fn as_str(&self) -> &str {
         self.0.as_str()
+    }
+
+    /// Whether it is the feed `other` with the ending of a file behind it, whatever that one's format is now.
+    pub fn is_with_ending_of(&self, other: &Self) -> bool {
+        let ending = self.as_str().strip_prefix(other.as_str()).and_then(|rest| rest.strip_prefix('.'));
+        ending.is_some_and(|ending| {
+            ENDINGS.contains(&ending) || Format::ALL.iter().any(|format| format.extension() == ending)
+        })
     }
 }
 
@@ -108,6 +119,13 @@ pub struct Budget {
     pub bytes: Option<u64>,
 }
 
+impl Budget {
+    /// Whether nothing fits it.
+    fn is_nothing(self) -> bool {
+        self.entries == Some(0) || self.bytes == Some(0)
+    }
+}
+
 /// What counts when a feed must leave something out, the better first.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -148,6 +166,21 @@ impl Default for GateLimits {
     fn default() -> Self {
         let too_broad = TooBroad::default();
         Self { shrink_percent: 50, grow_percent: 100, few: 100, space_percent: 5, too_broad }
+    }
+}
+
+impl GateLimits {
+    /// What either of them lets through.
+    #[must_use]
+    pub fn looser(self, other: Self) -> Self {
+        let (a, b) = (self.too_broad, other.too_broad);
+        Self {
+            shrink_percent: self.shrink_percent.max(other.shrink_percent),
+            grow_percent: self.grow_percent.max(other.grow_percent),
+            few: self.few.max(other.few),
+            space_percent: self.space_percent.max(other.space_percent),
+            too_broad: TooBroad { v4: a.v4.min(b.v4), v6: a.v6.min(b.v6) },
+        }
     }
 }
 
@@ -216,6 +249,10 @@ fn usual_preference() -> Vec<Preference> {
     Preference::USUAL.to_vec()
 }
 
+const NOTHING: &str = "a budget of nothing would publish nothing; leave it out for no limit";
+const UNCOUNTED: &str = "its format tells more than addresses, so that its length follows from what sources say: \
+                         give it a budget of entries instead of bytes";
+
 /// The most parts of a feed.
 pub const MOST_PARTS: u16 = 256;
 
@@ -261,8 +298,11 @@ impl Profile {
         if self.filter.confidence.is_some_and(|least| least > 100) {
             return Some("confidence is 0 to 100");
         }
-        if self.budget.entries == Some(0) || self.budget.bytes == Some(0) {
-            return Some("a budget of nothing would publish nothing; leave it out for no limit");
+        if self.budget.is_nothing() {
+            return Some(NOTHING);
+        }
+        if self.budget.bytes.is_some() && self.format.needs_facts() {
+            return Some(UNCOUNTED);
         }
         None
     }
@@ -283,12 +323,46 @@ pub struct Device {
     /// How much it can take of all of them together.
     #[serde(default)]
     pub budget: Budget,
+    /// How much it can take of each of them, all its parts together.
+    #[serde(default)]
+    pub each: Budget,
     /// Whence it asks. These addresses are never published: a firewall must not block itself.
     #[serde(default)]
     pub networks: Vec<IpRange>,
     /// After so many minutes without a pull it is called silent.
     #[serde(default = "usual_silence")]
     pub silent_minutes: u32,
+}
+
+impl Device {
+    /// A device of which nothing is known but its name.
+    pub fn new(name: OutputName) -> Self {
+        Self {
+            name,
+            model: String::new(),
+            feeds: Vec::new(),
+            budget: Budget::default(),
+            each: Budget::default(),
+            networks: Vec::new(),
+            silent_minutes: usual_silence(),
+        }
+    }
+
+    /// What is wrong with it, where it may read `feeds`, if anything is.
+    pub fn fault<'a>(&self, feeds: impl Iterator<Item = &'a Profile>) -> Option<String> {
+        if self.budget.is_nothing() || self.each.is_nothing() {
+            return Some(NOTHING.to_owned());
+        }
+        self.uncounted(feeds)
+    }
+
+    /// What is wrong with reading one of `feeds`, where its length cannot be told before it is written.
+    pub fn uncounted<'a>(&self, feeds: impl Iterator<Item = &'a Profile>) -> Option<String> {
+        let of_bytes = self.budget.bytes.or(self.each.bytes);
+        let mut read = feeds.filter(|feed| self.feeds.contains(&feed.name));
+        let uncounted = read.find(|feed| of_bytes.is_some() && feed.format.needs_facts());
+        uncounted.map(|feed| format!("it reads {} within a budget of bytes; {UNCOUNTED}", feed.name))
+    }
 }
 
 const fn usual_silence() -> u32 {
@@ -385,5 +459,23 @@ mod tests {
         assert!(Profile { parts: 257, ..good.clone() }.fault().is_some());
         let budget = Budget { entries: Some(0), bytes: None };
         assert!(Profile { budget, ..good }.fault().is_some());
+    }
+
+    #[test]
+    fn bytes_are_no_budget_for_a_format_whose_length_nobody_knows() {
+        let budget = Budget { entries: None, bytes: Some(30_000) };
+        let good = Profile { budget, ..Profile::new("a".parse().unwrap()) };
+        assert_eq!(good.fault(), None);
+        let table = Profile { format: Format::Csv, ..good.clone() };
+        assert!(table.fault().unwrap().contains("entries instead of bytes"));
+        let table = Profile { budget: Budget::default(), ..table };
+        let device: Device =
+            serde_json::from_str(r#"{"name":"box","feeds":["a"],"each":{"bytes":30000}}"#).unwrap();
+        assert_eq!(device.fault([&good].into_iter()), None);
+        assert!(device.fault([&table].into_iter()).unwrap().contains("it reads a within"));
+        let other = Device { feeds: vec!["b".parse().unwrap()], ..device };
+        assert_eq!(other.fault([&table].into_iter()), None);
+        let nothing = Device { each: Budget { entries: Some(0), bytes: None }, ..other };
+        assert!(nothing.fault([].into_iter()).is_some());
     }
 }

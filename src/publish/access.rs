@@ -139,6 +139,7 @@ mod tests {
             model: String::new(),
             feeds: feeds.iter().map(|feed| name(feed)).collect(),
             budget: Budget::default(),
+            each: Budget::default(),
             networks: networks.iter().map(|network| network.parse().unwrap()).collect(),
             silent_minutes: 60,
         }

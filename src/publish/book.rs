@@ -1,6 +1,8 @@
 //! What publishing must not forget and generations do not hold: the keys of devices, who fetched what, where lists are
-//! pushed to and what is proven to be there, and who decided what. One redb file, JSON documents, every commit
+//! pushed to and what is proven to be there, which webhooks were told what, and who decided what. One redb file, JSON documents, every commit
 //! durable. All calls block on the disk.
+
+mod hooks;
 
 use super::pulls::{Noted, Pull};
 use super::push::{Standing, Target};
@@ -83,6 +85,7 @@ impl Book {
             STANDINGS.make(write)?;
             AUDITS.make(write)?;
             CONFIGURED.make(write)?;
+            hooks::make(write)?;
             let mut meta = write.open_table(META)?;
             let form = meta.get("form")?.map_or(FORM, |form| form.value());
             meta.insert("form", form)?;

@@ -1,10 +1,10 @@
 //! What stays when a feed holds more than its readers can take: the best by the profile's preferences, and nothing
-//! that ranks below what is left out.
+//! that ranks below what is left out, but for what is too much by itself.
 
 use super::select::{Scene, SelectError};
 use super::sweep::{Listings, Standing};
 use crate::addr::{IpRange, IpSet};
-use crate::model::{Budget, Preference, Profile};
+use crate::model::{Budget, Lines, Preference, Profile};
 
 /// What a set comes to as lines.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -39,8 +39,24 @@ pub(super) fn fit<E: From<SelectError>>(
     let mut ranked: Vec<(Rank, IpRange)> = Vec::new();
     listings.walk(set, |range, standing| ranked.push((rank(standing, &profile.prefer), range)));
     ranked.sort_unstable_by(|a, b| b.0.cmp(&a.0).then(a.1.cmp(&b.1)));
-    let ranked: Vec<IpRange> = ranked.into_iter().map(|(_, range)| range).collect();
+    // What alone is too much is left out, and does not stand in the way of what comes after it.
+    let lines = profile.lines();
+    let fits_alone =
+        |range: &IpRange| budget.entries.is_none_or(|most| alone(*range, lines) <= u128::from(most));
+    let ranked: Vec<IpRange> = ranked.into_iter().map(|(_, range)| range).filter(fits_alone).collect();
     best(&ranked, budget, size)
+}
+
+/// The lines that a range takes by itself.
+fn alone(range: IpRange, lines: Lines) -> u128 {
+    match lines {
+        Lines::Addresses => range.size(),
+        Lines::Ranges => 1,
+        Lines::Cidrs => match range {
+            IpRange::V4(range) => range.prefixes().count() as u128,
+            IpRange::V6(range) => range.prefixes().count() as u128,
+        },
+    }
 }
 
 /// How much a stretch is worth; the first place counts most.

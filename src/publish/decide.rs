@@ -1,26 +1,19 @@
-//! From how a feed stands and what it would list to what it lists: follow, or hold. Pure.
+//! From what a feed is compared with and what it would list to what it lists: follow, or hold. Pure.
 
-use super::gate::{Distance, Ground, judge, purge};
-use super::hold::{Base, Hold};
-use super::state::{Held, State};
+use super::gate::{Distance, Ground, judge};
+use super::hold::Hold;
 use crate::addr::IpSet;
 use crate::model::{GateLimits, Time};
 
 /// All that the decision depends on.
 pub(super) struct Question<'a> {
-    /// How the feed stands.
-    pub state: &'a State,
-    /// What it lists by that.
-    pub listed: Option<&'a IpSet>,
-    /// Whether the profile selects as that of the last release did; a person who changes it means what follows.
-    pub same_profile: bool,
+    /// How it is held, if it is.
+    pub hold: Option<&'a Hold>,
+    /// What it is compared with and serves while it is held; none before its first list.
+    pub base: Option<IpSet>,
     /// What it would list.
-    pub next: &'a IpSet,
-    /// What is never published.
-    pub exempt: &'a IpSet,
-    /// What has ended since the state was last looked at, or is suppressed.
-    pub ended: &'a IpSet,
-    /// What sources list that people added since the base: that is no growth of what was there.
+    pub next: IpSet,
+    /// What sources list that people added lately: that is no growth of what was there.
     pub fresh: &'a dyn Fn() -> IpSet,
     /// Its limits.
     pub limits: &'a GateLimits,
@@ -40,51 +33,39 @@ pub(super) struct Decision {
     /// Exactly this.
     pub set: IpSet,
     /// Set when that is not what it would list.
-    pub held: Option<Held>,
+    pub hold: Option<Hold>,
 }
 
 /// Decides.
-pub(super) fn decide(question: &Question<'_>) -> Decision {
-    let base = base(question);
-    let purged = base.as_ref().map(|base| purge(&base.set, question.exempt, &base.ended, question.next));
-    let judgement = judge(purged.as_ref(), question.next, question.fresh, question.limits);
+pub(super) fn decide(question: Question<'_>) -> Decision {
+    let Question { base, next, generation, .. } = question;
+    let judgement = judge(base.as_ref(), &next, question.fresh, question.limits);
     let mut grounds = judgement.grounds;
-    if question.whole_is_held && purged.as_ref() != Some(question.next) {
+    if question.whole_is_held && base.as_ref() != Some(&next) {
         grounds.push(Ground::Whole);
     }
-    let is_consented = question.consent.is_some_and(|consent| judgement.distance.is_within(consent));
+    let distance = judgement.distance;
+    let is_consented = question.consent.is_some_and(|consent| distance.is_within(consent));
     if grounds.is_empty() || is_consented {
-        return Decision { set: question.next.clone(), held: None };
+        return Decision { set: next, hold: None };
     }
-    let hold = match &question.state.held {
-        Some(held) => {
-            let mut hold = held.hold.clone();
-            hold.go_on(question.generation, grounds, judgement.distance);
+    let hold = match question.hold {
+        Some(hold) => {
+            let mut hold = hold.clone();
+            hold.go_on(generation, grounds, distance);
             hold
         }
-        None => Hold::begin(question.generation, question.now, grounds, judgement.distance),
+        None => Hold::begin(generation, question.now, grounds, distance),
     };
-    let base = base.unwrap_or(Base { set: IpSet::default(), generation: 0, ended: IpSet::default() });
-    Decision { set: purged.unwrap_or_default(), held: Some(Held { hold, base }) }
-}
-
-/// What is compared with: while it is held, what was served before; else what is served.
-fn base(question: &Question<'_>) -> Option<Base> {
-    let State { held, seen, .. } = question.state;
-    match (held, question.listed) {
-        (Some(held), _) => Some(Base { ended: held.base.ended.union(question.ended), ..held.base.clone() }),
-        (None, Some(listed)) if question.same_profile => {
-            Some(Base { set: listed.clone(), generation: *seen, ended: question.ended.clone() })
-        }
-        _ => None,
-    }
+    Decision { set: base.unwrap_or_default(), hold: Some(hold) }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::addr::{IpRange, Range};
-    use crate::publish::release::Release;
+    use crate::engine::Gone;
+    use crate::publish::base::{Base, Meant};
 
     const A: u32 = 0x1400_0000;
 
@@ -98,8 +79,11 @@ mod tests {
     }
 
     /// A feed that is taken from generation to generation.
+    #[derive(Default)]
     struct House {
-        state: State,
+        generation: u64,
+        base: Option<Base>,
+        hold: Option<Hold>,
         exempt: IpSet,
         ended: IpSet,
         fresh: IpSet,
@@ -108,34 +92,35 @@ mod tests {
 
     impl House {
         fn new() -> Self {
-            let none = IpSet::default;
-            Self { state: State::default(), exempt: none(), ended: none(), fresh: none(), consent: None }
+            Self::default()
         }
 
         fn take(&mut self, next: &IpSet) -> IpSet {
-            let generation = self.state.seen + 1;
-            let listed = self.state.release.as_ref().map(|release| release.set.unpack());
-            let decision = decide(&Question {
-                state: &self.state,
-                listed: listed.as_ref(),
-                same_profile: true,
-                next,
-                exempt: &self.exempt,
-                ended: &self.ended,
+            self.generation += 1;
+            if let Some(base) = &mut self.base {
+                base.note(&Gone { ended: self.ended.clone(), ..Gone::default() });
+            }
+            let purged = |base: &Base| base.purged(&self.exempt, &Meant::default(), next);
+            let decision = decide(Question {
+                hold: self.hold.as_ref(),
+                base: self.base.as_ref().map(purged),
+                next: next.clone(),
                 fresh: &|| self.fresh.clone(),
                 limits: &GateLimits::default(),
                 whole_is_held: false,
                 consent: self.consent.take(),
-                generation,
+                generation: self.generation,
                 now: Time::default(),
             });
-            let release = Some(Release::new(generation, Time::default(), &decision.set));
-            self.state = State { seen: generation, release, held: decision.held, ..State::default() };
+            if decision.hold.is_none() {
+                self.base = Some(Base::new(decision.set.clone(), self.generation));
+            }
+            self.hold = decision.hold;
             decision.set
         }
 
         fn hold(&self) -> &Hold {
-            &self.state.held.as_ref().unwrap().hold
+            self.hold.as_ref().unwrap()
         }
     }
 
@@ -147,7 +132,7 @@ mod tests {
         assert_eq!(house.take(&singles(3)), good);
         assert_eq!(house.hold().distance.gone, 997);
         assert_eq!(house.take(&singles(990)), singles(990), "and followed again when it is back");
-        assert!(house.state.held.is_none());
+        assert!(house.hold.is_none());
     }
 
     #[test]
@@ -170,7 +155,7 @@ mod tests {
         house.take(&singles(1000));
         house.ended = singles(1000);
         assert_eq!(house.take(&singles(3)), singles(3));
-        assert!(house.state.held.is_none());
+        assert!(house.hold.is_none());
     }
 
     #[test]
@@ -183,7 +168,7 @@ mod tests {
         assert_eq!(house.take(&singles(50)), singles(1000), "more would go by now");
         house.consent = Some(house.hold().distance);
         assert_eq!(house.take(&singles(50)), singles(50));
-        assert!(house.state.held.is_none());
+        assert!(house.hold.is_none());
     }
 
     #[test]
@@ -201,7 +186,7 @@ mod tests {
     fn a_first_list_that_is_poisoned_is_not_served() {
         let mut house = House::new();
         assert_eq!(house.take(&set(&["128.0.0.0/1"])), IpSet::default());
-        assert!(house.state.held.is_some());
-        assert_eq!(house.take(&singles(7)), singles(7));
+        assert!(house.hold.is_some());
+        assert_eq!(house.take(&singles(7000)), singles(7000), "and a sane one is no growth of nothing");
     }
 }

@@ -52,6 +52,8 @@ pub struct Cut {
     pub budget: Budget,
     /// What it would have been.
     pub wanted: Size,
+    /// What it is.
+    pub taken: Size,
     /// Addresses that are left out.
     pub addresses: u128,
 }
@@ -81,6 +83,9 @@ pub(super) struct Book {
     pub(super) kept: bool,
     /// How far a person has consented to go.
     pub(super) consent: Option<Distance>,
+    /// What of the feed could not be read when it was opened: what it releases was compared with nothing then, which
+    /// somebody should know until the next start.
+    pub(super) lost: Option<Fault>,
 }
 
 impl Book {
@@ -108,7 +113,9 @@ impl Feed {
             }
         };
         let generation = state.release.as_ref().map_or(0, |release| release.generation);
-        let log = Log::open(file.with_extension("log"), generation).unwrap_or_else(|error| {
+        let modified = state.release.as_ref().map(|release| release.modified);
+        let log = file.with_extension("log");
+        let log = Log::open(log, generation, modified.unwrap_or_default()).unwrap_or_else(|error| {
             fault(error.to_string());
             Log::begin(file.with_extension("log"), generation)
         });
@@ -117,10 +124,10 @@ impl Feed {
             Offer::Nothing
         });
         status.hold = state.held.as_ref().map(|held| held.hold.clone());
-        let modified = state.release.as_ref().map(|release| release.modified);
         let kept = state.release.is_some();
         let profile = ArcSwap::from_pointee(state.profile.clone().unwrap_or(usual));
-        let book = Book { status, state, modified, log, steps: Vec::new(), kept, consent: None };
+        let (lost, steps) = (status.fault.clone(), Vec::new());
+        let book = Book { status, state, modified, log, steps, kept, consent: None, lost };
         let (offer, previous) = (ArcSwap::from_pointee(offer), ArcSwapOption::empty());
         Self { profile, file, offer, previous, book: Mutex::new(book) }
     }
@@ -137,6 +144,17 @@ impl Feed {
             self.profile.store(Arc::clone(&released.profile));
         }
         self.offer.store(Arc::new(offer));
+    }
+
+    /// Begins anew, as if it had never been.
+    pub(super) fn forget(&self) {
+        let mut book = self.book();
+        if book.state != State::default() {
+            (book.state, book.status) = (State::default(), Status::default());
+            drop(book);
+            self.offer.store(Arc::new(Offer::Nothing));
+            self.remove();
+        }
     }
 
     /// Forgets it: a feed of that name that comes later begins anew.
@@ -169,11 +187,9 @@ impl Feed {
         self.offer.load()
     }
 
-    /// When something else was first released after `generation`, as far as that is remembered.
-    pub fn renewed_after(&self, generation: u64) -> Option<Time> {
-        let book = self.book();
-        let next = book.log.steps().iter().find(|step| step.generation > generation);
-        next.map(|step| step.time)
+    /// Whether it lists nothing only because nobody has had a word on its first list yet.
+    pub(super) fn is_unspoken(&self) -> bool {
+        self.book().state.held.as_ref().is_some_and(|held| held.base.is_none())
     }
 
     /// What it lists now, if it lists anything.
@@ -198,18 +214,31 @@ impl Feed {
         self.book().status.clone()
     }
 
-    /// What changed after generation `since` up to what it lists now, and the generation of that.
+    /// What changed after generation `since` up to what it lists now, and the generation of that. What came late in that
+    /// generation, as a consent does, is told whether or not it was told before.
     ///
     /// # Errors
     /// [`Unknown`].
     pub fn changes(&self, since: u64) -> Result<(u64, Difference), Unknown> {
-        let book = self.book();
-        let generation = book.state.seen;
-        if since > generation {
-            return Err(Unknown::NotYet(generation));
-        }
-        let difference = book.log.since(since).ok_or(Unknown::Forgotten(book.log.oldest()))?;
-        Ok((generation, difference))
+        let (generation, steps) = {
+            let book = self.book();
+            let generation = book.state.seen;
+            if since > generation {
+                return Err(Unknown::NotYet(generation));
+            }
+            let known = book.log.since(since).ok_or(Unknown::Forgotten(book.log.oldest()))?;
+            // What the log does not know yet is offered already.
+            (generation, known.iter().chain(&book.steps).cloned().collect::<Vec<_>>())
+        };
+        // Adding up takes long after many releases, and the next one waits for the book.
+        let may_be_known = steps.first().is_some_and(|step| step.generation <= since);
+        let add_up = if may_be_known { Difference::repeated } else { Difference::of };
+        Ok((generation, add_up(&steps)))
+    }
+
+    /// When the last release was made that is remembered as a difference.
+    pub fn newest_step(&self) -> Option<Time> {
+        self.book().log.steps().last().map(|step| step.time)
     }
 
     /// The releases that are remembered, as differences, the oldest first.

@@ -1,12 +1,13 @@
 //! The feeds of a data folder, as people set them up, and the step that takes all of them to a generation.
 
 use super::feed::{Feed, NoConsent};
-use super::refresh::{Stage, size, tighter};
-use super::select::{Scene, Selections};
-use crate::addr::IpSet;
+use super::refresh::Stage;
+use super::select::{Scene, Selector};
+use super::selections::Selections;
+use super::size::{size, tighter};
 use crate::disk::DiskError;
-use crate::engine::{Condition, Engine, EngineError, Snapshot};
-use crate::model::{Budget, Device, Format, OutputName, Profile, Time};
+use crate::engine::{Condition, Engine, EngineError, Gone, Snapshot};
+use crate::model::{Budget, Device, Families, Format, GateLimits, OutputName, Profile, SourceId, Time};
 use crate::store::View;
 use arc_swap::ArcSwap;
 use std::cell::RefCell;
@@ -115,18 +116,20 @@ impl Feeds {
             self.set_up(&profiles, engine.now());
         }
         let (exempt, scene) = (snapshot.exempt(), Scene { snapshot, view });
-        let whole = self.whole.profile();
-        let is_whole = (profiles.len() > 1).then_some(&*whole);
-        let filters = is_whole.into_iter().chain(&profiles).map(|profile| &profile.filter);
+        let selectors = distinct(&profiles);
+        // The whole looks at each filter once, and each feed at its own.
+        let is_shared = profiles.len() > 1;
+        let of_whole = selectors.iter().filter(|_| is_shared).map(|selector| &selector.filter);
+        let filters = of_whole.chain(profiles.iter().map(|profile| &profile.filter));
         // Mostly all of them have seen the same.
-        let known: RefCell<BTreeMap<u64, Rc<IpSet>>> = RefCell::default();
-        let ended = |seen: u64| {
-            if let Some(ended) = known.borrow().get(&seen) {
-                return Ok(Rc::clone(ended));
+        let known: RefCell<BTreeMap<u64, Rc<BTreeMap<SourceId, Gone>>>> = RefCell::default();
+        let gone = |seen: u64| {
+            if let Some(gone) = known.borrow().get(&seen) {
+                return Ok(Rc::clone(gone));
             }
-            let ended = Rc::new(ended(engine, snapshot, seen).map_err(|error| error.to_string())?);
-            known.borrow_mut().insert(seen, Rc::clone(&ended));
-            Ok(ended)
+            let gone = Rc::new(gone(engine, snapshot, seen).map_err(|error| error.to_string())?);
+            known.borrow_mut().insert(seen, Rc::clone(&gone));
+            Ok(gone)
         };
         let mut stage = Stage {
             scene,
@@ -135,24 +138,27 @@ impl Feeds {
             whole_is_held: false,
             budget: Budget::default(),
             is_newest,
-            ended: &ended,
+            gone: &gone,
             now: engine.now(),
         };
-        if let Some(whole) = is_whole {
-            alone(&self.whole, &stage, whole);
+        if is_shared {
+            let whole = Profile { gate: loosest(&profiles), ..(*self.whole.profile()).clone() };
+            alone(&self.whole, &stage, &whole, &selectors);
             stage.whole_is_held = self.whole.status().hold.is_some();
+        } else {
+            self.whole.forget();
         }
         let mut shares = Shares::new(snapshot.devices());
         for profile in &profiles {
             let Some(feed) = self.get(profile.name.as_str()) else { continue };
             stage.budget = shares.left(&profile.name);
-            alone(&feed, &stage, profile);
+            alone(&feed, &stage, profile, &[Selector::of(profile)]);
             shares.take(profile, &feed);
         }
     }
 
     /// The feeds of a generation; of those that share a device's budget, the first served first.
-    fn in_turn(&self, snapshot: &Snapshot) -> Vec<Profile> {
+    pub(super) fn in_turn(&self, snapshot: &Snapshot) -> Vec<Profile> {
         let mut profiles: Vec<Profile> = snapshot.profiles().cloned().collect();
         if profiles.iter().all(|profile| profile.name != self.usual.name) {
             profiles.push(self.usual.clone());
@@ -205,43 +211,62 @@ impl Feeds {
     }
 }
 
-/// What has ended after a generation, and what is suppressed now.
-fn ended(engine: &Engine, snapshot: &Snapshot, seen: u64) -> Result<IpSet, EngineError> {
-    let suppressed: IpSet = snapshot.suppressions.iter().map(|suppression| suppression.range).collect();
-    // A feed that has seen nothing has nothing to lose.
-    let ended = match seen {
-        0 => IpSet::default(),
-        seen => match engine.ended(seen, snapshot.generation) {
-            // A feed that was away for longer than records are kept: what is known of, and no more.
-            Err(EngineError::Gone { oldest, .. }) => engine.ended(oldest, snapshot.generation)?,
-            ended => ended?,
-        },
-    };
-    Ok(ended.union(&suppressed))
+/// What each source lists no more after a generation.
+pub(super) fn gone(
+    engine: &Engine,
+    snapshot: &Snapshot,
+    seen: u64,
+) -> Result<BTreeMap<SourceId, Gone>, EngineError> {
+    match engine.gone(seen, snapshot.generation) {
+        // A feed that was away for longer than records are kept: what is known of, and no more.
+        Err(EngineError::Gone { oldest, .. }) => engine.gone(oldest, snapshot.generation),
+        gone => gone,
+    }
+}
+
+/// What the feeds take, each filter once.
+pub(super) fn distinct(profiles: &[Profile]) -> Vec<Selector> {
+    let mut all: Vec<Selector> = Vec::new();
+    for Selector { filter, families } in profiles.iter().map(Selector::of) {
+        match all.iter_mut().find(|known| known.filter == filter) {
+            Some(known) if known.families != families => known.families = Families::Both,
+            Some(_) => {}
+            None => all.push(Selector { filter, families }),
+        }
+    }
+    all
+}
+
+/// The limits for all feeds together: what people let one of them do, all together may do.
+pub(super) fn loosest(profiles: &[Profile]) -> GateLimits {
+    profiles.iter().map(|profile| profile.gate).reduce(GateLimits::looser).unwrap_or_default()
 }
 
 /// A panic in one feed is that feed's trouble.
-fn alone(feed: &Feed, stage: &Stage<'_>, profile: &Profile) {
+fn alone(feed: &Feed, stage: &Stage<'_>, profile: &Profile, selectors: &[Selector]) {
     // A feed is changed in single steps, so that a panic between two leaves nothing half done.
-    if catch_unwind(AssertUnwindSafe(|| feed.refresh(stage, profile))).is_err() {
+    if catch_unwind(AssertUnwindSafe(|| feed.refresh(stage, profile, selectors))).is_err() {
         feed.fail("making it panicked".to_owned(), stage.now);
     }
 }
 
-/// What devices can still take.
-struct Shares<'a>(Vec<(&'a Device, Budget)>);
+/// What devices can still take of all their feeds together.
+pub(super) struct Shares<'a>(Vec<(&'a Device, Budget)>);
 
 impl<'a> Shares<'a> {
-    fn new(devices: impl Iterator<Item = &'a Device>) -> Self {
-        Self(devices.filter(|device| device.budget != Budget::default()).map(|d| (d, d.budget)).collect())
+    pub(super) fn new(devices: impl Iterator<Item = &'a Device>) -> Self {
+        let is_limited =
+            |device: &&Device| device.budget != Budget::default() || device.each != Budget::default();
+        Self(devices.filter(is_limited).map(|device| (device, device.budget)).collect())
     }
 
-    fn left(&self, feed: &OutputName) -> Budget {
+    /// What its readers can take of a feed.
+    pub(super) fn left(&self, feed: &OutputName) -> Budget {
         let readers = self.0.iter().filter(|(device, _)| device.feeds.contains(feed));
-        readers.fold(Budget::default(), |least, (_, left)| tighter(least, *left))
+        readers.fold(Budget::default(), |least, (device, left)| tighter(least, tighter(*left, device.each)))
     }
 
-    fn take(&mut self, profile: &Profile, feed: &Feed) {
+    pub(super) fn take(&mut self, profile: &Profile, feed: &Feed) {
         if self.0.iter().all(|(device, _)| !device.feeds.contains(&profile.name)) {
             return;
         }

@@ -140,8 +140,7 @@ pub(super) fn judge(
         gone_addresses: gone.size(),
         new_addresses: new.size(),
     };
-    let mut grounds: Vec<Ground> =
-        [space(next, &new, limits), too_broad(&new, limits)].into_iter().flatten().collect();
+    let mut grounds = too_much(before, next, &new, limits);
     if base.is_some() {
         let lines = before.prefixes();
         grounds.extend(shrinkage(lines, before.size(), distance, limits));
@@ -149,6 +148,15 @@ pub(super) fn judge(
         grounds.extend(growth(distance.new).and_then(|_| growth(new.subtract(&fresh()).prefixes())));
     }
     Judgement { grounds, distance }
+}
+
+/// Why a list is too much in itself, if it is: the grounds on which a first list is held.
+pub(super) fn first(list: &IpSet, limits: &GateLimits) -> Vec<Ground> {
+    too_much(&IpSet::default(), list, list, limits)
+}
+
+fn too_much(before: &IpSet, next: &IpSet, new: &IpSet, limits: &GateLimits) -> Vec<Ground> {
+    [space(before, next, new, limits), too_broad(new, limits)].into_iter().flatten().collect()
 }
 
 fn shrinkage(
@@ -176,23 +184,22 @@ fn exceeds(part: u128, of: u128, percent: u32) -> bool {
     part.saturating_mul(100) > of.saturating_mul(percent.into())
 }
 
-/// What was there before may stay: only a list that takes more is judged.
-fn space(next: &IpSet, new: &IpSet, limits: &GateLimits) -> Option<Ground> {
-    let addresses = next.v4.size();
-    let is_too_much = addresses * 100 > V4_SPACE * u128::from(limits.space_percent) && !new.v4.is_empty();
-    is_too_much.then_some(Ground::Space { addresses, limit_percent: limits.space_percent })
+/// What was there before may stay: only a list that takes more is judged, and one that a person has let past the limit
+/// may take as large a share more of what it has.
+fn space(before: &IpSet, next: &IpSet, new: &IpSet, limits: &GateLimits) -> Option<Ground> {
+    let limit_percent = limits.space_percent;
+    let (had, addresses) = (before.v4.size(), next.v4.size());
+    let is_past = |addresses| exceeds(addresses, V4_SPACE, limit_percent);
+    let is_too_much = is_past(addresses)
+        && !new.v4.is_empty()
+        && (!is_past(had) || exceeds(new.v4.size(), had, limit_percent));
+    is_too_much.then_some(Ground::Space { addresses, limit_percent })
 }
 
 fn too_broad(new: &IpSet, limits: &GateLimits) -> Option<Ground> {
     let mut broad = new.iter().filter(|range| limits.too_broad.excludes(*range));
     let range = broad.next()?;
     Some(Ground::TooBroad { range, count: 1 + broad.count() as u64 })
-}
-
-/// What a held feed serves: its base without what is exempt, suppressed or has ended since. `now` is what it would list,
-/// so that what somebody lists still stays.
-pub(super) fn purge(base: &IpSet, exempt: &IpSet, ended: &IpSet, now: &IpSet) -> IpSet {
-    base.subtract(exempt).subtract(&ended.subtract(now))
 }
 
 #[cfg(test)]
@@ -259,14 +266,6 @@ mod tests {
             codes(Some(&broad), &broad.union(&set(&["30.0.0.1"]))).is_empty(),
             "what was consented to stays"
         );
-    }
-
-    #[test]
-    fn an_allow_works_in_a_held_feed_and_so_does_expiry() {
-        let base = set(&["20.0.0.0/24", "30.0.0.1", "40.0.0.1", "50.0.0.1"]);
-        let (exempt, ended) = (set(&["20.0.0.128/25", "30.0.0.0/8"]), set(&["40.0.0.1", "50.0.0.1"]));
-        let now = set(&["50.0.0.1"]);
-        assert_eq!(purge(&base, &exempt, &ended, &now), set(&["20.0.0.0/25", "50.0.0.1"]));
     }
 
     proptest! {

@@ -1,7 +1,6 @@
 //! A hold: a feed does not follow the blacklist until a person has said so. Plain data.
 
 use super::gate::{Distance, Ground};
-use crate::addr::IpSet;
 use crate::model::Time;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -63,15 +62,4 @@ impl Hold {
     pub fn covers(&self, generation: u64) -> bool {
         self.shown.get(&generation).is_some_and(|shown| self.distance.is_within(*shown))
     }
-}
-
-/// What a held feed compares with.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub(super) struct Base {
-    /// What was released last without a hold.
-    pub set: IpSet,
-    /// The generation of that.
-    pub generation: u64,
-    /// What has ended since, of itself or by a person's hand.
-    pub ended: IpSet,
 }

@@ -11,7 +11,7 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
 /// The first bytes of a log.
-const MAGIC: &[u8] = b"ironlist log 1\n";
+const MAGIC: &[u8] = b"ironlist log 2\n";
 /// No log is longer, in bytes.
 const LONGEST: usize = 32 << 20;
 /// Bytes of a frame's digest.
@@ -22,6 +22,10 @@ const DIGEST: usize = 16;
 pub struct Step {
     /// The generation of the release.
     pub generation: u64,
+    /// The release's own time, by which it is known: no two releases of a feed have the same.
+    pub modified: Time,
+    /// Whether readers may have been told of that generation before: a consent releases in the generation that was held.
+    pub late: bool,
     /// When it was released: consent may come long after its generation. It rises from step to step.
     pub time: Time,
     /// What it lists no more.
@@ -40,6 +44,25 @@ pub struct Difference {
 }
 
 impl Difference {
+    /// What steps come to, one after the other. Linear in the steps and what they changed.
+    pub(super) fn of(steps: &[Step]) -> Self {
+        let mut difference = Self::default();
+        steps.iter().for_each(|step| difference.then(&step.removed.unpack(), &step.added.unpack()));
+        difference
+    }
+
+    /// What steps come to for whoever may know some of them already: nothing cancels out, and what is told twice does no
+    /// harm.
+    pub(super) fn repeated(steps: &[Step]) -> Self {
+        steps.iter().fold(Self::default(), |all, step| {
+            let (removed, added) = (step.removed.unpack(), step.added.unpack());
+            Self {
+                removed: all.removed.subtract(&added).union(&removed),
+                added: all.added.subtract(&removed).union(&added),
+            }
+        })
+    }
+
     /// Goes on by a step: what comes back was never gone, and what goes again never came.
     fn then(&mut self, removed: &IpSet, added: &IpSet) {
         let gone = removed.subtract(&self.added);
@@ -65,20 +88,20 @@ pub(super) struct Log {
 }
 
 impl Log {
-    /// Opens the log of a feed that stands at the release of `generation`. What is damaged, torn by a crash or of
+    /// Opens the log of a feed that stands at the release of `generation` and of the time `modified`. What is damaged, torn by a crash or of
     /// another release is left out, and the log begins anew where it would not lead there.
     ///
     /// # Errors
     /// The file cannot be read.
-    pub(super) fn open(path: PathBuf, generation: u64) -> Result<Self, DiskError> {
+    pub(super) fn open(path: PathBuf, generation: u64, modified: Time) -> Result<Self, DiskError> {
         let bytes = match std::fs::read(&path) {
             Ok(bytes) => bytes,
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => Vec::new(),
             Err(error) => return Err(DiskError::io(path.display().to_string(), error)),
         };
         let (begin, steps) = read(&bytes).unwrap_or_default();
-        let steps: Vec<Step> = steps.into_iter().take_while(|step| step.generation <= generation).collect();
-        let leads_there = steps.last().map_or(begin, |step| step.generation) == generation;
+        let steps: Vec<Step> = steps.into_iter().take_while(|step| step.modified <= modified).collect();
+        let leads_there = steps.last().map_or(begin == generation, |step| step.modified == modified);
         let (begin, steps) = if leads_there { (begin, steps) } else { (generation, Vec::new()) };
         // Written anew by the first step, whatever is there.
         Ok(Self { path, begin, steps, size: 0, longest: LONGEST, whole: false })
@@ -122,7 +145,8 @@ impl Log {
         let newest = frames.iter().rev().take_while(fits).count();
         let dropped = frames.len() - newest;
         if let Some(last) = dropped.checked_sub(1).and_then(|at| self.steps.get(at)) {
-            self.begin = last.generation;
+            // Who was told of its generation before it was made does not know it.
+            self.begin = last.generation + u64::from(last.late);
         }
         self.steps.drain(..dropped);
         let mut head = Writer::default();
@@ -134,16 +158,13 @@ impl Log {
         Ok(())
     }
 
-    /// What changed after `generation`; `None` when that is no longer known. Linear in the steps and what they changed.
-    pub(super) fn since(&self, generation: u64) -> Option<Difference> {
-        if generation < self.begin {
-            return None;
-        }
-        let mut difference = Difference::default();
-        for step in self.steps.iter().filter(|step| step.generation > generation) {
-            difference.then(&step.removed.unpack(), &step.added.unpack());
-        }
-        Some(difference)
+    /// The steps after what somebody was told at `generation`; `None` when they are no longer known. Those that came late
+    /// in it are among them, whether or not they were told.
+    pub(super) fn since(&self, generation: u64) -> Option<&[Step]> {
+        let is_told =
+            |step: &Step| step.generation < generation || (step.generation == generation && !step.late);
+        let begin = self.steps.partition_point(is_told);
+        (generation >= self.begin).then(|| &self.steps[begin..])
     }
 
     /// The oldest generation that [`Log::since`] knows.
@@ -168,7 +189,9 @@ fn append(path: &Path, frame: &[u8]) -> Result<(), DiskError> {
 fn frame(step: &Step) -> Vec<u8> {
     let mut body = Writer::default();
     body.number(step.generation);
+    body.signed(step.modified.unix());
     body.signed(step.time.unix());
+    body.number(u64::from(step.late));
     body.bytes(step.removed.bytes());
     body.bytes(step.added.bytes());
     let body = body.into_bytes();
@@ -201,7 +224,9 @@ fn step(reader: &mut Reader) -> Result<Step, Damaged> {
     let mut reader = Reader::new(body);
     Ok(Step {
         generation: reader.number()?,
+        modified: Time::from_unix(reader.signed()?),
         time: Time::from_unix(reader.signed()?),
+        late: reader.number()? != 0,
         removed: Packed::from_bytes(reader.bytes()?)?,
         added: Packed::from_bytes(reader.bytes()?)?,
     })
@@ -221,7 +246,52 @@ mod tests {
     fn step(generation: u64, before: &IpSet, after: &IpSet) -> Step {
         let (removed, added) = (before.subtract(after), after.subtract(before));
         let time = Time::from_unix(generation as i64);
-        Step { generation, time, removed: Packed::of(&removed), added: Packed::of(&added) }
+        Step {
+            generation,
+            modified: time,
+            late: false,
+            time,
+            removed: Packed::of(&removed),
+            added: Packed::of(&added),
+        }
+    }
+
+    fn open(path: &Path, generation: u64) -> Log {
+        Log::open(path.to_owned(), generation, Time::from_unix(generation as i64)).unwrap()
+    }
+
+    proptest! {
+        #[test]
+        fn whoever_was_told_a_generation_is_told_what_came_late_in_it(
+            releases in proptest::collection::vec((proptest::collection::vec(0..20_u8, 0..9), any::<bool>()), 1..8),
+        ) {
+            let folder = tempfile::tempdir().unwrap();
+            let mut log = open(&folder.path().join("a.log"), 0);
+            let (mut readers, mut now) = (vec![(0, IpSet::default())], 0);
+            for (addresses, late) in &releases {
+                let (before, after) = (readers.last().unwrap().1.clone(), set(addresses));
+                now += u64::from(!late);
+                log.push(Step { late: *late, ..step(now, &before, &after) }).unwrap();
+                readers.push((now, after));
+            }
+            let last = &readers.last().unwrap().1;
+            for (told, has) in &readers {
+                let difference = Difference::repeated(log.since(*told).unwrap());
+                prop_assert_eq!(&has.subtract(&difference.removed).union(&difference.added), last);
+            }
+        }
+
+        #[test]
+        fn a_late_release_that_was_not_kept_is_left_out_when_the_log_is_opened(late in any::<bool>()) {
+            let folder = tempfile::tempdir().unwrap();
+            let path = folder.path().join("a.log");
+            let mut log = open(&path, 4);
+            log.push(step(5, &set(&[1]), &set(&[2]))).unwrap();
+            let second = Step { late, modified: Time::from_unix(6), ..step(5, &set(&[2]), &set(&[3])) };
+            log.push(second).unwrap();
+            prop_assert_eq!(open(&path, 5).steps().len(), 1);
+            prop_assert_eq!(Log::open(path, 5, Time::from_unix(6)).unwrap().steps().len(), 2);
+        }
     }
 
     proptest! {
@@ -234,19 +304,19 @@ mod tests {
             let folder = tempfile::tempdir().unwrap();
             let path = folder.path().join("a.log");
             let sets: Vec<IpSet> = releases.iter().map(|addresses| set(addresses)).collect();
-            let mut log = Log::open(path.clone(), 0).unwrap();
+            let mut log = open(&path, 0);
             let reopened = reopened.index(sets.len());
             let mut before = IpSet::default();
             for (at, after) in sets.iter().enumerate() {
                 log.push(step(at as u64 + 1, &before, after)).unwrap();
                 before = after.clone();
                 if at == reopened {
-                    log = Log::open(path.clone(), at as u64 + 1).unwrap();
+                    log = open(&path, at as u64 + 1);
                 }
             }
             let last = sets.last().unwrap();
             for (at, from) in [IpSet::default()].iter().chain(&sets).enumerate() {
-                let difference = log.since(at as u64).unwrap();
+                let difference = Difference::of(log.since(at as u64).unwrap());
                 prop_assert_eq!(&from.subtract(&difference.removed).union(&difference.added), last);
                 prop_assert_eq!(difference.added, last.subtract(from), "nothing that was there already");
                 prop_assert_eq!(difference.removed, from.subtract(last));
@@ -255,25 +325,43 @@ mod tests {
     }
 
     #[test]
+    fn whoever_was_told_of_a_generation_before_a_person_consented_hears_of_the_rest() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.log");
+        let sets = [set(&[1, 2]), set(&[2, 3]), set(&[3, 4]), set(&[1, 4])];
+        let mut log = open(&path, 1);
+        for (at, generation, late) in [(0, 2, false), (1, 2, true), (2, 3, false)] {
+            log.push(Step { late, ..step(generation, &sets[at], &sets[at + 1]) }).unwrap();
+        }
+        log = open(&path, 3);
+        assert_eq!(log.since(1).unwrap().len(), 3);
+        let told = Difference::repeated(log.since(2).unwrap());
+        for known in &sets[1..3] {
+            assert_eq!(known.subtract(&told.removed).union(&told.added), sets[3]);
+        }
+        assert!(log.since(3).unwrap().is_empty());
+    }
+
+    #[test]
     fn a_torn_or_foreign_log_is_not_believed() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("a.log");
-        let mut log = Log::open(path.clone(), 4).unwrap();
+        let mut log = open(&path, 4);
         log.push(step(5, &set(&[1]), &set(&[2]))).unwrap();
         log.push(step(6, &set(&[2]), &set(&[3]))).unwrap();
         assert_eq!((log.oldest(), log.since(3)), (4, None));
         let whole = std::fs::read(&path).unwrap();
         std::fs::write(&path, &whole[..whole.len() - 1]).unwrap();
-        assert_eq!(Log::open(path.clone(), 5).unwrap().steps().len(), 1, "the release before the crash");
-        assert_eq!(Log::open(path.clone(), 6).unwrap().oldest(), 6, "it does not lead there");
+        assert_eq!(open(&path, 5).steps().len(), 1, "the release before the crash");
+        assert_eq!(open(&path, 6).oldest(), 6, "it does not lead there");
         std::fs::write(&path, "something else").unwrap();
-        assert_eq!(Log::open(path, 6).unwrap().oldest(), 6);
+        assert_eq!(open(&path, 6).oldest(), 6);
     }
 
     #[test]
     fn a_long_log_forgets_its_beginning() {
         let folder = tempfile::tempdir().unwrap();
-        let mut log = Log::open(folder.path().join("a.log"), 0).unwrap();
+        let mut log = open(&folder.path().join("a.log"), 0);
         log.longest = 1 << 16;
         let big: IpSet =
             IpSet { v4: (0..6_000_u32).map(|n| Range::single(n * 600)).collect(), v6: RangeSet::EMPTY };
@@ -283,7 +371,7 @@ mod tests {
             log.push(step(generation, before, after)).unwrap();
         }
         assert!(log.oldest() > 0 && log.since(0).is_none());
-        assert_eq!(log.since(4).unwrap().added, big);
+        assert_eq!(Difference::of(log.since(4).unwrap()).added, big);
         assert!(log.size <= log.longest);
     }
 }

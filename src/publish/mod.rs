@@ -1,9 +1,9 @@
 //! Feeds: what firewalls read, made ahead of their asking and never wrong by accident.
 //!
-//! A feed is a pure function of a snapshot and a profile ([`render`]). A worker renders each
-//! generation off the request path ([`follow`]) and lays the result where readers find it behind one
-//! pointer ([`Feed::offer`]); a file keeps it, so that after a bad night the last good list is there
-//! before anything else is. Nothing here knows HTTP, or who reads.
+//! What a feed would list is a pure function of a snapshot and a profile; what it does list follows that as far as the
+//! gate lets it, within what its readers can take. A worker takes the feeds to each generation off the request path
+//! ([`follow`]) and lays the result where readers find it behind one pointer ([`Feed::offer`]); a file keeps it, so that
+//! after a bad night the last good list is there before anything else is. Nothing here knows HTTP, or who reads.
 //!
 //! **The empty list.** FortiGate keeps its last list when a feed fails, and opens the network when a
 //! feed comes back empty. So an empty rendering is never offered as a list unless the profile says
@@ -14,6 +14,8 @@
 
 mod access;
 mod annotate;
+mod base;
+mod blocked;
 mod book;
 mod budget;
 pub mod crowdsec;
@@ -21,10 +23,13 @@ mod decide;
 pub mod dnsbl;
 mod feed;
 mod feeds;
+mod foresee;
 pub mod formats;
 mod gate;
 mod hold;
 mod log;
+mod mark;
+mod outgoing;
 mod packed;
 mod preset;
 mod publisher;
@@ -39,26 +44,33 @@ mod roll;
 mod rolls;
 mod select;
 mod selection;
+mod selections;
+mod size;
 mod split;
 mod state;
 mod sweep;
 pub mod taxii;
+pub mod webhook;
 mod worker;
 
 pub use access::{Access, Claim, Denied, Reader, digest_of};
+pub use blocked::Blocked;
 pub use book::{Audit, Book, FILE as BOOK_FILE, Keys};
 pub use budget::Size;
 pub use feed::{Cut, Fault, Feed, NoConsent, Offer, Status, Unknown};
 pub use feeds::Feeds;
+pub use foresee::{Foreseen, Kept, Share};
 pub use gate::{Distance, Ground};
 pub use hold::{Hold, Word};
 pub use log::{Difference, Step};
+pub use mark::Mark;
+pub use outgoing::{Trouble, Unreached, Verify};
 pub use packed::Packed;
 pub use preset::{PRESETS, Preset, with_preset};
 pub use publisher::{Publisher, Refused, Secrets};
 pub use pulls::{Answer, Pull, Pulls};
 pub use recent::{Recent, Turn, recent, steady, turns};
-pub use release::{Release, Released};
+pub use release::{Release, Released, WHOLE};
 pub use rendition::{Coding, Rendition};
 pub use report::{LeftOut, left_out};
 pub use roll::{Line, Place, Roll};

@@ -1,14 +1,16 @@
 //! Everything about publishing that a process has once: the feeds, who may read them, who has read them, the book.
 
 use super::access::{Access, Claim, Denied, Reader, digest_of};
+use super::blocked::{Blocked, blocked};
 use super::book::{Audit, Book, Keys};
 use super::feeds::Feeds;
 use super::pulls::{Answer, Pulls};
 use super::push::Ledger;
+use super::webhook;
 use crate::addr::IpSet;
 use crate::disk::{DiskError, Medium};
 use crate::engine::{Engine, EngineError};
-use crate::model::{Batch, Cause, Change, Output, OutputKey, OutputName, Profile, Receipt, Time};
+use crate::model::{Batch, Cause, Change, Device, Output, OutputKey, OutputName, Profile, Receipt, Time};
 use arc_swap::ArcSwap;
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -29,8 +31,10 @@ pub struct Publisher {
     book: Option<Book>,
     pulls: Pulls,
     pushes: Ledger,
+    hooks: webhook::Ledger,
     keys: Mutex<BTreeMap<OutputName, Keys>>,
     access: ArcSwap<(Arc<Vec<Output>>, Access)>,
+    blocked: ArcSwap<BTreeMap<OutputName, Vec<Blocked>>>,
     open: IpSet,
 }
 
@@ -62,14 +66,16 @@ impl Publisher {
         let feeds = Arc::new(Feeds::open(engine.folder(), usual, engine.now())?);
         let book = Book::open(&Medium::folder(engine.folder()));
         let book = book.inspect_err(|error| tracing::error!(%error, "nobody's keys are known")).ok();
-        let read = book
-            .as_ref()
-            .and_then(|book| Some((book.keys().ok()?, Pulls::open(book).ok()?, Ledger::open(book).ok()?)));
+        let read = book.as_ref().and_then(|book| {
+            let (pulls, pushes) = (Pulls::open(book).ok()?, Ledger::open(book).ok()?);
+            Some((book.keys().ok()?, pulls, pushes, webhook::Ledger::open(book).ok()?))
+        });
         let book = book.filter(|_| read.is_some());
-        let (keys, pulls, pushes) = read.unwrap_or_default();
+        let (keys, pulls, pushes, hooks) = read.unwrap_or_default();
         let nothing = (Arc::new(Vec::new()), Access::default());
         let access = ArcSwap::from_pointee(nothing);
-        let publisher = Self { engine, feeds, book, pulls, pushes, keys: Mutex::new(keys), access, open };
+        let (keys, blocked) = (Mutex::new(keys), ArcSwap::default());
+        let publisher = Self { engine, feeds, book, pulls, pushes, hooks, keys, access, blocked, open };
         publisher.look_again();
         Ok(Arc::new(publisher))
     }
@@ -112,8 +118,8 @@ impl Publisher {
         self.submit(batch).await.map(drop).map_err(|error| format!("{key}: {error}"))
     }
 
-    /// Submits a change of what is published. A device that goes takes its keys and its push target with it; and one
-    /// that comes begins with none, whatever a crash has left of another one of its name.
+    /// Submits a change of what is published. A device that goes takes its keys, its push target and what it fetched
+    /// with it; and one that comes begins with none, whatever a crash has left of another one of its name.
     ///
     /// # Errors
     /// As [`Engine::submit`], and a fault of the disk.
@@ -136,7 +142,7 @@ impl Publisher {
         Ok(receipt)
     }
 
-    /// Takes a device's keys and its push target away, as far as it has them.
+    /// Takes a device's keys and its push target away, as far as it has them, and forgets what it fetched.
     async fn forget(
         self: &Arc<Self>,
         device: OutputName,
@@ -156,6 +162,9 @@ impl Publisher {
             };
             if publisher.keys_since(&device).is_some() {
                 publisher.drop_keys(&device, &audit("device.keys.drop"))?;
+            }
+            if let Some(book) = &publisher.book {
+                publisher.pulls.forget(book, &device)?;
             }
             publisher.drop_target(&device, &audit("device.push.drop"))
         };
@@ -181,6 +190,18 @@ impl Publisher {
     /// Where lists are pushed to, and what is proven to be there.
     pub fn pushes(&self) -> &Ledger {
         &self.pushes
+    }
+
+    /// The webhooks, and what waits for them.
+    pub fn hooks(&self) -> &webhook::Ledger {
+        &self.hooks
+    }
+
+    /// Whether a device has not asked for longer than it should.
+    pub fn is_silent(&self, device: &Device) -> bool {
+        let patience = i64::from(device.silent_minutes) * 60;
+        let is_recent = |at: Time| self.engine.now().unix() - at.unix() <= patience;
+        !self.pulls.last(&device.name).is_some_and(is_recent)
     }
 
     /// The book.
@@ -306,7 +327,11 @@ impl Publisher {
             };
             let publisher = Arc::clone(&self);
             // What it could fail with is logged in there.
-            let _ = tokio::task::spawn_blocking(move || publisher.keep_once()).await;
+            let work = move || {
+                publisher.keep_once();
+                publisher.look_for_blocked();
+            };
+            let _ = tokio::task::spawn_blocking(work).await;
             if is_over {
                 return;
             }
@@ -318,6 +343,24 @@ impl Publisher {
         if let Err(error) = self.pulls.keep(book, self.engine.now().plus(-FORGET)) {
             tracing::warn!(%error, "who fetched what is not written down; it is tried again");
         }
+    }
+
+    /// Looks which devices ask from an address that one of their feeds lists; each is logged once. Linear in what those
+    /// feeds list.
+    pub fn look_for_blocked(&self) {
+        let now = blocked(&self.engine.snapshot(), &self.pulls, &self.feeds);
+        let before = self.blocked.load();
+        for (device, found) in now.iter().filter(|(device, _)| !before.contains_key(*device)) {
+            for Blocked { feed, address } in found {
+                tracing::warn!(%device, %feed, %address, "a device reads a feed that lists the device itself");
+            }
+        }
+        self.blocked.store(Arc::new(now));
+    }
+
+    /// What [`Publisher::look_for_blocked`] found last.
+    pub fn blocked(&self) -> Arc<BTreeMap<OutputName, Vec<Blocked>>> {
+        self.blocked.load_full()
     }
 }
 

@@ -2,10 +2,11 @@
 
 use super::access::Reader;
 use super::book::Book;
+use super::release::Release;
 use crate::disk::DiskError;
-use crate::model::Time;
+use crate::model::{OutputName, Time};
 use serde::{Deserialize, Serialize};
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::net::IpAddr;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -21,6 +22,9 @@ pub struct Pull {
     pub from: IpAddr,
     /// The generation in which what it has now appeared.
     pub generation: u64,
+    /// The time of that release: two may be of one generation.
+    #[serde(default)]
+    pub modified: Time,
     /// The answer's status.
     pub status: u16,
     /// Bytes of the answer's body.
@@ -31,12 +35,23 @@ pub struct Pull {
     pub unchanged: u64,
 }
 
+impl Pull {
+    /// Whether it was of an earlier release of the feed.
+    pub fn is_before(&self, release: &Release) -> bool {
+        (self.generation, self.modified) < (release.generation, release.modified)
+    }
+}
+
 /// Reader and document, and the last pull of it.
 pub(super) type Noted = ((String, String), Pull);
 
 /// What was fetched, by reader and document.
 #[derive(Debug, Default)]
-pub struct Pulls(Mutex<HashMap<Reader, BTreeMap<String, Entry>>>);
+pub struct Pulls {
+    all: Mutex<HashMap<Reader, BTreeMap<String, Entry>>>,
+    /// Held by whoever writes, so that what is forgotten is not written again.
+    turn: Mutex<()>,
+}
 
 #[derive(Debug)]
 struct Entry {
@@ -53,6 +68,7 @@ impl Entry {
             at: answer.at,
             from: answer.from,
             generation: answer.generation,
+            modified: answer.modified,
             status: answer.status,
             bytes: answer.bytes,
             sent: self.pull.sent + u64::from(!is_unchanged),
@@ -72,6 +88,8 @@ pub struct Answer<'a> {
     pub from: IpAddr,
     /// The generation in which what is offered appeared.
     pub generation: u64,
+    /// The time of that release.
+    pub modified: Time,
     /// 200, 206 or 304.
     pub status: u16,
     /// Bytes of the body.
@@ -90,7 +108,7 @@ impl Pulls {
                 all.entry(reader).or_default().insert(document, Entry { pull, is_written: true });
             }
         }
-        Ok(Self(Mutex::new(all)))
+        Ok(Self { all: Mutex::new(all), turn: Mutex::default() })
     }
 
     /// Notes an answer. It allocates nothing for who has had the document before: some poll without pause.
@@ -108,6 +126,7 @@ impl Pulls {
             at: answer.at,
             from: answer.from,
             generation: 0,
+            modified: Time::default(),
             status: 0,
             bytes: 0,
             sent: 0,
@@ -130,11 +149,46 @@ impl Pulls {
         noted
     }
 
+    /// How often a device was answered about a document, if its last answer was of that release.
+    pub(super) fn count(&self, device: &OutputName, document: &str, release: &Release) -> u64 {
+        let all = self.all_of_them();
+        let own = all.get(&Reader::Device(device.clone())).and_then(|own| own.get(document));
+        let is_of = |pull: &Pull| (pull.generation, pull.modified) == (release.generation, release.modified);
+        let own = own.filter(|entry| is_of(&entry.pull));
+        own.map_or(0, |entry| entry.pull.sent + entry.pull.unchanged)
+    }
+
+    /// From where a reader asked last for each document.
+    pub(super) fn whence(&self, reader: &Reader) -> BTreeSet<IpAddr> {
+        let all = self.all_of_them();
+        let own = all.get(reader).into_iter().flat_map(BTreeMap::values);
+        own.map(|entry| entry.pull.from.to_canonical()).collect()
+    }
+
+    /// When a device asked last for anything.
+    pub fn last(&self, device: &OutputName) -> Option<Time> {
+        let all = self.all_of_them();
+        let own = all.get(&Reader::Device(device.clone()))?;
+        own.values().map(|entry| entry.pull.at).max()
+    }
+
+    /// Forgets what a device fetched. Blocks on the disk.
+    ///
+    /// # Errors
+    /// A fault of the disk; it is remembered there until the next time.
+    pub(super) fn forget(&self, book: &Book, device: &OutputName) -> Result<(), DiskError> {
+        let _turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(own) = self.all_of_them().remove(&Reader::Device(device.clone())) else { return Ok(()) };
+        let gone: Vec<_> = own.into_keys().map(|document| (device.to_string(), document)).collect();
+        book.put_pulls(std::iter::empty(), &gone)
+    }
+
     /// Writes down what is new, and forgets what is older than `oldest`. Blocks on the disk.
     ///
     /// # Errors
     /// A fault of the disk; it is tried again the next time.
     pub fn keep(&self, book: &Book, oldest: Time) -> Result<(), DiskError> {
+        let _turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
         let (mut new, mut gone) = (BTreeMap::new(), Vec::new());
         for (reader, own) in self.all_of_them().iter() {
             for (document, entry) in own {
@@ -164,7 +218,7 @@ impl Pulls {
     }
 
     fn all_of_them(&self) -> MutexGuard<'_, HashMap<Reader, BTreeMap<String, Entry>>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.all.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -176,7 +230,8 @@ mod tests {
     const NOON: Time = Time::from_unix(1_790_000_000);
 
     fn answer(at: Time, status: u16) -> Answer<'static> {
-        Answer { document: "edge", at, from: "10.0.0.1".parse().unwrap(), generation: 7, status, bytes: 9 }
+        let from = "10.0.0.1".parse().unwrap();
+        Answer { document: "edge", at, from, generation: 7, modified: NOON, status, bytes: 9 }
     }
 
     #[test]

@@ -42,7 +42,7 @@ pub fn recent(roll: &Roll, steps: &[Step]) -> Recent {
 /// What changed with each of the last `steps` before the release of `roll`, the oldest first. Linear in what is listed,
 /// about 10 ns a range, and in steps times what all of them changed.
 pub fn turns(roll: &Roll, steps: &[Step]) -> Vec<Turn> {
-    let steps = steps.iter().filter(|step| step.generation <= roll.released().release.generation);
+    let steps = steps.iter().filter(|step| step.modified <= roll.released().release.modified);
     let steps: Vec<(Time, IpSet, IpSet)> =
         steps.map(|step| (step.time, step.removed.unpack(), step.added.unpack())).collect();
     let none = IpSet::default();
@@ -72,7 +72,8 @@ pub fn steady(roll: &Roll, turns: &[Turn]) -> IpSet {
     kept(roll.set(), |range| turns.iter().all(|turn| !is_range(&turn.new, range)))
 }
 
-fn is_line(roll: &Roll, line: IpRange) -> bool {
+/// Whether this is one whole line of `roll`.
+pub(super) fn is_line(roll: &Roll, line: IpRange) -> bool {
     roll.holding(line.first()).is_some_and(|now| now.range == line)
 }
 
@@ -121,7 +122,7 @@ mod tests {
     fn roll(generation: u64, set: &IpSet, lines: Lines) -> Roll {
         let profile =
             Profile { format: Format::Plain, lines: Some(lines), ..Profile::new("a".parse().unwrap()) };
-        let release = Release::new(generation, Time::default(), set);
+        let release = Release::new(generation, Time::from_unix(generation as i64), set);
         Roll::new(Arc::new(Released::new(release, Arc::new(profile))), Annotated::default()).unwrap()
     }
 
@@ -142,7 +143,7 @@ mod tests {
             let steps: Vec<Step> = sets.windows(2).zip(2..).map(|(pair, generation)| {
                 let (removed, added) = (pair[0].subtract(&pair[1]), pair[1].subtract(&pair[0]));
                 let time = Time::from_unix(generation as i64);
-                Step { generation, time, removed: Packed::of(&removed), added: Packed::of(&added) }
+                Step { generation, modified: time, late: false, time, removed: Packed::of(&removed), added: Packed::of(&added) }
             }).collect();
             let now = roll(sets.len() as u64, sets.last().unwrap(), form);
             let expected = lines(&now, now.set());
@@ -170,6 +171,8 @@ mod tests {
         let (before, after) = (set(&[1, 3, 9]), set(&[1, 3]));
         let step = |generation| Step {
             generation,
+            modified: Time::from_unix(generation as i64),
+            late: false,
             time: Time::default(),
             removed: Packed::of(&before.subtract(&after)),
             added: Packed::of(&IpSet::default()),

@@ -1,21 +1,25 @@
-//! The one step that takes a feed to a generation: select, decide, write, offer, keep.
+//! The one step that takes a feed to a generation: select, decide, fit, write, offer, keep.
 
 use super::annotate::annotate;
-use super::budget::{Size, fit};
+use super::base::Base;
 use super::decide::{Decision, Question, decide};
 use super::feed::{Cut, Feed, Offer};
-use super::formats::{self, WriteError};
+use super::formats::WriteError;
 use super::gate::{Distance, Ground};
 use super::hold::Hold;
 use super::log::Step;
 use super::packed::Packed;
 use super::release::{Release, Released};
-use super::select::{Scene, SelectError, Selections, fresh, listing};
-use super::split::split;
-use super::state::State;
+use super::select::{Scene, SelectError, Selector, fresh};
+use super::selections::Selections;
+use super::size::fitted;
+use super::split::{of_part, split};
+use super::state::{Held, State};
 use crate::addr::IpSet;
 use crate::disk::DiskError;
-use crate::model::{Budget, Document, Families, Format, Profile, Time};
+use crate::engine::Gone;
+use crate::model::{Budget, Families, Format, Profile, SourceId, Time};
+use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -33,8 +37,8 @@ pub(super) struct Stage<'a> {
     pub(super) budget: Budget,
     /// Whether the stores are whole, so that the generation is the newest there is.
     pub(super) is_newest: bool,
-    /// What has ended or is suppressed after a generation.
-    pub(super) ended: &'a dyn Fn(u64) -> Result<Rc<IpSet>, String>,
+    /// What each source lists no more after a generation.
+    pub(super) gone: &'a dyn Fn(u64) -> Result<Rc<BTreeMap<SourceId, Gone>>, String>,
     /// The wall clock.
     pub(super) now: Time,
 }
@@ -47,19 +51,23 @@ pub(super) enum FollowError {
     #[error(transparent)]
     Write(#[from] WriteError),
     #[error("what has ended cannot be told: {0}")]
-    Ended(String),
+    Gone(String),
 }
 
 impl Feed {
-    /// Takes the feed to the stage's generation. Whatever fails, what was offered stays. Blocks on the disk.
-    pub(super) fn refresh(&self, stage: &Stage<'_>, profile: &Profile) {
-        match self.advance(stage, profile) {
-            Ok(()) => self.book().status.fault = None,
+    /// Takes the feed to the stage's generation, to list what `selectors` take of it in the form of `profile`. Whatever
+    /// fails, what was offered stays. Blocks on the disk.
+    pub(super) fn refresh(&self, stage: &Stage<'_>, profile: &Profile, selectors: &[Selector]) {
+        match self.advance(stage, profile, selectors) {
+            Ok(()) => {
+                let mut book = self.book();
+                book.status.fault = book.lost.clone();
+            }
             Err(what) => self.fail(what, stage.now),
         }
     }
 
-    fn advance(&self, stage: &Stage<'_>, profile: &Profile) -> Result<(), String> {
+    fn advance(&self, stage: &Stage<'_>, profile: &Profile, selectors: &[Selector]) -> Result<(), String> {
         let snapshot = stage.scene.snapshot;
         let (seen, is_done) = {
             let book = self.book();
@@ -67,6 +75,7 @@ impl Feed {
             let is_done = book.status.generation == Some(snapshot.generation)
                 && book.consent.is_none()
                 && !book.status.hold.as_ref().is_some_and(waits_for_whole)
+                && book.state.selectors == selectors
                 && *self.profile() == *profile;
             (book.state.seen, is_done)
         };
@@ -75,69 +84,88 @@ impl Feed {
             return Ok(());
         }
         if !is_done {
-            self.follow(stage, profile).map_err(|error| error.to_string())?;
+            self.follow(stage, profile, selectors).map_err(|error| error.to_string())?;
         }
         self.keep().map_err(|error| error.to_string())
     }
 
     /// Decides, and offers what is new. Before it is kept: a disk that hangs does not hold up an allow.
-    fn follow(&self, stage: &Stage<'_>, profile: &Profile) -> Result<(), FollowError> {
-        let (state, consent) = {
-            let book = self.book();
-            (book.state.clone(), book.consent)
-        };
-        let (next, cut) = select(stage, profile)?;
-        let listed = state.release.as_ref().map(|release| release.set.unpack());
-        let decision = decision(stage, profile, (&state, listed.as_ref()), &next, consent)?;
-        self.release(stage, profile, (&state, listed), decision)?;
-        let mut book = self.book();
-        book.status.cut = cut;
-        book.consent = None;
-        Ok(())
-    }
-
-    /// Offers what was decided, and remembers how the feed stands.
-    fn release(
+    fn follow(
         &self,
         stage: &Stage<'_>,
         profile: &Profile,
-        (state, before): (&State, Option<IpSet>),
-        decision: Decision,
+        selectors: &[Selector],
+    ) -> Result<(), FollowError> {
+        let (state, consent) = {
+            let mut book = self.book();
+            // A word counts once, whatever becomes of it.
+            (book.state.clone(), book.consent.take())
+        };
+        let next = stage.selections.of(selectors)?;
+        let base = base(stage, profile, &state, (selectors, &next))?;
+        let decision = decision(stage, profile, &state, (selectors, next), (base.as_ref(), consent))?;
+        let (set, cut) = fitted(stage.scene, profile, stage.budget, &decision.set)?;
+        let passed = Packed::of(&decision.set);
+        let next = State {
+            profile: Some(profile.clone()),
+            selectors: selectors.to_vec(),
+            seen: stage.scene.snapshot.generation,
+            passed: Some(passed),
+            release: None,
+            held: decision.hold.map(|hold| Held { hold, base }),
+        };
+        self.release(stage, (&state, next), (set, cut))
+    }
+
+    /// Offers `set`, and remembers how the feed stands by that.
+    fn release(
+        &self,
+        stage: &Stage<'_>,
+        (state, next): (&State, State),
+        (set, cut): (IpSet, Option<Cut>),
     ) -> Result<(), FollowError> {
         let snapshot = stage.scene.snapshot;
-        let Decision { set, held } = decision;
-        let is_same = before.as_ref() == Some(&set);
-        let release = match &state.release {
-            Some(release) if is_same => release.clone(),
-            _ => Release::new(snapshot.generation, self.next_modified(snapshot.time), &set),
+        let Some(profile) = &next.profile else { return Ok(()) };
+        // What is equal is packed once, and kept once.
+        let passed = next.passed.as_ref().filter(|_| cut.is_none());
+        let served = passed.cloned().unwrap_or_else(|| Packed::of(&set));
+        let (release, is_same) = match &state.release {
+            Some(release) if release.set == served && written_alike(&self.profile(), profile) => {
+                (release.clone(), true)
+            }
+            Some(release) if release.set == served => {
+                (Release { modified: self.next_modified(snapshot.time), ..release.clone() }, true)
+            }
+            _ => {
+                let (generation, modified) = (snapshot.generation, self.next_modified(snapshot.time));
+                (Release { generation, modified, set: served, addresses: set.size() }, false)
+            }
         };
         if !(is_same && *self.profile() == *profile && !matches!(**self.offer(), Offer::Nothing)) {
-            self.write(stage, profile, &release, &set)?;
+            // An empty list for want of a word is none that anybody wants published.
+            let waits = next.held.is_some() && state.release.is_none();
+            self.write(stage, profile, (&release, waits), &set)?;
         }
         let mut book = self.book();
         if snapshot.generation < state.seen {
             // A backup has taken the blacklist back: no difference leads there.
             book.log.begin_again(snapshot.generation);
         } else if !is_same {
-            let before = before.unwrap_or_default();
+            let before = state.release.as_ref().map(|release| release.set.unpack()).unwrap_or_default();
             let removed = Packed::of(&before.subtract(&set));
             let added = Packed::of(&set.subtract(&before));
-            let (generation, time) = (release.generation, book.next_step(stage.now));
-            book.steps.push(Step { generation, time, removed, added });
+            let late = state.profile.is_some() && state.seen == snapshot.generation;
+            let Release { generation, modified, .. } = release;
+            let time = book.next_step(stage.now);
+            book.steps.push(Step { generation, modified, late, time, removed, added });
         }
-        let sources = if held.is_some() { state.sources.clone() } else { listing(snapshot) };
         book.modified = Some(release.modified);
-        book.status.hold = held.as_ref().map(|held| held.hold.clone());
+        book.status.hold = next.held.as_ref().map(|held| held.hold.clone());
         book.status.generation = Some(snapshot.generation);
-        let state = State {
-            profile: Some(profile.clone()),
-            seen: snapshot.generation,
-            release: Some(release),
-            held,
-            sources,
-        };
-        book.kept &= book.state == state;
-        book.state = state;
+        book.status.cut = cut;
+        let next = State { release: Some(release), ..next };
+        book.kept &= book.state == next;
+        book.state = next;
         Ok(())
     }
 
@@ -146,17 +174,18 @@ impl Feed {
         &self,
         stage: &Stage<'_>,
         profile: &Profile,
-        release: &Release,
+        (release, waits): (&Release, bool),
         set: &IpSet,
     ) -> Result<(), FollowError> {
-        let may_be_empty = profile.allow_empty && !stage.scene.snapshot.sources.is_empty();
+        let may_be_empty = profile.allow_empty && !waits && !stage.scene.snapshot.sources.is_empty();
         let released = Arc::new(Released::new(release.clone(), Arc::new(profile.clone())));
         if is_nothing(set, profile) && !may_be_empty {
             self.lay_out(Offer::Empty(released));
             return Ok(());
         }
         let asked = self.released().map(|before| before.asked()).unwrap_or_default();
-        let wanted = if is_urgent(profile) { released.lists().collect() } else { asked };
+        let urgent = is_urgent(profile).then(|| released.lists()).into_iter().flatten();
+        let wanted: Vec<_> = urgent.chain(asked).collect();
         let facts = if profile.format.needs_facts() && !wanted.is_empty() {
             Some(annotate(stage.scene, &profile.filter, set)?)
         } else {
@@ -165,7 +194,7 @@ impl Feed {
         let sets = split(set, profile.parts);
         for (part, document) in wanted {
             // A part that was asked for before the profile had fewer is none any more.
-            let Some(set) = usize::from(part).checked_sub(1).and_then(|at| sets.get(at)) else { continue };
+            let Some(set) = of_part(part, set, &sets) else { continue };
             released.make(part, document, set, facts.as_ref())?;
         }
         self.lay_out(Offer::List(released));
@@ -193,24 +222,48 @@ impl Feed {
     }
 }
 
-/// Whether the feed may go to `next`, from how it stands and what it lists by that.
-fn decision(
+/// What the feed is compared with, as of now: none before its first list.
+pub(super) fn base(
     stage: &Stage<'_>,
     profile: &Profile,
-    (state, listed): (&State, Option<&IpSet>),
-    next: &IpSet,
-    consent: Option<Distance>,
+    state: &State,
+    (selectors, next): (&[Selector], &IpSet),
+) -> Result<Option<Base>, FollowError> {
+    let base = match (&state.held, &state.passed) {
+        (Some(held), _) => held.base.clone(),
+        (None, passed) => passed.as_ref().map(|passed| Base::new(passed.unpack(), state.seen)),
+    };
+    let Some(mut base) = base else { return Ok(None) };
+    if state.selectors != selectors {
+        base = base.edited(&stage.selections.of(&state.selectors)?, next, &profile.gate);
+    }
+    // While it is held, nothing may be missed; else only what is not listed any more is of interest.
+    if state.held.is_some() || base.loses(stage.exempt, next) {
+        let gone = (stage.gone)(state.seen).map_err(FollowError::Gone)?;
+        base.note(&stage.selections.gone(selectors, &gone));
+    }
+    Ok(Some(base))
+}
+
+/// Whether the feed may go to `next`, from how it stands and what it is compared with.
+pub(super) fn decision(
+    stage: &Stage<'_>,
+    profile: &Profile,
+    state: &State,
+    (selectors, next): (&[Selector], IpSet),
+    (base, consent): (Option<&Base>, Option<Distance>),
 ) -> Result<Decision, FollowError> {
     let snapshot = stage.scene.snapshot;
-    let ended = (stage.ended)(state.seen).map_err(FollowError::Ended)?;
-    Ok(decide(&Question {
-        state,
-        listed,
-        same_profile: state.profile.as_ref().is_some_and(|before| selects_alike(before, profile)),
+    let base = match base {
+        None => None,
+        Some(base) if !base.loses(stage.exempt, &next) => Some(base.set.subtract(stage.exempt)),
+        Some(base) => Some(base.purged(stage.exempt, &stage.selections.meant(selectors, &next)?, &next)),
+    };
+    Ok(decide(Question {
+        hold: state.held.as_ref().map(|held| &held.hold),
+        base,
         next,
-        exempt: stage.exempt,
-        ended: &ended,
-        fresh: &|| fresh(snapshot, &state.sources),
+        fresh: &|| fresh(snapshot),
         limits: &profile.gate,
         whole_is_held: stage.whole_is_held,
         consent,
@@ -219,61 +272,10 @@ fn decision(
     }))
 }
 
-/// What the profile wants of the generation, and what a budget has cut of it.
-fn select(stage: &Stage<'_>, profile: &Profile) -> Result<(IpSet, Option<Cut>), FollowError> {
-    let set = stage.selections.of(profile)?;
-    let budget = tighter(profile.budget, stage.budget);
-    if budget == Budget::default() {
-        return Ok((set, None));
-    }
-    let wanted = size(profile, &set)?;
-    if wanted.fits(budget) {
-        return Ok((set, None));
-    }
-    let within = fit(stage.scene, profile, budget, &set, |set| size(profile, set))?;
-    let addresses = set.subtract(&within).size();
-    Ok((within, Some(Cut { budget, wanted, addresses })))
-}
-
-/// Both budgets at once.
-pub(super) fn tighter(a: Budget, b: Budget) -> Budget {
-    let least = |a: Option<u64>, b: Option<u64>| a.into_iter().chain(b).min();
-    Budget { entries: least(a.entries, b.entries), bytes: least(a.bytes, b.bytes) }
-}
-
-/// What a set comes to in the form of a profile: written once to be counted, 50 ns a line. Facts are left out, so that
-/// a format that tells them is longer; its budget is one of entries.
-pub(super) fn size(profile: &Profile, set: &IpSet) -> Result<Size, FollowError> {
-    let mut counter = Counter(0);
-    let sheet = formats::Sheet {
-        feed: profile.name.as_str(),
-        generation: 0,
-        time: Time::default(),
-        lines: profile.lines(),
-        selection: set,
-        entries: None,
-    };
-    let counts = formats::write(Document::List(profile.format), &sheet, &mut counter)?;
-    Ok(Size { entries: counts.entries, bytes: counter.0 })
-}
-
-/// Counts bytes.
-struct Counter(u64);
-
-impl std::io::Write for Counter {
-    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        self.0 += bytes.len() as u64;
-        Ok(bytes.len())
-    }
-    fn flush(&mut self) -> std::io::Result<()> {
-        Ok(())
-    }
-}
-
-/// Whether two profiles take the same of every generation, so that what one released can be compared with the other.
-fn selects_alike(before: &Profile, now: &Profile) -> bool {
-    (&before.filter, before.families, before.budget, &before.prefer)
-        == (&now.filter, now.families, now.budget, &now.prefer)
+/// Whether two profiles write the same set as the same bytes, so that its readers have them already.
+fn written_alike(before: &Profile, now: &Profile) -> bool {
+    (before.format, before.lines(), before.parts, before.compress)
+        == (now.format, now.lines(), now.parts, now.compress)
 }
 
 /// Whether its readers find nothing in it: a format may carry one family only.

@@ -5,7 +5,7 @@ use crate::addr::{IpRange, IpSet, Range, RangeSet, Run, Word};
 use crate::engine::Snapshot;
 use crate::model::{Detail, Families, Filter, Profile, Source, SourceId, Time};
 use crate::store::View;
-use std::cell::RefCell;
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 
 /// A generation in memory, and the store as of the same one where it can be read.
@@ -28,6 +28,22 @@ pub enum SelectError {
     Disk(#[from] redb::Error),
 }
 
+/// What a feed takes of a generation, whatever its form.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub(super) struct Selector {
+    /// Which listings.
+    pub filter: Filter,
+    /// Of which families.
+    pub families: Families,
+}
+
+impl Selector {
+    /// That of a profile.
+    pub(super) fn of(profile: &Profile) -> Self {
+        Self { filter: profile.filter.clone(), families: profile.families }
+    }
+}
+
 /// A listing that a filter takes.
 pub(super) struct Taken<'a> {
     /// Whose.
@@ -45,53 +61,12 @@ pub fn wanted(scene: Scene<'_>, profile: &Profile) -> Result<IpSet, SelectError>
     Ok(of_families(taken(scene, &profile.filter)?, profile.families))
 }
 
-fn taken(scene: Scene<'_>, filter: &Filter) -> Result<IpSet, SelectError> {
+/// What a filter takes, whatever is exempt, of both families.
+///
+/// # Errors
+/// [`SelectError`], where the listings are read.
+pub(super) fn taken(scene: Scene<'_>, filter: &Filter) -> Result<IpSet, SelectError> {
     if filter.is_by_source() { Ok(by_source(scene.snapshot, filter)) } else { by_detail(scene, filter) }
-}
-
-/// What the feeds of a generation select. Where several have the same filter, the generation is walked once for all
-/// of them, and what was found is held until the last of them has had it.
-pub(super) struct Selections<'a> {
-    scene: Scene<'a>,
-    exempt: &'a IpSet,
-    /// The filters of the feeds that are still to come, each as often as they are.
-    to_come: RefCell<Vec<&'a Filter>>,
-    found: RefCell<Vec<(&'a Filter, IpSet)>>,
-}
-
-impl<'a> Selections<'a> {
-    /// Nothing is selected yet. `filters` are those of all feeds that will ask.
-    pub(super) fn new(
-        scene: Scene<'a>,
-        exempt: &'a IpSet,
-        filters: impl IntoIterator<Item = &'a Filter>,
-    ) -> Self {
-        let to_come = RefCell::new(filters.into_iter().collect());
-        Self { scene, exempt, to_come, found: RefCell::default() }
-    }
-
-    /// What `profile` wants, without what is exempt.
-    ///
-    /// # Errors
-    /// [`SelectError`].
-    pub(super) fn of(&self, profile: &Profile) -> Result<IpSet, SelectError> {
-        let mut to_come = self.to_come.borrow_mut();
-        if let Some(at) = to_come.iter().position(|filter| **filter == profile.filter) {
-            to_come.swap_remove(at);
-        }
-        let again = to_come.iter().find(|filter| ***filter == profile.filter).copied();
-        let mut found = self.found.borrow_mut();
-        let set = match found.iter().position(|(filter, _)| **filter == profile.filter) {
-            Some(at) if again.is_some() => found[at].1.clone(),
-            Some(at) => found.swap_remove(at).1,
-            None => {
-                let set = taken(self.scene, &profile.filter)?.subtract(self.exempt);
-                found.extend(again.map(|filter| (filter, set.clone())));
-                set
-            }
-        };
-        Ok(of_families(set, profile.families))
-    }
 }
 
 fn by_detail(scene: Scene<'_>, filter: &Filter) -> Result<IpSet, SelectError> {
@@ -100,7 +75,8 @@ fn by_detail(scene: Scene<'_>, filter: &Filter) -> Result<IpSet, SelectError> {
     Ok(ranges.into_iter().collect())
 }
 
-fn of_families(set: IpSet, families: Families) -> IpSet {
+/// What `families` has of `set`.
+pub(super) fn of_families(set: IpSet, families: Families) -> IpSet {
     match families {
         Families::Both => set,
         Families::V4 => IpSet { v6: RangeSet::EMPTY, ..set },
@@ -128,12 +104,15 @@ fn of_sources(snapshot: &Snapshot, taken: &BTreeSet<SourceId>) -> IpSet {
     let standings = snapshot.standings.iter();
     let is_taken: Vec<bool> =
         standings.map(|standing| standing.ids.iter().any(|id| taken.contains(id))).collect();
-    IpSet { v4: runs(snapshot.table.v4.runs(), &is_taken), v6: runs(snapshot.table.v6.runs(), &is_taken) }
+    let (v4, v6) = (&snapshot.table.v4, &snapshot.table.v6);
+    IpSet { v4: runs(v4.runs(), v4.stored(), &is_taken), v6: runs(v6.runs(), v6.stored(), &is_taken) }
 }
 
-fn runs<W: Word>(runs: impl Iterator<Item = Run<W>>, is_taken: &[bool]) -> RangeSet<W> {
-    let ranges: Vec<Range<W>> =
-        runs.filter(|(_, class)| is_taken[class.index()]).map(|(range, _)| range).collect();
+/// The runs of classes that are taken, of `most` at most.
+fn runs<W: Word>(runs: impl Iterator<Item = Run<W>>, most: usize, is_taken: &[bool]) -> RangeSet<W> {
+    // Room for all at once: to grow means to copy, and what is not touched costs nothing.
+    let mut ranges: Vec<Range<W>> = Vec::with_capacity(most);
+    ranges.extend(runs.filter(|(_, class)| is_taken[class.index()]).map(|(range, _)| range));
     RangeSet::from_ranges(ranges)
 }
 
@@ -178,20 +157,12 @@ fn takes(filter: &Filter, source: &Source, detail: &Detail, snapshot: &Snapshot)
         && filter.max_age_days.is_none_or(is_young)
 }
 
-/// The sources that list anything.
-pub(super) fn listing(snapshot: &Snapshot) -> BTreeSet<SourceId> {
-    snapshot.coverage.iter().filter(|(_, coverage)| !coverage.is_empty()).map(|(id, _)| *id).collect()
-}
-
 /// A source is new for so many seconds: its first collection comes in pieces, newest first.
 const NEW: i64 = 2 * 86_400;
 
-/// What is listed by sources that people have added lately, or that listed nothing `before`.
-pub(super) fn fresh(snapshot: &Snapshot, before: &BTreeSet<SourceId>) -> IpSet {
-    let is_new = |id: &SourceId| {
-        let source = snapshot.sources.get(id);
-        !before.contains(id) || source.is_some_and(|source| snapshot.time.unix() - source.since.unix() < NEW)
-    };
-    let new: BTreeSet<SourceId> = listing(snapshot).into_iter().filter(is_new).collect();
+/// What is listed by sources that people have added lately.
+pub(super) fn fresh(snapshot: &Snapshot) -> IpSet {
+    let is_new = |source: &&Source| snapshot.time.unix() - source.since.unix() < NEW;
+    let new: BTreeSet<SourceId> = snapshot.sources.values().filter(is_new).map(|source| source.id).collect();
     if new.is_empty() { IpSet::default() } else { of_sources(snapshot, &new) }
 }

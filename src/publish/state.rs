@@ -1,32 +1,34 @@
 //! What a feed must know after a restart, and the file that keeps it: its last release, and how it is held.
 
-use super::hold::{Base, Hold};
+use super::base::Base;
+use super::hold::Hold;
 use super::packed::Packed;
 use super::release::Release;
-use crate::addr::IpSet;
+use super::select::Selector;
 use crate::codec::{Damaged, Reader, Writer};
 use crate::disk::{DiskError, read_footed, write_footed};
-use crate::model::{Profile, SourceId, Time};
+use crate::model::{Profile, Time};
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeSet;
 use std::path::Path;
 
 /// The first bytes of a feed's file: another version has another form.
-const MAGIC: &[u8] = b"ironlist feed 2\n";
+const MAGIC: &[u8] = b"ironlist feed 3\n";
 
 /// How a feed stands.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub(super) struct State {
     /// The profile of the release.
     pub profile: Option<Profile>,
+    /// What it took of that generation; empty before the first.
+    pub selectors: Vec<Selector>,
     /// The newest generation that was looked at.
     pub seen: u64,
+    /// What the gate let through; what is served is all of it that fits the budget.
+    pub passed: Option<Packed>,
     /// What is served.
     pub release: Option<Release>,
     /// Set while the feed is held.
     pub held: Option<Held>,
-    /// The sources that listed anything in the generation that is compared with.
-    pub sources: BTreeSet<SourceId>,
 }
 
 /// A hold, and what is compared with while it lasts.
@@ -34,17 +36,19 @@ pub(super) struct State {
 pub(super) struct Held {
     /// Why, and what is asked.
     pub hold: Hold,
-    /// What was served before, as it was.
-    pub base: Base,
+    /// What the gate let through before, as it was; none before a first list.
+    pub base: Option<Base>,
 }
 
 #[derive(Serialize, Deserialize)]
 struct Head {
     profile: Option<Profile>,
+    selectors: Vec<Selector>,
     seen: u64,
     release: Option<ReleaseHead>,
+    /// Whether the gate let through what is served and nothing more.
+    all_fits: bool,
     held: Option<HeldHead>,
-    sources: BTreeSet<SourceId>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -57,7 +61,8 @@ struct ReleaseHead {
 #[derive(Serialize, Deserialize)]
 struct HeldHead {
     hold: Hold,
-    generation: u64,
+    /// The generation of the base, if there is one.
+    generation: Option<u64>,
 }
 
 impl State {
@@ -67,26 +72,32 @@ impl State {
     /// A fault of the disk; the file is as it was.
     pub(super) fn save(&self, path: &Path) -> Result<(), DiskError> {
         let release = self.release.as_ref();
-        let held = self.held.as_ref();
+        let (served, held) = (release.map(|release| &release.set), self.held.as_ref());
+        let base = held.and_then(|held| held.base.as_ref());
+        let all_fits = self.passed.as_ref() == served;
         let head = Head {
             profile: self.profile.clone(),
+            selectors: self.selectors.clone(),
             seen: self.seen,
             release: release.map(|r| ReleaseHead {
                 generation: r.generation,
                 modified: r.modified,
                 addresses: r.addresses,
             }),
-            held: held.map(|held| HeldHead { hold: held.hold.clone(), generation: held.base.generation }),
-            sources: self.sources.clone(),
+            all_fits,
+            held: held.map(|held| HeldHead {
+                hold: held.hold.clone(),
+                generation: base.map(|base| base.generation),
+            }),
         };
         let head = serde_json::to_vec(&head).map_err(|error| DiskError::io("a feed's head", error.into()))?;
         let mut writer = Writer::default();
         writer.raw(MAGIC);
         writer.bytes(&head);
-        if let Some(release) = release {
-            writer.bytes(release.set.bytes());
+        for set in served.into_iter().chain(self.passed.as_ref().filter(|_| !all_fits)) {
+            writer.bytes(set.bytes());
         }
-        for set in held.iter().flat_map(|held| [&held.base.set, &held.base.ended]) {
+        for set in base.into_iter().flat_map(|base| [&base.set, &base.ended, &base.dropped]) {
             writer.bytes(Packed::of(set).bytes());
         }
         write_footed(path, &[&writer.into_bytes()]).map(drop)
@@ -112,24 +123,27 @@ fn read(reader: &mut Reader) -> Result<State, Damaged> {
     let release = head.release.map(|ReleaseHead { generation, modified, addresses }| {
         Ok(Release { generation, modified, set: next()?, addresses })
     });
-    let release = release.transpose()?;
+    let release: Option<Release> = release.transpose()?;
+    let passed = match &release {
+        Some(release) if head.all_fits => Some(release.set.clone()),
+        _ if head.all_fits => None,
+        _ => Some(next()?),
+    };
     let held = head.held.map(|HeldHead { hold, generation }| {
-        let (set, ended): (IpSet, IpSet) = (next()?.unpack(), next()?.unpack());
-        Ok(Held { hold, base: Base { set, generation, ended } })
+        let base = generation.map(|generation| {
+            let (set, ended, dropped) = (next()?.unpack(), next()?.unpack(), next()?.unpack());
+            Ok(Base { set, generation, ended, dropped })
+        });
+        Ok(Held { hold, base: base.transpose()? })
     });
-    Ok(State {
-        profile: head.profile,
-        seen: head.seen,
-        release,
-        held: held.transpose()?,
-        sources: head.sources,
-    })
+    let (profile, selectors, seen) = (head.profile, head.selectors, head.seen);
+    Ok(State { profile, selectors, seen, passed, release, held: held.transpose()? })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::addr::IpRange;
+    use crate::addr::{IpRange, IpSet};
     use crate::publish::gate::{Distance, Ground};
 
     fn set(ranges: &[&str]) -> IpSet {
@@ -139,13 +153,16 @@ mod tests {
     fn state() -> State {
         let now = Time::from_unix(1_790_000_000);
         let hold = Hold::begin(8, now, vec![Ground::Whole], Distance { gone: 7, ..Distance::default() });
-        let base = Base { set: set(&["20.0.0.0/8"]), generation: 7, ended: set(&["2a00::/32"]) };
+        let (ended, dropped) = (set(&["2a00::/32"]), set(&["20.0.0.7"]));
+        let base = Some(Base { set: set(&["20.0.0.0/8"]), generation: 7, ended, dropped });
+        let profile = Profile::fortigate();
         State {
-            profile: Some(Profile::fortigate()),
+            selectors: vec![Selector::of(&profile)],
+            profile: Some(profile),
             seen: 8,
+            passed: Some(Packed::of(&set(&["20.0.0.0/24", "2a00::1"]))),
             release: Some(Release::new(7, now, &set(&["20.0.0.0-20.0.0.9", "2a00::1"]))),
             held: Some(Held { hold, base }),
-            sources: [SourceId(3)].into(),
         }
     }
 
@@ -154,7 +171,15 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("a.feed");
         assert_eq!(State::load(&path).unwrap(), None);
-        for state in [State::default(), State { held: None, ..state() }, state()] {
+        let first = Held { base: None, ..state().held.unwrap() };
+        let all = state().release.map(|release| release.set);
+        for state in [
+            State::default(),
+            State { held: None, ..state() },
+            State { held: Some(first), release: None, passed: None, ..state() },
+            State { passed: all, ..state() },
+            state(),
+        ] {
             state.save(&path).unwrap();
             assert_eq!(State::load(&path).unwrap(), Some(state));
         }

@@ -2,7 +2,7 @@
 //! for everything that is published, so that a device is one reader whatever it speaks.
 
 use crate::model::OutputName;
-use crate::publish::{Answer, Claim, Denied, Publisher, Reader, Refused};
+use crate::publish::{Answer, Claim, Denied, Publisher, Reader, Refused, Release};
 use crate::web::auth::X_API_KEY;
 use crate::web::{Caller, Peer, Problem};
 use base64::Engine as _;
@@ -69,11 +69,18 @@ pub(super) fn anybody(
     })
 }
 
-/// Notes that a reader was given a list of that generation in pages or pieces, whose bytes nobody has counted.
-pub(super) fn note(publisher: &Publisher, reader: &Reader, caller: Caller, document: &str, generation: u64) {
+/// Notes that a reader was given a release in pages or pieces, whose bytes nobody has counted.
+pub(super) fn note(
+    publisher: &Publisher,
+    reader: &Reader,
+    caller: Caller,
+    document: &str,
+    release: &Release,
+) {
     let Peer::Tcp(from) = caller.peer else { return };
     let (at, from) = (publisher.engine().now(), from.ip().to_canonical());
-    publisher.note(reader, Answer { document, at, from, generation, status: 200, bytes: 0 });
+    let Release { generation, modified, .. } = *release;
+    publisher.note(reader, Answer { document, at, from, generation, modified, status: 200, bytes: 0 });
 }
 
 const REALM: &str = r#"Basic realm="ironlist", charset="UTF-8""#;

@@ -151,6 +151,7 @@ impl Desk {
             at: self.publisher.engine().now(),
             from: from.ip().to_canonical(),
             generation: released.release.generation,
+            modified: released.release.modified,
             status: response.status().as_u16(),
             bytes: length.and_then(|length| length.parse().ok()).unwrap_or(0),
         };

@@ -81,7 +81,7 @@ impl Taxii {
 
     fn note(&self, Asking { reader, caller, .. }: &Asking, released: &Released) {
         let document = format!("{}/taxii", released.profile.name);
-        claim::note(&self.publisher, reader, *caller, &document, released.release.generation);
+        claim::note(&self.publisher, reader, *caller, &document, &released.release);
     }
 
     /// The collection as of the feed's newest release. Computes for a second where a million entries are new.

@@ -25,6 +25,10 @@ pub(crate) struct State {
     pub(crate) fails: Vec<u16>,
     /// So many looks show what was there before the last command.
     pub(crate) slow: usize,
+    /// Whether commands are answered and nothing is done.
+    pub(crate) ignores: bool,
+    /// What it says of its last update, if that is not 200.
+    pub(crate) says: Option<u16>,
     /// Commands that were taken, with how many entries.
     pub(crate) commands: Vec<(String, usize)>,
     /// Where it fetches a list when it is told to: host and port, path, the value of Authorization.
@@ -35,7 +39,8 @@ pub(crate) struct State {
     pub(crate) polled: Vec<u16>,
     shown: BTreeMap<String, Vec<String>>,
     looks: usize,
-    updated: u64,
+    /// When it wrote a list last.
+    pub(crate) updated: u64,
 }
 
 /// A firewall with lists of these names.
@@ -73,6 +78,9 @@ fn command(state: &mut State, body: &[u8]) -> Reply {
         let what = command["command"].as_str().unwrap().to_owned();
         let name = command["name"].as_str().unwrap();
         let Some(list) = state.lists.get_mut(name) else { return Reply::status(404) };
+        if state.ignores {
+            continue;
+        }
         state.shown.insert(name.to_owned(), list.clone());
         state.commands.push((what.clone(), entries.len()));
         match &*what {
@@ -84,7 +92,7 @@ fn command(state: &mut State, body: &[u8]) -> Reply {
         }
     }
     state.looks = 0;
-    state.updated += 1;
+    state.updated += u64::from(!state.ignores);
     Reply::json(&json!({"status": "success"}))
 }
 
@@ -103,13 +111,16 @@ fn look(state: &mut State, name: &str) -> Reply {
         "valid": valid,
         "invalid": invalid,
         "overflow": list.len() > room,
-        "http_status_code": 200,
+        "http_status_code": state.says.unwrap_or(200),
         "last_content_update_time": state.updated - u64::from(is_old),
     }}))
 }
 
 fn refresh(state: &mut State, body: &[u8]) -> Reply {
     let document: Value = serde_json::from_slice(body).unwrap();
+    if state.ignores {
+        return Reply::json(&json!({"status": "success"}));
+    }
     let Some((host, path, authorization)) = state.poll.clone() else { return Reply::status(400) };
     let (status, etag, text) = fetch(&host, &path, &authorization, state.etag.as_deref());
     state.polled.push(status);

@@ -10,6 +10,7 @@ pub(crate) mod books;
 pub(crate) mod cable;
 pub(crate) mod data;
 pub(crate) mod fortigate;
+pub(crate) mod receiver;
 pub(crate) mod regtech;
 pub(crate) mod regtech_pages;
 pub(crate) mod secudium;

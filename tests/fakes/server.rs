@@ -48,6 +48,8 @@ pub(crate) enum Manner {
     CutOff,
     /// A piece of so many bytes each so often.
     Drip(usize, Duration),
+    /// Again and again.
+    Endless,
 }
 
 /// An answer.
@@ -57,6 +59,7 @@ pub(crate) struct Reply {
     headers: HeaderMap,
     body: Bytes,
     manner: Manner,
+    after: Duration,
 }
 
 impl Reply {
@@ -89,6 +92,11 @@ impl Reply {
 
     pub(crate) fn cookie(self, cookie: &str) -> Self {
         self.header(SET_COOKIE.as_str(), cookie)
+    }
+
+    /// Not before so long.
+    pub(crate) fn after(self, after: Duration) -> Self {
+        Self { after, ..self }
     }
 
     pub(crate) fn manner(self, manner: Manner) -> Self {
@@ -219,6 +227,7 @@ async fn answer(
     let asked = Asked { at, method: parts.method, path, values, headers: parts.headers, body };
     log.lock().unwrap().push(asked.clone());
     let reply = handler(&asked);
+    tokio::time::sleep(reply.after).await;
     let mut response = Response::new(StreamBody::new(pieces(reply.body, reply.manner)));
     *response.status_mut() = reply.status;
     *response.headers_mut() = reply.headers;
@@ -231,6 +240,7 @@ fn pieces(body: Bytes, manner: Manner) -> impl futures_util::Stream<Item = io::R
         Manner::Whole => (usize::MAX, Duration::ZERO, body.len()),
         Manner::CutOff => (usize::MAX, Duration::from_millis(20), body.len() / 2),
         Manner::Drip(piece, pause) => (piece, pause, body.len()),
+        Manner::Endless => (body.len(), Duration::ZERO, usize::MAX),
     };
     stream::unfold(0, move |at: usize| {
         let body = body.clone();
@@ -244,7 +254,8 @@ fn pieces(body: Bytes, manner: Manner) -> impl futures_util::Stream<Item = io::R
                     .filter(|_| at != usize::MAX);
             }
             let next = at.saturating_add(piece).min(end);
-            Some((Ok(Frame::data(body.slice(at..next))), next))
+            let piece = if end == usize::MAX { body } else { body.slice(at..next) };
+            Some((Ok(Frame::data(piece)), next))
         }
     })
 }

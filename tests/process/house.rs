@@ -250,6 +250,11 @@ impl House {
         until(text, || self.log.has(text).then_some(()));
     }
 
+    /// Whether the log says so.
+    pub(crate) fn has_logged(&self, text: &str) -> bool {
+        self.log.has(text)
+    }
+
     /// Sends a signal.
     pub(crate) fn signal(&self, signal: Signal) {
         kill_process(Pid::from_child(&self.child), signal).unwrap();

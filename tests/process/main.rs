@@ -30,3 +30,4 @@ mod several;
 mod signals;
 mod start;
 mod taxii;
+mod webhooks;

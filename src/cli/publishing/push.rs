@@ -3,7 +3,7 @@
 use anyhow::Context;
 use clap::{Args, ValueEnum};
 use serde_json::{Map, Value, json};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 #[derive(Args, Clone, Debug)]
 pub(in crate::cli) struct To {
@@ -54,19 +54,23 @@ fn pair(text: &str) -> Result<(String, String), String> {
     pair.ok_or_else(|| "FEED=NAME is meant".to_owned())
 }
 
+/// Whom to believe, as the API takes it.
+///
+/// # Errors
+/// The authority's file cannot be read.
+pub(super) fn verify(ca: Option<&Path>, fingerprint: Option<&str>) -> anyhow::Result<Option<Value>> {
+    let Some(file) = ca else { return Ok(fingerprint.map(|digits| json!({"fingerprint": digits}))) };
+    let text = std::fs::read_to_string(file).with_context(|| file.display().to_string())?;
+    Ok(Some(json!({"ca": text})))
+}
+
 impl To {
     /// What the API takes.
     ///
     /// # Errors
     /// The authority's file cannot be read.
     pub(super) fn document(&self, key: &str) -> anyhow::Result<Value> {
-        let verify = match (&self.ca, &self.fingerprint) {
-            (Some(file), _) => {
-                let text = std::fs::read_to_string(file).with_context(|| file.display().to_string())?;
-                Some(json!({"ca": text}))
-            }
-            (None, fingerprint) => fingerprint.as_ref().map(|digits| json!({"fingerprint": digits})),
-        };
+        let verify = verify(self.ca.as_deref(), self.fingerprint.as_deref())?;
         let names: Map<String, Value> =
             self.lists.iter().map(|(feed, name)| (feed.clone(), json!(name))).collect();
         Ok(json!({

@@ -3,7 +3,7 @@
 
 use super::SettingsError;
 use super::collection::{SOURCES, sources};
-use super::publishing::{Outputs, outputs};
+use super::publishing::{Outputs, Webhooks, outputs, webhooks};
 use super::table::{PREFIX, Setting, TABLE, closest, find};
 use super::value::{FromValue, typed};
 use crate::collect::definition::Definition;
@@ -74,13 +74,15 @@ pub(super) struct Layers {
     values: BTreeMap<&'static str, (Value, Origin)>,
     sources: BTreeMap<SourceName, Definition>,
     outputs: Outputs,
+    webhooks: Webhooks,
 }
 
 impl Layers {
     pub(super) fn read(inputs: &Inputs) -> Result<Self, SettingsError> {
         let default = |setting: &Setting| (setting.key, (setting.default_value(), Origin::Default));
         let values = TABLE.iter().map(default).collect();
-        let mut layers = Self { values, sources: BTreeMap::new(), outputs: Outputs::new() };
+        let (sources, outputs, webhooks) = (BTreeMap::new(), Outputs::new(), Webhooks::new());
+        let mut layers = Self { values, sources, outputs, webhooks };
         for path in files(inputs.config.as_deref())? {
             let text = fs::read_to_string(&path)
                 .map_err(|error| SettingsError::Unreadable { file: path.clone(), error })?;
@@ -107,6 +109,11 @@ impl Layers {
         self.outputs.values().cloned().collect()
     }
 
+    /// The webhooks of all files.
+    pub(super) fn webhooks(&self) -> Webhooks {
+        self.webhooks.clone()
+    }
+
     /// The value of a setting, as what the program works with.
     pub(super) fn get<T: FromValue>(&self, key: &'static str) -> Result<T, SettingsError> {
         let Some((value, origin)) = self.entry(key) else { return Err(unknown(key, "the program")) };
@@ -121,6 +128,7 @@ impl Layers {
             self.sources.extend(sources(value, path)?);
         }
         self.outputs.extend(outputs(&mut table, path)?);
+        self.webhooks.extend(webhooks(&mut table, path)?);
         self.table("", table, path)
     }
 

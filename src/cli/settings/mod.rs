@@ -19,7 +19,8 @@ use collection::SOURCES;
 pub(super) use layers::CONFIG_VARIABLE;
 pub use layers::{Inputs, Origin};
 pub use protocols::{CrowdSec, Dnsbl};
-use publishing::FEEDS;
+pub use publishing::Webhooks;
+use publishing::{FEEDS, WEBHOOKS};
 pub(super) use show::example;
 
 use crate::addr::IpRange;
@@ -95,12 +96,12 @@ pub enum SettingsError {
         /// What is wrong.
         why: String,
     },
-    /// A feed or a device is none.
+    /// A feed, a device or a webhook is none.
     #[error("{place}: {section}.{name}: {why}")]
     WrongOutput {
         /// In which file.
         place: String,
-        /// `feeds` or `devices`.
+        /// `feeds`, `devices` or `webhooks`.
         section: &'static str,
         /// Which of them.
         name: String,
@@ -153,6 +154,8 @@ pub struct Settings {
     pub open: Vec<IpRange>,
     /// The feeds and devices of the file, feeds first.
     pub outputs: Vec<Output>,
+    /// The webhooks of the file.
+    pub webhooks: Webhooks,
     /// What CrowdSec's bouncers get.
     pub crowdsec: CrowdSec,
     /// What may be pushed to.
@@ -230,6 +233,7 @@ impl Settings {
             lines: layers.get("feed.lines")?,
             open: layers.get("publish.open")?,
             outputs: layers.outputs(),
+            webhooks: layers.webhooks(),
             crowdsec: CrowdSec::read(&layers)?,
             push: Push { networks: layers.get("push.networks")?, ports: layers.get("push.ports")? },
             dnsbl: Dnsbl::read(&layers)?,
@@ -256,7 +260,9 @@ impl Settings {
         let keys = TABLE.iter().map(|setting| setting.key);
         let sources = self.collection.sources != other.collection.sources;
         let outputs = self.outputs != other.outputs;
-        let tables = sources.then_some(SOURCES).into_iter().chain(outputs.then_some(FEEDS));
+        let webhooks = self.webhooks != other.webhooks;
+        let tables = [sources.then_some(SOURCES), outputs.then_some(FEEDS), webhooks.then_some(WEBHOOKS)];
+        let tables = tables.into_iter().flatten();
         keys.filter(|key| value(self, key) != value(other, key)).chain(tables).collect()
     }
 

@@ -54,6 +54,13 @@ const SOURCE: &str = "
 #model = \"fortigate-7.4.4-mid\"
 #feeds = [\"fortigate\"]
 #networks = [\"10.1.0.1\"]
+
+# Webhooks, which are told what happens. Without a file a secret is made; `ironlist webhook secret` shows another one.
+#[webhooks.ops]
+#url = \"https://hooks.example.com/ironlist\"
+#events = [\"feed.released\", \"feed.held\", \"feed.unheld\"]
+#feeds = [\"fortigate\"]
+#secret_file = \"/etc/ironlist/ops.secret\"
 ";
 
 impl Settings {

@@ -1,7 +1,8 @@
 //! The client of one firewall's API: commands out, counts in. Knows FortiOS' paths and words, and nothing of feeds.
 
 use super::target::Target;
-use crate::fetch::{Denied, Exception, FetchError, FetchSettings, Fetcher, Reach, Url};
+use crate::fetch::{Exception, FetchError, Fetcher, Url};
+use crate::publish::outgoing::{self, Unreached};
 use http::header::{AUTHORIZATION, CONTENT_TYPE};
 use http::{HeaderValue, StatusCode};
 use serde::Serialize;
@@ -17,12 +18,9 @@ const LONGEST: u64 = 1 << 20;
 /// Why a push did not succeed, by what can be done about it.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum PushFault {
-    /// The firewall is not public, and its network is not among the exceptions.
-    #[error("{0} is at an address that is not public")]
-    Inside(String),
     /// No answer.
     #[error(transparent)]
-    Fetch(FetchError),
+    Unreached(Unreached),
     /// The key is wrong, or may not do this.
     #[error("the firewall refuses the key (status {0})")]
     Token(u16),
@@ -53,6 +51,23 @@ pub enum PushFault {
         /// How many it enforces.
         valid: u64,
     },
+    /// Its counts fit, and nothing says that they are of what it was sent.
+    #[error(
+        "the firewall took the command, and has written no list since: its {valid} entries may be older ones"
+    )]
+    Unproven {
+        /// How many it enforces.
+        valid: u64,
+    },
+    /// It says of itself that it could not take the list.
+    #[error("the firewall says that its last update of the list went wrong (status {0})")]
+    Update(u16),
+    /// Nothing is listed any more, and that cannot be told to it so that no accident could say the same.
+    #[error("nothing is listed any more, and the firewall still enforces {valid} entries")]
+    Emptied {
+        /// How many it enforces.
+        valid: u64,
+    },
     /// The list cannot be made, the key not be opened or the push not be written down.
     #[error("{0}")]
     Ours(String),
@@ -62,14 +77,16 @@ impl PushFault {
     /// The stable code.
     pub fn code(&self) -> &'static str {
         match self {
-            Self::Inside(_) => "address_denied",
-            Self::Fetch(error) => error.code(),
+            Self::Unreached(unreached) => unreached.code(),
             Self::Token(_) => "token_refused",
             Self::NoList(_) => "list_missing",
             Self::Status(_) => "firewall_status",
             Self::Unread(_) => "counts_unread",
             Self::Mismatch { .. } => "counts_differ",
             Self::Overflow { .. } => "list_overflow",
+            Self::Unproven { .. } => "unproven",
+            Self::Update(_) => "update_failed",
+            Self::Emptied { .. } => "list_emptied",
             Self::Ours(_) => "not_pushed",
         }
     }
@@ -77,14 +94,7 @@ impl PushFault {
     /// What an operator can do about it.
     pub fn cure(&self) -> &'static str {
         match self {
-            Self::Inside(_) => "add its network to push.networks in the configuration, and restart",
-            Self::Fetch(FetchError::Tls { .. }) => {
-                "set verify to the firewall's authority, or to the fingerprint of its certificate"
-            }
-            Self::Fetch(FetchError::Denied(Denied::Port(_))) => "add the port to push.ports, and restart",
-            Self::Fetch(_) => {
-                "it is tried again; see whether the firewall is up and may be reached from here"
-            }
+            Self::Unreached(unreached) => unreached.cure(),
             Self::Token(_) => {
                 "give the key of an API administrator that may write external resources, and whose trusted hosts hold this machine"
             }
@@ -98,6 +108,13 @@ impl PushFault {
             Self::Overflow { .. } => {
                 "give the device the budget of its model, so that the best entries are kept"
             }
+            Self::Unproven { .. } => {
+                "see the connector's last update on the firewall; in the mode refresh it has to fetch the feed with the device's keys"
+            }
+            Self::Update(_) => "see the connector's status on the firewall; it is tried again",
+            Self::Emptied { .. } => {
+                "delete the entries on the firewall, push in the mode changes, or let the feed say allow_empty"
+            }
             Self::Ours(_) => "see the log",
         }
     }
@@ -110,10 +127,7 @@ impl PushFault {
 
 impl From<FetchError> for PushFault {
     fn from(error: FetchError) -> Self {
-        match error {
-            FetchError::Denied(Denied::Address { host, .. }) => Self::Inside(host),
-            error => Self::Fetch(error),
-        }
+        Self::Unreached(error.into())
     }
 }
 
@@ -133,11 +147,20 @@ impl Counts {
         self.valid == entries && self.invalid == 0 && !self.overflow
     }
 
+    /// Whether the firewall calls its last update a success; 0 and nothing say nothing.
+    pub(super) fn went_well(&self) -> bool {
+        matches!(self.status, 0 | 200..=299 | 304)
+    }
+
     /// What is wrong with them after `sent` entries.
     pub(super) fn fault(&self, sent: u64) -> PushFault {
         let Self { valid, invalid, .. } = *self;
         if self.overflow {
             PushFault::Overflow { sent, valid }
+        } else if !self.went_well() {
+            PushFault::Update(self.status)
+        } else if self.are(sent) {
+            PushFault::Unproven { valid }
         } else {
             PushFault::Mismatch { sent, valid, invalid }
         }
@@ -185,15 +208,7 @@ impl Firewall {
         ports: &[u16],
         timeout: Duration,
     ) -> Result<Self, PushFault> {
-        let reach = Reach { ports: ports.to_vec(), exceptions: networks.to_vec(), ..Reach::default() };
-        let settings = FetchSettings {
-            reach,
-            trust: target.trust(),
-            timeout,
-            idle_timeout: timeout,
-            size_limit: LONGEST,
-            ..FetchSettings::default()
-        };
+        let settings = outgoing::settings(networks, ports, target.trust(), timeout, LONGEST);
         let header = HeaderValue::from_bytes(&[b"Bearer ", key].concat());
         let mut authorization = header.map_err(|_| PushFault::Ours("the key is none".to_owned()))?;
         authorization.set_sensitive(true);

@@ -9,6 +9,7 @@ use crate::fetch::Exception;
 use crate::model::{Device, OutputName};
 use crate::publish::Publisher;
 use crate::publish::book::{Audit, Book};
+use crate::publish::outgoing::pause;
 use crate::vault::{Vault, VaultError};
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -27,6 +28,8 @@ pub struct Pace {
     pub most: Duration,
     /// A firewall that has everything is looked at so often: it may have lost its lists.
     pub look: Duration,
+    /// The firewall's clock moves so often.
+    pub tick: Duration,
     /// So long the firewall has for what it was sent.
     pub patience: Duration,
     /// So long it has for an answer.
@@ -37,7 +40,7 @@ impl Default for Pace {
     fn default() -> Self {
         let seconds = Duration::from_secs;
         let (first, most, look) = (seconds(2), seconds(300), seconds(600));
-        Self { first, most, look, patience: seconds(60), timeout: seconds(60) }
+        Self { first, most, look, tick: seconds(1), patience: seconds(60), timeout: seconds(60) }
     }
 }
 
@@ -223,6 +226,7 @@ impl Pusher {
     async fn attend(self: Arc<Self>, device: OutputName, target: Target, line: Arc<Line>) {
         let mut releases = self.publisher.feeds().releases();
         let (mut faults, mut seen) = (0, Seen::new());
+        let Pace { first, most, .. } = self.settings.pace;
         // What stopped before a restart stays so.
         let stopped = |standing: &Standing| standing.trouble.as_ref().is_some_and(|trouble| trouble.stopped);
         if self.ledger().standings(&device).values().any(stopped) {
@@ -246,7 +250,7 @@ impl Pusher {
                 Next::Again => {
                     faults += 1;
                     tokio::select! {
-                        () = sleep(self.pause(faults)) => {}
+                        () = sleep(pause(first, most, faults)) => {}
                         () = line.kick.notified() => {}
                     }
                 }
@@ -257,13 +261,6 @@ impl Pusher {
 
     fn live(&self) -> MutexGuard<'_, BTreeMap<OutputName, Live>> {
         self.live.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// The pause after so many faults in a row: doubled each time, and not the same for all devices.
-    fn pause(&self, faults: u32) -> Duration {
-        let Pace { first, most, .. } = self.settings.pace;
-        let full = first.saturating_mul(1 << faults.saturating_sub(1).min(20)).min(most);
-        full.mul_f64(0.75 + 0.25 * fastrand::f64())
     }
 }
 

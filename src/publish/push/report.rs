@@ -1,10 +1,11 @@
 //! What is known of the lists of a device, put together for whoever shows it: proven, behind, in trouble.
 
 use super::ledger::Ledger;
-use super::standing::{Proof, Trouble};
+use super::standing::Proof;
 use super::target::Target;
 use crate::model::{Device, OutputName, Time};
 use crate::publish::Feeds;
+use crate::publish::outgoing::Trouble;
 
 /// A device that is pushed to.
 #[derive(Clone, Debug)]
@@ -22,7 +23,7 @@ pub struct ListReport {
     pub feed: OutputName,
     /// The firewall's name of it.
     pub name: String,
-    /// The generation of what is released; none: the feed offers nothing.
+    /// The generation of what is released, an empty list too; none before the first.
     pub released: Option<u64>,
     /// The last proof.
     pub enforced: Option<Proof>,
@@ -48,10 +49,11 @@ impl Ledger {
         let one = |(feed, name): (OutputName, String)| {
             let standing = standings.remove(&feed).unwrap_or_default();
             let found = feeds.get(feed.as_str());
-            let released = found.as_ref().and_then(|feed| Some(feed.released()?.release.generation));
-            let has = standing.enforced.as_ref().map(|proof| proof.generation);
-            let is_behind = released.is_some_and(|released| has != Some(released));
-            let renewed = || found.as_ref()?.renewed_after(has?);
+            let mark = found.as_ref().and_then(|feed| Some(feed.mark()?.0));
+            let has = standing.mark.filter(|_| standing.enforced.is_some());
+            let is_behind = mark.is_some_and(|mark| !has.is_some_and(|has| has.is_of(&mark)));
+            let renewed = || found.as_ref()?.renewed_after(&has?);
+            let released = mark.map(|mark| mark.generation);
             let behind_since = is_behind.then(|| renewed().unwrap_or(target.since));
             let (enforced, trouble) = (standing.enforced, standing.trouble);
             ListReport { feed, name, released, enforced, behind_since, trouble }

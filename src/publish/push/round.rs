@@ -5,17 +5,27 @@ use super::attempt::{Errand, Plan};
 use super::firewall::{Counts, Firewall, PushFault};
 use super::lines::List;
 use super::pusher::{Pusher, Told, sealed_as};
-use super::standing::{Has, Proof, Standing, Trouble};
+use super::standing::{Has, Proof, Sent, Standing};
 use super::target::{Mode, Target};
 use crate::disk::unhex;
 use crate::model::{Format, OutputName};
-use crate::publish::{Feed, Released};
+use crate::publish::mark::Listed;
+use crate::publish::outgoing::Trouble;
+use crate::publish::{Feed, Mark, Released};
 use std::collections::HashMap;
 use std::sync::Arc;
-use tokio::time::Instant;
+use tokio::time::{Instant, sleep};
 
-/// The generation that was noticed last of each feed, and when.
-pub(super) type Seen = HashMap<OutputName, (u64, Instant)>;
+/// The release that was noticed last of each feed, and when; and when the firewall was proven to have one.
+pub(super) type Seen = HashMap<OutputName, Noticed>;
+
+/// What a device's task remembers of a list.
+#[derive(Clone, Copy)]
+pub(super) struct Noticed {
+    mark: Mark,
+    at: Instant,
+    proven: Option<Instant>,
+}
 
 /// What follows from a round.
 pub(super) enum Next {
@@ -34,8 +44,9 @@ struct Shipment<'a> {
     feed: OutputName,
     /// The firewall's name of it.
     name: String,
-    released: Arc<Released>,
-    noticed: Instant,
+    mark: Mark,
+    listed: Listed,
+    noticed: Noticed,
 }
 
 impl Pusher {
@@ -52,15 +63,23 @@ impl Pusher {
         let mut next = Next::Wait;
         for (feed, list) in target.lists(device) {
             let Some(found) = self.publisher.feeds().get(feed.as_str()) else { continue };
-            // A feed that offers nothing sends nothing: what the firewall has stays.
-            let Some(released) = found.released() else { continue };
-            let generation = released.release.generation;
-            let noticed = seen.entry(feed.clone()).or_insert((generation, Instant::now()));
-            if noticed.0 != generation {
-                *noticed = (generation, Instant::now());
+            let Some((mark, listed)) = found.mark() else { continue };
+            if !listed.offered && found.is_unspoken() {
+                // What the firewall has stays until somebody has had a word.
+                continue;
             }
-            let shipment = Shipment { device: name, target, feed, name: list, released, noticed: noticed.1 };
-            let Err(fault) = self.ship(&shipment, found, whole).await else { continue };
+            let new = Noticed { mark, at: Instant::now(), proven: None };
+            let noticed = seen.entry(feed.clone()).or_insert(new);
+            if !noticed.mark.is_of(&mark) {
+                *noticed = Noticed { proven: noticed.proven, ..new };
+            }
+            let shipment =
+                Shipment { device: name, target, feed, name: list, mark, listed, noticed: *noticed };
+            let shipped = self.ship(&shipment, found, whole).await;
+            let Err(fault) = shipped else {
+                noticed.proven = Some(Instant::now());
+                continue;
+            };
             self.failed(&shipment, &fault).await;
             if fault.stops() {
                 return Next::Stop;
@@ -71,21 +90,41 @@ impl Pusher {
     }
 
     async fn ship(&self, shipment: &Shipment<'_>, feed: Arc<Feed>, whole: bool) -> Result<(), PushFault> {
-        let Shipment { target, released, .. } = shipment;
+        let Shipment { target, listed, mark, .. } = shipment;
         let firewall = self.firewall(shipment)?;
         let standing = self.standing(shipment);
         let has = standing.has.clone().filter(|_| !whole);
-        let (list, old) = prepare(feed, Arc::clone(released), target.mode, has.clone()).await?;
+        let released = Arc::clone(&listed.released);
+        let (list, old) = prepare(feed, (*mark, released), target.mode, has.clone()).await?;
         let has = has.as_ref().map(|has| (has, old.as_ref()));
         let (name, pace) = (&shipment.name, self.settings.pace);
-        let errand = Errand { firewall: &firewall, name, mode: target.mode, list: &list, has, pace };
+        let pulls = self.publisher.pulls();
+        let fetched = || pulls.count(shipment.device, shipment.feed.as_str(), &listed.released.release);
+        let errand = Errand {
+            firewall: &firewall,
+            name,
+            mode: target.mode,
+            list: &list,
+            may_be_empty: listed.offered,
+            has,
+            sent: standing.sent.as_ref(),
+            fetched: &fetched,
+            pace,
+        };
         let (before, plan) = errand.plan().await?;
-        if matches!(plan, Plan::Nothing) && standing.trouble.is_none() && standing.enforced.is_some() {
+        let is_known = standing.mark.is_some_and(|known| known.is_of(mark)) && standing.enforced.is_some();
+        if matches!(plan, Plan::Nothing) && standing.trouble.is_none() && is_known {
             return Ok(());
         }
         if !matches!(plan, Plan::Nothing) {
+            if let Some(proven) = shipment.noticed.proven {
+                // The firewall's clock counts seconds: what it writes within one is not seen to be new.
+                sleep(pace.tick.saturating_sub(proven.elapsed())).await;
+            }
+            let same = standing.sent.clone().filter(|sent| sent.is(&list));
+            let sent = same.unwrap_or_else(|| Sent::of(&list, before.counts.updated));
             // Whatever breaks off from here on, nothing is certain after it.
-            self.note(shipment, Standing { has: None, ..standing.clone() }).await?;
+            self.note(shipment, Standing { has: None, sent: Some(sent), ..standing.clone() }).await?;
         }
         let (counts, by) = errand.carry_out(&before, &plan).await?;
         self.enforced(shipment, standing, &list, &counts, by).await
@@ -112,9 +151,9 @@ impl Pusher {
         counts: &Counts,
         by: Mode,
     ) -> Result<(), PushFault> {
-        let release = &shipment.released.release;
+        let release = &shipment.listed.released.release;
         let at = self.publisher.engine().now();
-        let seconds = shipment.noticed.elapsed().as_secs_f64();
+        let seconds = shipment.noticed.at.elapsed().as_secs_f64();
         let change_seconds = seconds.max((at.unix() - release.modified.unix()) as f64);
         let proof = Proof {
             generation: release.generation,
@@ -128,10 +167,17 @@ impl Pusher {
             seconds,
             change_seconds,
         };
-        let is_news = before.enforced.as_ref().is_none_or(|old| old.generation != proof.generation);
-        let was_there = before.enforced.is_some();
-        let has = Some(Has::of(release.generation, list));
-        self.note(shipment, Standing { has, enforced: Some(proof), trouble: None }).await?;
+        let mark = shipment.mark;
+        let is_news = before.enforced.is_none() || !before.mark.is_some_and(|old| old.is_of(&mark));
+        let was_there = before.enforced.is_some_and(|old| old.entries > 0);
+        let standing = Standing {
+            has: Some(Has::of(mark, list, counts.updated)),
+            sent: None,
+            mark: Some(mark),
+            enforced: Some(proof),
+            trouble: None,
+        };
+        self.note(shipment, standing).await?;
         if is_news {
             let device = shipment.device.as_str();
             let seconds = was_there.then_some(change_seconds);
@@ -178,7 +224,7 @@ impl Pusher {
 /// The list to be there, and the one that is there where its lines can be told.
 async fn prepare(
     feed: Arc<Feed>,
-    released: Arc<Released>,
+    (mark, released): (Mark, Arc<Released>),
     mode: Mode,
     has: Option<Has>,
 ) -> Result<(List, Option<List>), PushFault> {
@@ -194,9 +240,9 @@ async fn prepare(
         let Some(has) = has.filter(|has| mode == Mode::Changes && !has.is(&list)) else {
             return Ok((list, None));
         };
-        let old = match feed.changes(has.generation) {
-            Ok((_, since)) => Some(List::of(&profile, &set.subtract(&since.added).union(&since.removed))?),
-            Err(_) => None,
+        let old = match feed.between(&has.mark, &mark) {
+            Some(since) => Some(List::of(&profile, &set.subtract(&since.added).union(&since.removed))?),
+            None => None,
         };
         Ok((list, old))
     };

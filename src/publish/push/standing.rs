@@ -4,6 +4,8 @@ use super::lines::List;
 use super::target::Mode;
 use crate::disk::hex;
 use crate::model::Time;
+use crate::publish::Mark;
+use crate::publish::outgoing::Trouble;
 use serde::{Deserialize, Serialize};
 
 /// How a feed stands at a firewall.
@@ -11,6 +13,10 @@ use serde::{Deserialize, Serialize};
 pub struct Standing {
     /// The list that the firewall has; none while a push is under way, or after one that broke off.
     pub(super) has: Option<Has>,
+    /// What was sent and is not proven.
+    pub(super) sent: Option<Sent>,
+    /// Of which release the last proof is.
+    pub(super) mark: Option<Mark>,
     /// The last proof of what it enforces.
     pub enforced: Option<Proof>,
     /// What is wrong, if anything is.
@@ -20,15 +26,35 @@ pub struct Standing {
 /// A list that a firewall has.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub(super) struct Has {
-    pub(super) generation: u64,
+    pub(super) mark: Mark,
     pub(super) entries: u64,
     /// Of the lines, so that a difference is only ever made from exactly these.
     pub(super) digest: String,
+    /// When the firewall wrote it, by its clock; it has something else when that moves.
+    pub(super) updated: Option<u64>,
+}
+
+/// A list that was sent.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub(super) struct Sent {
+    digest: String,
+    /// When the firewall had written last before it was sent this list the first time: it may write long after.
+    pub(super) updated: Option<u64>,
+}
+
+impl Sent {
+    pub(super) fn of(list: &List, updated: Option<u64>) -> Self {
+        Self { digest: hex(&list.digest), updated }
+    }
+
+    pub(super) fn is(&self, list: &List) -> bool {
+        self.digest == hex(&list.digest)
+    }
 }
 
 impl Has {
-    pub(super) fn of(generation: u64, list: &List) -> Self {
-        Self { generation, entries: list.entries, digest: hex(&list.digest) }
+    pub(super) fn of(mark: Mark, list: &List, updated: Option<u64>) -> Self {
+        Self { mark, entries: list.entries, digest: hex(&list.digest), updated }
     }
 
     pub(super) fn is(&self, list: &List) -> bool {
@@ -59,21 +85,4 @@ pub struct Proof {
     pub seconds: f64,
     /// Seconds from the generation's own time to the proof.
     pub change_seconds: f64,
-}
-
-/// What is wrong with pushing, and what can be done.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
-pub struct Trouble {
-    /// The stable code.
-    pub code: String,
-    /// What happened.
-    pub what: String,
-    /// What an operator can do about it.
-    pub cure: String,
-    /// Since when, without a push that succeeded.
-    pub since: Time,
-    /// How often it was tried.
-    pub attempts: u32,
-    /// Whether nothing is tried until somebody changes the target or pushes by hand.
-    pub stopped: bool,
 }

@@ -1,8 +1,8 @@
 //! Where a device's lists are pushed to, and how. Plain data; the key is sealed, and nobody ever reads it back.
 
-use crate::disk::unhex;
 use crate::fetch::{Trust, Url};
 use crate::model::{Device, OutputName, Time};
+use crate::publish::outgoing::{Verify, is_private};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use zeroize::Zeroizing;
@@ -21,16 +21,6 @@ pub enum Mode {
     Snapshot,
     /// The firewall is told to fetch it now.
     Refresh,
-}
-
-/// Whom to believe that it is the firewall, where the system's certificates do not say.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Verify {
-    /// Who has a certificate of this authority (PEM).
-    Ca(String),
-    /// Who has the very certificate with this SHA-256, in hexadecimal digits, colons or not.
-    Fingerprint(String),
 }
 
 /// A target as a person says it.
@@ -120,14 +110,13 @@ impl Wish {
     pub fn check(&self, device: &Device) -> Result<(), BadTarget> {
         let is_base = self.url.query().is_none() && self.url.fragment().is_none();
         let has_user = !self.url.username().is_empty() || self.url.password().is_some();
-        match self.url.scheme() {
+        match is_private(&self.url) {
             _ if !is_base || has_user || self.url.host_str().is_none() => return Err(BadTarget::Url),
-            "https" => {}
-            "http" if is_here(&self.url) => {}
-            "http" => return Err(BadTarget::Clear),
-            _ => return Err(BadTarget::Url),
+            Some(true) => {}
+            Some(false) => return Err(BadTarget::Clear),
+            None => return Err(BadTarget::Url),
         }
-        if trust(self.verify.as_ref()).is_none() {
+        if Verify::trust(self.verify.as_ref()).is_none() {
             return Err(BadTarget::Verify);
         }
         for (feed, name) in &self.names {
@@ -154,30 +143,13 @@ impl Target {
 
     /// Whom to believe; what was kept has been checked.
     pub(super) fn trust(&self) -> Trust {
-        trust(self.verify.as_ref()).unwrap_or_default()
+        Verify::trust(self.verify.as_ref()).unwrap_or_default()
     }
 }
 
 /// A device that names no feeds reads the default one.
 fn feeds_of(device: &Device) -> Vec<OutputName> {
     if device.feeds.is_empty() { vec![OutputName::fortigate()] } else { device.feeds.clone() }
-}
-
-/// Whether the URL stays on this machine, where nobody listens in.
-pub(in crate::publish) fn is_here(url: &Url) -> bool {
-    let host = url.host_str().unwrap_or_default().trim_matches(['[', ']']);
-    host.parse().is_ok_and(|address: std::net::IpAddr| address.is_loopback())
-}
-
-fn trust(verify: Option<&Verify>) -> Option<Trust> {
-    match verify {
-        None => Some(Trust::System),
-        Some(Verify::Ca(pem)) => pem.contains("-----BEGIN CERTIFICATE-----").then(|| Trust::Pem(pem.clone())),
-        Some(Verify::Fingerprint(text)) => {
-            let digits: String = text.chars().filter(|c| *c != ':' && !c.is_whitespace()).collect();
-            unhex(&digits)?.try_into().ok().map(Trust::Fingerprint)
-        }
-    }
 }
 
 #[cfg(test)]

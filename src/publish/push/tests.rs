@@ -10,7 +10,7 @@ use crate::model::{
     Allow, Batch, Cause, Change, Detail, Device, Output, OutputName, Profile, RowsBuilder, Scope, Time,
 };
 use crate::publish::book::Audit;
-use crate::publish::{BOOK_FILE, Publisher};
+use crate::publish::{BOOK_FILE, Publisher, Trouble};
 use crate::vault::{KeySource, Vault};
 use serde_json::{Value, json};
 use std::sync::Arc;
@@ -21,6 +21,7 @@ const PACE: Pace = Pace {
     first: Duration::from_millis(20),
     most: Duration::from_millis(100),
     look: Duration::from_millis(300),
+    tick: Duration::from_millis(1),
     patience: Duration::from_millis(900),
     timeout: Duration::from_secs(5),
 };
@@ -67,8 +68,12 @@ impl House {
 
     /// Lists so many addresses, no two of which are neighbours.
     async fn list(&self, count: u32) {
+        self.list_of(0..count).await;
+    }
+
+    async fn list_of(&self, numbers: std::ops::Range<u32>) {
         let mut rows = RowsBuilder::default();
-        for n in 0..count {
+        for n in numbers {
             rows.push(IpRange::V4(Range::single(0x1400_0000 + 2 * n)), &Detail::default());
         }
         let source = "a".parse().unwrap();
@@ -92,6 +97,11 @@ impl House {
         self.publisher.pushes().standings(&name("edge")).remove(&name("fortigate")).unwrap_or_default()
     }
 
+    fn report(&self) -> ListReport {
+        let report = self.publisher.pushes().report(self.publisher.feeds(), &self.device()).unwrap();
+        report.lists.into_iter().next().unwrap()
+    }
+
     /// What the firewall was last asked to do, and what it has.
     fn commands(&self) -> Vec<(String, usize)> {
         self.firewall.state().commands
@@ -99,11 +109,9 @@ impl House {
 
     /// Waits until the firewall has what is released, by the firewall's own word.
     async fn enforced(&self) -> Proof {
-        let released = self.publisher.feeds().get("fortigate").unwrap().released().unwrap();
-        let generation = released.release.generation;
         until("it is enforced", || {
-            let standing = self.standing();
-            standing.enforced.filter(|proof| proof.generation == generation && standing.trouble.is_none())
+            let list = self.report();
+            list.enforced.filter(|_| list.behind_since.is_none() && list.trouble.is_none())
         })
         .await
     }
@@ -209,14 +217,85 @@ async fn counts_are_not_believed_before_the_firewall_has_written_the_list() {
     house.enforced().await;
     house.firewall.set(|state| state.slow = 3);
     // As many as before: the old counts would prove anything.
-    let range = IpRange::V4(Range::single(0x1400_0000));
-    let mut rows = RowsBuilder::default();
-    (1..101).for_each(|n| rows.push(IpRange::V4(Range::single(0x1400_0000 + 2 * n)), &Detail::default()));
-    let source = "a".parse().unwrap();
-    house.submit(Change::List { source, rows: rows.finish().0, scope: Scope::Whole }).await;
+    house.list_of(1..101).await;
     house.enforced().await;
-    assert!(!house.firewall.state().lists["fortigate"].contains(&range.to_string()));
+    assert!(!house.firewall.state().lists["fortigate"].contains(&"20.0.0.0".to_owned()));
     assert_eq!(house.commands().len(), 2);
+}
+
+#[tokio::test]
+async fn what_a_firewall_ignores_or_says_went_wrong_is_never_proven() {
+    for mode in ["changes", "snapshot", "refresh"] {
+        let house = House::new().await;
+        house.list(6).await;
+        house.target(json!({})).unwrap();
+        house.enforced().await;
+        house.firewall.set(|state| state.ignores = true);
+        house.target(json!({"mode": mode})).unwrap();
+        // As many as before, and another one.
+        house.list_of(1..7).await;
+        let trouble = house.trouble("unproven").await;
+        assert!(trouble.what.contains("6 entries may be older"), "{mode}: {}", trouble.what);
+        assert!(house.report().behind_since.is_some() && house.report().released.is_some());
+        house.firewall.set(|state| state.says = Some(503));
+        let trouble = house.trouble("update_failed").await;
+        assert!(trouble.what.contains("503"), "{mode}");
+        assert!(house.standing().enforced.is_none());
+    }
+}
+
+#[tokio::test]
+async fn a_list_that_the_firewall_says_it_could_not_take_is_sent_again() {
+    let house = House::new().await;
+    house.list(6).await;
+    house.target(json!({})).unwrap();
+    house.enforced().await;
+    house.firewall.set(|state| state.says = Some(503));
+    house.trouble("update_failed").await;
+    house.firewall.set(|state| state.says = None);
+    house.enforced().await;
+    assert!(house.commands().len() >= 2);
+}
+
+#[tokio::test]
+async fn a_list_that_is_written_late_is_proven_by_the_next_attempt_though_nothing_moves_any_more() {
+    let house = House::new().await;
+    house.list(6).await;
+    house.target(json!({"mode": "snapshot"})).unwrap();
+    house.enforced().await;
+    house.firewall.set(|state| state.ignores = true);
+    house.list_of(1..7).await;
+    house.trouble("unproven").await;
+    // It has written it by now, and does not write again what it has.
+    house.firewall.set(|state| state.updated += 1);
+    assert_eq!(house.enforced().await.valid, 6);
+}
+
+#[tokio::test]
+async fn a_firewall_that_has_fetched_the_release_before_it_was_told_to_is_proven_by_its_next_pull() {
+    let house = House::new().await;
+    house.list(6).await;
+    let lines = (0..6).map(|n| format!("20.0.0.{}", 2 * n)).collect();
+    house.firewall.set(|state| drop(state.lists.insert("fortigate".into(), lines)));
+    house.firewall.set(|state| state.ignores = true);
+    house.target(json!({"mode": "refresh"})).unwrap();
+    house.trouble("unproven").await;
+    let released = house.publisher.feeds().get("fortigate").unwrap().released().unwrap();
+    let modified = released.release.modified;
+    let pull = |generation| {
+        let (document, from, at) = ("fortigate", "10.0.0.1".parse().unwrap(), house.engine().now());
+        let answer =
+            crate::publish::Answer { document, at, from, generation, modified, status: 304, bytes: 0 };
+        house.publisher.note(&crate::publish::Reader::Device(name("edge")), answer);
+    };
+    let generation = house.report().released.unwrap();
+    pull(generation - 1);
+    house.trouble("unproven").await;
+    until("its pull counts", || {
+        pull(generation);
+        house.standing().enforced
+    })
+    .await;
 }
 
 #[tokio::test]
@@ -271,7 +350,7 @@ async fn a_firewall_that_fails_for_a_while_has_the_newest_list_afterwards() {
 }
 
 #[tokio::test]
-async fn a_held_feed_sends_what_it_serves_and_an_empty_one_nothing() {
+async fn a_held_feed_sends_what_it_serves() {
     let house = House::new().await;
     house.list(1000).await;
     house.target(json!({})).unwrap();
@@ -280,11 +359,53 @@ async fn a_held_feed_sends_what_it_serves_and_an_empty_one_nothing() {
     house.list(10).await;
     house.allow("20.0.0.0/28").await;
     assert_eq!(house.enforced().await.valid, 992);
+}
+
+#[tokio::test]
+async fn an_allow_of_the_last_entry_takes_it_away_from_the_firewall_too() {
+    let house = House::new().await;
+    house.list(5).await;
+    house.target(json!({})).unwrap();
+    house.enforced().await;
     house.allow("20.0.0.0/8").await;
     assert!(house.publisher.feeds().get("fortigate").unwrap().released().is_none(), "empty");
-    tokio::time::sleep(Duration::from_millis(500)).await;
-    assert_eq!(house.firewall.state().lists["fortigate"].len(), 992, "what it has stays");
-    assert!(house.standing().trouble.is_none());
+    assert_eq!(house.enforced().await.valid, 0);
+    assert_eq!(house.commands().last(), Some(&("remove".into(), 5)));
+    assert!(house.firewall.state().lists["fortigate"].is_empty());
+}
+
+#[tokio::test]
+async fn an_empty_list_that_cannot_be_told_is_trouble_and_not_silence() {
+    let house = House::new().await;
+    house.list(5).await;
+    house.target(json!({"mode": "snapshot"})).unwrap();
+    house.enforced().await;
+    house.allow("20.0.0.0/8").await;
+    for mode in ["snapshot", "refresh"] {
+        let trouble = house.trouble("list_emptied").await;
+        assert!(trouble.what.contains("still enforces 5") && trouble.cure.contains("changes"), "{mode}");
+        assert!(house.report().behind_since.is_some());
+        assert_eq!(house.commands().len(), 1, "nothing empty is ever sent as a list");
+        house.target(json!({"mode": "refresh"})).unwrap();
+    }
+    house.firewall.set(|state| drop(state.lists.insert("fortigate".into(), Vec::new())));
+    assert_eq!(house.enforced().await.valid, 0, "a person may empty it");
+}
+
+#[tokio::test]
+async fn a_consent_in_the_generation_of_an_allow_is_pushed_too() {
+    let house = House::new().await;
+    house.list(1000).await;
+    house.target(json!({})).unwrap();
+    house.enforced().await;
+    house.list(10).await;
+    house.allow("20.0.0.0/28").await;
+    let before = house.enforced().await;
+    let feed = name("fortigate");
+    let hold = house.publisher.feeds().get("fortigate").unwrap().status().hold.unwrap();
+    house.publisher.feeds().consent(Some(&feed), hold.generation, house.engine()).unwrap();
+    let after = house.enforced().await;
+    assert_eq!((after.valid, after.generation), (2, before.generation), "in the same generation");
 }
 
 #[tokio::test]

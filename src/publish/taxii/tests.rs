@@ -20,7 +20,8 @@ fn collection(releases: &[IpSet], lines: Lines) -> Collection {
 
 fn step(before: &IpSet, after: &IpSet, at: i64) -> Step {
     let (removed, added) = (Packed::of(&before.subtract(after)), Packed::of(&after.subtract(before)));
-    Step { generation: at as u64 + 1, time: Time::from_unix(NOON + 60 * at), removed, added }
+    let time = Time::from_unix(NOON + 60 * at);
+    Step { generation: at as u64 + 1, modified: Time::default(), late: false, time, removed, added }
 }
 
 fn set(ranges: &[&str]) -> IpSet {

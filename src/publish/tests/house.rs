@@ -88,6 +88,10 @@ impl House {
         self.change(Cause::Manual, Change::Allow(Allow { range, reason, owner, expires: None, since: NOON }));
     }
 
+    pub(super) fn disallow(&self, range: IpRange) {
+        self.change(Cause::Manual, Change::Disallow(range));
+    }
+
     pub(super) fn suppress(&self, range: IpRange) {
         let (reason, owner) = (String::new(), String::new());
         let suppression = Suppression { range, source: None, reason, owner, expires: None, since: NOON };

@@ -4,14 +4,28 @@ use super::super::paging::{Page, Paging};
 use super::super::reason::{Removal, reason};
 use super::super::reply::blocking;
 use super::feeds::{PullRow, feed_of, rows};
-use super::{Changed, Publishing, Wish, named};
+use super::{Changed, Fields, Publishing, Why, named};
 use crate::model::{Budget, Device, Format, Output, OutputKey, OutputName, Time};
-use crate::publish::{PRESETS, with_preset};
+use crate::publish::{Blocked, PRESETS, with_preset};
 use crate::web::{Caller, Json, Path, Problem, Query};
 use axum::Extension;
 use axum::extract::State;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
+
+/// A device with the reason for it.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Wish {
+    reason: String,
+    device: Fields,
+}
+
+impl Wish {
+    fn read(self, name: Option<&OutputName>) -> Result<(Device, String), Problem> {
+        super::read(self.device, &self.reason, name)
+    }
+}
 
 /// A device and what it has.
 #[derive(Serialize)]
@@ -22,10 +36,12 @@ pub(super) struct Row {
     keys_since: Option<Time>,
     /// Its last pull of anything.
     last_pull: Option<Time>,
-    /// Feeds of which it has an older list than is offered.
+    /// Feeds of which it has an older list than is offered, or is not proven to enforce what is released.
     behind: Vec<String>,
     /// Whether it has not asked for longer than it should.
     silent: bool,
+    /// Addresses from which it asks, and which a feed of it lists: it may block itself.
+    listed_itself: Vec<Blocked>,
     /// What it is proven to enforce, where it is pushed to.
     push: Option<super::push::Row>,
     pulls: Vec<PullRow>,
@@ -36,18 +52,22 @@ impl Row {
         let own: Vec<PullRow> =
             pulls.iter().filter(|pull| pull.reader == device.name.as_str()).cloned().collect();
         let last_pull = own.iter().map(|row| row.pull.at).max();
-        let patience = i64::from(device.silent_minutes) * 60;
-        let is_recent = |at: Time| role.engine().now().unix() - at.unix() <= patience;
         let mut behind: Vec<String> =
             own.iter().filter(|row| row.behind).map(|row| feed_of(&row.document).to_owned()).collect();
+        let push = role.0.pushes().report(role.0.feeds(), &device);
+        let lists = push.iter().flat_map(|report| &report.lists);
+        let unproven = lists.filter(|list| list.behind_since.is_some()).map(|list| list.feed.to_string());
+        behind.extend(unproven);
+        behind.sort_unstable();
         behind.dedup();
         Self {
-            push: role.0.pushes().report(role.0.feeds(), &device).map(Into::into),
+            push: push.map(Into::into),
             keys_since: role.0.keys_since(&device.name),
+            silent: role.0.is_silent(&device),
+            listed_itself: role.0.blocked().get(&device.name).cloned().unwrap_or_default(),
             device,
             last_pull,
             behind,
-            silent: !last_pull.is_some_and(is_recent),
             pulls: own,
         }
     }
@@ -114,6 +134,7 @@ pub(super) struct PresetRow {
     name: &'static str,
     about: &'static str,
     format: Format,
+    each: Budget,
     budget: Budget,
 }
 
@@ -122,16 +143,10 @@ pub(super) async fn presets() -> Json<Vec<PresetRow>> {
         name: preset.name,
         about: preset.about,
         format: preset.format,
+        each: preset.each,
         budget: preset.budget,
     };
     Json(PRESETS.iter().map(row).collect())
-}
-
-/// Why keys are made.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct Why {
-    reason: String,
 }
 
 /// The keys of a device, shown this once.

@@ -6,8 +6,11 @@ mod devices;
 mod feeds;
 mod holds;
 mod push;
+mod webhooks;
 
+pub use holds::WHOLE;
 pub use push::Pushing;
+pub use webhooks::Hooking;
 
 use super::reply::{actor, blocking};
 use crate::engine::Engine;
@@ -106,11 +109,19 @@ struct Changed {
     generation: u64,
     /// Whether anything differs from before.
     changed: bool,
+    /// What is odd, and may be meant.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    warnings: Vec<String>,
 }
 
 impl Changed {
     fn by(receipt: Receipt) -> Self {
-        Self { status: "success", generation: receipt.generation, changed: receipt.unchanged == 0 }
+        Self {
+            status: "success",
+            generation: receipt.generation,
+            changed: receipt.unchanged == 0,
+            warnings: Vec::new(),
+        }
     }
 }
 
@@ -119,35 +130,36 @@ fn named(Path(name): Path<String>) -> Result<OutputName, Problem> {
     name.parse().map_err(|error| Problem::not_found("unknown_output", format!("{error}.")))
 }
 
-/// A thing with the reason for it; the thing's fields are its type's to judge.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Wish {
-    reason: String,
-    #[serde(alias = "device")]
-    feed: serde_json::Map<String, serde_json::Value>,
+/// The fields of a thing that somebody wishes for; they are its type's to judge.
+type Fields = serde_json::Map<String, serde_json::Value>;
+
+/// The thing of these fields, named as the path says; none is a name in the body. And the reason for it.
+fn read<T: serde::de::DeserializeOwned>(
+    fields: Fields,
+    reason: &str,
+    name: Option<&OutputName>,
+) -> Result<(T, String), Problem> {
+    let (fields, reason) = (name_in(fields, name)?, super::reason::reason(Some(reason))?);
+    let read = serde_json::from_value(fields.into());
+    read.map(|thing| (thing, reason))
+        .map_err(|error| Problem::unprocessable("body_shape", format!("{error}.")))
 }
 
-impl Wish {
-    /// The thing, named as the path says; none is a name in the body.
-    fn read<T: serde::de::DeserializeOwned>(
-        mut self,
-        name: Option<&OutputName>,
-    ) -> Result<(T, String), Problem> {
-        if let Some(name) = name {
-            let said = self.feed.insert("name".into(), name.as_str().into());
-            if said.is_some_and(|said| said != name.as_str()) {
-                return Err(Problem::unprocessable(
-                    "name_mismatch",
-                    "The path and the body name different things.",
-                ));
-            }
-        }
-        let reason = super::reason::reason(Some(&self.reason))?;
-        let read = serde_json::from_value(self.feed.into());
-        read.map(|thing| (thing, reason))
-            .map_err(|error| Problem::unprocessable("body_shape", format!("{error}.")))
+/// The fields, the name among them.
+fn name_in(mut fields: Fields, name: Option<&OutputName>) -> Result<Fields, Problem> {
+    let Some(name) = name else { return Ok(fields) };
+    let said = fields.insert("name".into(), name.as_str().into());
+    if said.is_some_and(|said| said != name.as_str()) {
+        return Err(Problem::unprocessable("name_mismatch", "The path and the body name different things."));
     }
+    Ok(fields)
+}
+
+/// Why something is made anew.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Why {
+    reason: String,
 }
 
 #[cfg(test)]

@@ -6,7 +6,8 @@ use super::devices::known;
 use super::{Publishing, named};
 use crate::engine::EngineError;
 use crate::model::{OutputName, Time};
-use crate::publish::push::{Mode, NotKept, NotNow, Proof, Pusher, Report, Trouble, Verify, Wish};
+use crate::publish::push::{Mode, NotKept, NotNow, Proof, Pusher, Report, Wish};
+use crate::publish::{Trouble, Verify};
 use crate::web::{Caller, Json, Path, Problem};
 use axum::extract::State;
 use axum::routing::get;
@@ -46,7 +47,7 @@ struct ListRow {
     feed: OutputName,
     /// The firewall's name of it.
     name: String,
-    /// The generation of what is released; none: the feed offers nothing, and what the firewall has stays.
+    /// The generation of what is released, an empty list too; none before the first.
     released: Option<u64>,
     /// The firewall's last word.
     enforced: Option<Proof>,
