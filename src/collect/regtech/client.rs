@@ -31,6 +31,9 @@ const FORM: [(&str, &str); 7] = [
     ("excelDownload", ""),
 ];
 
+/// What an answer is read as.
+type Reading<T> = fn(Answer) -> Result<T, Trouble>;
+
 /// What the first step of a login says.
 #[derive(Deserialize)]
 struct Member {
@@ -131,7 +134,7 @@ impl Client {
         window: Window,
         page: u32,
         extra: &[(&str, &str)],
-        (size, read): (Size, fn(Answer) -> Result<T, Trouble>),
+        (size, read): (Size, Reading<T>),
     ) -> Result<T, Error> {
         let [first, last] = [window.first, window.last].map(|day| day.date().format("%Y%m%d").to_string());
         let (page, rows) = (page.to_string(), self.settings.page_size.to_string());
