@@ -1,5 +1,6 @@
 //! Why nothing was fetched, by what can be done about it.
 
+use super::reach::literal;
 use super::resolve::{Unresolved, cause, chain};
 use super::{Denied, Failure};
 use std::error::Error;
@@ -84,7 +85,8 @@ impl FetchError {
     pub fn kind(&self) -> Failure {
         match self {
             // A file that cannot be read for a moment, or a name service that says nonsense for one.
-            Self::Setup(_) | Self::Denied(Denied::Address { .. }) => Failure::Hindered,
+            Self::Setup(_) => Failure::Hindered,
+            Self::Denied(Denied::Address { host, .. }) if literal(host).is_none() => Failure::Hindered,
             // What a server leads to is the server's to mend, the rest the operator's.
             Self::Denied(Denied::Downgrade | Denied::Redirects) => Failure::Broken,
             Self::Denied(_) => Failure::Attention,

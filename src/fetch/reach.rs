@@ -172,7 +172,7 @@ pub(super) fn is_same_host(previous: &Url, next: &Url) -> bool {
 
 /// The address, if the host is written as one. URLs are parsed so that every way of writing an IPv4
 /// address (`0x7f.1`, `2130706433`) has become the usual one.
-fn literal(host: &str) -> Option<IpAddr> {
+pub(super) fn literal(host: &str) -> Option<IpAddr> {
     host.trim_matches(['[', ']']).parse().ok()
 }
 

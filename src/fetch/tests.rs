@@ -61,6 +61,20 @@ impl Resolve for Names {
     }
 }
 
+#[test]
+fn what_may_be_a_bad_moment_of_this_machine_stops_nothing() {
+    let address = Denied::Address { host: "feed.example".to_owned(), address: "10.0.0.1".parse().unwrap() };
+    let gone = FetchSettings { trust: Trust::File("/no/such/file".into()), ..FetchSettings::default() };
+    for error in [address.into(), Fetcher::new(gone).unwrap_err()] {
+        assert_eq!(error.kind(), Failure::Hindered, "{error}");
+    }
+    assert_eq!(
+        FetchError::from(Denied::Port(81)).kind(),
+        Failure::Attention,
+        "this is what somebody has said"
+    );
+}
+
 #[tokio::test]
 async fn an_exception_is_for_the_host_that_was_named_and_for_nobody_who_is_led_there() {
     let (one, two) = (FeedServer::start(), FeedServer::start());

@@ -6,7 +6,7 @@ use super::live::Progress;
 use super::{Collector, Inner};
 use crate::collect::catalog::CATALOG;
 use crate::collect::definition::{Definition, Kind};
-use crate::collect::ledger::{Hindrance, Look, Retrying, Standing, Stopped};
+use crate::collect::ledger::{Hindrance, Look, NoAttempt, Retrying, Standing, Stopped};
 use crate::collect::run::State;
 use crate::disk::DiskError;
 use crate::model::{self, Cause, SourceName, Time};
@@ -197,19 +197,20 @@ impl Collector {
         let audit = self.0.audit(actor, action, name, "", String::new());
         let (source, now) = (name.clone(), self.0.now());
         let switched = self.0.change(move |change| {
-            let usable = change.credentials(&source, |kept| {
-                kept.as_mut().is_none_or(|kept| {
-                    if on {
-                        kept.trust();
-                    }
-                    kept.may_attempt(now).is_ok()
-                })
+            let (usable, waited) = change.credentials(&source, |kept| {
+                let Some(kept) = kept else { return (true, false) };
+                let waited = on && matches!(kept.may_attempt(now), Err(NoAttempt::Pausing(_)));
+                if on {
+                    kept.trust();
+                }
+                (kept.may_attempt(now).is_ok(), waited)
             })?;
             change.standing(&source, |standing| {
                 standing.enabled = Some(on);
                 let seen = standing.stopped.take_if(|stopped| on && (usable || !stopped.credentials));
                 let mended = seen.map(|_| Retrying::now(now));
-                standing.retry = mended.or(standing.retry.filter(|_| on));
+                let sooner = |retry: Retrying| Retrying { at: if waited { now } else { retry.at }, ..retry };
+                standing.retry = mended.or(standing.retry.filter(|_| on).map(sooner));
             })?;
             change.audit(&audit)
         });

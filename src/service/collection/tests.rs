@@ -372,6 +372,17 @@ async fn a_hold_is_watched_until_it_is_decided() {
 }
 
 #[tokio::test]
+async fn credentials_are_tested_where_they_are_set_and_beside_it() {
+    let house = House::new();
+    let office = Office::collecting(&house);
+    for path in ["credentials/test", "test"] {
+        let path = format!("/api/v1/collection/sources/regtech/{path}");
+        let (_, told) = office.ask("POST", &path, json!({})).await;
+        assert_eq!(told["code"], "no_credentials", "{path}: {told}");
+    }
+}
+
+#[tokio::test]
 async fn what_is_collected_from_where_is_for_administrators() {
     let house = House::new();
     let one = "/api/v1/collection/sources/mine";
