@@ -85,7 +85,8 @@ fn run_all(house: &House, sources: usize) {
     }
     house::until("all runs end", || {
         std::thread::sleep(Duration::from_millis(200));
-        let status = house.get("collection", &format!("/api/v1/collection/runs?limit={sources}")).ok().json();
+        let status =
+            house.look("collection", &format!("/api/v1/collection/runs?limit={sources}")).ok().json();
         let runs = status["data"].as_array()?;
         (runs.iter().filter(|run| run["state"] == "done").count() == sources).then_some(())
     });

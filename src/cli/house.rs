@@ -417,6 +417,7 @@ fn measured(
                 metrics.source_trouble(name.as_str(), trouble.as_str()).set(is_so);
             }
         });
+        watch.dates(|name, dated| metrics.document_age(name.as_str()).set(now.unix() - dated.unix()));
     })
 }
 

@@ -231,6 +231,12 @@ impl Definition {
         Ok(Some(schedule.jitter(self.jitter).missed(self.missed)))
     }
 
+    /// All that its schedule depends on: what waits by another rule waits for nothing.
+    pub fn rule(&self) -> String {
+        let Self { cron, every, jitter, missed, policy, .. } = self;
+        format!("{cron:?} {every:?} {jitter:?} {missed:?} {}", policy.zone)
+    }
+
     /// Days after its day of listing on which a row ends that does not say when; none: the source has no such rule,
     /// and its policy alone decides.
     pub fn lasts(&self) -> Option<u16> {

@@ -26,6 +26,8 @@ pub struct Limits {
     pub protected: u64,
     /// Whether a document that is dated before the last one is taken.
     pub allow_older: bool,
+    /// Days after which a document's own date is old, so that somebody is told; 0 for never.
+    pub old_days: u16,
 }
 
 impl Default for Limits {
@@ -38,7 +40,16 @@ impl Default for Limits {
             few: 100,
             protected: 10,
             allow_older: false,
+            old_days: 30,
         }
+    }
+}
+
+impl Limits {
+    /// The moment from which a document of that date is old.
+    pub fn old_from(&self, dated: Option<Time>) -> Option<Time> {
+        let days = Some(i64::from(self.old_days)).filter(|days| *days > 0)?;
+        Some(dated?.plus(days * 86_400))
     }
 }
 
@@ -47,6 +58,12 @@ impl Default for Limits {
 pub struct Before {
     /// What it lists now, within what the delivery speaks of.
     pub listings: u64,
+    /// What its run has believed of other windows so far: a source may not lose window by window what it may
+    /// not lose at once.
+    pub run: Lost,
+    /// Whether something of the source waits for a person's word already. Then few are no excuse: else each run
+    /// could lose a few more.
+    pub doubted: bool,
     /// What it lists now in all; none: it has never been collected whole, so that nobody knows how much
     /// is usual. A window grows as its days pass, and only the source as a whole has a size to judge by.
     pub total: Option<u64>,
@@ -54,6 +71,26 @@ pub struct Before {
     pub protected: Option<u64>,
     /// The date of the last document that was believed.
     pub dated: Option<Time>,
+}
+
+/// What deliveries have cost the source that were believed.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Lost {
+    /// What it listed, within what they spoke of.
+    pub of: u64,
+    /// Those of them that are gone. What came new elsewhere makes up for none.
+    pub gone: u64,
+}
+
+impl Lost {
+    /// With one more that is believed.
+    #[must_use]
+    pub const fn with(self, before: u64, after: u64) -> Self {
+        Self {
+            of: self.of.saturating_add(before),
+            gone: self.gone.saturating_add(before.saturating_sub(after)),
+        }
+    }
 }
 
 /// What a delivery came to.
@@ -69,8 +106,6 @@ pub struct Arrival {
     pub protected: u64,
     /// The document's own date.
     pub dated: Option<Time>,
-    /// Whether an end of all listings would follow from its silence.
-    pub whole: bool,
 }
 
 /// Why a delivery is held.
@@ -140,12 +175,15 @@ pub fn judge(before: &Before, arrival: &Arrival, limits: &Limits) -> Vec<Ground>
 }
 
 fn size(before: &Before, arrival: &Arrival, limits: &Limits) -> Option<Ground> {
-    let (total, before, after) = (before.total, before.listings, arrival.listings);
-    let share = |of: u64, percent: u32| limits.few.max(part(of, percent));
-    let grows = |total: &u64| after.saturating_sub(before) > share(*total, limits.grow_percent);
-    if arrival.whole && after == 0 && before > 0 {
+    let (total, lost) = (before.total, before.run.with(before.listings, arrival.listings));
+    let few = if before.doubted { 0 } else { limits.few };
+    let (before, after) = (before.listings, arrival.listings);
+    let shrinks = |lost: Lost, few: u64| lost.gone > few.max(part(lost.of, limits.shrink_percent));
+    let grows =
+        |total: &u64| after.saturating_sub(before) > limits.few.max(part(*total, limits.grow_percent));
+    if after == 0 && before > 0 {
         Some(Ground::Empty { before })
-    } else if before.saturating_sub(after) > share(before, limits.shrink_percent) {
+    } else if after < before && (shrinks(lost, few) || shrinks(Lost::default().with(before, after), few)) {
         Some(Ground::Shrunk { before, after, limit_percent: limits.shrink_percent })
     } else {
         let total = total.filter(|total| *total > 0).filter(grows)?;
@@ -227,7 +265,7 @@ mod tests {
 
     fn sizes(before: u64, after: u64) -> Vec<&'static str> {
         let before = Before { listings: before, total: Some(before), ..Before::default() };
-        codes(before, Arrival { listings: after, read: after, whole: true, ..Arrival::default() })
+        codes(before, Arrival { listings: after, read: after, ..Arrival::default() })
     }
 
     #[test]
@@ -255,11 +293,34 @@ mod tests {
     }
 
     #[test]
-    fn a_part_or_a_window_that_says_nothing_is_no_empty_list() {
-        let arrival = Arrival { listings: 0, whole: false, ..Arrival::default() };
-        assert!(codes(Before { listings: 50, ..Before::default() }, arrival).is_empty());
-        let much = Before { listings: 5_000, ..Before::default() };
-        assert_eq!(codes(much, arrival), ["shrunk"], "and yet a window that loses all is held");
+    fn a_window_that_listed_something_and_says_nothing_is_held_however_little_it_was() {
+        let empty = |before| codes(Before { listings: before, ..Before::default() }, Arrival::default());
+        assert_eq!((empty(0), empty(1), empty(5_000)), (vec![], vec!["empty"], vec!["empty"]));
+    }
+
+    /// What becomes of windows that come one after the other, each with what it lists before and after.
+    fn windows(doubted: bool, all: &[(u64, u64)]) -> Vec<bool> {
+        let mut run = Lost::default();
+        let mut held = |&(listings, after): &(u64, u64)| {
+            let before = Before { listings, run, doubted, ..Before::default() };
+            let is_held = !codes(before, Arrival { listings: after, ..Arrival::default() }).is_empty();
+            run = if is_held { run } else { run.with(listings, after) };
+            is_held
+        };
+        all.iter().map(&mut held).collect()
+    }
+
+    #[test]
+    fn a_source_does_not_lose_window_by_window_what_it_may_not_lose_at_once() {
+        assert_eq!(windows(false, &[(77, 1), (77, 1), (77, 77), (77, 1)]), [false, true, false, true]);
+        assert_eq!(
+            windows(false, &[(5, 900), (77, 1), (77, 1)]),
+            [false, false, true],
+            "what is new is no help"
+        );
+        let large = [(9_000, 9_000), (77, 1), (77, 1)];
+        assert_eq!(windows(false, &large), [false; 3], "little of what was read");
+        assert_eq!(windows(true, &[(77, 1), (77, 40), (9, 9)]), [true, false, false]);
     }
 
     #[test]
@@ -307,14 +368,14 @@ mod tests {
     #[test]
     fn every_ground_that_holds_is_told_with_its_numbers() {
         let dated = Some(Time::from_unix(9 + OLDER));
-        let before = Before { listings: 10_000, total: Some(10_000), protected: Some(0), dated };
+        let before =
+            Before { listings: 10_000, total: Some(10_000), protected: Some(0), dated, ..Before::default() };
         let arrival = Arrival {
             listings: 200,
             read: 200,
             rejected: 900,
             protected: 90,
             dated: Some(Time::from_unix(1)),
-            whole: true,
         };
         let grounds = judge(&before, &arrival, &Limits::default());
         let codes: Vec<_> = grounds.iter().map(Ground::code).collect();
@@ -332,7 +393,7 @@ mod tests {
         fn sizes_are_judged_as_fractions_would(before in 0_u64..1 << 40, after in 0_u64..1 << 40,
             shrink in 0_u32..=100, grow in 0_u32..1000, few in 0_u64..1000) {
             let limits = Limits { shrink_percent: shrink, grow_percent: grow, few, ..Limits::default() };
-            let arrival = Arrival { listings: after, whole: true, ..Arrival::default() };
+            let arrival = Arrival { listings: after, ..Arrival::default() };
             let held = Before { listings: before, total: Some(before), ..Before::default() };
             let held = !judge(&held, &arrival, &limits).is_empty();
             let (b, a) = (i128::from(before), i128::from(after));

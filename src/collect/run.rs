@@ -193,7 +193,7 @@ pub struct Document {
     /// Whether its bytes are kept with this run: those of an unchanged document are with the run that
     /// first brought them.
     pub kept: bool,
-    /// Whether it was left out, because a person has rejected the same bytes before.
+    /// Whether it was left out, because a person has rejected just this before.
     #[serde(default)]
     pub rejected: bool,
 }
@@ -213,6 +213,9 @@ pub struct Run {
     pub wish: Wish,
     /// The how-manieth retry in a row it is; 0 for none.
     pub attempt: u16,
+    /// The run that it goes on with, however many retries lie between.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub of: Option<Uuid>,
     /// How it stands.
     pub state: State,
     /// When it was asked for.
@@ -233,6 +236,9 @@ pub struct Run {
     pub fault: Option<Fault>,
     /// What waits for a person's word.
     pub hold: Option<Uuid>,
+    /// What somebody should know of what it brought, though it is believed.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub warnings: Vec<String>,
 }
 
 impl Run {
@@ -245,6 +251,7 @@ impl Run {
             actor,
             wish,
             attempt: 0,
+            of: None,
             state: State::Queued,
             queued: now,
             started: None,
@@ -255,7 +262,13 @@ impl Run {
             documents: Vec::new(),
             fault: None,
             hold: None,
+            warnings: Vec::new(),
         }
+    }
+
+    /// The run that was begun for this: itself, or the one of which it is a retry.
+    pub fn origin(&self) -> Uuid {
+        self.of.unwrap_or(self.id)
     }
 
     /// Adds examples while there is room for them.

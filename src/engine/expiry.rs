@@ -61,6 +61,12 @@ impl Expiry {
         Ok(is_believed)
     }
 
+    /// The last time that was believed. Records that are made while the clock is doubted carry what it says, so theirs
+    /// is no measure.
+    pub(super) fn sure(&self) -> Time {
+        self.believed.1
+    }
+
     /// Whether it may be tried now: not so soon after a failure.
     pub(super) fn may_try(&self) -> bool {
         self.failed.is_none_or(|last| last.elapsed() >= RETRY)

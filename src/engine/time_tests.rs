@@ -40,7 +40,22 @@ fn a_clock_that_jumps_ends_nothing_without_consent() {
     // What arrives with the day of a year ago may well count.
     house.list_until("a", "20.0.0.2", 3600);
     assert!(house.check("20.0.0.1").0 && house.check("20.0.0.2").0);
-    assert_eq!(house.runtime.block_on(house.engine().expire()).unwrap().removed, 2);
+    // And so may what comes after it: that record says the wrong time itself.
+    house.list_until("a", "20.0.0.3", 3600);
+    assert!(house.check("20.0.0.3").0);
+    assert_eq!(house.runtime.block_on(house.engine().expire()).unwrap().removed, 3);
+}
+
+#[test]
+fn a_clock_behind_the_last_record_ends_nothing_by_that() {
+    let mut house = House::new();
+    house.now.store(NOON + 40_000_000, Ordering::Relaxed);
+    house.submit(list("a", &["20.0.0.1"], Scope::Part)).unwrap();
+    house.engine = None;
+    house.now.store(NOON, Ordering::Relaxed);
+    house.open().unwrap();
+    assert_eq!(house.list_until("a", "20.0.0.2", 3600).expired, 0);
+    assert!(house.check("20.0.0.2").0);
 }
 
 #[test]

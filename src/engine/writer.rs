@@ -393,7 +393,7 @@ fn moment<T: Tables>(
     view: &View<'_, T>,
 ) -> Result<Moment, redb::Error> {
     let is_believed = expiry.believes(now, || expire::is_mass(snapshot, view, now))?;
-    Ok(Moment { now, sure: if is_believed { now } else { snapshot.time } })
+    Ok(Moment { now, sure: if is_believed { now } else { expiry.sure().min(now) } })
 }
 
 /// What a group of batches comes to.

@@ -81,6 +81,8 @@ pub struct Outgoing {
 #[derive(Clone, Debug)]
 pub struct Fetcher {
     client: Client,
+    abroad: Client,
+    strangers: Arc<Reach>,
     settings: Arc<FetchSettings>,
 }
 
@@ -95,24 +97,12 @@ impl Fetcher {
 
     /// A client whose names come from `names`; their addresses are checked all the same.
     pub(super) fn with_names(settings: FetchSettings, names: Arc<dyn Resolve>) -> Result<Self, FetchError> {
-        let reach = Arc::new(settings.reach.clone());
-        let mut builder = Client::builder()
-            .tls_backend_preconfigured(tls::client(&settings.trust)?)
-            .connect_timeout(settings.connect_timeout)
-            .timeout(settings.timeout)
-            .read_timeout(settings.idle_timeout)
-            .user_agent(settings.user_agent())
-            // A page's URL may hold a key, and is nobody else's business.
-            .referer(false)
-            // Whoever follows must know what is secret: see `get`.
-            .redirect(Policy::none())
-            .dns_resolver(Checked { inner: names, reach: reach.clone() })
-            // The environment's proxy would go round the check of addresses.
-            .no_proxy();
-        if let Some(proxy) = &reach.proxy {
-            builder = builder.proxy(reqwest::Proxy::all(proxy.url.clone())?);
-        }
-        Ok(Self { client: builder.build()?, settings: Arc::new(settings) })
+        let (reach, strangers) =
+            (Arc::new(settings.reach.clone()), Arc::new(settings.reach.without_exceptions()));
+        let client = client(&settings, &names, &reach)?;
+        let abroad =
+            if reach == strangers { client.clone() } else { self::client(&settings, &names, &strangers)? };
+        Ok(Self { client, abroad, strangers, settings: Arc::new(settings) })
     }
 
     /// The client for a session with a portal, which keeps its cookies itself and for which a
@@ -132,7 +122,8 @@ impl Fetcher {
         Ok(self.settings.reach.check(url)?)
     }
 
-    /// Asks, and follows where the answer leads; any status is an answer.
+    /// Asks, and follows where the answer leads; any status is an answer. The exceptions are for the host that the
+    /// operator has named: who is led to another host is led by a stranger, and is not let in where only he may go.
     ///
     /// # Errors
     /// There is no answer, or it leads where nobody may go.
@@ -140,12 +131,16 @@ impl Fetcher {
         let Outgoing { mut url, headers, mut secrets } = outgoing;
         let deadline = Instant::now() + self.settings.timeout;
         self.check(&url)?;
+        let (mut client, mut reach) = (&self.client, &self.settings.reach);
         for _ in 0..=REDIRECTS {
-            let request = self.client.get(url.clone()).headers(headers.clone()).headers(secrets.clone());
+            let request = client.get(url.clone()).headers(headers.clone()).headers(secrets.clone());
             let left = deadline.saturating_duration_since(Instant::now());
             let response = request.timeout(left).send().await?;
             let Some(next) = leads_to(&response) else { return Ok(response) };
-            self.settings.reach.check_redirect(&url, &next)?;
+            if url.host_str() != next.host_str() {
+                (client, reach) = (&self.abroad, &self.strangers);
+            }
+            reach.check_redirect(&url, &next)?;
             if !is_same_host(&url, &next) {
                 secrets.clear();
             }
@@ -158,8 +153,16 @@ impl Fetcher {
     ///
     /// # Errors
     /// It breaks off, stops coming, or is larger than the limit; at most the limit is held.
-    pub async fn read(&self, mut response: Response) -> Result<Bytes, FetchError> {
-        let limit = self.settings.size_limit;
+    pub async fn read(&self, response: Response) -> Result<Bytes, FetchError> {
+        self.read_at_most(response, u64::MAX).await
+    }
+
+    /// The same, where the body is none that may be as large as the settings allow.
+    ///
+    /// # Errors
+    /// As [`Self::read`].
+    pub async fn read_at_most(&self, mut response: Response, limit: u64) -> Result<Bytes, FetchError> {
+        let limit = limit.min(self.settings.size_limit);
         let host = response.url().host_str().unwrap_or_default().to_owned();
         let announced = response.content_length().unwrap_or_default();
         if announced > limit {
@@ -180,6 +183,30 @@ impl Fetcher {
         }
         Ok(room.unwrap_or_default().hold(body))
     }
+}
+
+fn client(
+    settings: &FetchSettings,
+    names: &Arc<dyn Resolve>,
+    reach: &Arc<Reach>,
+) -> Result<Client, FetchError> {
+    let mut builder = Client::builder()
+        .tls_backend_preconfigured(tls::client(&settings.trust)?)
+        .connect_timeout(settings.connect_timeout)
+        .timeout(settings.timeout)
+        .read_timeout(settings.idle_timeout)
+        .user_agent(settings.user_agent())
+        // A page's URL may hold a key, and is nobody else's business.
+        .referer(false)
+        // Whoever follows must know what is secret: see `get`.
+        .redirect(Policy::none())
+        .dns_resolver(Checked { inner: Arc::clone(names), reach: Arc::clone(reach) })
+        // The environment's proxy would go round the check of addresses.
+        .no_proxy();
+    if let Some(proxy) = &reach.proxy {
+        builder = builder.proxy(reqwest::Proxy::all(proxy.url.clone())?);
+    }
+    Ok(builder.build()?)
 }
 
 /// Where a redirect leads.

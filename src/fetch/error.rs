@@ -83,7 +83,8 @@ impl FetchError {
     /// What the runner does about it.
     pub fn kind(&self) -> Failure {
         match self {
-            Self::Setup(_) => Failure::Attention,
+            // A file that cannot be read for a moment, or a name service that says nonsense for one.
+            Self::Setup(_) | Self::Denied(Denied::Address { .. }) => Failure::Hindered,
             // What a server leads to is the server's to mend, the rest the operator's.
             Self::Denied(Denied::Downgrade | Denied::Redirects) => Failure::Broken,
             Self::Denied(_) => Failure::Attention,

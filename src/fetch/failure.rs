@@ -18,6 +18,9 @@ pub enum Failure {
     Credentials,
     /// A person must act, here or at the other side.
     Attention,
+    /// Something here is not as it should be, or nobody was at hand: it may pass, and somebody should know. The next
+    /// scheduled run tries.
+    Hindered,
     /// The answer is not what the other side is known to give: this run fails, the next scheduled one tries.
     Broken,
 }

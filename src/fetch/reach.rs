@@ -71,7 +71,8 @@ pub struct Reach {
     pub schemes: Vec<String>,
     /// Ports.
     pub ports: Vec<u16>,
-    /// Hosts and networks that may be reached although they are not public.
+    /// Hosts and networks that may be reached although they are not public, by URLs that the operator gives; whoever
+    /// is redirected to another host is not let in.
     pub exceptions: Vec<Exception>,
     /// The way out. Then the names are resolved beyond it, so its list of hosts takes the place of
     /// the check of addresses.
@@ -90,6 +91,11 @@ impl Default for Reach {
 }
 
 impl Reach {
+    /// What may be reached of what nobody has made an exception for.
+    pub(super) fn without_exceptions(&self) -> Self {
+        Self { exceptions: Vec::new(), ..self.clone() }
+    }
+
     /// Whether `url` may be asked, as far as it shows itself: a name's addresses show later.
     ///
     /// # Errors

@@ -62,6 +62,20 @@ impl Resolve for Names {
 }
 
 #[tokio::test]
+async fn an_exception_is_for_the_host_that_was_named_and_for_nobody_who_is_led_there() {
+    let (one, two) = (FeedServer::start(), FeedServer::start());
+    one.serve("/list", Answer::redirect(&two.url("/inside")));
+    one.serve("/same", Answer::redirect("/list.txt"));
+    one.serve("/list.txt", Answer::list("192.0.2.1\n"));
+    two.serve("/inside", Answer::list("192.0.2.2\n"));
+    let fetcher = Fetcher::with_names(settings(&[&one, &two]), Names::new(&["127.0.0.1"])).unwrap();
+    let named = |path: &str| format!("http://feed.example:{}{path}", one.port());
+    assert_eq!(code(&fetcher, &named("/same")).await, "fetched");
+    assert_eq!(code(&fetcher, &named("/list")).await, "address_denied");
+    assert_eq!(two.requests().len(), 0);
+}
+
+#[tokio::test]
 async fn a_list_comes_as_it_is_and_says_who_asks() {
     let server = FeedServer::start();
     server.serve("/list", Answer::list("192.0.2.1\n"));

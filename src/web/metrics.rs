@@ -65,7 +65,9 @@ table! {
     FRESHNESS_SECONDS "blacklist_data_freshness_seconds" ["source"]
         "Time since the source's last complete run, in seconds.";
     SOURCE_TROUBLE "ironlist_source_trouble" ["source", "trouble"]
-        "1 while the source is stopped, held or late, 0 while it is not.";
+        "1 while the source is stopped, held, hindered, late or its list is old, 0 while it is not.";
+    DOCUMENT_AGE "ironlist_source_document_age_seconds" ["source"]
+        "Time since the date that the source's last list bears itself, in seconds.";
     PUSH_SECONDS "ironlist_push_enforced_seconds" ["device"]
         "Time from a change to the firewall's own word that it enforces it, in seconds.";
     PUSH_GENERATION "ironlist_push_enforced_generation" ["device", "feed"]
@@ -126,6 +128,7 @@ pub struct Metrics {
     collection_seconds: HistogramVec,
     freshness: IntGaugeVec,
     source_trouble: IntGaugeVec,
+    document_age: IntGaugeVec,
     push_seconds: HistogramVec,
     push_generation: IntGaugeVec,
     push_failures: IntCounterVec,
@@ -152,6 +155,7 @@ impl Metrics {
             collection_seconds: histograms(&registry, COLLECTION_SECONDS, &BUCKETS),
             freshness: gauges(&registry, FRESHNESS_SECONDS),
             source_trouble: gauges(&registry, SOURCE_TROUBLE),
+            document_age: gauges(&registry, DOCUMENT_AGE),
             push_seconds: histograms(&registry, PUSH_SECONDS, &PUSH_BUCKETS),
             push_generation: gauges(&registry, PUSH_GENERATION),
             push_failures: counters(&registry, PUSH_FAILURES),
@@ -196,6 +200,11 @@ impl Metrics {
     /// Whether that is the matter with a source: 1 or 0.
     pub fn source_trouble(&self, source: &str, trouble: &str) -> Gauge {
         self.source_trouble.with_label_values(&[source, trouble])
+    }
+
+    /// Seconds since the date of a source's last list.
+    pub fn document_age(&self, source: &str) -> Gauge {
+        self.document_age.with_label_values(&[source])
     }
 
     /// From a change to the firewall's word that it enforces it, in seconds.

@@ -44,6 +44,10 @@ pub(crate) enum Fault {
     Shift(u32),
     /// Bytes in EUC-KR.
     EucKr,
+    /// A page of the test's own.
+    Html(&'static str),
+    /// One whose bytes are packed by gzip.
+    Packed(&'static [u8]),
 }
 
 /// A login as it arrived at the portal.
@@ -214,6 +218,8 @@ impl State {
                 self.good(asked)
             }
             Some(Fault::EucKr) => self.in_euc_kr(asked),
+            Some(Fault::Html(text)) => Reply::html(text),
+            Some(Fault::Packed(bytes)) => Reply::html(bytes).header("content-encoding", "gzip"),
         }
     }
 

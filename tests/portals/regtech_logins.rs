@@ -125,9 +125,9 @@ async fn a_password_whose_fate_is_unknown_is_not_sent_again() {
     for (path, status, kind) in [
         (FIND_MEMBER, 200, Failure::Blocked),
         (FIND_MEMBER, 403, Failure::Blocked),
-        (FIND_MEMBER, 500, Failure::Broken),
+        (FIND_MEMBER, 500, Failure::SOON),
         (ADD_LOGIN, 200, Failure::Blocked),
-        (ADD_LOGIN, 502, Failure::Broken),
+        (ADD_LOGIN, 502, Failure::SOON),
     ] {
         let before = (portal.server.count(FIND_MEMBER), portal.server.count(ADD_LOGIN));
         portal.set(|state| state.login_faults.push_back((path, status)));

@@ -113,7 +113,7 @@ async fn what_is_no_attachment_has_a_name() {
         (Fault::Garbage, "not_a_workbook", Failure::Broken),
         (Fault::CutOff, "answer_truncated", Failure::SOON),
         (Fault::Status(429), "unexpected_status", Failure::Blocked),
-        (Fault::Status(500), "unexpected_status", Failure::Broken),
+        (Fault::Status(500), "unexpected_status", Failure::SOON),
     ] {
         portal.set(|state| state.faults.push_back(fault));
         let error = client.attachment(&attachment).await.unwrap_err();
@@ -151,7 +151,7 @@ async fn a_401_is_the_end_of_the_session_and_of_the_run() {
     let mut client = client(&portal).await;
     portal.set(|state| state.token = None);
     let error = client.posts(june().0, june().1).await.unwrap_err();
-    assert_eq!((error.code(), error.kind()), ("session_gone", Failure::Broken));
+    assert_eq!((error.code(), error.kind()), ("session_gone", Failure::SOON));
     assert!(!client.is_logged_in());
     let asked = portal.server.asked().len();
     assert!(matches!(client.posts(june().0, june().1).await, Err(Error::SessionGone)));

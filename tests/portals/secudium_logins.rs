@@ -133,6 +133,18 @@ async fn a_failed_certification_is_a_refusal_and_no_request_for_a_code() {
 }
 
 #[tokio::test]
+async fn a_code_is_asked_for_though_it_is_called_a_password() {
+    let portal = Secudium::start(Vec::new());
+    for message in
+        ["일회용 비밀번호(OTP)를 입력하세요.", "일회용 비밀번호를 입력하세요.", "인증번호를 입력하세요."]
+    {
+        portal.set(|state| state.refusal = Some(("", message)));
+        let mut client = client(&portal);
+        assert_eq!(client.login(USER, PASSWORD).await.unwrap(), Login::NeedsCode, "{message}");
+    }
+}
+
+#[tokio::test]
 async fn a_token_that_opens_nothing_is_no_login() {
     let portal = Secudium::start(Vec::new());
     portal.set(|state| state.dead_token = true);
@@ -146,7 +158,7 @@ async fn a_password_whose_fate_is_unknown_is_not_sent_again() {
     for (reply, kind) in [
         (Reply::default(), Failure::Blocked),
         (Reply::status(403), Failure::Blocked),
-        (Reply::status(502), Failure::Broken),
+        (Reply::status(502), Failure::SOON),
         (Reply::html("<html>점검 중</html>"), Failure::Broken),
         (Reply::json(&serde_json::json!({"other": 1})), Failure::Broken),
     ] {

@@ -116,7 +116,7 @@ fn secudium() -> Secudium {
 fn awaiting(house: &House, source: &str) -> String {
     until("a run waits for a code", || {
         let path = format!("/api/v1/collection/runs?source={source}&limit=1");
-        let run = house.get("gateway", &path).ok().json()["data"][0].clone();
+        let run = house.look("gateway", &path).ok().json()["data"][0].clone();
         (run["state"] == "awaiting_otp").then(|| run["id"].as_str().unwrap().to_owned())
     })
 }

@@ -111,7 +111,7 @@ fn an_unchanged_list_costs_nothing_and_a_shrunk_one_waits_for_consent() {
     server.serve("/list.txt", Answer::list(list(10)).header("ETag", "\"b\""));
     let (code, out, _) = told(&house.run(["run", "start", "feed"]));
     assert_eq!(code, 1, "held: {out}");
-    let holds = house.get("gateway", "/api/v1/holds").ok().json();
+    let holds = house.look("gateway", "/api/v1/holds").ok().json();
     assert_eq!((&holds["total"], &holds["data"][0]["difference"]), (&json!(1), &json!(4_990)), "{holds}");
     let (_, table, _) = told(&house.run(["hold", "list"]));
     assert!(table.contains("from 5000 to 10"), "{table}");
@@ -181,11 +181,11 @@ fn sources_come_change_and_go_with_the_configuration() {
     place.configure(&source("second", "/b.txt").replace("every", "evry"));
     house.signal(Signal::HUP);
     house.logged("the configuration is wrong; the one in use stays");
-    assert_eq!(house.get("gateway", "/api/v1/collection/sources/second").ok().json()["kind"], "feed");
+    assert_eq!(house.look("gateway", "/api/v1/collection/sources/second").ok().json()["kind"], "feed");
     place.configure(&source("second", "/b.txt"));
     house.signal(Signal::HUP);
     until("the first is not collected any more", || {
-        let first = house.get("gateway", "/api/v1/collection/sources/first").ok().json();
+        let first = house.look("gateway", "/api/v1/collection/sources/first").ok().json();
         first["kind"].is_null().then_some(())
     });
     // Files may still be brought to it.

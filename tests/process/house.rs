@@ -189,6 +189,11 @@ impl House {
         self.ask(role, "GET", path, &[], b"").unwrap()
     }
 
+    /// Asks with the administrator's key.
+    pub(crate) fn look(&self, role: &str, path: &str) -> Answer {
+        self.ask(role, "GET", path, &[("x-api-key", &self.key())], b"").unwrap()
+    }
+
     /// Sends a body of type `kind` with the administrator's key.
     pub(crate) fn post(&self, role: &str, path: &str, kind: &str, body: impl AsRef<[u8]>) -> Answer {
         let key = self.key();

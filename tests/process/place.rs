@@ -123,7 +123,7 @@ pub(crate) fn recent(days: u64, a_day: u32) -> Vec<Row> {
 pub(crate) fn last_run(house: &House, source: &str) -> Value {
     until("the run ends", || {
         let path = format!("/api/v1/collection/runs?source={source}&limit=1");
-        let runs = house.get("collection", &path).ok().json();
+        let runs = house.look("collection", &path).ok().json();
         let run = runs["data"][0].clone();
         (!run["ended"].is_null()).then_some(run)
     })

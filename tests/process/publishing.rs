@@ -132,7 +132,7 @@ fn a_collapse_is_held_across_a_crash_until_an_operator_consents() {
     import(&house, addresses(5));
     let held = |house: &super::house::House| {
         until("it is held", || {
-            let holds = house.get("gateway", "/api/v1/holds").ok().json();
+            let holds = house.look("gateway", "/api/v1/holds").ok().json();
             (holds["total"] == 1).then(|| holds["data"][0].clone())
         })
     };

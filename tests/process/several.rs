@@ -99,7 +99,7 @@ fn what_one_process_collects_another_lists() {
     let collection = collecting(&blacklist, folder.path(), &server);
     until("it is listed there", || is_listed(&blacklist, "blacklist", "45.1.2.3").then_some(()));
     until("the run has ended", || {
-        let runs = collection.get("collection", "/api/v1/collection/runs").ok().json();
+        let runs = collection.look("collection", "/api/v1/collection/runs").ok().json();
         (runs["data"][0]["state"] == "done" && runs["data"][0]["counts"]["new"] == 2).then_some(())
     });
 }

@@ -94,7 +94,8 @@ pub(in crate::cli) async fn source(
     let one = |name: &str| format!("{SOURCES}/{}", encode(name));
     let answer = match command {
         SourceCommand::List => {
-            let columns = ["name", "kind", "mode", "enabled", "state", "listings", "last_seen", "next_run"];
+            let columns =
+                ["name", "kind", "mode", "enabled", "state", "trouble", "listings", "last_seen", "next_run"];
             return list(SOURCES, &columns, door, console.out).await;
         }
         SourceCommand::Show { name } => return show(&one(name), door, console.out).await,

@@ -33,7 +33,7 @@ pub struct Tested {
     pub accepted: bool,
     /// Why not, or what stands in the way of knowing.
     pub fault: Option<Fault>,
-    /// Whether it was an attempt to log in, and so counts as one.
+    /// Whether it counts as an attempt to log in: the portal may have heard the password and judged it.
     pub counted: bool,
 }
 
@@ -75,7 +75,9 @@ impl Collector {
     /// last start: else each start would undo what somebody has set since.
     ///
     /// # Errors
-    /// As [`Collector::set_credentials`].
+    /// As [`Collector::set_credentials`]. Where the vault's key is another one or missing, so that what is kept cannot
+    /// be compared, and that was refused or never accepted, a person must set it: it may well be the same wrong
+    /// password, and each start would send it once more.
     pub async fn set_account(
         &self,
         name: &SourceName,
@@ -88,15 +90,22 @@ impl Collector {
         let source = name.clone();
         let looked = self.0.look(move |look| Ok((look.standing(&source)?, look.credentials(&source)?)));
         let (standing, kept) = looked.await?;
-        let last = standing.environment.unwrap_or_default();
-        if kept.is_some() && self.0.open_sealed(name, last).await.is_ok_and(|last| *last == said) {
+        let Some(kept) = kept else {
+            return self.0.set_from_environment(name, document, said).await;
+        };
+        let last = self.0.opened_if_any(name, standing.environment.unwrap_or_default()).await?;
+        if last.as_ref().is_some_and(|last| **last == said) {
             return Ok(());
         }
-        let kept = kept.map(|kept| kept.sealed).unwrap_or_default();
-        if !self.0.open_sealed(name, kept).await.is_ok_and(|kept| *kept == *wanted) {
-            self.set_credentials(name, document, "environment").await?;
+        let same = self.0.opened_if_any(name, kept.sealed.clone()).await?;
+        match same {
+            Some(same) if *same == *wanted => self.0.note_environment(name, said).await,
+            // Neither can be opened: nobody knows whether this is another account than that which is kept.
+            None if last.is_none() && !(kept.proven && kept.may_attempt(self.0.now()).is_ok()) => {
+                Err(CollectError::Vault(VaultError::Sealed(name.to_string())))
+            }
+            _ => self.0.set_from_environment(name, document, said).await,
         }
-        self.0.note_environment(name, said).await
     }
 
     /// Logs in with the kept credentials, and out again.
@@ -112,7 +121,7 @@ impl Collector {
         let (standing, kept) = looked.await?;
         let kept = kept.ok_or_else(|| CollectError::NoCredentials(name.clone()))?;
         if definition.kind.is_portal() {
-            kept.may_attempt()?;
+            kept.may_attempt(self.0.now())?;
         }
         let job = Job::new(Arc::clone(&self.0), run, definition, standing, live);
         let inner = Arc::clone(&self.0);
@@ -140,7 +149,7 @@ impl Inner {
     async fn test(&self, mut job: Job, _place: Place) -> Result<Tested, CollectError> {
         let tested = (self.probe)(&mut job).await;
         self.write_verdict(&job.run.source).await?;
-        let (run, now, counted) = (job.run.clone(), self.now(), job.definition.kind.is_portal());
+        let (run, now, counted) = (job.run.clone(), self.now(), job.counted);
         let outcome = match &tested {
             Ok(()) => "accepted",
             Err(Ending::Failed { fault, .. }) => fault.code.as_str(),
@@ -156,6 +165,30 @@ impl Inner {
             Ok(()) => Ok(Tested { accepted: true, fault: None, counted }),
             Err(Ending::Failed { fault, .. }) => Ok(Tested { accepted: false, fault: Some(fault), counted }),
             Err(Ending::Cancelled | Ending::Interrupted) => Err(CollectError::Stopping),
+        }
+    }
+
+    /// Makes the account of the environment the source's.
+    async fn set_from_environment(
+        self: &Arc<Self>,
+        source: &SourceName,
+        document: Value,
+        said: Digest,
+    ) -> Result<(), CollectError> {
+        Collector(Arc::clone(self)).set_credentials(source, document, "environment").await?;
+        self.note_environment(source, said).await
+    }
+
+    /// What is sealed, opened; none: it was sealed with another key, or there is nothing.
+    async fn opened_if_any(
+        &self,
+        source: &SourceName,
+        sealed: Vec<u8>,
+    ) -> Result<Option<Zeroizing<Vec<u8>>>, VaultError> {
+        match self.open_sealed(source, sealed).await {
+            Ok(opened) => Ok(Some(opened)),
+            Err(VaultError::Sealed(_)) => Ok(None),
+            Err(error) => Err(error),
         }
     }
 

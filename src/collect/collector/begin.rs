@@ -7,7 +7,7 @@ use super::job::Job;
 use super::live::{Live, Place, locked};
 use super::{Collector, Inner};
 use crate::collect::definition::{Definition, Kind};
-use crate::collect::ledger::Standing;
+use crate::collect::ledger::{Credentials, Look, Standing};
 use crate::collect::run::{Run, State, Trigger, Wish};
 use crate::collect::schedule::Occurrence;
 use crate::disk::DiskError;
@@ -27,6 +27,8 @@ pub(super) struct Beginning {
     pub(super) actor: String,
     pub(super) wish: Wish,
     pub(super) attempt: u16,
+    /// The run that it goes on with.
+    pub(super) of: Option<Uuid>,
     /// Written down with the run, so that an occurrence is neither lost nor taken twice.
     pub(super) next: Option<Occurrence>,
     /// What a person has brought.
@@ -41,7 +43,7 @@ pub(super) struct File {
 
 impl Beginning {
     fn by_person(source: SourceName, trigger: Trigger, actor: &str, wish: Wish) -> Self {
-        Self { source, trigger, actor: actor.to_owned(), wish, attempt: 0, next: None, file: None }
+        Self { source, trigger, actor: actor.to_owned(), wish, attempt: 0, of: None, next: None, file: None }
     }
 }
 
@@ -89,8 +91,8 @@ impl Collector {
 impl Inner {
     /// Begins a run: it is on the disk when this returns.
     pub(super) async fn begin(self: &Arc<Self>, beginning: Beginning) -> Result<Uuid, CollectError> {
-        let Beginning { source, trigger, actor, wish, attempt, next, file } = beginning;
-        let mut run = Run { attempt, ..Run::new(source, trigger, actor, wish, self.now()) };
+        let Beginning { source, trigger, actor, wish, attempt, of, next, file } = beginning;
+        let mut run = Run { attempt, of, ..Run::new(source, trigger, actor, wish, self.now()) };
         let live = Live::new(&run);
         let place = self.enter(&run.source, &live)?;
         // After that: whatever stops now sees this run, or this sees that it stops.
@@ -98,14 +100,14 @@ impl Inner {
             return Err(CollectError::Stopping);
         }
         let definition = self.definition(&run.source).await?;
-        let (standing, version) = self.may_begin(&definition, &run).await?;
+        let Footing { standing, version, doubted } = self.may_begin(&definition, &run).await?;
         let inner = Arc::clone(self);
         let begun = self.see_through(async move {
             inner.keep_file(&mut run, file).await?;
             inner.write_down(run.clone(), next).await?;
             let id = run.id;
             let job = Job::new(Arc::clone(&inner), run, definition, standing, live);
-            inner.spawn(carry_out(job.with_version(version), place));
+            inner.spawn(carry_out(job.with(version, doubted), place));
             Ok(id)
         });
         begun.await
@@ -154,8 +156,8 @@ impl Inner {
         .await
     }
 
-    /// Whether it may begin; gives how the source stands, and the version of its credentials.
-    async fn may_begin(&self, definition: &Definition, run: &Run) -> Result<(Standing, u64), CollectError> {
+    /// Whether it may begin; gives what it begins with.
+    async fn may_begin(&self, definition: &Definition, run: &Run) -> Result<Footing, CollectError> {
         if self.is_held(&run.source) {
             return Err(CollectError::Held(run.source.clone()));
         }
@@ -163,27 +165,51 @@ impl Inner {
             self.write_verdict(&run.source).await?;
         }
         let source = run.source.clone();
-        let looked = self.look(move |look| Ok((look.standing(&source)?, look.credentials(&source)?)));
-        let (standing, credentials) = looked.await?;
+        let look = move |look: &Look<'_>| {
+            let doubted = look.pending()?.iter().any(|hold| hold.source == source);
+            Ok((look.standing(&source)?, look.credentials(&source)?, doubted))
+        };
+        let (standing, credentials, doubted) = self.look(look).await?;
         let version = credentials.as_ref().map_or(0, |kept| kept.version);
-        if !run.trigger.asks_source() {
-            return Ok((standing, version));
+        if run.trigger.asks_source() {
+            self.may_ask(definition, run, &standing, credentials)?;
         }
+        Ok(Footing { standing, version, doubted })
+    }
+
+    /// Whether the source may be asked now.
+    fn may_ask(
+        &self,
+        definition: &Definition,
+        run: &Run,
+        standing: &Standing,
+        credentials: Option<Credentials>,
+    ) -> Result<(), CollectError> {
         let (source, forced) = (|| run.source.clone(), run.wish.force);
         if definition.kind == Kind::Upload {
             return Err(CollectError::NotFetched(source()));
         }
         if definition.kind.is_portal() {
-            credentials.ok_or_else(|| CollectError::NoCredentials(source()))?.may_attempt()?;
+            credentials.ok_or_else(|| CollectError::NoCredentials(source()))?.may_attempt(self.now())?;
         }
         if let Some(stopped) = standing.stopped.as_ref().filter(|stopped| stopped.credentials || !forced) {
             return Err(CollectError::Stopped(stopped.fault.clone()));
         }
         match standing.retry.filter(|retry| retry.cooling && !forced) {
             Some(retry) if run.trigger == Trigger::Person => Err(CollectError::Cooling(retry.at)),
-            _ => Ok((standing, version)),
+            _ => Ok(()),
         }
     }
+}
+
+/// What a run begins with.
+struct Footing {
+    /// How its source stands.
+    standing: Standing,
+    /// The version of the source's credentials.
+    version: u64,
+    /// Whether something of the source waits for a person's word.
+    doubted: bool,
 }
 
 /// A run from its turn to its end. Never fails: what goes wrong is the run's.

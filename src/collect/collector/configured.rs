@@ -5,7 +5,7 @@ use super::{Collector, Inner};
 use crate::collect::definition::Definition;
 use crate::collect::ledger::{Change, Ledger};
 use crate::disk::{DiskError, digest, hex};
-use crate::model::SourceName;
+use crate::model::{SourceName, Time};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -49,8 +49,9 @@ impl Collector {
 
 impl Inner {
     async fn redefine(&self, names: Vec<SourceName>, configured: Arc<Configured>) -> Result<(), DiskError> {
+        let now = self.now();
         self.change(move |change| {
-            names.iter().try_for_each(|name| redefine(change, name, configured.get(name)))
+            names.iter().try_for_each(|name| redefine(change, name, configured.get(name), now))
         })
         .await
     }
@@ -63,12 +64,13 @@ fn differing(one: &Configured, other: &Configured) -> BTreeSet<SourceName> {
 }
 
 /// Takes in what the configuration has come to say of sources since the last start.
-pub(super) fn since_last_start(ledger: &Ledger, configured: &Configured) -> Result<(), DiskError> {
+pub(super) fn since_last_start(ledger: &Ledger, configured: &Configured, now: Time) -> Result<(), DiskError> {
     let standings = ledger.look(|look| look.standings())?;
     let before = standings.into_iter().filter(|(_, standing)| standing.defined.is_some());
     let names: BTreeSet<SourceName> =
         before.map(|(name, _)| name).chain(configured.keys().cloned()).collect();
-    ledger.change(|change| names.iter().try_for_each(|name| redefine(change, name, configured.get(name))))
+    ledger
+        .change(|change| names.iter().try_for_each(|name| redefine(change, name, configured.get(name), now)))
 }
 
 /// Forgets what was remembered of a source under another definition, and what waits by its rule.
@@ -76,13 +78,14 @@ fn redefine(
     change: &Change<'_>,
     name: &SourceName,
     definition: Option<&Definition>,
+    now: Time,
 ) -> Result<(), redb::Error> {
     // Plain data: there is nothing in it that could fail to serialise.
     let defined = |said| hex(&digest(&[&serde_json::to_vec(said).unwrap_or_default()]));
-    let defined = definition.map(defined);
+    let (defined, rule) = (definition.map(defined), definition.map_or_else(String::new, Definition::rule));
     change.standing(name, |standing| {
         if standing.defined != defined {
-            (standing.memory, standing.next) = Default::default();
+            standing.redefine(rule, now);
             standing.defined = defined;
         }
     })

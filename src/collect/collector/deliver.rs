@@ -16,6 +16,7 @@ use crate::model::{
     Batch, Cause, Change, Day, Detail, Mode, Preview, Receipt, Rows, Scope, SourceName, Time,
 };
 use bytes::Bytes;
+use sha2::{Digest as _, Sha256};
 use std::sync::Arc;
 use uuid::Uuid;
 
@@ -52,7 +53,7 @@ pub(super) enum Delivered {
     Unchanged,
     /// It waits for a person's word.
     Held,
-    /// It is byte for byte what a person has rejected.
+    /// It says what a person has rejected.
     Rejected,
 }
 
@@ -99,7 +100,9 @@ impl Job {
         match self.inner().read(&self.definition, &delivery, false).await {
             Ok(intake) => self.judge(index, &delivery, digest, intake).await,
             Err(error) => match unreadable(&error, self.inner().listed(&self.run.source)) {
-                Some(ground) => Ok(self.hold(index, &delivery, digest, vec![ground], Receipt::default())),
+                Some(ground) => {
+                    Ok(self.hold(index, &delivery, [digest, String::new()], vec![ground], Receipt::default()))
+                }
                 None => Err(error.into()),
             },
         }
@@ -154,19 +157,25 @@ impl Job {
         digest: String,
         intake: Intake,
     ) -> Result<Delivered, Ending> {
+        let scope = scope(delivery, &self.definition, &intake.rows);
+        if !self.memory.rejected.is_empty() && self.is_rejected(&content(&intake.rows, scope).await) {
+            self.run.documents[index].rejected = true;
+            return Ok(Delivered::Rejected);
+        }
         self.run.counts.read += intake.read;
         self.run.counts.rejected += intake.rejected;
         self.run.note(&delivery.label, &intake.errors);
         self.step(format!("comparing {}", delivery.label), 0, None);
         let inner = self.inner();
         self.describe().await?;
-        let scope = scope(delivery, &self.definition, &intake.rows);
         let rows = intake.rows.clone();
         let plan = inner.preview(&self.run.source, rows, scope).await?;
         let (intake, protected) = inner.protected(&self.run.source, intake, scope).await?;
-        let arrival = arrival(&intake, &plan, scope, delivery.dated, protected.after);
+        let arrival = arrival(&intake, &plan, delivery.dated, protected.after);
         let before = Before {
             listings: plan.before,
+            run: self.lost,
+            doubted: self.doubted || !self.held.is_empty(),
             total: self.settled.then(|| inner.listed(&self.run.source)),
             // A first delivery has nothing to rise from: lists of bogons are full of protected addresses.
             protected: self.settled.then_some(protected.before),
@@ -174,7 +183,8 @@ impl Job {
         };
         let grounds = judge(&before, &arrival, &self.definition.gate);
         if !grounds.is_empty() {
-            return Ok(self.hold(index, delivery, digest, grounds, plan.receipt));
+            let digests = [digest, content(&intake.rows, scope).await];
+            return Ok(self.hold(index, delivery, digests, grounds, plan.receipt));
         }
         let change = Change::List { source: self.run.source.clone(), rows: intake.rows.clone(), scope };
         let receipt = self.submit(change).await?;
@@ -183,6 +193,7 @@ impl Job {
             self.mark_seen().await?;
         }
         self.take(delivery, digest, &receipt);
+        self.lost = self.lost.with(plan.before, arrival.listings);
         Ok(Delivered::Taken(intake.rows))
     }
 
@@ -199,13 +210,13 @@ impl Job {
         &mut self,
         index: usize,
         delivery: &Delivery,
-        digest: String,
+        [digest, content]: [String; 2],
         grounds: Vec<Ground>,
         shown: Receipt,
     ) -> Delivered {
         let told: Vec<String> = grounds.iter().map(ToString::to_string).collect();
         tracing::warn!(source = %self.run.source, run = %self.run.id, document = delivery.label, grounds = told.join("; "), "held");
-        self.held.push(Held { index, label: delivery.label.clone(), digest, grounds, shown });
+        self.held.push(Held { index, label: delivery.label.clone(), digest, content, grounds, shown });
         Delivered::Held
     }
 
@@ -350,7 +361,23 @@ pub(super) fn scope(delivery: &Delivery, definition: &Definition, rows: &Rows) -
     })
 }
 
-fn arrival(intake: &Intake, plan: &Preview, scope: Scope, dated: Option<Time>, protected: u64) -> Arrival {
+/// The SHA-256 of what a document says: files that say the same may differ, as those do that are made anew for each
+/// request. A microsecond a row.
+async fn content(rows: &Rows, scope: Scope) -> String {
+    let rows = rows.clone();
+    apart(move || {
+        let mut said = Sha256::new_with_prefix(format!("{scope:?}"));
+        for (range, detail) in rows.iter() {
+            // Which moment it was learned at is no part of it.
+            let detail = Detail { first_seen: Time::default(), ..detail.clone() };
+            said.update(format!("\n{range} {detail:?}"));
+        }
+        hex(&<[u8; 32]>::from(said.finalize()))
+    })
+    .await
+}
+
+fn arrival(intake: &Intake, plan: &Preview, dated: Option<Time>, protected: u64) -> Arrival {
     let Receipt { added, removed, .. } = plan.receipt;
     Arrival {
         listings: (plan.before + added).saturating_sub(removed),
@@ -358,7 +385,6 @@ fn arrival(intake: &Intake, plan: &Preview, scope: Scope, dated: Option<Time>, p
         rejected: intake.rejected,
         protected,
         dated,
-        whole: scope == Scope::Whole,
     }
 }
 

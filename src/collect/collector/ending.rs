@@ -66,6 +66,6 @@ impl From<ReadError> for Ending {
 
 impl From<VaultError> for Ending {
     fn from(error: VaultError) -> Self {
-        Self::new(Failure::Attention, "vault", error.to_string())
+        Self::new(Failure::Hindered, "vault", error.to_string())
     }
 }

@@ -3,7 +3,9 @@
 use super::ending::Ending;
 use super::job::Job;
 use super::resume;
-use crate::collect::ledger::{Change, Hold, How, Ledger, NoAttempt, Retrying, Settled, Standing, Stopped};
+use crate::collect::ledger::{
+    Change, Hindrance, Hold, How, Ledger, NoAttempt, Retrying, Settled, Standing, Stopped,
+};
 use crate::collect::run::{Fault, Run, State};
 use crate::collect::schedule::Retry;
 use crate::disk::DiskError;
@@ -29,7 +31,7 @@ impl Job {
         let next = self.conclude(ending, now);
         let hold = self.hold_of(now);
         let (run, memory, checkpoint) = (self.run.clone(), self.memory.clone(), self.checkpoint.clone());
-        let (inner, attempted) = (self.inner(), self.attempted);
+        let (inner, attempted, begun) = (self.inner(), self.attempted, self.begun);
         if let Err(error) = inner.write_verdict(&run.source).await {
             tracing::error!(source = %run.source, %error, "the answer to a login is not on the disk yet");
         }
@@ -43,7 +45,7 @@ impl Job {
             };
             change.standing(&run.source, |standing| {
                 standing.memory = memory;
-                standing.checkpoint = checkpoint;
+                (standing.checkpoint, standing.begun) = (checkpoint, begun);
                 settle(standing, &run, next, now);
             })?;
             stop_without_attempts(change, &run, now)?;
@@ -62,6 +64,7 @@ impl Job {
     /// Gives the run its last state; gives what is to be done then.
     fn conclude(&mut self, ending: Result<(), Ending>, now: Time) -> Next {
         self.run.ended = Some(now);
+        self.warn_if_old(now);
         let (state, fault, next) = match ending {
             Ok(()) if !self.held.is_empty() => (State::Held, None, Next::Nothing),
             Ok(()) if self.is_rejected_whole() => (State::Rejected, Some(rejected()), Next::Nothing),
@@ -72,6 +75,16 @@ impl Job {
         };
         (self.run.state, self.run.fault) = (state, fault);
         next
+    }
+
+    /// A list that nobody tends any more says so by its date alone.
+    fn warn_if_old(&mut self, now: Time) {
+        let old = self.definition.gate.old_from(self.memory.dated).filter(|from| *from <= now);
+        if let (Some(_), Some(dated), true) = (old, self.memory.dated, self.run.trigger.asks_source()) {
+            let told = format!("the list is dated {dated}; see whether its owner still tends it");
+            tracing::warn!(source = %self.run.source, run = %self.run.id, "{told}");
+            self.run.warnings.push(told);
+        }
     }
 
     fn is_rejected_whole(&self) -> bool {
@@ -112,6 +125,9 @@ fn rejected() -> Fault {
 
 /// What the source makes of a run that has ended.
 fn settle(standing: &mut Standing, run: &Run, next: Next, now: Time) {
+    if run.trigger.asks_source() {
+        standing.hindered = None;
+    }
     match (run.state, next) {
         (State::Done, _) => standing.last_success = Some(now),
         (_, Next::GoesOn) => resume::later(standing, run, run.attempt, now),
@@ -126,7 +142,7 @@ fn after(standing: &mut Standing, run: &Run, kind: Failure, now: Time) {
     let retry = |retry: Retry, asked, cooling| {
         let pause = retry.pause(source, attempt, asked)?;
         let at = now.plus(i64::try_from(pause.as_secs()).unwrap_or(i64::MAX));
-        Some(Retrying { at, attempt, cooling, wish: run.wish })
+        Some(Retrying { at, attempt, cooling, wish: run.wish, of: Some(run.origin()) })
     };
     let stop = |credentials| {
         let fault = run.fault.clone().unwrap_or_else(|| resume::fault(run));
@@ -137,6 +153,12 @@ fn after(standing: &mut Standing, run: &Run, kind: Failure, now: Time) {
         Failure::Blocked => standing.retry = retry(Retry::BLOCKED, None, true),
         Failure::Credentials => standing.stopped = stop(true),
         Failure::Attention => standing.stopped = stop(false),
+        Failure::Hindered => {
+            standing.hindered = Some(Hindrance {
+                since: now,
+                fault: run.fault.clone().unwrap_or_else(|| resume::fault(run)),
+            });
+        }
         Failure::Broken => {}
     }
 }
@@ -147,9 +169,14 @@ pub(super) fn stop_without_attempts(
     run: &Run,
     now: Time,
 ) -> Result<Option<NoAttempt>, redb::Error> {
-    let refusal = change.credentials(&run.source, |kept| kept.as_ref()?.may_attempt().err())?;
+    let refusal = change.credentials(&run.source, |kept| kept.as_ref()?.may_attempt(now).err())?;
     let Some(refusal) = refusal else { return Ok(None) };
     change.standing(&run.source, |standing| {
+        if let NoAttempt::Pausing(until) = refusal {
+            // It is tried again by itself, only not sooner.
+            standing.retry = standing.retry.map(|retry| Retrying { at: retry.at.max(until), ..retry });
+            return;
+        }
         let fault = Fault::new(refusal.code(), refusal.to_string());
         let credentials = refusal.needs_others();
         standing.stopped.get_or_insert(Stopped { since: now, credentials, fault }).credentials |= credentials;

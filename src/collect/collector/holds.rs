@@ -172,10 +172,11 @@ impl Inner {
             change.hold(&hold)?;
             change.standing(&hold.source, |standing| {
                 let memory = &mut standing.memory;
-                for held in &hold.documents {
+                let digests = hold.documents.iter().flat_map(|held| [&held.digest, &held.content]);
+                for digest in digests.filter(|digest| !digest.is_empty()) {
                     match how {
-                        How::Consented => memory.believe(&held.digest),
-                        How::Rejected | How::Superseded => memory.reject(&held.digest),
+                        How::Consented => memory.believe(digest),
+                        How::Rejected | How::Superseded => memory.reject(digest),
                     }
                 }
                 if let Some(document) = last {

@@ -4,8 +4,9 @@ use super::Inner;
 use super::ending::Ending;
 use super::live::{Live, Stop};
 use crate::collect::definition::Definition;
+use crate::collect::gate::Lost;
 use crate::collect::ledger::{Held, Memory, Standing};
-use crate::collect::run::{Run, State, Trigger};
+use crate::collect::run::{Run, State};
 use crate::collect::told::told;
 use crate::disk::DiskError;
 use crate::fetch::Failure;
@@ -14,6 +15,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::sync::Arc;
 use std::time::Duration;
+use uuid::Uuid;
 
 /// How long a person has for the code that a portal has sent.
 const CODE_TIME: Duration = Duration::from_secs(300);
@@ -27,7 +29,13 @@ pub(super) struct Job {
     pub(super) memory: Memory,
     /// How far the flow has come, in its own words; kept likewise.
     pub(super) checkpoint: serde_json::Value,
+    /// The run that began the checkpoint.
+    pub(super) begun: Option<Uuid>,
     pub(super) held: Vec<Held>,
+    /// Whether something of the source waited for a person's word when the run began.
+    pub(super) doubted: bool,
+    /// What the run has cost the source so far.
+    pub(super) lost: Lost,
     pub(super) live: Arc<Live>,
     /// Whether the source has been collected whole before.
     pub(super) settled: bool,
@@ -35,6 +43,10 @@ pub(super) struct Job {
     pub(super) attempted: u64,
     /// When the last attempt began.
     pub(super) began: Time,
+    /// Whether the credentials had been right before it.
+    pub(super) proven: bool,
+    /// Whether it counts: the ledger did not take it back.
+    pub(super) counted: bool,
 }
 
 impl Job {
@@ -45,16 +57,32 @@ impl Job {
         standing: Standing,
         live: Arc<Live>,
     ) -> Self {
-        let Standing { memory, checkpoint, last_success, .. } = standing;
+        let Standing { memory, checkpoint, begun, last_success, .. } = standing;
         let (definition, held) = (Arc::new(definition), Vec::new());
         let settled = last_success.is_some();
-        let (attempted, began) = Default::default();
-        Self { inner, run, definition, memory, checkpoint, held, live, settled, attempted, began }
+        let (attempted, began, doubted, lost, proven, counted) = Default::default();
+        Self {
+            inner,
+            run,
+            definition,
+            memory,
+            checkpoint,
+            begun,
+            held,
+            doubted,
+            lost,
+            live,
+            settled,
+            attempted,
+            began,
+            proven,
+            counted,
+        }
     }
 
-    /// A run that begins with that version of the credentials.
-    pub(super) fn with_version(self, attempted: u64) -> Self {
-        Self { attempted, ..self }
+    /// A run that begins with that version of the credentials, and perhaps while something waits for a person.
+    pub(super) fn with(self, attempted: u64, doubted: bool) -> Self {
+        Self { attempted, doubted, ..self }
     }
 
     pub(super) fn inner(&self) -> Arc<Inner> {
@@ -94,9 +122,17 @@ impl Job {
         }
     }
 
-    /// Whether everything is asked for, whatever is remembered: a retry goes on with that where it was.
-    pub(super) fn begins_anew(&self) -> bool {
-        self.run.wish.force && self.run.trigger != Trigger::Retry
+    /// Whether the checkpoint was begun by this run, or by the one that it retries, so that it goes on there. One that
+    /// was interrupted while it waited for its turn has begun none.
+    pub(super) fn goes_on(&self) -> bool {
+        self.begun == Some(self.run.origin())
+    }
+
+    /// Makes `memory` the checkpoint that this run has begun, on the disk too.
+    pub(super) async fn begin_with<T: Serialize>(&mut self, memory: &T) -> Result<(), Ending> {
+        self.remember(memory)?;
+        self.begun = Some(self.run.origin());
+        self.save().await
     }
 
     /// Says what the run is at, for whoever watches.
@@ -125,10 +161,11 @@ impl Job {
     pub(super) async fn save(&mut self) -> Result<(), Ending> {
         self.show();
         let (run, memory, checkpoint) = (self.run.clone(), self.memory.clone(), self.checkpoint.clone());
+        let begun = self.begun;
         let save = self.inner.change(move |change| {
             change.standing(&run.source, |standing| {
                 standing.memory = memory;
-                standing.checkpoint = checkpoint;
+                (standing.checkpoint, standing.begun) = (checkpoint, begun);
             })?;
             change.run(&run).map(drop)
         });
@@ -173,10 +210,10 @@ impl Job {
         match told {
             Ok(Ok(code)) => Ok(code),
             _ => Err(Ending::new(
-                Failure::Attention,
+                Failure::Hindered,
                 "otp_timeout",
-                "nobody said the portal's code within five minutes; switch the source on again when you have it at \
-                 hand",
+                "nobody said the portal's code within five minutes; start a run when somebody is at hand, and let the \
+                 source's cron name an hour when that is so: the next run asks again",
             )),
         }
     }

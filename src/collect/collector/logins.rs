@@ -80,17 +80,21 @@ impl Job {
         let begun = inner.change(move |change| {
             change.credentials(&source, |kept| {
                 let kept = kept.as_mut()?;
-                Some(kept.begin(now).map(|()| (kept.version, kept.sealed.clone())))
+                Some(kept.begin(now).map(|()| (kept.version, kept.proven, kept.sealed.clone())))
             })
         });
         let missing =
             || Ending::new(Failure::Credentials, "no_credentials", "the source has no credentials; set them");
         let refused = |refusal: NoAttempt| {
-            let kind = if refusal.needs_others() { Failure::Credentials } else { Failure::Attention };
+            let kind = match &refusal {
+                NoAttempt::Pausing(_) => Failure::SOON,
+                _ if refusal.needs_others() => Failure::Credentials,
+                _ => Failure::Attention,
+            };
             Ending::new(kind, refusal.code(), refusal.to_string())
         };
-        let (version, sealed) = begun.await?.ok_or_else(missing)?.map_err(refused)?;
-        (self.attempted, self.began) = (version, now);
+        let (version, proven, sealed) = begun.await?.ok_or_else(missing)?.map_err(refused)?;
+        (self.attempted, self.began, self.proven, self.counted) = (version, now, proven, true);
         match self.opened(sealed).await {
             Ok(credentials) => Ok(credentials),
             Err(ending) => {
@@ -101,7 +105,12 @@ impl Job {
     }
 
     /// Writes the answer to the attempt down.
-    pub(super) async fn answered(&self, answer: Answer) -> Result<(), Ending> {
+    pub(super) async fn answered(&mut self, answer: Answer) -> Result<(), Ending> {
+        self.counted = match answer {
+            Answer::Nothing => false,
+            Answer::Unjudged => !self.proven,
+            Answer::Accepted | Answer::Refused(_) => true,
+        };
         let verdict = Verdict { version: self.attempted, began: self.began, answer };
         let inner = self.inner();
         locked(&inner.verdicts.0).insert(self.run.source.clone(), verdict);

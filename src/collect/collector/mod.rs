@@ -165,7 +165,7 @@ impl Collector {
     fn with_work(options: Options, work: Work, probe: Work) -> Result<Self, DiskError> {
         let ledger = Arc::new(Ledger::open(&options.medium)?);
         finish::interrupted(&ledger, options.engine.now())?;
-        configured::since_last_start(&ledger, &options.configured)?;
+        configured::since_last_start(&ledger, &options.configured, options.engine.now())?;
         Ok(Self(Arc::new(Inner {
             raw: Raw::open(options.medium.path())?,
             engine: options.engine,

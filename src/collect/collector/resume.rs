@@ -22,7 +22,8 @@ const CODE: &str = "interrupted";
 pub(super) fn later(standing: &mut Standing, run: &Run, attempt: u16, now: Time) {
     let at = now.plus(SETTLING);
     if run.trigger.asks_source() {
-        standing.retry = Some(Retrying { at, attempt, cooling: false, wish: run.wish });
+        standing.retry =
+            Some(Retrying { at, attempt, cooling: false, wish: run.wish, of: Some(run.origin()) });
     } else {
         // What was read again is with the run that first brought it.
         let bytes = run.wish.again.unwrap_or(run.id);
@@ -74,8 +75,16 @@ impl Inner {
     async fn resume(self: &Arc<Self>, source: SourceName, resume: Resume) -> Result<(), DiskError> {
         let Resume { run, actor, attempt, .. } = resume;
         let (wish, name) = (Wish { again: Some(run), ..Wish::default() }, source.clone());
-        let beginning =
-            Beginning { source, trigger: Trigger::Again, actor, wish, attempt, next: None, file: None };
+        let beginning = Beginning {
+            source,
+            trigger: Trigger::Again,
+            actor,
+            wish,
+            attempt,
+            of: None,
+            next: None,
+            file: None,
+        };
         match self.begin(beginning).await {
             Ok(run) => tracing::info!(source = %name, %run, "goes on"),
             Err(CollectError::Disk(error)) => return Err(error),

@@ -4,7 +4,7 @@ use super::begin::Beginning;
 use super::error::CollectError;
 use super::sources::Known;
 use super::{Collector, Inner};
-use crate::collect::ledger::Standing;
+use crate::collect::ledger::{Retrying, Standing};
 use crate::collect::run::{Trigger, Wish};
 use crate::collect::schedule::{Decision, Occurrence, Schedule};
 use crate::disk::DiskError;
@@ -31,7 +31,7 @@ enum Due {
     /// Only what waits has changed.
     Wait(Option<Occurrence>),
     /// A run, and what waits after it.
-    Run { trigger: Trigger, attempt: u16, wish: Wish, next: Option<Occurrence> },
+    Run { trigger: Trigger, attempt: u16, of: Option<Uuid>, wish: Wish, next: Option<Occurrence> },
 }
 
 impl Collector {
@@ -88,10 +88,10 @@ impl Inner {
                     first = first.into_iter().chain(next.map(|next| next.due)).min();
                     self.wait(&known.name, next).await?;
                 }
-                Due::Run { trigger, attempt, wish, next } => {
+                Due::Run { trigger, attempt, of, wish, next } => {
                     first = first.into_iter().chain(next.map(|next| next.due)).min();
                     let (source, actor) = (known.name, ACTOR.to_owned());
-                    let beginning = Beginning { source, trigger, actor, wish, attempt, next, file: None };
+                    let beginning = Beginning { source, trigger, actor, wish, attempt, of, next, file: None };
                     self.begin_due(beginning).await?;
                 }
             }
@@ -175,7 +175,8 @@ fn due(source: &SourceName, schedule: Option<&Schedule>, standing: &Standing, no
             Decision::Run(next) | Decision::Forget(next) => next,
             Decision::Wait(next) => Some(next),
         };
-        return Due::Run { trigger: Trigger::Retry, attempt: retry.attempt, wish: retry.wish, next };
+        let Retrying { attempt, of, wish, .. } = retry;
+        return Due::Run { trigger: Trigger::Retry, attempt, of, wish, next };
     }
     match waiting {
         Decision::Wait(next) if Some(next) == standing.next => Due::Nothing(Some(next.due)),
@@ -183,7 +184,7 @@ fn due(source: &SourceName, schedule: Option<&Schedule>, standing: &Standing, no
         Decision::Forget(None) => Due::Nothing(None),
         Decision::Forget(next) => Due::Wait(next),
         Decision::Run(next) => {
-            Due::Run { trigger: Trigger::Schedule, attempt: 0, wish: Wish::default(), next }
+            Due::Run { trigger: Trigger::Schedule, attempt: 0, of: None, wish: Wish::default(), next }
         }
     }
 }

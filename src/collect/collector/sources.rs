@@ -6,7 +6,7 @@ use super::live::Progress;
 use super::{Collector, Inner};
 use crate::collect::catalog::CATALOG;
 use crate::collect::definition::{Definition, Kind};
-use crate::collect::ledger::{Look, Retrying, Standing, Stopped};
+use crate::collect::ledger::{Hindrance, Look, Retrying, Standing, Stopped};
 use crate::collect::run::State;
 use crate::disk::DiskError;
 use crate::model::{self, Cause, SourceName, Time};
@@ -75,6 +75,10 @@ pub struct SourceView {
     pub stopped: Option<Stopped>,
     /// The retry that waits.
     pub retry: Option<Retrying>,
+    /// What somebody may have to mend, though it is tried again by itself.
+    pub hindered: Option<Hindrance>,
+    /// The date of the last document that was believed.
+    pub dated: Option<Time>,
 }
 
 impl Collector {
@@ -117,16 +121,13 @@ impl Collector {
         }
         let (_, _, place) = self.0.occupy(&name, actor)?;
         let audit = self.0.audit(actor, "source.define", &name, "", definition.kind.as_str().to_owned());
-        let source = name.clone();
+        let (source, now) = (name.clone(), self.0.now());
         let defined = self.0.change(move |change| {
             if new && change.is_defined(&source)? {
                 return Ok(false);
             }
             change.define(&source, &definition)?;
-            // What was remembered was remembered of something else; what waits follows another rule.
-            change.standing(&source, |standing| {
-                (standing.memory, standing.next) = Default::default();
-            })?;
+            change.standing(&source, |standing| standing.redefine(definition.rule(), now))?;
             change.audit(&audit)?;
             Ok(true)
         });
@@ -173,7 +174,7 @@ impl Collector {
         let source = name.clone();
         let forgotten = self.0.change(move |change| {
             change.standing(&source, |standing| {
-                (standing.memory, standing.checkpoint) = Default::default();
+                (standing.memory, standing.checkpoint, standing.begun) = Default::default();
             })?;
             change.audit(&audit)
         });
@@ -201,7 +202,7 @@ impl Collector {
                     if on {
                         kept.trust();
                     }
-                    kept.may_attempt().is_ok()
+                    kept.may_attempt(now).is_ok()
                 })
             })?;
             change.standing(&source, |standing| {
@@ -273,7 +274,7 @@ impl Inner {
             (None, None) => None,
         };
         let (enabled, next_run) = (known.is_on(), known.next());
-        let Standing { last_success, last_run, stopped, retry, .. } = known.standing;
+        let Standing { last_success, last_run, stopped, retry, hindered, memory, .. } = known.standing;
         Ok(SourceView {
             name: known.name,
             origin: known.origin,
@@ -286,6 +287,8 @@ impl Inner {
             last_run,
             stopped,
             retry,
+            hindered,
+            dated: memory.dated,
         })
     }
 }

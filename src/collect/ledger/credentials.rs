@@ -9,6 +9,8 @@ use serde::{Deserialize, Serialize};
 /// Attempts without an answer, in a row, that credentials which were right once may cost. They may have
 /// become wrong since, portals lock an account after five wrong ones, and its people need some themselves.
 const UNANSWERED: usize = 3;
+/// Seconds from one of those to the next: a bad hour at the portal must not cost them all.
+const PAUSE: i64 = 20 * 3_600;
 
 /// One version of the credentials of a source.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -53,6 +55,12 @@ pub enum NoAttempt {
         /// How many.
         count: usize,
     },
+    /// They were right once, and the last attempt has no answer: the next may be made later.
+    #[error(
+        "the last attempt to log in has no answer, and so the next is made at {0}, lest a passing fault costs all \
+         that may go unanswered; log in by hand and switch the source on again to have it sooner"
+    )]
+    Pausing(Time),
 }
 
 impl NoAttempt {
@@ -60,13 +68,13 @@ impl NoAttempt {
     pub const fn code(&self) -> &'static str {
         match self {
             Self::Refused(_) => "credentials_refused",
-            Self::Unanswered(_) | Self::Repeated { .. } => "login_unanswered",
+            Self::Unanswered(_) | Self::Repeated { .. } | Self::Pausing(_) => "login_unanswered",
         }
     }
 
     /// Whether only another version helps; else it is enough that a person has looked.
     pub const fn needs_others(&self) -> bool {
-        !matches!(self, Self::Repeated { .. })
+        !matches!(self, Self::Repeated { .. } | Self::Pausing(_))
     }
 }
 
@@ -76,11 +84,11 @@ impl Credentials {
         Self { version, sealed, since, actor, proven: false, unanswered: Vec::new(), refused: None }
     }
 
-    /// Whether an attempt may be made.
+    /// Whether an attempt may be made now.
     ///
     /// # Errors
     /// Why not.
-    pub fn may_attempt(&self) -> Result<(), NoAttempt> {
+    pub fn may_attempt(&self, now: Time) -> Result<(), NoAttempt> {
         if let Some(fault) = &self.refused {
             return Err(NoAttempt::Refused(fault.clone()));
         }
@@ -88,6 +96,10 @@ impl Credentials {
             [at, ..] if !self.proven => Err(NoAttempt::Unanswered(at)),
             [since, ..] if self.unanswered.len() >= UNANSWERED => {
                 Err(NoAttempt::Repeated { since, count: self.unanswered.len() })
+            }
+            // One in the future was written down by a clock that was wrong.
+            [.., last] if (last..last.plus(PAUSE)).contains(&now) => {
+                Err(NoAttempt::Pausing(last.plus(PAUSE)))
             }
             _ => Ok(()),
         }
@@ -98,7 +110,7 @@ impl Credentials {
     /// # Errors
     /// As [`Self::may_attempt`].
     pub fn begin(&mut self, now: Time) -> Result<(), NoAttempt> {
-        self.may_attempt()?;
+        self.may_attempt(now)?;
         self.unanswered.push(now);
         Ok(())
     }
@@ -115,7 +127,8 @@ impl Credentials {
                 self.refused = Some(fault);
                 self.unanswered.clear();
             }
-            Answer::Nothing => drop(self.unanswered.pop_if(|last| *last == began)),
+            Answer::Unjudged if !self.proven => {}
+            Answer::Unjudged | Answer::Nothing => drop(self.unanswered.pop_if(|last| *last == began)),
         }
     }
 
@@ -136,6 +149,9 @@ pub enum Answer {
     Refused(Fault),
     /// Nothing about them: it was not reached, or answered something else for certain.
     Nothing,
+    /// It spoke of the account, and not of the password that it was sent: that may have counted as a wrong one, unless
+    /// it was right before.
+    Unjudged,
 }
 
 #[cfg(test)]
@@ -170,7 +186,7 @@ mod tests {
         let refusal = credentials.begin(at(2)).unwrap_err();
         assert_eq!((refusal.code(), refusal.needs_others()), ("credentials_refused", true));
         credentials.trust();
-        assert!(credentials.may_attempt().is_err(), "nobody's word makes a wrong password right");
+        assert!(credentials.may_attempt(at(3)).is_err(), "nobody's word makes a wrong password right");
     }
 
     #[test]
@@ -180,22 +196,47 @@ mod tests {
         let refusal = credentials.begin(at(1)).unwrap_err();
         assert_eq!((refusal.code(), refusal.needs_others()), ("login_unanswered", true));
         credentials.trust();
-        assert!(credentials.may_attempt().is_err(), "they were never right");
+        assert!(credentials.may_attempt(at(2)).is_err(), "they were never right");
     }
 
     #[test]
     fn a_version_that_succeeded_has_three_attempts_without_an_answer_until_a_person_has_looked() {
         let mut credentials = proven();
-        for second in 1..=3 {
-            credentials.begin(at(second)).unwrap();
+        for day in 1..=3 {
+            credentials.begin(at(day * PAUSE)).unwrap();
         }
-        let refusal = credentials.begin(at(4)).unwrap_err();
-        assert_eq!(refusal, NoAttempt::Repeated { since: at(1), count: 3 });
+        let refusal = credentials.begin(at(9 * PAUSE)).unwrap_err();
+        assert_eq!(refusal, NoAttempt::Repeated { since: at(PAUSE), count: 3 });
         assert_eq!((refusal.code(), refusal.needs_others()), ("login_unanswered", false));
         credentials.trust();
-        credentials.begin(at(5)).unwrap();
-        credentials.answer(at(5), Answer::Accepted);
+        credentials.begin(at(9 * PAUSE)).unwrap();
+        credentials.answer(at(9 * PAUSE), Answer::Accepted);
         assert!(credentials.unanswered.is_empty());
+    }
+
+    #[test]
+    fn attempts_without_an_answer_are_spread_over_days() {
+        let mut credentials = proven();
+        credentials.begin(at(100)).unwrap();
+        let until = at(100 + PAUSE);
+        let refusal = credentials.begin(until.plus(-1)).unwrap_err();
+        assert_eq!((&refusal, refusal.needs_others()), (&NoAttempt::Pausing(until), false));
+        assert!(credentials.may_attempt(at(99)).is_ok(), "a clock that was wrong");
+        credentials.begin(until).unwrap();
+        credentials.trust();
+        assert!(credentials.may_attempt(until.plus(1)).is_ok(), "a person has looked");
+    }
+
+    #[test]
+    fn an_answer_that_does_not_judge_a_password_that_was_never_right_lets_no_other_attempt_follow() {
+        let mut credentials = fresh();
+        credentials.begin(at(0)).unwrap();
+        credentials.answer(at(0), Answer::Unjudged);
+        assert_eq!(credentials.may_attempt(at(9)), Err(NoAttempt::Unanswered(at(0))));
+        let mut credentials = proven();
+        credentials.begin(at(1)).unwrap();
+        credentials.answer(at(1), Answer::Unjudged);
+        assert!(credentials.may_attempt(at(2)).is_ok());
     }
 
     #[test]
@@ -205,12 +246,12 @@ mod tests {
             credentials.begin(at(second)).unwrap();
             credentials.answer(at(second), Answer::Nothing);
         }
-        assert!(credentials.may_attempt().is_ok() && !credentials.proven);
+        assert!(credentials.may_attempt(at(3)).is_ok() && !credentials.proven);
         let mut credentials = proven();
         credentials.begin(at(1)).unwrap();
-        credentials.begin(at(2)).unwrap();
+        credentials.begin(at(1 + PAUSE)).unwrap();
         for _ in 0..2 {
-            credentials.answer(at(2), Answer::Nothing);
+            credentials.answer(at(1 + PAUSE), Answer::Nothing);
         }
         assert_eq!(credentials.unanswered, [at(1)], "an answer that is written twice counts once");
     }
@@ -222,7 +263,8 @@ mod tests {
         #[test]
         fn wrong_attempts_are_few(right in any::<bool>(), story in proptest::collection::vec(0_u8..12, 0..60)) {
             let (mut credentials, mut wrong_ones, mut is_right) = (fresh(), 0, right);
-            for (second, step) in (0..).zip(story) {
+            for (day, step) in (0..).zip(story) {
+                let second = day * PAUSE;
                 match step {
                     0 => is_right = !is_right,
                     1 => {
@@ -230,7 +272,12 @@ mod tests {
                         credentials.trust();
                     }
                     _ if credentials.begin(at(second)).is_err() => {}
-                    2..4 => credentials.answer(at(second), Answer::Nothing),
+                    2 => credentials.answer(at(second), Answer::Nothing),
+                    3 => {
+                        // Arrived, and may have been judged although nothing was said of it.
+                        wrong_ones += u32::from(!is_right && !credentials.proven);
+                        credentials.answer(at(second), Answer::Unjudged);
+                    }
                     // Arrived, and the answer was lost in a crash.
                     4..8 => wrong_ones += u32::from(!is_right),
                     _ if is_right => {

@@ -9,7 +9,7 @@ mod state;
 mod tests;
 
 pub use credentials::{Answer, Credentials, NoAttempt};
-pub use state::{Audit, Held, Hold, How, Memory, Resume, Retrying, Settled, Standing, Stopped};
+pub use state::{Audit, Held, Hindrance, Hold, How, Memory, Resume, Retrying, Settled, Standing, Stopped};
 
 use super::definition::Definition;
 use super::run::Run;

@@ -13,6 +13,8 @@ use uuid::Uuid;
 pub struct Standing {
     /// The SHA-256 of the definition that the rest was made under, where the configuration file has it.
     pub defined: Option<String>,
+    /// The rule by which the next occurrence waits.
+    pub rule: Option<String>,
     /// What a person said after the definition was written: on or off.
     pub enabled: Option<bool>,
     /// What the environment said of the account at the last start: its digest, sealed.
@@ -25,14 +27,39 @@ pub struct Standing {
     pub resume: Option<Resume>,
     /// Why it fetches nothing until a person has acted.
     pub stopped: Option<Stopped>,
+    /// What somebody may have to mend, though it is tried again by itself.
+    pub hindered: Option<Hindrance>,
     /// What is known of its last delivery that was believed.
     pub memory: Memory,
     /// How far the craft has come; its own words.
     pub checkpoint: serde_json::Value,
+    /// The run that began the checkpoint: its retries go on with it, and any other run begins its own.
+    pub begun: Option<Uuid>,
     /// Its last complete run.
     pub last_success: Option<Time>,
     /// Its last run.
     pub last_run: Option<Uuid>,
+}
+
+impl Standing {
+    /// The source is defined anew. What was remembered was remembered of something else, and what it stood still for
+    /// may be mended.
+    pub fn redefine(&mut self, rule: String, now: Time) {
+        self.memory = Memory::default();
+        self.keep_rule(rule, now);
+        self.hindered = None;
+        let mended = self.stopped.take_if(|stopped| !stopped.credentials && stopped.is_of_definition());
+        self.retry = mended.map(|_| Retrying::now(now)).or(self.retry);
+    }
+
+    /// The rule is this one. What waits by another one waits no more, unless its time has come: that it is due was not
+    /// seen to yet.
+    pub fn keep_rule(&mut self, rule: String, now: Time) {
+        if self.rule.as_ref() != Some(&rule) {
+            self.next = self.next.filter(|next| next.due <= now);
+            self.rule = Some(rule);
+        }
+    }
 }
 
 /// A retry that waits.
@@ -47,12 +74,15 @@ pub struct Retrying {
     /// What was asked for.
     #[serde(default, skip_serializing_if = "Wish::is_usual")]
     pub wish: Wish,
+    /// The run that it goes on with.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub of: Option<Uuid>,
 }
 
 impl Retrying {
     /// The usual, at once: whoever mends a source wants to see that it works again.
     pub fn now(at: Time) -> Self {
-        Self { at, attempt: 0, cooling: false, wish: Wish::default() }
+        Self { at, attempt: 0, cooling: false, wish: Wish::default(), of: None }
     }
 }
 
@@ -80,6 +110,25 @@ pub struct Stopped {
     pub fault: Fault,
 }
 
+/// Codes of what is wrong with where a definition says that the source is.
+const OF_DEFINITION: [&str; 6] =
+    ["bad_url", "url_credentials", "scheme_denied", "port_denied", "address_denied", "host_denied"];
+
+impl Stopped {
+    fn is_of_definition(&self) -> bool {
+        OF_DEFINITION.contains(&self.fault.code.as_str())
+    }
+}
+
+/// What keeps runs from being whole, and may need somebody.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Hindrance {
+    /// Since when.
+    pub since: Time,
+    /// What it is, with the cure.
+    pub fault: Fault,
+}
+
 /// What is known of the last delivery that was believed.
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 #[serde(default)]
@@ -90,12 +139,12 @@ pub struct Memory {
     pub dated: Option<Time>,
     /// Listings whose expiry the runner sets were last put off then.
     pub stamped: Option<Time>,
-    /// The SHA-256 of documents that a person did not believe, the newest last.
+    /// The SHA-256 of documents that a person did not believe, and of what they say, the newest last.
     pub rejected: Vec<String>,
 }
 
-/// Rejected documents that are remembered of a source.
-const REJECTED: usize = 100;
+/// Digests of rejected documents that are remembered of a source.
+const REJECTED: usize = 200;
 
 impl Memory {
     /// A person does not believe a document.
@@ -138,6 +187,9 @@ pub struct Held {
     /// Its SHA-256, in hexadecimal digits.
     #[serde(default)]
     pub digest: String,
+    /// The SHA-256 of its rows: files that say the same may differ. Empty, where it cannot be read.
+    #[serde(default)]
+    pub content: String,
     /// Why.
     pub grounds: Vec<Ground>,
     /// What consent would change, as it was shown last.

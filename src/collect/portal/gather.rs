@@ -17,6 +17,9 @@ pub enum GatherFault {
         /// Rows that should have come.
         total: u64,
     },
+    /// No page says how many rows there are, so that nothing proves that these are all.
+    #[error("no page of the portal's list counts its rows; see whether the portal has changed")]
+    Uncounted,
 }
 
 impl GatherFault {
@@ -25,6 +28,7 @@ impl GatherFault {
         match self {
             Self::RepeatedPage(_) => "repeated_page",
             Self::Incomplete { .. } => "incomplete_list",
+            Self::Uncounted => "uncounted_list",
         }
     }
 }
@@ -114,13 +118,12 @@ impl<R> Gathering<R> {
     /// All rows.
     ///
     /// # Errors
-    /// [`GatherFault::Incomplete`]: a list with holes would end listings that are not over.
+    /// [`GatherFault::Incomplete`]: a list with holes would end listings that are not over; and so would one of
+    /// which nobody knows whether it has some ([`GatherFault::Uncounted`]).
     pub fn finish(self) -> Result<Vec<R>, GatherFault> {
         let read = self.rows.len() as u64;
-        match self.fell_from.max(self.total).filter(|total| read < *total) {
-            Some(total) => Err(GatherFault::Incomplete { read, total }),
-            None => Ok(self.rows),
-        }
+        let total = self.fell_from.max(self.total).ok_or(GatherFault::Uncounted)?;
+        if read < total { Err(GatherFault::Incomplete { read, total }) } else { Ok(self.rows) }
     }
 }
 
@@ -148,7 +151,7 @@ mod tests {
         uncounted.add(vec![5], None).unwrap();
         assert_eq!(uncounted.next_page(), Some(1));
         uncounted.add(vec![], None).unwrap();
-        assert_eq!((uncounted.next_page(), uncounted.finish()), (None, Ok(vec![5])));
+        assert_eq!((uncounted.next_page(), uncounted.finish()), (None, Err(GatherFault::Uncounted)));
     }
 
     #[test]

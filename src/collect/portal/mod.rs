@@ -5,7 +5,9 @@
 
 mod gather;
 mod jar;
+mod scalar;
 mod web;
 
 pub use gather::{GatherFault, Gathering};
-pub use web::{Answer, Web, WebError};
+pub use scalar::Scalar;
+pub use web::{Answer, LARGEST_PAGE, Size, Web, WebError};

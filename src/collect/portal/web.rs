@@ -25,6 +25,21 @@ pub enum WebError {
     /// A redirect to somebody else, who gets none of our cookies.
     #[error("the portal leads to another host, {0}; check base_url and the proxy")]
     Elsewhere(String),
+    /// A page that is none; nothing of it was read.
+    #[error("the portal sends a page of more than {limit} bytes; see whether it has changed", limit = LARGEST_PAGE)]
+    LargePage,
+}
+
+/// More than any page of a portal has, unpacked. It is looked through within the service, other than files.
+pub const LARGEST_PAGE: usize = 4 << 20;
+
+/// How large an answer may be.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Size {
+    /// Up to [`LARGEST_PAGE`].
+    Page,
+    /// As large as any list that is fetched.
+    File,
 }
 
 impl WebError {
@@ -32,7 +47,7 @@ impl WebError {
     pub fn kind(&self) -> Failure {
         match self {
             Self::Fetch(error) => error.kind(),
-            Self::Elsewhere(_) => Failure::Broken,
+            Self::Elsewhere(_) | Self::LargePage => Failure::Broken,
         }
     }
 
@@ -41,6 +56,7 @@ impl WebError {
         match self {
             Self::Fetch(error) => error.code(),
             Self::Elsewhere(_) => "led_elsewhere",
+            Self::LargePage => "page_too_large",
         }
     }
 }
@@ -110,25 +126,31 @@ impl Web {
         self.jar.set(name, value);
     }
 
-    /// Asks for a page.
+    /// Asks for a page or a file.
     ///
     /// # Errors
-    /// No whole answer came.
-    pub async fn get(&mut self, path: &str, query: &[(&str, &str)]) -> Result<Answer, WebError> {
+    /// No whole answer came, or too large a one.
+    pub async fn get(&mut self, path: &str, query: &[(&str, &str)], size: Size) -> Result<Answer, WebError> {
         let mut url = self.url(path);
         if !query.is_empty() {
             url.query_pairs_mut().extend_pairs(query);
         }
-        self.send(self.fetcher.client().get(url)).await
+        self.send(self.fetcher.client().get(url), size).await
     }
 
     /// Sends a form, as the page `from` would.
     ///
     /// # Errors
-    /// No whole answer came.
-    pub async fn post(&mut self, path: &str, from: &str, form: &[(&str, &str)]) -> Result<Answer, WebError> {
+    /// No whole answer came, or too large a one.
+    pub async fn post(
+        &mut self,
+        path: &str,
+        from: &str,
+        form: &[(&str, &str)],
+        size: Size,
+    ) -> Result<Answer, WebError> {
         let request = self.fetcher.client().post(self.url(path)).form(form);
-        self.send(request.header(REFERER, self.url(from).as_str())).await
+        self.send(request.header(REFERER, self.url(from).as_str()), size).await
     }
 
     /// Sends a form as a script of the page `from` would.
@@ -138,7 +160,7 @@ impl Web {
     pub async fn call(&mut self, path: &str, from: &str, form: &[(&str, &str)]) -> Result<Answer, WebError> {
         let request = self.fetcher.client().post(self.url(path)).form(form);
         let request = request.header(REFERER, self.url(from).as_str());
-        self.send(request.header("X-Requested-With", "XMLHttpRequest")).await
+        self.send(request.header("X-Requested-With", "XMLHttpRequest"), Size::Page).await
     }
 
     /// Goes where a redirect leads, if that is on this portal.
@@ -153,7 +175,7 @@ impl Web {
         // Scheme and port stay: behind a proxy portals often name the wrong ones.
         let mut url = self.url(there.path());
         url.set_query(there.query());
-        self.send(self.fetcher.client().get(url)).await
+        self.send(self.fetcher.client().get(url), Size::Page).await
     }
 
     fn url(&self, path: &str) -> Url {
@@ -162,7 +184,7 @@ impl Web {
         url
     }
 
-    async fn send(&mut self, request: RequestBuilder) -> Result<Answer, WebError> {
+    async fn send(&mut self, request: RequestBuilder, size: Size) -> Result<Answer, WebError> {
         if let Some(next) = self.next {
             sleep_until(next).await;
         }
@@ -175,6 +197,15 @@ impl Web {
         }
         let (status, location) = (response.status(), response.headers().get(LOCATION));
         let location = location.map(|at| String::from_utf8_lossy(at.as_bytes()).into_owned());
-        Ok(Answer { status, location, body: self.fetcher.read(response).await? })
+        let body = match size {
+            Size::File => self.fetcher.read(response).await?,
+            Size::Page => match self.fetcher.read_at_most(response, LARGEST_PAGE as u64).await {
+                Err(FetchError::TooLarge { limit, .. }) if limit == LARGEST_PAGE as u64 => {
+                    return Err(WebError::LargePage);
+                }
+                body => body?,
+            },
+        };
+        Ok(Answer { status, location, body })
     }
 }

@@ -3,7 +3,7 @@
 use super::error::{Error, Signal};
 use super::list::{self, Page};
 use super::session::is_login_page;
-use crate::collect::portal::Answer;
+use crate::collect::portal::{Answer, LARGEST_PAGE};
 use bytes::Bytes;
 use std::io::{Cursor, Read};
 use zip::ZipArchive;
@@ -68,6 +68,9 @@ pub(super) fn workbook(answer: Answer) -> Result<Bytes, Trouble> {
             None if bytes.len() < STUB => failed(Error::Stub(bytes.len())),
             None => failed(Error::NotAWorkbook(bytes.len())),
         };
+    }
+    if bytes.len() > LARGEST_PAGE {
+        return failed(Error::NotAWorkbook(bytes.len()));
     }
     if is_login_page(&answer) {
         return failed(Error::LoginPage);

@@ -9,11 +9,13 @@ use super::list::{Page, Row};
 use super::session::{Session, is_login_page};
 use super::settings::Settings;
 use super::windows::Window;
-use crate::collect::portal::{Answer, Gathering, Web, WebError};
+use crate::collect::portal::{Answer, Gathering, Scalar, Size, Web, WebError};
+use crate::collect::told::told;
 use crate::fetch::FetchSettings;
 use crate::fetch::budget::apart;
 use crate::model::Time;
 use bytes::Bytes;
+use serde::Deserialize;
 use std::time::Duration;
 
 /// Redirects after a login that are followed.
@@ -28,6 +30,22 @@ const FORM: [(&str, &str); 7] = [
     ("findKeyword", ""),
     ("excelDownload", ""),
 ];
+
+/// What the first step of a login says.
+#[derive(Deserialize)]
+struct Member {
+    code: Code,
+    #[serde(default)]
+    message: Scalar,
+}
+
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Code {
+    None(()),
+    Text(String),
+    Number(i64),
+}
 
 /// A client of the portal, with a session or without one. One run uses one.
 pub struct Client {
@@ -81,7 +99,7 @@ impl Client {
     pub async fn workbook(&mut self, window: Window) -> Result<Bytes, Error> {
         let extra = [("excelDownload", "blacklist,"), ("excelDown", "blacklist")];
         let path = self.settings.paths.workbook.clone();
-        self.ask(&path, window, 0, &extra, answer::workbook).await
+        self.ask(&path, window, 0, &extra, (Size::File, answer::workbook)).await
     }
 
     /// A page of the list, from 0.
@@ -90,7 +108,7 @@ impl Client {
     /// As [`Client::workbook`].
     pub async fn page(&mut self, window: Window, page: u32) -> Result<Page, Error> {
         let path = self.settings.paths.list.clone();
-        self.ask(&path, window, page, &[], answer::page).await
+        self.ask(&path, window, page, &[], (Size::Page, answer::page)).await
     }
 
     /// Reads on until `rows` are all rows of the window. After [`Error::SessionLost`] and a new login it
@@ -113,17 +131,17 @@ impl Client {
         window: Window,
         page: u32,
         extra: &[(&str, &str)],
-        read: fn(Answer) -> Result<T, Trouble>,
+        (size, read): (Size, fn(Answer) -> Result<T, Trouble>),
     ) -> Result<T, Error> {
         let [first, last] = [window.first, window.last].map(|day| day.date().format("%Y%m%d").to_string());
-        let (page, size) = (page.to_string(), self.settings.page_size.to_string());
+        let (page, rows) = (page.to_string(), self.settings.page_size.to_string());
         let mut form = FORM.to_vec();
         form.retain(|(name, _)| extra.iter().all(|(other, _)| name != other));
-        form.extend([("page", page.as_str()), ("size", &size), ("startDate", &first), ("endDate", &last)]);
+        form.extend([("page", page.as_str()), ("size", &rows), ("startDate", &first), ("endDate", &last)]);
         form.extend(extra);
         loop {
             let list = self.settings.paths.list.clone();
-            let answer = self.web.post(path, &list, &form).await?;
+            let answer = self.web.post(path, &list, &form, size).await?;
             match apart(move || read(answer)).await {
                 Ok(data) => {
                     self.signals = 0;
@@ -160,10 +178,10 @@ impl Client {
     async fn open_login_page(&mut self) -> Result<(), Error> {
         let path = self.settings.paths.login_page.clone();
         loop {
-            let answer = self.web.get(&path, &[]).await?;
+            let answer = self.web.get(&path, &[], Size::Page).await?;
             match (answer.status.as_u16(), answer::signal(&answer)) {
                 (_, Some(signal)) => self.note(signal)?,
-                (406, None) => return Err(Error::Refused(Refusal::Foreign)),
+                (406, None) => return Err(Error::Foreign),
                 (200, None) if is_login_page(&answer) => return Ok(()),
                 (200..500, None) => return Err(Error::NoLoginPage),
                 (status, None) => return Err(Error::Status(status)),
@@ -177,12 +195,19 @@ impl Client {
         let form = [("memberId", user), ("memberPw", password)];
         let answer = self.web.call(&paths.find_member, &paths.login_page, &form).await;
         let answer = answered(answer.map_err(unanswered)?)?;
-        let told: Option<serde_json::Value> = serde_json::from_slice(&answer.body).ok();
-        let told = told.filter(|told| told.is_object() && answer.status.is_success());
-        let told = told.ok_or(Error::Unanswered(Silence::Strange(answer.status.as_u16())))?;
-        let text = |name: &str| told.get(name).and_then(serde_json::Value::as_str).unwrap_or_default().trim();
-        match Refusal::of_code(text("code"), text("message")) {
+        let strange = || Error::Unanswered(Silence::Strange(answer.status.as_u16()));
+        let member: Member = serde_json::from_slice(&answer.body).map_err(|_| strange())?;
+        let code = match member.code {
+            Code::None(()) => String::new(),
+            Code::Text(code) => code.trim().to_owned(),
+            Code::Number(code) => code.to_string(),
+        };
+        match Refusal::of_code(&code, member.message.0.trim()) {
             Some(refusal) => Err(Error::Refused(refusal)),
+            // A second step after a first that has not let the password pass would be a second wrong attempt.
+            None if !self.settings.pass_codes.contains(&code) => {
+                Err(Error::Unanswered(Silence::Code(told(&code))))
+            }
             None => Ok(()),
         }
     }
@@ -199,7 +224,7 @@ impl Client {
             ("memberId", ""),
             ("smsTimeExcess", "N"),
         ];
-        let answer = self.web.post(&paths.add_login, &paths.login_page, &form).await;
+        let answer = self.web.post(&paths.add_login, &paths.login_page, &form, Size::Page).await;
         // The first step has let the password pass, so that nothing is lost with a second one that was not sent.
         turned_away(answered(answer.map_err(unanswered)?)?)
     }

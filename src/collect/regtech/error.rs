@@ -67,9 +67,10 @@ impl Error {
             Self::Refused(refusal) => refusal.kind(),
             Self::Unanswered(Silence::Blocked(_)) | Self::Blocked(_) => Failure::Blocked,
             Self::Unproven | Self::Foreign => Failure::Attention,
-            Self::SessionLost(_) | Self::Status(500..) | Self::Pages(GatherFault::Incomplete { .. }) => {
-                Failure::SOON
-            }
+            Self::SessionLost(_)
+            | Self::Status(500..)
+            | Self::Unanswered(Silence::Strange(500..))
+            | Self::Pages(GatherFault::Incomplete { .. }) => Failure::SOON,
             _ => Failure::Broken,
         }
     }
@@ -226,4 +227,10 @@ pub enum Silence {
     /// An answer that says nothing about it.
     #[error("the answer has status {0} and is none that is known")]
     Strange(u16),
+    /// A code that is known neither to refuse nor to let pass.
+    #[error(
+        "it answers with code {0:?}, which is not known; if a login by hand works, add it to regtech.pass_codes, and \
+         set the credentials again"
+    )]
+    Code(String),
 }

@@ -1,10 +1,12 @@
 //! The list as HTML pages. Pure: a page's text in, its rows out.
 
-use scraper::{ElementRef, Html, Selector};
+use super::tables::{self, Line, Table};
 use serde::Serialize;
 
 /// The table's own title.
 const CAPTION: &str = "요주의IP목록";
+/// The class of what says how many rows there are.
+const TOTAL: &str = "total_num";
 /// What opens a record: its first argument is the record's id.
 const OPEN: &str = "goView(";
 
@@ -51,14 +53,12 @@ pub struct Page {
 
 /// Reads a page; `None`: it does not hold the list, whatever else it is.
 pub fn page(html: &str) -> Option<Page> {
-    let document = Html::parse_document(html);
-    let is_list =
-        |table: &ElementRef<'_>| first(*table, "caption").is_some_and(|c| squeezed(c).contains(CAPTION));
-    let table = document.select(&selector("table")?).find(is_list)?;
-    let columns = Columns::of(&table)?;
-    let rows = table.select(&selector("tbody tr")?).filter_map(|row| columns.row(row)).collect();
-    let total = document.select(&selector(".total_num")?).next();
-    Some(Page { rows, total: total.and_then(number) })
+    let read = tables::read(html, TOTAL)?;
+    let is_list = |table: &&Table| squeezed(&table.caption).contains(CAPTION);
+    let table = read.tables.iter().find(is_list)?;
+    let columns = Columns::of(table)?;
+    let rows = table.lines.iter().filter_map(|line| columns.row(line)).collect();
+    Some(Page { rows, total: read.marked.as_deref().and_then(number) })
 }
 
 /// The same rows as a list that can be read again: a JSON value a line. No rows are an empty array,
@@ -88,8 +88,8 @@ struct Columns {
 }
 
 impl Columns {
-    fn of(table: &ElementRef<'_>) -> Option<Self> {
-        let names: Vec<String> = table.select(&selector("th")?).map(squeezed).collect();
+    fn of(table: &Table) -> Option<Self> {
+        let names: Vec<String> = table.names.iter().map(|name| squeezed(name)).collect();
         let at = |name: &str| names.iter().position(|known| known == name);
         let (country, reason) = (at("국가"), at("등록사유"));
         let (listed, expires) = (at("등록일"), at("해제일"));
@@ -97,56 +97,45 @@ impl Columns {
     }
 
     /// A row of the list; a line that says that there is nothing is none.
-    fn row(&self, row: ElementRef<'_>) -> Option<Row> {
-        let cells: Vec<ElementRef<'_>> = row.select(&selector("td")?).collect();
-        if cells.len() < 2 && self.count > 1 {
+    fn row(&self, Line { cells, links }: &Line) -> Option<Row> {
+        if cells.is_empty() || (cells.len() < 2 && self.count > 1) {
             return None;
         }
-        let text =
-            |at: Option<usize>| at.and_then(|at| cells.get(at)).map(|cell| shown(*cell)).unwrap_or_default();
+        let text = |at: Option<usize>| at.and_then(|at| cells.get(at)).map(shown).unwrap_or_default();
         Some(Row {
             ip: text(Some(self.ip)),
             country: text(self.country),
             reason: text(self.reason),
             listed: text(self.listed),
             expires: text(self.expires),
-            uuid: row.select(&selector("a[href]")?).find_map(id).unwrap_or_default(),
+            uuid: links.iter().find_map(|link| id(link)).unwrap_or_default(),
         })
     }
 }
 
 /// The id in `javascript:goView('<id>','blacklist')`.
-fn id(link: ElementRef<'_>) -> Option<String> {
-    let (_, arguments) = link.attr("href")?.split_once(OPEN)?;
+fn id(link: &str) -> Option<String> {
+    let (_, arguments) = link.split_once(OPEN)?;
     let first = arguments.trim_start();
     let quote = first.chars().next().filter(|c| matches!(c, '\'' | '"'))?;
     let (id, _) = first[1..].split_once(quote)?;
     (!id.is_empty() && id.len() <= 64).then(|| id.to_owned())
 }
 
-/// The number in `총 <em> 130,144 </em> 건`.
-fn number(total: ElementRef<'_>) -> Option<u64> {
-    let digits: String = total.text().flat_map(str::chars).filter(char::is_ascii_digit).collect();
+/// The number in `총  130,144  건`.
+fn number(total: &str) -> Option<u64> {
+    let digits: String = total.chars().filter(char::is_ascii_digit).collect();
     digits.parse().ok()
 }
 
-fn first<'a>(of: ElementRef<'a>, what: &str) -> Option<ElementRef<'a>> {
-    of.select(&selector(what)?).next()
-}
-
-fn selector(what: &str) -> Option<Selector> {
-    Selector::parse(what).ok()
-}
-
 /// The text with single blanks.
-fn shown(element: ElementRef<'_>) -> String {
-    let text: String = element.text().collect();
+fn shown(text: &String) -> String {
     text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
 /// The text without blanks.
-fn squeezed(element: ElementRef<'_>) -> String {
-    element.text().flat_map(str::chars).filter(|c| !c.is_whitespace()).collect()
+fn squeezed(text: &str) -> String {
+    text.chars().filter(|c| !c.is_whitespace()).collect()
 }
 
 #[cfg(test)]

@@ -28,6 +28,7 @@ mod error;
 mod list;
 mod session;
 mod settings;
+mod tables;
 mod windows;
 
 pub use client::Client;

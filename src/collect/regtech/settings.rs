@@ -17,6 +17,9 @@ pub struct Settings {
     pub pause_ms: u64,
     /// Block signals in a row that end a run.
     pub signals: u32,
+    /// Codes with which the first step of a login lets a password pass; the empty one is that of an answer whose code
+    /// is null.
+    pub pass_codes: Vec<String>,
     /// Days after its listing on which a row without a release day ends.
     pub release_days: u16,
     /// Which periods are read when.
@@ -47,6 +50,7 @@ impl Default for Settings {
             page_size: 50,
             pause_ms: 5_000,
             signals: 3,
+            pass_codes: ["", "OK", "SUCCESS"].map(str::to_owned).to_vec(),
             release_days: 90,
             plan: Plan::default(),
         }

@@ -170,13 +170,15 @@ impl Memory {
     }
 
     fn is_due(&self, window: Window, seen: &Seen, plan: &Plan, today: Day) -> bool {
+        if seen.on > today {
+            // A day in the future is a clock that was wrong: nothing that was judged by it holds.
+            return seen.run != self.runs;
+        }
         let is_new = window.last >= today.plus(-i32::from(plan.overlap_days));
         // Judged as of the last reading: rows whose day has come since may have been put off.
         let recent = window.last >= seen.on.plus(-i32::from(plan.backfill_days));
         let held = recent || seen.active.is_some_and(|active| active >= seen.on);
-        let age = today.number() - seen.on.number();
-        // A day in the future is a clock that was wrong.
-        let is_old = !(0..i32::from(plan.sweep_days.max(1))).contains(&age);
+        let is_old = today.number() - seen.on.number() >= i32::from(plan.sweep_days.max(1));
         (is_new && seen.run != self.runs) || (held && is_old && seen.run != self.runs)
     }
 

@@ -6,7 +6,7 @@
 use super::error::Error;
 use super::grid::{Attachment, Grid, Post, grid};
 use super::settings::Settings;
-use crate::collect::portal::{Answer, Gathering, Web, WebError};
+use crate::collect::portal::{Answer, Gathering, Size, Web, WebError};
 use crate::fetch::Failure;
 use crate::fetch::FetchSettings;
 use crate::fetch::budget::apart;
@@ -20,11 +20,14 @@ const QUERY: &str = "X-Auth-Token";
 const COOKIE: &str = "token";
 /// Somebody is logged in with the same account.
 const ALREADY: &str = "already.login";
-/// What an answer that asks for a one-time code talks of: the second is "certification".
-const CODE: [&str; 2] = ["otp", "인증"];
-/// What one that refuses talks of, though it may call itself a failed certification: "failed", "matches",
-/// "password".
-const REFUSAL: [&str; 3] = ["실패", "일치", "비밀번호"];
+/// What an answer that asks for a one-time code talks of: the last is "certification".
+const CODE: [&str; 3] = ["otp", "일회용", "인증"];
+/// By what it cannot be mistaken. Such a code may itself be called a password, "to be used once".
+const SURELY_CODE: [&str; 2] = ["otp", "일회용"];
+/// What one that refuses talks of, though it may call itself a failed certification: "failed", "matches", "wrong".
+const REFUSAL: [&str; 4] = ["실패", "일치", "틀", "잘못"];
+/// And this one, unless it is the code's: "password".
+const PASSWORD: [&str; 1] = ["비밀번호"];
 const WORKBOOKS: [&[u8]; 2] = [b"PK", b"\xd0\xcf\x11\xe0"];
 
 /// What a login came to.
@@ -61,7 +64,8 @@ struct Response {
 
 impl Response {
     fn asks_for_code(&self) -> bool {
-        self.talks_of(&CODE) && !self.talks_of(&REFUSAL)
+        let is_of_password = self.talks_of(&PASSWORD) && !self.talks_of(&SURELY_CODE);
+        self.talks_of(&CODE) && !self.talks_of(&REFUSAL) && !is_of_password
     }
 
     fn talks_of(&self, words: &[&str]) -> bool {
@@ -208,7 +212,8 @@ impl Client {
     pub async fn attachment(&mut self, attachment: &Attachment) -> Result<Bytes, Error> {
         let Attachment { uuid, name } = attachment;
         let path = self.settings.paths.download.clone();
-        let answer = self.get(&path, &[("serverFileName", uuid), ("fileName", name)]).await?;
+        let query = [("serverFileName", uuid.as_str()), ("fileName", name)];
+        let answer = self.get_within(&path, &query, Size::File).await?;
         if WORKBOOKS.iter().any(|first| answer.body.starts_with(first)) {
             return Ok(answer.body);
         }
@@ -240,10 +245,14 @@ impl Client {
 
     /// Asks within the session.
     async fn get(&mut self, path: &str, query: &[(&str, &str)]) -> Result<Answer, Error> {
+        self.get_within(path, query, Size::Page).await
+    }
+
+    async fn get_within(&mut self, path: &str, query: &[(&str, &str)], size: Size) -> Result<Answer, Error> {
         let token = self.token.clone().ok_or(Error::SessionGone)?;
         let mut all = vec![(QUERY, token.as_str())];
         all.extend(query);
-        let answer = self.web.get(path, &all).await?;
+        let answer = self.web.get(path, &all, size).await?;
         match answer.status.as_u16() {
             200 => Ok(answer),
             401 => {
@@ -268,6 +277,7 @@ fn strange(answer: &Answer) -> Error {
     let kind = match answer.status.as_u16() {
         403 | 429 => Failure::Blocked,
         200 if answer.body.is_empty() => Failure::Blocked,
+        500.. => Failure::SOON,
         _ => Failure::Broken,
     };
     Error::Unanswered(

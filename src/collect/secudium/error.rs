@@ -68,6 +68,9 @@ impl Error {
             Self::Refused { .. } => Failure::Credentials,
             Self::BadCode | Self::WrongCode | Self::Unproven => Failure::Attention,
             Self::Status(403 | 429) => Failure::Blocked,
+            Self::Status(500..) | Self::SessionGone | Self::Pages(GatherFault::Incomplete { .. }) => {
+                Failure::SOON
+            }
             _ => Failure::Broken,
         }
     }

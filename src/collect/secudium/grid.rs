@@ -3,14 +3,12 @@
 //! Nothing in it is an address that threatens: a title or an author may hold the poster's own.
 
 use crate::collect::parse_day;
+use crate::collect::portal::Scalar;
 use crate::model::Day;
+use serde::de::{IgnoredAny, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer};
-use serde_json::Value;
+use std::fmt;
 
-/// Where things stand in a row's cells.
-const TITLE: usize = 2;
-const POSTED: usize = 4;
-const BUTTON: usize = 5;
 /// What the button does when it is pressed.
 const DOWNLOAD: &str = "download(";
 /// More of a title is not kept.
@@ -56,37 +54,71 @@ pub struct Grid {
 
 #[derive(Deserialize)]
 struct Raw {
-    #[serde(default, deserialize_with = "number")]
-    total_count: Option<u64>,
+    #[serde(default)]
+    total_count: Scalar,
     rows: Vec<RawRow>,
 }
 
 #[derive(Deserialize)]
 struct RawRow {
-    id: Value,
+    id: Scalar,
     #[serde(default)]
-    data: Vec<Value>,
+    data: Cells,
+}
+
+/// The cells of a row that are of use: the third, the fifth and the sixth. Of the others nothing is kept, however
+/// many there are.
+#[derive(Default)]
+struct Cells {
+    title: String,
+    posted: String,
+    button: String,
+}
+
+impl<'de> Deserialize<'de> for Cells {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_seq(CellsVisitor)
+    }
+}
+
+struct CellsVisitor;
+
+impl<'de> Visitor<'de> for CellsVisitor {
+    type Value = Cells;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the cells of a row")
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut row: A) -> Result<Cells, A::Error> {
+        let mut used: [String; 6] = Default::default();
+        for cell in &mut used {
+            match row.next_element::<Scalar>()? {
+                Some(Scalar(text)) => *cell = text,
+                None => break,
+            }
+        }
+        while row.next_element::<IgnoredAny>()?.is_some() {}
+        let [_, _, title, _, posted, button] = used;
+        Ok(Cells { title, posted, button })
+    }
 }
 
 /// Reads a page; `None`: it is not the list, whatever else it is.
 pub fn grid(json: &[u8]) -> Option<Grid> {
     let raw: Raw = serde_json::from_slice(json).ok()?;
     let posts = raw.rows.into_iter().map(post).collect::<Option<_>>()?;
-    Some(Grid { total: raw.total_count, posts })
+    Some(Grid { total: raw.total_count.0.trim().parse().ok(), posts })
 }
 
 fn post(row: RawRow) -> Option<Post> {
-    let id = match row.id {
-        Value::Number(number) => number.to_string(),
-        Value::String(text) if !text.is_empty() => text,
-        _ => return None,
-    };
-    let cell = |at: usize| row.data.get(at).and_then(Value::as_str).unwrap_or_default().trim();
+    let Cells { title, posted, button } = row.data;
+    let id = Some(row.id.0).filter(|id| !id.is_empty())?;
     Some(Post {
         id,
-        title: cell(TITLE).chars().take(LONGEST_TITLE).collect(),
-        posted: parse_day(cell(POSTED)),
-        attachment: attachment(cell(BUTTON)),
+        title: title.trim().chars().take(LONGEST_TITLE).collect(),
+        posted: parse_day(posted.trim()),
+        attachment: attachment(button.trim()),
     })
 }
 
@@ -107,15 +139,6 @@ fn quoted(text: &str) -> Option<(&str, &str)> {
     let quote = text.chars().next().filter(|c| matches!(c, '"' | '\''))?;
     let (inside, rest) = text[1..].split_once(quote)?;
     Some((inside.trim_end_matches('\\'), rest))
-}
-
-/// A count that some servers write as a text.
-fn number<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u64>, D::Error> {
-    Ok(match Value::deserialize(deserializer)? {
-        Value::Number(number) => number.as_u64(),
-        Value::String(text) => text.trim().parse().ok(),
-        _ => None,
-    })
 }
 
 #[cfg(test)]
@@ -171,6 +194,7 @@ mod tests {
             r#"{"rows":{}}"#,
             r#"{"rows":[{"id":null}]}"#,
             r#"{"response":{"error":true}}"#,
+            r#"{"rows":[{"id":[1]}]}"#,
         ] {
             assert_eq!(grid(wrong.as_bytes()), None, "{wrong}");
         }

@@ -75,8 +75,8 @@ pub struct Plan {
 pub(super) struct Moment {
     /// What the wall clock says.
     pub(super) now: Time,
-    /// What expires until then is over for sure: the same, or the last record's time while the
-    /// clock is doubted.
+    /// What expires until then is over for sure: the same, or the last time that was believed while
+    /// the clock is doubted.
     pub(super) sure: Time,
 }
 

@@ -38,8 +38,10 @@ impl From<Hold> for HoldRow {
 /// What waits for a decision, oldest first: ids grow with time.
 pub(super) async fn list(
     State(role): State<Collection>,
+    Extension(caller): Extension<Caller>,
     Query(paging): Query<Paging<Uuid>>,
 ) -> Result<Json<Page<HoldRow, Uuid>>, Problem> {
+    caller.demand_admin()?;
     let holds = role.collector()?.holds().await?;
     let rows = holds.into_iter().map(HoldRow::from).collect();
     paging.page(rows, |row| row.hold.id, role.engine.snapshot().generation).map(Json)

@@ -45,6 +45,7 @@ impl Collection {
             .route("/api/v1/collection/sources/{name}/enable", put(sources::enable))
             .route("/api/v1/collection/sources/{name}/disable", put(sources::disable))
             .route("/api/v1/collection/sources/{name}/credentials", put(sources::set_credentials))
+            .route("/api/v1/collection/sources/{name}/credentials/test", post(sources::test))
             .route("/api/v1/collection/sources/{name}/test", post(sources::test))
             .route("/api/v1/collection/trigger", post(runs::trigger))
             .route(UPLOAD_PATH, post(runs::upload))

@@ -80,8 +80,10 @@ pub(super) struct Page {
 
 pub(super) async fn list(
     State(role): State<Collection>,
+    Extension(caller): Extension<Caller>,
     Query(page): Query<Page>,
 ) -> Result<Json<List<Run, Uuid>>, Problem> {
+    caller.demand_admin()?;
     let limit = limit(page.limit, LIMIT, MOST)?;
     let before = page.cursor.map(|cursor| cursor.0);
     let (runs, total) = role.collector()?.runs(page.source, before, limit + 1).await?;
@@ -91,9 +93,11 @@ pub(super) async fn list(
 /// One run; with `Accept: text/event-stream` what it is at, until it is over.
 pub(super) async fn one(
     State(role): State<Collection>,
+    Extension(caller): Extension<Caller>,
     Path(id): Path<Uuid>,
     headers: HeaderMap,
 ) -> Result<axum::response::Response, Problem> {
+    caller.demand_admin()?;
     let collector = role.collector()?;
     let accept = headers.get(ACCEPT).and_then(|value| value.to_str().ok()).unwrap_or_default();
     if accept.contains("text/event-stream") {

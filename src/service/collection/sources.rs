@@ -48,6 +48,11 @@ struct Collected {
     credentials: bool,
     stopped: Option<crate::collect::ledger::Stopped>,
     retry: Option<crate::collect::ledger::Retrying>,
+    hindered: Option<crate::collect::ledger::Hindrance>,
+    /// The date of its last list.
+    dated: Option<Time>,
+    /// In a word, why it needs somebody: it is stopped, held, hindered, or was taken back.
+    trouble: Option<&'static str>,
     origin: crate::collect::collector::Origin,
     definition: Definition,
 }
@@ -69,11 +74,14 @@ impl SourceRow {
         }
     }
 
-    /// A URL's query may hold a key of the operator's: it is for administrators.
-    fn collected(self, mut view: SourceView, caller: Caller) -> Self {
-        if let Some(url) = view.definition.url.as_mut().filter(|_| !caller.admin) {
-            url.truncate(url.find(['?', '#']).unwrap_or(url.len()));
-        }
+    fn collected(self, view: SourceView, is_held: bool) -> Self {
+        let trouble = match (&view.stopped, &self.held, is_held, &view.hindered) {
+            (Some(_), ..) => Some("stopped"),
+            (None, Some(_), ..) => Some("taken_back"),
+            (None, None, true, _) => Some("held"),
+            (None, None, false, Some(_)) => Some("hindered"),
+            (None, None, false, None) => None,
+        };
         let policy = if self.since.is_none() { view.definition.policy.clone() } else { self.policy };
         let collected = Collected {
             state: view.state,
@@ -83,6 +91,9 @@ impl SourceRow {
             credentials: view.credentials,
             stopped: view.stopped,
             retry: view.retry,
+            hindered: view.hindered,
+            dated: view.dated,
+            trouble,
             origin: view.origin,
             definition: view.definition,
         };
@@ -96,13 +107,17 @@ pub(super) async fn list(
     Extension(caller): Extension<Caller>,
     Query(paging): Query<Paging<SourceName>>,
 ) -> Result<Json<Page<SourceRow, SourceName>>, Problem> {
+    // A URL may hold a key, in its path as well as in its query.
+    caller.demand_admin()?;
     let snapshot = std::sync::Arc::clone(&role.engine.snapshot());
     let row = |name: &SourceName| (name.clone(), SourceRow::of_blacklist(&snapshot, name));
     let mut rows: BTreeMap<_, _> = snapshot.sources.values().map(|source| row(&source.name)).collect();
     if let Some(collector) = &role.collector {
+        let holds = collector.holds().await?;
         for view in collector.sources().await? {
             let (name, plain) = row(&view.name);
-            rows.insert(name, plain.collected(view, caller));
+            let is_held = holds.iter().any(|hold| hold.source == name);
+            rows.insert(name, plain.collected(view, is_held));
         }
     }
     let rows = rows.into_values().collect();
@@ -114,11 +129,15 @@ pub(super) async fn one(
     Extension(caller): Extension<Caller>,
     Path(name): Path<SourceName>,
 ) -> Result<Json<SourceRow>, Problem> {
+    caller.demand_admin()?;
     let row = SourceRow::of_blacklist(&role.engine.snapshot(), &name);
     let known = row.since.is_some();
     match role.collector.as_ref() {
         Some(collector) => match collector.source(&name).await {
-            Ok(view) => Ok(Json(row.collected(view, caller))),
+            Ok(view) => {
+                let is_held = collector.holds().await?.iter().any(|hold| hold.source == name);
+                Ok(Json(row.collected(view, is_held)))
+            }
             Err(_) if known => Ok(Json(row)),
             Err(error) => Err(error.into()),
         },

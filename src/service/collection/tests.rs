@@ -372,7 +372,7 @@ async fn a_hold_is_watched_until_it_is_decided() {
 }
 
 #[tokio::test]
-async fn the_query_of_a_sources_url_is_for_administrators() {
+async fn what_is_collected_from_where_is_for_administrators() {
     let house = House::new();
     let one = "/api/v1/collection/sources/mine";
     let office = Office::collecting(&house);
@@ -381,7 +381,8 @@ async fn the_query_of_a_sources_url_is_for_administrators() {
     let (_, whole) = office.ask("GET", one, Value::Null).await;
     assert_eq!(whole["definition"]["url"], "https://lists.example/a?key=k");
     let anybody = Peer::Tcp("203.0.113.9:1".parse().unwrap());
-    let (_, cut) = office.answer("GET", one, Body::empty(), anybody).await;
-    let cut: Value = serde_json::from_slice(&cut).unwrap();
-    assert_eq!(cut["definition"]["url"], "https://lists.example/a");
+    for path in [one, "/api/v1/collection/sources", "/api/v1/collection/runs", "/api/v1/holds"] {
+        let (status, told) = office.answer("GET", path, Body::empty(), anybody).await;
+        assert_eq!(status, 401, "{path}: {told:?}");
+    }
 }

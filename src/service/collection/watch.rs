@@ -18,6 +18,8 @@ use std::time::Duration;
 const PAUSE: Duration = Duration::from_secs(5);
 /// Sources that health names; more are counted.
 const NAMED: usize = 10;
+/// Seconds by which a clock may be set back without a word.
+const CLOCKS: i64 = 3_600;
 
 /// What is the matter with a source.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -26,20 +28,26 @@ pub enum Trouble {
     Stopped,
     /// What it brought waits for a person's word.
     Held,
+    /// Its last run failed for something here, or for want of somebody; the next one tries again.
+    Hindered,
     /// It has not been collected whole for too long.
     Late,
+    /// Its list's own date is old.
+    Old,
 }
 
 impl Trouble {
     /// All there are.
-    pub const ALL: [Self; 3] = [Self::Stopped, Self::Held, Self::Late];
+    pub const ALL: [Self; 5] = [Self::Stopped, Self::Held, Self::Hindered, Self::Late, Self::Old];
 
     /// Its name in metrics.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Stopped => "stopped",
             Self::Held => "held",
+            Self::Hindered => "hindered",
             Self::Late => "late",
+            Self::Old => "old",
         }
     }
 }
@@ -52,8 +60,17 @@ struct Case {
     cure: String,
 }
 
-/// What was seen: every source with its case, if it is one; or why nothing could be seen.
-type Seen = Result<BTreeMap<SourceName, Option<Case>>, String>;
+/// What was seen of a source.
+#[derive(Clone, Debug, Default)]
+struct Looked {
+    /// What is the matter with it, if anything is.
+    case: Option<Case>,
+    /// Its list's own date.
+    dated: Option<Time>,
+}
+
+/// What was seen of every source; or why nothing could be seen.
+type Seen = Result<BTreeMap<SourceName, Looked>, String>;
 
 /// The sources as they were seen last.
 #[derive(Debug)]
@@ -79,7 +96,7 @@ impl Watch {
         let looked = cases(collector, engine.now()).await.map_err(|error| error.to_string());
         let seen = looked.map(|cases| {
             let before = self.0.load();
-            let gone = before.iter().flat_map(BTreeMap::keys).map(|name| (name.clone(), None));
+            let gone = before.iter().flat_map(BTreeMap::keys).map(|name| (name.clone(), Looked::default()));
             // Of a source that was removed the metrics must say that nothing is the matter with it.
             gone.chain(cases).collect()
         });
@@ -89,7 +106,7 @@ impl Watch {
     /// For `/health`: every case with its cure.
     pub fn check(&self) -> Check {
         match &**self.0.load() {
-            Ok(seen) => told(&seen.values().flatten().collect::<Vec<_>>()),
+            Ok(seen) => told(&seen.values().filter_map(|looked| looked.case.as_ref()).collect::<Vec<_>>()),
             Err(error) => Check::degraded(
                 format!("the sources cannot be looked at: {error}"),
                 "it is tried again by itself; see the log, and `ironlist doctor`",
@@ -99,8 +116,15 @@ impl Watch {
 
     /// Tells of every source what is the matter with it.
     pub fn each(&self, mut tell: impl FnMut(&SourceName, Option<Trouble>)) {
-        for (name, case) in self.0.load().iter().flatten() {
-            tell(name, case.as_ref().map(|case| case.trouble));
+        for (name, looked) in self.0.load().iter().flatten() {
+            tell(name, looked.case.as_ref().map(|case| case.trouble));
+        }
+    }
+
+    /// Tells the date of every source's list that has one.
+    pub fn dates(&self, mut tell: impl FnMut(&SourceName, Time)) {
+        for (name, looked) in self.0.load().iter().flatten() {
+            looked.dated.into_iter().for_each(|dated| tell(name, dated));
         }
     }
 }
@@ -119,11 +143,11 @@ fn told(cases: &[&Case]) -> Check {
     Check::degraded(details.join("; "), cures.join("; "))
 }
 
-async fn cases(collector: &Collector, now: Time) -> Result<BTreeMap<SourceName, Option<Case>>, CollectError> {
+async fn cases(collector: &Collector, now: Time) -> Result<BTreeMap<SourceName, Looked>, CollectError> {
     let (sources, holds) = (collector.sources().await?, collector.holds().await?);
     let hold = |name: &SourceName| holds.iter().find(|hold| hold.source == *name);
-    let case = |view: SourceView| (view.name.clone(), case(&view, hold(&view.name), now));
-    Ok(sources.into_iter().map(case).collect())
+    let looked = |view: &SourceView| Looked { case: case(view, hold(&view.name), now), dated: view.dated };
+    Ok(sources.iter().map(|view| (view.name.clone(), looked(view))).collect())
 }
 
 /// What is the matter with a source; the gravest, where it is several things.
@@ -133,15 +157,28 @@ fn case(view: &SourceView, hold: Option<&Hold>, now: Time) -> Option<Case> {
         let detail = format!("{}: {} listings wait for consent", view.name, hold?.shown());
         Some(Case { trouble: Trouble::Held, detail, cure: "ironlist hold list".to_owned() })
     };
-    stopped.or_else(held).or_else(|| late(view, now))
+    stopped.or_else(held).or_else(|| hindered(view)).or_else(|| late(view, now)).or_else(|| old(view, now))
+}
+
+fn hindered(view: &SourceView) -> Option<Case> {
+    let hindrance = view.hindered.as_ref().filter(|_| view.enabled)?;
+    let detail = format!("{} was not collected: {}", view.name, hindrance.fault.detail);
+    Some(Case { trouble: Trouble::Hindered, detail, cure: format!("ironlist run start {}", view.name) })
+}
+
+fn old(view: &SourceView, now: Time) -> Option<Case> {
+    let dated = view.dated.filter(|_| view.enabled)?;
+    view.definition.gate.old_from(Some(dated)).filter(|from| *from <= now)?;
+    let detail = format!("{}: its list is dated {dated}; see whether its owner still tends it", view.name);
+    Some(Case { trouble: Trouble::Old, detail, cure: format!("ironlist source show {}", view.name) })
 }
 
 fn stands_still(view: &SourceView, Stopped { since, credentials, fault }: &Stopped) -> Case {
     let name = &view.name;
     let cure = match (credentials, view.definition.kind.is_portal()) {
         (true, true) => format!("ironlist source credentials {name} --username NAME"),
-        (true, false) => format!("ironlist source credentials {name}"),
-        (false, _) => format!("ironlist source enable {name}"),
+        // A public list needs none: mostly its server has refused for a while.
+        (true, false) | (false, _) => format!("ironlist source enable {name}"),
     };
     let detail = format!("{name} stands still since {since}: {}", fault.detail);
     Case { trouble: Trouble::Stopped, detail, cure }
@@ -151,7 +188,8 @@ fn late(view: &SourceView, now: Time) -> Option<Case> {
     let name = &view.name;
     let detail = match view.last_success {
         _ if !view.enabled => return None,
-        Some(last) if view.definition.late_from(name, last)? <= now => {
+        // In the future lies what was written down by a clock that was wrong: it proves nothing.
+        Some(last) if last > now.plus(CLOCKS) || view.definition.late_from(name, last)? <= now => {
             format!("{name} was not collected whole since {last}")
         }
         // As long as it is tried again by itself nobody is needed.
@@ -186,6 +224,8 @@ mod tests {
             last_run: None,
             stopped: None,
             retry: None,
+            hindered: None,
+            dated: None,
         }
     }
 
@@ -216,11 +256,30 @@ mod tests {
     fn a_source_is_late_when_it_was_not_collected_whole_for_too_long() {
         let late = Some((Trouble::Late, "ironlist run list --source regtech".to_owned()));
         assert_eq!((matter(&portal(), 2), matter(&portal(), 4)), (None, late.clone()));
+        assert_eq!(matter(&portal(), -1), late, "by a clock that was ahead");
         let never = SourceView { last_success: None, ..portal() };
         assert_eq!(matter(&never, 0), late);
         let retry = Some(Retrying::now(NOON.parse().unwrap()));
         assert_eq!(matter(&SourceView { retry, ..never.clone() }, 0), None, "it is tried again");
         assert_eq!(matter(&SourceView { state: Some(State::Running), ..never }, 0), None);
+    }
+
+    #[test]
+    fn what_hinders_a_source_and_a_list_that_is_old_are_told() {
+        let fault = Fault::new("vault", "no key");
+        let hindered = Some(crate::collect::ledger::Hindrance { since: NOON.parse().unwrap(), fault });
+        let view = SourceView { hindered, ..portal() };
+        assert_eq!(matter(&view, 0), Some((Trouble::Hindered, "ironlist run start regtech".to_owned())));
+        let now = NOON.parse::<Time>().unwrap();
+        let dated = |days: i64| SourceView { dated: Some(now.plus(-days * 86_400)), ..portal() };
+        let old = Some((Trouble::Old, "ironlist source show regtech".to_owned()));
+        assert_eq!((matter(&dated(29), 0), matter(&dated(30), 0)), (None, old));
+    }
+
+    #[test]
+    fn a_public_list_that_stands_still_needs_no_credentials_to_go_on() {
+        let view = SourceView { stopped: stopped(true), definition: Definition::new(Kind::Feed), ..portal() };
+        assert_eq!(matter(&view, 0).unwrap().1, "ironlist source enable regtech");
     }
 
     #[test]

@@ -19,10 +19,8 @@ pub(super) async fn run(job: &mut Job) -> Result<(), Ending> {
             memory
         }
         Download::Fetched { bytes, memory } => {
-            let name = url.path_segments().and_then(|mut parts| parts.next_back()).map(str::to_owned);
-            let name = name.filter(|name| !name.is_empty());
-            let label = name.clone().unwrap_or_else(|| "list".to_owned());
-            let delivery = Delivery { name, dated: memory.dated, ..Delivery::new(label, bytes) };
+            let (name, dated) = (file_name(&url), memory.dated);
+            let delivery = Delivery { name, dated, ..Delivery::new("list".to_owned(), bytes) };
             match job.deliver(delivery).await? {
                 // It is asked for again, and judged anew when it is another.
                 Delivered::Held | Delivered::Rejected => return Ok(()),
@@ -58,9 +56,16 @@ fn remembered(job: &Job) -> Memory {
     if is_listed { memory } else { Memory::default() }
 }
 
+/// What the end of the path says of the form. The rest of it may be a key, and a run is told to many.
+fn file_name(url: &Url) -> Option<String> {
+    let (_, form) = url.path().rsplit_once('.')?;
+    let is_form = (1..=5).contains(&form.len()) && form.bytes().all(|byte| byte.is_ascii_alphanumeric());
+    is_form.then(|| format!("list.{form}"))
+}
+
 fn url(job: &Job) -> Result<Url, Ending> {
     let url = job.definition.url.as_deref().unwrap_or_default();
-    Url::parse(url).map_err(|error| failed(Failure::Attention, "bad_url", &format!("{url}: {error}")))
+    Url::parse(url).map_err(|error| failed(Failure::Attention, "bad_url", &error))
 }
 
 fn ending(error: &FeedError) -> Ending {

@@ -8,7 +8,7 @@ use crate::collect::collector::job::Job;
 use crate::collect::ledger::Answer;
 use crate::collect::portal::Gathering;
 use crate::collect::regtech::{Client, Error, Memory, Row, Settings, Window, cut, last_day, ndjson};
-use crate::collect::run::{Fault, Trigger};
+use crate::collect::run::Fault;
 use crate::fetch::budget::apart;
 use crate::model::Scope;
 use bytes::Bytes;
@@ -69,18 +69,18 @@ impl Portal {
         Ok(())
     }
 
-    /// Reads what is due, by the memory of the runs before; a run that goes on where one was
-    /// interrupted or blocked does not begin anew.
+    /// Reads what is due, by the memory of the runs before. A run begins it anew, and so the newest windows are due
+    /// again; the retry of one that has begun it goes on where that one was.
     async fn read_due(&mut self, job: &mut Job) -> Result<(), Ending> {
         let mut memory: Memory = job.recall().unwrap_or_default();
         let (today, zone) = (job.today(), job.definition.policy.zone);
-        if job.begins_anew() {
-            memory = Memory::default();
-        }
-        if job.run.trigger != Trigger::Retry || memory == Memory::default() {
+        if !job.goes_on() || memory == Memory::default() {
+            if job.run.wish.force {
+                memory = Memory::default();
+            }
             memory.begin(&self.settings.plan, today);
             // Before anything can fail: the retry of a run that has read nothing finds all of it still due.
-            remember(job, &memory).await?;
+            job.begin_with(&memory).await?;
         }
         // What is held counts as read in this run; the next one reads it again and judges anew.
         let mut kept = memory.clone();
@@ -169,8 +169,8 @@ fn verdict(error: &Error) -> Option<Answer> {
         Error::Refused(_) if error.kind() == Failure::Credentials => {
             Some(Answer::Refused(Fault::new(error.code(), error.to_string())))
         }
-        // The portal speaks of the account, and has not judged the password.
-        Error::Refused(_) => Some(Answer::Nothing),
+        // The portal speaks of the account, and does not say whether it has judged the password.
+        Error::Refused(_) => Some(Answer::Unjudged),
         Error::Unanswered(_) | Error::Unproven => None,
         // The password had not been sent yet.
         _ => Some(Answer::Nothing),

@@ -132,7 +132,7 @@ async fn attempt(job: &mut Job, client: &mut Client) -> Result<(Login, Account),
 }
 
 /// Writes down what the end of a login says of the credentials.
-async fn note(job: &Job, client: &Client, error: Option<&Error>) -> Result<(), Ending> {
+async fn note(job: &mut Job, client: &Client, error: Option<&Error>) -> Result<(), Ending> {
     match error {
         // Whoever was given a session has said the right password, whatever went wrong then.
         Some(error) if !client.is_logged_in() => match verdict(error) {
@@ -156,9 +156,8 @@ fn verdict(error: &Error) -> Option<Answer> {
 }
 
 async fn read(job: &mut Job, client: &mut Client, settings: &Settings) -> Result<(), Ending> {
-    if job.begins_anew() {
-        job.remember(&Read::default())?;
-        job.save().await?;
+    if job.run.wish.force && !job.goes_on() {
+        job.begin_with(&Read::default()).await?;
     }
     let mut known: Read = job.recall().unwrap_or_default();
     let last = job.run.wish.last.unwrap_or_else(|| job.today());

@@ -49,6 +49,7 @@ async fn an_attempt_that_a_crash_left_unanswered_is_not_repeated_after_a_restart
         let collector = open(&house, lists([TWO]));
         let run = collector.run(id).await.unwrap();
         assert_eq!((run.state, run.fault.unwrap().code.as_str()), (State::Failed, "interrupted"));
+        house.wait(20);
         let next = collector.trigger(name("account"), "tester", Wish::default()).await;
         assert_eq!(next.is_ok(), may, "{next:?}");
         if let Ok(id) = next {
@@ -94,6 +95,9 @@ async fn credentials_that_were_right_are_not_sent_for_ever_when_every_answer_is_
         }
         crash(collector).await;
         collector = open(&house, dies(&sent));
+        let soon = collector.trigger(name("account"), "tester", Wish::default()).await;
+        assert!(soon.is_err(), "not before hours have passed: {soon:?}");
+        house.wait(20);
     }
     let refused = collector.trigger(name("account"), "tester", Wish { force: true, ..Wish::default() }).await;
     assert!(matches!(refused, Err(CollectError::NoAttempt(NoAttempt::Repeated { count: 3, .. }))));

@@ -9,7 +9,7 @@ use crate::fakes::server::{Reply, Server};
 use crate::fetch::{FetchSettings, Reach};
 
 /// A collector with one source, which may be on the loopback.
-fn open_at(house: &House, source: &str, definition: Definition) -> Collector {
+pub(super) fn open_at(house: &House, source: &str, definition: Definition) -> Collector {
     open_within(house, source, definition, Duration::from_secs(5))
 }
 
@@ -27,7 +27,7 @@ fn open_within(house: &House, source: &str, definition: Definition, timeout: Dur
         .unwrap()
 }
 
-fn at(url: &str, kind: Kind) -> Definition {
+pub(super) fn at(url: &str, kind: Kind) -> Definition {
     let mut definition = Definition::new(kind);
     definition.url = Some(url.to_owned());
     definition
@@ -42,10 +42,11 @@ async fn seed(collector: &Collector, source: &str, checkpoint: serde_json::Value
 }
 
 /// Begins what the schedule or a retry would.
-async fn begin(collector: &Collector, source: &str, trigger: Trigger, wish: Wish) -> Run {
-    let source = name(source);
+pub(super) async fn begin(collector: &Collector, source: &str, trigger: Trigger, wish: Wish) -> Run {
+    let of = standing(collector, source).await.retry.and_then(|retry| retry.of);
+    let (source, of) = (name(source), of.filter(|_| trigger == Trigger::Retry));
     let beginning =
-        Beginning { source, trigger, actor: String::new(), wish, attempt: 0, next: None, file: None };
+        Beginning { source, trigger, actor: String::new(), wish, attempt: 0, of, next: None, file: None };
     let id = collector.0.begin(beginning).await.unwrap();
     over(collector, id).await
 }
@@ -63,7 +64,8 @@ async fn a_retry_after_a_login_that_failed_reads_what_the_run_should_have_read()
         memory.record(window, today, None);
     }
     seed(&collector, "account", serde_json::to_value(&memory).unwrap()).await;
-    for trigger in [Trigger::Schedule, Trigger::Retry, Trigger::Retry] {
+    // The first is of one that was interrupted before it had its turn.
+    for trigger in [Trigger::Retry, Trigger::Schedule, Trigger::Retry, Trigger::Retry] {
         let run = begin(&collector, "account", trigger, Wish::default()).await;
         assert_eq!(run.state, State::Failed, "nothing was read: {trigger:?}");
     }
@@ -132,22 +134,29 @@ async fn after_consent_a_list_is_asked_for_once_more_and_then_spared() {
 }
 
 /// The windows that the next run takes for read.
-async fn windows_read(collector: &Collector) -> Vec<String> {
+pub(super) async fn windows_read(collector: &Collector) -> Vec<String> {
     let memory: Memory = serde_json::from_value(standing(collector, "account").await.checkpoint).unwrap();
     memory.windows().map(|(first, _)| first.to_string()).collect()
 }
 
 /// The pages are read in place of a workbook, which would need a program of its own.
-const PAGES: [regtech::Fault; 2] = [regtech::Fault::NoSheets, regtech::Fault::Shift(0)];
-const FORCED: Wish = Wish { first: None, last: None, force: true, again: None };
+pub(super) const PAGES: [regtech::Fault; 2] = [regtech::Fault::NoSheets, regtech::Fault::Shift(0)];
+pub(super) const FORCED: Wish = Wish { first: None, last: None, force: true, again: None };
 
 /// A REGTECH with four weeks of rows, and a collector that has its account and looks back three.
-async fn open_regtech(house: &House) -> (Regtech, Collector) {
+pub(super) async fn open_regtech(house: &House) -> (Regtech, Collector) {
+    open_regtech_with(house, 1).await
+}
+
+/// The same, with what counts as few.
+pub(super) async fn open_regtech_with(house: &House, few: u64) -> (Regtech, Collector) {
     let portal = Regtech::start(data::rows(data::day("2026-08-25"), data::day("2026-09-21"), 2));
     let mut definition = at(portal.server.url(), Kind::Regtech);
-    definition.regtech =
-        Some(toml::from_str("pause_ms = 0\nplan = { backfill_days = 21, reach_days = 21 }").unwrap());
-    definition.gate.few = 1;
+    definition.regtech = Some(
+        toml::from_str("pause_ms = 0\nplan = { backfill_days = 21, reach_days = 240, quiet_windows = 1 }")
+            .unwrap(),
+    );
+    definition.gate.few = few;
     let collector = open_at(house, "account", definition);
     let account = json!({"username": regtech::USER, "password": regtech::PASSWORD});
     collector.set_credentials(&name("account"), account, "tester").await.unwrap();
@@ -209,7 +218,7 @@ async fn a_checkpoint_that_cannot_be_read_makes_the_source_be_read_anew() {
     assert_eq!((anew.state, anew.documents.len(), anew.counts.unchanged), (State::Done, 1, 2));
 }
 
-async fn open_secudium(house: &House, url: &str) -> Collector {
+pub(super) async fn open_secudium(house: &House, url: &str) -> Collector {
     open_secudium_within(house, url, Duration::from_secs(5)).await
 }
 
@@ -222,11 +231,11 @@ async fn open_secudium_within(house: &House, url: &str, timeout: Duration) -> Co
     collector
 }
 
-async fn kept(collector: &Collector) -> crate::collect::ledger::Credentials {
+pub(super) async fn kept(collector: &Collector) -> crate::collect::ledger::Credentials {
     collector.0.look(|look| look.credentials(&name("posts"))).await.unwrap().unwrap()
 }
 
-fn code(run: &Run) -> &str {
+pub(super) fn code(run: &Run) -> &str {
     run.fault.as_ref().map_or("", |fault| &fault.code)
 }
 

@@ -5,6 +5,8 @@ mod accounts;
 mod configured;
 mod flows;
 mod holds;
+mod logins;
+mod losses;
 mod release;
 mod resume;
 mod runs;

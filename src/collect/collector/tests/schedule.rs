@@ -161,6 +161,7 @@ async fn a_retry_is_begun_when_its_time_has_come_and_takes_the_missed_turn_with_
         actor: String::new(),
         wish: Wish::default(),
         attempt: 5,
+        of: None,
         next: None,
         file: None,
     };

@@ -203,6 +203,18 @@ fn a_clock_that_jumps_neither_stops_reading_nor_starts_it_over_for_ever() {
 }
 
 #[test]
+fn what_was_read_by_a_clock_that_was_wrong_is_all_read_again() {
+    let (plan, portal, today) = (Plan::default(), usual(), day("2026-06-10"));
+    let mut memory = Memory::default();
+    let before = run(&mut memory, &plan, &portal, today);
+    run(&mut memory, &plan, &portal, today.plus(400));
+    let back = run(&mut memory, &plan, &portal, today);
+    // The last two held nothing that was active when the clock was right still.
+    assert_eq!(back, before[..before.len() - 2]);
+    assert_eq!(run(&mut memory, &plan, &portal, today).len(), 2, "once");
+}
+
+#[test]
 fn another_size_of_windows_is_another_grid() {
     let (plan, portal, today) = (Plan::default(), usual(), day("2026-06-10"));
     let mut memory = Memory::default();
