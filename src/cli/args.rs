@@ -1,10 +1,12 @@
 //! The command line as people type it.
 
 use super::collection::{HoldCommand, RunCommand, SourceCommand};
-use super::publishing::{DeviceCommand, FeedsCommand, WebhookCommand};
+use super::publishing::{DeviceCommand, FeedsCommand, WebhookCommand, valid};
 use super::set::SetArgs;
 use super::settings::{CONFIG_VARIABLE, Inputs};
+use crate::addr::IpRange;
 use crate::collect::formats::Format;
+use crate::model::{Country, SourceName};
 use clap::{Args, Parser, Subcommand};
 use std::path::PathBuf;
 
@@ -107,7 +109,7 @@ pub(super) struct ImportArgs {
     #[arg(required = true, value_name = "FILE")]
     pub(super) files: Vec<PathBuf>,
     /// The source in whose name the addresses are listed
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", value_parser = valid::<SourceName>)]
     pub(super) source: String,
     /// What the files are written in: auto, plain, csv, tsv, json, ndjson, xlsx, xls
     #[arg(long, default_value_t)]
@@ -122,7 +124,7 @@ pub(super) struct ImportArgs {
     #[arg(long, value_name = "TEXT")]
     pub(super) reason: Option<String>,
     /// Their country, where the file does not say
-    #[arg(long, value_name = "CC")]
+    #[arg(long, value_name = "CC", value_parser = valid::<Country>)]
     pub(super) country: Option<String>,
     /// Change nothing; say what would change
     #[arg(long)]
@@ -161,6 +163,7 @@ pub(super) enum AllowCommand {
     /// Never publish a range
     Add {
         /// An address, prefix or range
+        #[arg(value_parser = valid::<IpRange>)]
         range: String,
         /// Why
         #[arg(long, value_name = "TEXT")]
@@ -175,6 +178,7 @@ pub(super) enum AllowCommand {
     /// Publish it again where it is listed
     Remove {
         /// The range, as it was added
+        #[arg(value_parser = valid::<IpRange>)]
         range: String,
         /// Why
         #[arg(long, value_name = "TEXT")]
@@ -189,9 +193,10 @@ pub(super) enum SuppressionCommand {
     /// End the listings inside a range
     Add {
         /// An address, prefix or range
+        #[arg(value_parser = valid::<IpRange>)]
         range: String,
         /// Those of this source only
-        #[arg(long, value_name = "NAME")]
+        #[arg(long, value_name = "NAME", value_parser = valid::<SourceName>)]
         source: Option<String>,
         /// Why
         #[arg(long, value_name = "TEXT")]
@@ -203,9 +208,10 @@ pub(super) enum SuppressionCommand {
     /// Believe the sources again
     Remove {
         /// The range, as it was added
+        #[arg(value_parser = valid::<IpRange>)]
         range: String,
         /// The source, as it was added
-        #[arg(long, value_name = "NAME")]
+        #[arg(long, value_name = "NAME", value_parser = valid::<SourceName>)]
         source: Option<String>,
         /// Why
         #[arg(long, value_name = "TEXT")]
@@ -238,7 +244,7 @@ pub(super) enum GenerationCommand {
         /// The one to end with
         to: u64,
         /// Only what this source lists
-        #[arg(long, value_name = "NAME")]
+        #[arg(long, value_name = "NAME", value_parser = valid::<SourceName>)]
         source: Option<String>,
         #[command(flatten)]
         shown: RowArgs,
@@ -248,7 +254,7 @@ pub(super) enum GenerationCommand {
         /// The generation's number
         number: u64,
         /// The source; `manual` for what people list
-        #[arg(long, value_name = "NAME")]
+        #[arg(long, value_name = "NAME", value_parser = valid::<SourceName>)]
         source: String,
         /// Why
         #[arg(long, value_name = "TEXT")]

@@ -5,6 +5,7 @@ use super::collecting::{self, LastSeen};
 use super::follow::Following;
 use super::hooking;
 use super::named::Named;
+use super::published;
 use super::pushing;
 use super::settings::{self, CrowdSec, Settings};
 use crate::collect::collector::Collector;
@@ -173,10 +174,10 @@ fn publisher(engine: Option<&Engine>, settings: &Settings) -> anyhow::Result<Opt
 fn protocols(publisher: Option<&Arc<Publisher>>, settings: &Settings) -> anyhow::Result<Router> {
     let Some(publisher) = publisher else { return Ok(Router::new()) };
     let rolls = Arc::new(Rolls::new(publisher.engine().clone()));
-    let CrowdSec { feed, keys_file, window } = settings.crowdsec.clone();
+    let CrowdSec { feed, keys_file, window, hold } = settings.crowdsec.clone();
     let keys = keys_file.as_deref().map(bouncers).transpose()?.unwrap_or_default();
     let taxii = Taxii::new(Arc::clone(publisher), Arc::clone(&rolls));
-    let decisions = Decisions::new(Arc::clone(publisher), rolls, feed, keys, window);
+    let decisions = Decisions::new(Arc::clone(publisher), rolls, feed, keys, (window, hold));
     Ok(decisions.router().merge(taxii.router()))
 }
 
@@ -272,12 +273,13 @@ fn health(
         && let Some(publisher) = publisher
     {
         let (feeds, publisher) = (Arc::clone(publisher.feeds()), Arc::clone(publisher));
-        let (hooks, readers) = (Arc::clone(&publisher), Arc::clone(&publisher));
+        let [hooks, readers, silent] = std::array::from_fn(|_| Arc::clone(&publisher));
         let (troubles, engine) = (Arc::clone(troubles), engine.clone());
         return health
             .check("push", move || pushing::check(&publisher))
             .check("devices", move || pushing::blocked(&readers))
             .check("webhooks", move || hooking::check(&hooks))
+            .check("silent_devices", move || published::check(&silent))
             .check("feeds", move || released(&feeds, &engine))
             .check("import", move || imported(&troubles));
     }
@@ -405,6 +407,7 @@ fn measured(
             }
         }
         if let Some(publisher) = &publisher {
+            published::measure(publisher, metrics);
             pushing::measure(publisher, metrics);
             hooking::measure(publisher, metrics);
         }

@@ -18,7 +18,7 @@ use std::sync::Arc;
 /// The name in the data folder.
 pub const FILE: &str = "snapshot.bin";
 /// The first bytes: what it is, and in which form.
-const MAGIC: &[u8] = b"ironlist snapshot 3\n";
+const MAGIC: &[u8] = b"ironlist snapshot 4\n";
 
 /// Everything that is small.
 #[derive(Serialize, Deserialize)]

@@ -126,9 +126,19 @@ impl Derivation {
         allows.sort_by_key(|allow| allow.range);
         let now = Arc::clone(&self.snapshot.allows);
         let changed = removed.iter().chain(added).map(|allow| allow.range);
+        self.exempt(Exemption::Allowlist, changed, now.iter().map(|allow| allow.range));
+    }
+
+    /// Changes what a ground exempts: within what `changed`, exactly what it holds for `now`.
+    fn exempt(
+        &mut self,
+        ground: Exemption,
+        changed: impl Iterator<Item = IpRange>,
+        now: impl Iterator<Item = IpRange>,
+    ) {
         let (touched4, touched6) = RangeSet::of_families(changed);
-        let (now4, now6) = RangeSet::of_families(now.iter().map(|allow| allow.range));
-        let mark = |exempt| Mark::Exempt(Exemption::Allowlist, exempt);
+        let (now4, now6) = RangeSet::of_families(now);
+        let mark = |exempt| Mark::Exempt(ground, exempt);
         self.mark(&touched4, &now4.intersect(&touched4), mark(true), mark(false));
         self.mark(&touched6, &now6.intersect(&touched6), mark(true), mark(false));
     }
@@ -138,6 +148,9 @@ impl Derivation {
         outputs.retain(|output| !removed.iter().any(|gone| gone.key() == output.key()));
         outputs.extend_from_slice(added);
         outputs.sort_by_key(Output::key);
+        let now = Arc::clone(&self.snapshot.outputs);
+        let changed = removed.iter().chain(added).flat_map(networks);
+        self.exempt(Exemption::Device, changed, now.iter().flat_map(networks));
     }
 
     fn suppress<S: Within>(
@@ -179,6 +192,12 @@ impl Derivation {
         edits.sort_unstable_by_key(|(range, _)| *range);
         W::rewrite(&mut self.snapshot.table, &edits, &mut self.classes);
     }
+}
+
+/// Whence a device asks.
+fn networks(output: &Output) -> impl Iterator<Item = IpRange> + '_ {
+    let Output::Device(device) = output else { return [].iter().copied() };
+    device.networks.iter().copied()
 }
 
 fn marks<W: Word>(set: &RangeSet<W>, mark: Mark) -> Vec<(Range<W>, Mark)> {

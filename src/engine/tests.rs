@@ -3,8 +3,8 @@
 use super::*;
 use crate::addr::{IpRange, Range};
 use crate::model::{
-    Allow, Cause, Change, Detail, Exemption, Row, Rows, RowsBuilder, Scope, SourceName, SourceRanges,
-    Suppression,
+    Allow, Cause, Change, Detail, Device, Exemption, Output, OutputKey, Row, Rows, RowsBuilder, Scope,
+    SourceName, SourceRanges, Suppression,
 };
 use proptest::prelude::*;
 use std::collections::BTreeMap;
@@ -186,6 +186,28 @@ fn guarded_addresses_are_never_listed() {
     assert_eq!(house.check("10.1.1.1"), (false, vec!["a".into()], Some("guard")));
     assert_eq!(house.check("fe80::1"), (false, vec!["a".into()], Some("guard")));
     assert_eq!(house.check("127.0.0.1"), (false, vec![], Some("guard")));
+}
+
+#[test]
+fn whence_devices_ask_is_exempt_for_as_long_as_any_of_them_does() {
+    let mut house = House::new();
+    house.submit(list("a", &["20.0.0.0/24"], Scope::Part)).unwrap();
+    let device = |name: &str, networks: &[&str]| {
+        let networks = networks.iter().map(|network| network.parse().unwrap()).collect();
+        Change::Publish(Output::Device(Device { networks, ..Device::new(name.parse().unwrap()) }))
+    };
+    house.submit(device("x", &["20.0.0.0/30"])).unwrap();
+    house.submit(device("y", &["20.0.0.3", "30.0.0.1"])).unwrap();
+    assert_eq!(house.check("20.0.0.3"), (false, vec!["a".into()], Some("device")));
+    house.submit(device("x", &["20.0.0.9"])).unwrap();
+    let after = |house: &House| ["20.0.0.1", "20.0.0.3", "20.0.0.9", "30.0.0.1"].map(|ip| house.check(ip).2);
+    let expected = [None, Some("device"), Some("device"), Some("device")];
+    assert_eq!(after(&house), expected);
+    house.restart();
+    assert_eq!(after(&house), expected);
+    house.submit(Change::Withdraw(OutputKey::Device("y".parse().unwrap()))).unwrap();
+    assert_eq!(after(&house), [None, None, Some("device"), None]);
+    assert!(house.check("20.0.0.3").0);
 }
 
 #[test]

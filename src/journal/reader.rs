@@ -158,7 +158,10 @@ impl Reader {
     }
 
     /// The digest over all records up to `generation`, wherever that record lies.
-    pub(super) fn digest_at(&self, generation: u64) -> Result<Digest, DiskError> {
+    ///
+    /// # Errors
+    /// [`DiskError::Damaged`] when there is no such record, or a fault of the disk.
+    pub fn digest_at(&self, generation: u64) -> Result<Digest, DiskError> {
         if generation == 0 {
             return Ok([0; 32]);
         }

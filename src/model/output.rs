@@ -13,6 +13,9 @@ use std::str::FromStr;
 #[serde(try_from = "String", into = "String")]
 pub struct OutputName(SourceName);
 
+/// How files of feeds end beside by their formats.
+const ENDINGS: [&str; 3] = ["txt", "md5", "categories"];
+
 /// The name is not one a feed or device may have.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 #[error("{0:?} is no name: use 1 to 64 of a-z, 0-9, '.', '_' and '-', beginning with a letter or digit")]
@@ -27,6 +30,14 @@ impl OutputName {
     /// The name as text.
     pub fn as_str(&self) -> &str {
         self.0.as_str()
+    }
+
+    /// Whether it is the feed `other` with the ending of a file behind it, whatever that one's format is now.
+    pub fn is_with_ending_of(&self, other: &Self) -> bool {
+        let ending = self.as_str().strip_prefix(other.as_str()).and_then(|rest| rest.strip_prefix('.'));
+        ending.is_some_and(|ending| {
+            ENDINGS.contains(&ending) || Format::ALL.iter().any(|format| format.extension() == ending)
+        })
     }
 }
 
@@ -324,6 +335,19 @@ pub struct Device {
 }
 
 impl Device {
+    /// A device of which nothing is known but its name.
+    pub fn new(name: OutputName) -> Self {
+        Self {
+            name,
+            model: String::new(),
+            feeds: Vec::new(),
+            budget: Budget::default(),
+            each: Budget::default(),
+            networks: Vec::new(),
+            silent_minutes: usual_silence(),
+        }
+    }
+
     /// What is wrong with it, where it may read `feeds`, if anything is.
     pub fn fault<'a>(&self, feeds: impl Iterator<Item = &'a Profile>) -> Option<String> {
         if self.budget.is_nothing() || self.each.is_nothing() {

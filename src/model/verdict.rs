@@ -7,6 +7,8 @@ pub enum Exemption {
     Allowlist,
     /// The built-in guard list.
     Guard,
+    /// A device asks from there: a firewall must not block itself.
+    Device,
 }
 
 impl Exemption {
@@ -15,6 +17,7 @@ impl Exemption {
         match self {
             Self::Allowlist => "allowlist",
             Self::Guard => "guard",
+            Self::Device => "device",
         }
     }
 
@@ -22,6 +25,7 @@ impl Exemption {
         match self {
             Self::Allowlist => 1,
             Self::Guard => 2,
+            Self::Device => 4,
         }
     }
 }
@@ -47,13 +51,16 @@ impl Exemptions {
 
     /// The ground to name: the guard list first, because nobody can lift it.
     pub const fn named(self) -> Option<Exemption> {
-        if self.0 & Exemption::Guard.bit() != 0 {
-            Some(Exemption::Guard)
-        } else if self.0 & Exemption::Allowlist.bit() != 0 {
-            Some(Exemption::Allowlist)
-        } else {
-            None
+        match self {
+            _ if self.has(Exemption::Guard) => Some(Exemption::Guard),
+            _ if self.has(Exemption::Allowlist) => Some(Exemption::Allowlist),
+            _ if self.has(Exemption::Device) => Some(Exemption::Device),
+            _ => None,
         }
+    }
+
+    const fn has(self, ground: Exemption) -> bool {
+        self.0 & ground.bit() != 0
     }
 
     /// As a byte for storage.
@@ -63,6 +70,6 @@ impl Exemptions {
 
     /// From a stored byte; unknown bits are dropped.
     pub const fn from_bits(bits: u8) -> Self {
-        Self(bits & 3)
+        Self(bits & 7)
     }
 }

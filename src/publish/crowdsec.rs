@@ -1,6 +1,12 @@
 //! Decisions, as CrowdSec's bouncers take them from its local API: JSON objects in pieces, so that a million are never in
 //! memory. It knows neither keys nor HTTP.
 
+mod bygone;
+mod term;
+
+pub use bygone::Bygone;
+pub use term::Terms;
+
 use super::formats::one_line;
 use super::recent::Recent;
 use super::roll::{Line, Place, Roll};
@@ -15,10 +21,6 @@ use std::sync::Arc;
 const ORIGIN: &str = "ironlist";
 /// The type of all decisions here.
 const BAN: &str = "ban";
-/// So long a bouncer is to hold on to what it is told, in seconds: a year. What ends sooner is among what it is told has
-/// gone. An end of its own would not do: the ends of most listings move with every run of their source, and bouncers do
-/// not take a second word about a line that they hold.
-const HOLD: i64 = 365 * 24 * 3600;
 /// Bytes after which a piece is long enough.
 const PIECE: usize = 64 << 10;
 /// The most lines that are looked at for a piece.
@@ -111,11 +113,12 @@ fn id(value: &str) -> u64 {
 
 /// The decisions about what holds an address or a whole range, as an array; `null` is CrowdSec's word for none. They
 /// hold until their entry's end, where that is known: whoever asks one by one asks again.
-pub fn about(roll: &Roll, asked: IpRange, wanted: &Wanted, now: Time) -> Vec<u8> {
+pub fn about(roll: &Roll, asked: IpRange, wanted: &Wanted, terms: Terms) -> Vec<u8> {
     let line = roll.holding(asked.first()).filter(|line| line.range.covers(asked) && wanted.takes(line));
     let Some(line) = line.filter(|_| wanted.any()) else { return b"null".to_vec() };
     let until = line.facts.and_then(|facts| facts.until);
-    let seconds = until.map_or(HOLD, |until| (until.unix() - now.unix()).clamp(1, HOLD));
+    let ends_in = |until: Time| (until.unix() - terms.now.unix()).clamp(1, terms.hold);
+    let seconds = until.map_or_else(|| terms.left(line.range), ends_in);
     let mut out = vec![b'['];
     put(&mut out, &line, seconds);
     out.push(b']');
@@ -125,6 +128,7 @@ pub fn about(roll: &Roll, asked: IpRange, wanted: &Wanted, now: Time) -> Vec<u8>
 /// The answer to a bouncer, piece by piece.
 pub struct Stream {
     roll: Arc<Roll>,
+    terms: Terms,
     wanted: Wanted,
     /// What changed; none: everything is new.
     recent: Option<Arc<Recent>>,
@@ -148,24 +152,24 @@ enum Part {
 
 impl Stream {
     /// Everything, to a bouncer that begins.
-    pub fn everything(roll: Arc<Roll>, wanted: Wanted) -> Self {
-        Self::new(roll, None, wanted)
+    pub fn everything(roll: Arc<Roll>, terms: Terms, wanted: Wanted) -> Self {
+        Self::new(roll, terms, None, wanted)
     }
 
     /// What changed, to one that goes on.
-    pub fn changes(roll: Arc<Roll>, recent: Arc<Recent>, wanted: Wanted) -> Self {
-        Self::new(roll, Some(recent), wanted)
+    pub fn changes(roll: Arc<Roll>, terms: Terms, recent: Arc<Recent>, wanted: Wanted) -> Self {
+        Self::new(roll, terms, Some(recent), wanted)
     }
 
-    fn new(roll: Arc<Roll>, recent: Option<Arc<Recent>>, wanted: Wanted) -> Self {
+    fn new(roll: Arc<Roll>, terms: Terms, recent: Option<Arc<Recent>>, wanted: Wanted) -> Self {
         let recent = if wanted.any() { recent } else { Some(Arc::default()) };
         let (place, part) = (Place::default(), Part::Head);
-        Self { roll, wanted, recent, place, told: 0, part, begun: false, is_array: false }
+        Self { roll, terms, wanted, recent, place, told: 0, part, begun: false, is_array: false }
     }
 
     /// Everything, as a plain array.
-    pub fn array(roll: Arc<Roll>, wanted: Wanted) -> Self {
-        Self { is_array: true, ..Self::everything(roll, wanted) }
+    pub fn array(roll: Arc<Roll>, terms: Terms, wanted: Wanted) -> Self {
+        Self { is_array: true, ..Self::everything(roll, terms, wanted) }
     }
 
     /// Writes the next element, or what stands between two arrays, and says whether there was anything.
@@ -188,7 +192,7 @@ impl Stream {
     }
 
     fn next_new(&mut self, out: &mut Vec<u8>) {
-        let Self { roll, recent, place, wanted, .. } = self;
+        let Self { roll, recent, place, wanted, terms, .. } = self;
         let new = recent.as_ref().map_or(roll.set(), |recent| &recent.new);
         let Some(line) = roll.next(new, place) else {
             self.part = Part::Between;
@@ -196,7 +200,7 @@ impl Stream {
         };
         if wanted.takes(&line) {
             comma(&mut self.begun, out);
-            put(out, &line, HOLD);
+            put(out, &line, terms.left(line.range));
         }
     }
 

@@ -52,6 +52,8 @@ pub struct Cut {
     pub budget: Budget,
     /// What it would have been.
     pub wanted: Size,
+    /// What it is.
+    pub taken: Size,
     /// Addresses that are left out.
     pub addresses: u128,
 }
@@ -232,6 +234,11 @@ impl Feed {
         let may_be_known = steps.first().is_some_and(|step| step.generation <= since);
         let add_up = if may_be_known { Difference::repeated } else { Difference::of };
         Ok((generation, add_up(&steps)))
+    }
+
+    /// When the last release was made that is remembered as a difference.
+    pub fn newest_step(&self) -> Option<Time> {
+        self.book().log.steps().last().map(|step| step.time)
     }
 
     /// The releases that are remembered, as differences, the oldest first.

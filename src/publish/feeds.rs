@@ -158,7 +158,7 @@ impl Feeds {
     }
 
     /// The feeds of a generation; of those that share a device's budget, the first served first.
-    fn in_turn(&self, snapshot: &Snapshot) -> Vec<Profile> {
+    pub(super) fn in_turn(&self, snapshot: &Snapshot) -> Vec<Profile> {
         let mut profiles: Vec<Profile> = snapshot.profiles().cloned().collect();
         if profiles.iter().all(|profile| profile.name != self.usual.name) {
             profiles.push(self.usual.clone());
@@ -212,7 +212,11 @@ impl Feeds {
 }
 
 /// What each source lists no more after a generation.
-fn gone(engine: &Engine, snapshot: &Snapshot, seen: u64) -> Result<BTreeMap<SourceId, Gone>, EngineError> {
+pub(super) fn gone(
+    engine: &Engine,
+    snapshot: &Snapshot,
+    seen: u64,
+) -> Result<BTreeMap<SourceId, Gone>, EngineError> {
     match engine.gone(seen, snapshot.generation) {
         // A feed that was away for longer than records are kept: what is known of, and no more.
         Err(EngineError::Gone { oldest, .. }) => engine.gone(oldest, snapshot.generation),
@@ -221,7 +225,7 @@ fn gone(engine: &Engine, snapshot: &Snapshot, seen: u64) -> Result<BTreeMap<Sour
 }
 
 /// What the feeds take, each filter once.
-fn distinct(profiles: &[Profile]) -> Vec<Selector> {
+pub(super) fn distinct(profiles: &[Profile]) -> Vec<Selector> {
     let mut all: Vec<Selector> = Vec::new();
     for Selector { filter, families } in profiles.iter().map(Selector::of) {
         match all.iter_mut().find(|known| known.filter == filter) {
@@ -234,7 +238,7 @@ fn distinct(profiles: &[Profile]) -> Vec<Selector> {
 }
 
 /// The limits for all feeds together: what people let one of them do, all together may do.
-fn loosest(profiles: &[Profile]) -> GateLimits {
+pub(super) fn loosest(profiles: &[Profile]) -> GateLimits {
     profiles.iter().map(|profile| profile.gate).reduce(GateLimits::looser).unwrap_or_default()
 }
 
@@ -247,22 +251,22 @@ fn alone(feed: &Feed, stage: &Stage<'_>, profile: &Profile, selectors: &[Selecto
 }
 
 /// What devices can still take of all their feeds together.
-struct Shares<'a>(Vec<(&'a Device, Budget)>);
+pub(super) struct Shares<'a>(Vec<(&'a Device, Budget)>);
 
 impl<'a> Shares<'a> {
-    fn new(devices: impl Iterator<Item = &'a Device>) -> Self {
+    pub(super) fn new(devices: impl Iterator<Item = &'a Device>) -> Self {
         let is_limited =
             |device: &&Device| device.budget != Budget::default() || device.each != Budget::default();
         Self(devices.filter(is_limited).map(|device| (device, device.budget)).collect())
     }
 
     /// What its readers can take of a feed.
-    fn left(&self, feed: &OutputName) -> Budget {
+    pub(super) fn left(&self, feed: &OutputName) -> Budget {
         let readers = self.0.iter().filter(|(device, _)| device.feeds.contains(feed));
         readers.fold(Budget::default(), |least, (device, left)| tighter(least, tighter(*left, device.each)))
     }
 
-    fn take(&mut self, profile: &Profile, feed: &Feed) {
+    pub(super) fn take(&mut self, profile: &Profile, feed: &Feed) {
         if self.0.iter().all(|(device, _)| !device.feeds.contains(&profile.name)) {
             return;
         }

@@ -190,8 +190,8 @@ fn frame(step: &Step) -> Vec<u8> {
     let mut body = Writer::default();
     body.number(step.generation);
     body.signed(step.modified.unix());
-    body.number(u64::from(step.late));
     body.signed(step.time.unix());
+    body.number(u64::from(step.late));
     body.bytes(step.removed.bytes());
     body.bytes(step.added.bytes());
     let body = body.into_bytes();
@@ -225,8 +225,8 @@ fn step(reader: &mut Reader) -> Result<Step, Damaged> {
     Ok(Step {
         generation: reader.number()?,
         modified: Time::from_unix(reader.signed()?),
-        late: reader.number()? != 0,
         time: Time::from_unix(reader.signed()?),
+        late: reader.number()? != 0,
         removed: Packed::from_bytes(reader.bytes()?)?,
         added: Packed::from_bytes(reader.bytes()?)?,
     })
@@ -322,6 +322,24 @@ mod tests {
                 prop_assert_eq!(difference.removed, from.subtract(last));
             }
         }
+    }
+
+    #[test]
+    fn whoever_was_told_of_a_generation_before_a_person_consented_hears_of_the_rest() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.log");
+        let sets = [set(&[1, 2]), set(&[2, 3]), set(&[3, 4]), set(&[1, 4])];
+        let mut log = open(&path, 1);
+        for (at, generation, late) in [(0, 2, false), (1, 2, true), (2, 3, false)] {
+            log.push(Step { late, ..step(generation, &sets[at], &sets[at + 1]) }).unwrap();
+        }
+        log = open(&path, 3);
+        assert_eq!(log.since(1).unwrap().len(), 3);
+        let told = Difference::repeated(log.since(2).unwrap());
+        for known in &sets[1..3] {
+            assert_eq!(known.subtract(&told.removed).union(&told.added), sets[3]);
+        }
+        assert!(log.since(3).unwrap().is_empty());
     }
 
     #[test]

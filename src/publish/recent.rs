@@ -72,7 +72,8 @@ pub fn steady(roll: &Roll, turns: &[Turn]) -> IpSet {
     kept(roll.set(), |range| turns.iter().all(|turn| !is_range(&turn.new, range)))
 }
 
-fn is_line(roll: &Roll, line: IpRange) -> bool {
+/// Whether this is one whole line of `roll`.
+pub(super) fn is_line(roll: &Roll, line: IpRange) -> bool {
     roll.holding(line.first()).is_some_and(|now| now.range == line)
 }
 

@@ -13,7 +13,7 @@ use super::release::{Release, Released};
 use super::select::{Scene, SelectError, Selector, fresh};
 use super::selections::Selections;
 use super::size::fitted;
-use super::split::split;
+use super::split::{of_part, split};
 use super::state::{Held, State};
 use crate::addr::IpSet;
 use crate::disk::DiskError;
@@ -130,7 +130,12 @@ impl Feed {
         let passed = next.passed.as_ref().filter(|_| cut.is_none());
         let served = passed.cloned().unwrap_or_else(|| Packed::of(&set));
         let (release, is_same) = match &state.release {
-            Some(release) if release.set == served => (release.clone(), true),
+            Some(release) if release.set == served && written_alike(&self.profile(), profile) => {
+                (release.clone(), true)
+            }
+            Some(release) if release.set == served => {
+                (Release { modified: self.next_modified(snapshot.time), ..release.clone() }, true)
+            }
             _ => {
                 let (generation, modified) = (snapshot.generation, self.next_modified(snapshot.time));
                 (Release { generation, modified, set: served, addresses: set.size() }, false)
@@ -179,7 +184,8 @@ impl Feed {
             return Ok(());
         }
         let asked = self.released().map(|before| before.asked()).unwrap_or_default();
-        let wanted = if is_urgent(profile) { released.lists().collect() } else { asked };
+        let urgent = is_urgent(profile).then(|| released.lists()).into_iter().flatten();
+        let wanted: Vec<_> = urgent.chain(asked).collect();
         let facts = if profile.format.needs_facts() && !wanted.is_empty() {
             Some(annotate(stage.scene, &profile.filter, set)?)
         } else {
@@ -188,7 +194,7 @@ impl Feed {
         let sets = split(set, profile.parts);
         for (part, document) in wanted {
             // A part that was asked for before the profile had fewer is none any more.
-            let Some(set) = usize::from(part).checked_sub(1).and_then(|at| sets.get(at)) else { continue };
+            let Some(set) = of_part(part, set, &sets) else { continue };
             released.make(part, document, set, facts.as_ref())?;
         }
         self.lay_out(Offer::List(released));
@@ -217,7 +223,7 @@ impl Feed {
 }
 
 /// What the feed is compared with, as of now: none before its first list.
-fn base(
+pub(super) fn base(
     stage: &Stage<'_>,
     profile: &Profile,
     state: &State,
@@ -240,7 +246,7 @@ fn base(
 }
 
 /// Whether the feed may go to `next`, from how it stands and what it is compared with.
-fn decision(
+pub(super) fn decision(
     stage: &Stage<'_>,
     profile: &Profile,
     state: &State,
@@ -264,6 +270,12 @@ fn decision(
         generation: snapshot.generation,
         now: stage.now,
     }))
+}
+
+/// Whether two profiles write the same set as the same bytes, so that its readers have them already.
+fn written_alike(before: &Profile, now: &Profile) -> bool {
+    (before.format, before.lines(), before.parts, before.compress)
+        == (now.format, now.lines(), now.parts, now.compress)
 }
 
 /// Whether its readers find nothing in it: a format may carry one family only.

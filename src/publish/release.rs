@@ -4,11 +4,14 @@ use super::formats::{self, Sheet, WriteError};
 use super::packed::Packed;
 use super::rendition::Rendition;
 use super::selection::Annotated;
-use super::split::split;
+use super::split::{of_part, split};
 use crate::addr::IpSet;
 use crate::model::{Document, OutputName, Profile, Time};
 use std::net::IpAddr;
 use std::sync::{Arc, OnceLock};
+
+/// The number of the whole feed beside those of its parts: whoever does not know that it is cut gets all of it.
+pub const WHOLE: u16 = 0;
 
 /// What a feed lists, and in which generation it began to.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -38,15 +41,15 @@ pub struct Released {
     pub release: Release,
     /// How it is written.
     pub profile: Arc<Profile>,
-    /// The documents of part 1, then of part 2, and so on.
+    /// The documents of part 1, then of part 2, and so on, and last those of the whole where there are several parts.
     renditions: Box<[OnceLock<Arc<Rendition>>]>,
 }
 
 impl Released {
     /// Nothing is written yet.
     pub fn new(release: Release, profile: Arc<Profile>) -> Self {
-        let documents = profile.format.documents().count() * usize::from(profile.parts);
-        Self { release, profile, renditions: (0..documents).map(|_| OnceLock::new()).collect() }
+        let renditions = all(&profile).map(|_| OnceLock::new()).collect();
+        Self { release, profile, renditions }
     }
 
     /// Whether it lists `address`, which must be canonical. Unpacks the list: 5 ns a range.
@@ -54,7 +57,7 @@ impl Released {
         self.release.set.unpack().contains(address)
     }
 
-    /// A document of a part, 1 to the profile's number, if somebody has asked for it before. Takes no lock.
+    /// A document of a part, 1 to the profile's number or [`WHOLE`], if somebody has asked for it before. Takes no lock.
     #[inline]
     pub fn get(&self, part: u16, document: Document) -> Option<&Arc<Rendition>> {
         self.slot(part, document)?.get()
@@ -76,6 +79,13 @@ impl Released {
         split(&self.release.set.unpack(), self.profile.parts)
     }
 
+    /// What a part lists, or the whole, unpacked; `None` where there is no such part. Linear.
+    pub fn set(&self, part: u16) -> Option<IpSet> {
+        let whole = self.release.set.unpack();
+        let parts = if part == WHOLE { Vec::new() } else { split(&whole, self.profile.parts) };
+        of_part(part, &whole, &parts).cloned()
+    }
+
     /// The list of each part.
     pub(super) fn lists(&self) -> impl Iterator<Item = (u16, Document)> + use<> {
         let list = Document::List(self.profile.format);
@@ -84,24 +94,20 @@ impl Released {
 
     /// The parts and documents that somebody has asked for.
     pub(super) fn asked(&self) -> Vec<(u16, Document)> {
-        let all = self.all().zip(&self.renditions);
+        let all = all(&self.profile).zip(&self.renditions);
         let is_asked =
             |slot: &OnceLock<Arc<Rendition>>| slot.get().is_some_and(|rendition| rendition.is_asked());
         all.filter(|(_, slot)| is_asked(slot)).map(|(which, _)| which).collect()
     }
 
-    fn all(&self) -> impl Iterator<Item = (u16, Document)> + use<> {
-        let format = self.profile.format;
-        (1..=self.profile.parts)
-            .flat_map(move |part| format.documents().map(move |document| (part, document)))
-    }
-
     fn slot(&self, part: u16, document: Document) -> Option<&OnceLock<Arc<Rendition>>> {
-        let at = self.all().position(|which| which == (part, document))?;
+        // The whole of a feed that is not cut is its only part.
+        let part = if part == WHOLE && self.profile.parts == 1 { 1 } else { part };
+        let at = all(&self.profile).position(|which| which == (part, document))?;
         self.renditions.get(at)
     }
 
-    /// Makes a document unless it is there. `set` is what its part lists, see [`Released::sets`], and `facts` are those
+    /// Makes a document unless it is there. `set` is what its part lists, see [`Released::set`], and `facts` are those
     /// of the whole, for formats that tell them. Takes 15 ns a line, more where facts are told, and none of the locks
     /// that readers wait for. `None` where the profile has no such part or document.
     ///
@@ -131,7 +137,7 @@ impl Released {
         facts: Option<&Annotated>,
     ) -> Result<Rendition, WriteError> {
         let Profile { parts, name, .. } = &*self.profile;
-        if *parts == 1 {
+        if *parts == 1 || part == WHOLE {
             return self.sheet(name.as_str(), set, document, facts);
         }
         let facts = facts.map(|facts| facts.within(set));
@@ -151,6 +157,14 @@ impl Released {
         let counts = formats::write(document, &sheet, &mut text)?;
         Ok(Rendition::new(text, counts))
     }
+}
+
+/// Every part and document that there may be.
+fn all(profile: &Profile) -> impl Iterator<Item = (u16, Document)> + use<> {
+    let (format, whole) = (profile.format, (profile.parts > 1).then_some(WHOLE));
+    (1..=profile.parts)
+        .chain(whole)
+        .flat_map(move |part| format.documents().map(move |document| (part, document)))
 }
 
 /// The name of a part of a feed, which sets and scripts carry.

@@ -1,6 +1,6 @@
 //! What a feed leaves out, and why: in addresses, since lines join and part.
 
-use super::select::{Scene, SelectError, wanted};
+use super::select::{Scene, SelectError, of_families, wanted};
 use crate::addr::IpSet;
 use crate::engine::Guard;
 use crate::model::{Filter, Profile};
@@ -17,6 +17,8 @@ pub struct LeftOut {
     pub allowlist: u128,
     /// Because a device asks from there.
     pub devices: u128,
+    /// Because its format cannot carry the family.
+    pub format: u128,
 }
 
 /// Works it out for a profile; a few passes over what is listed.
@@ -32,10 +34,13 @@ pub fn left_out(scene: Scene<'_>, profile: &Profile) -> Result<LeftOut, SelectEr
     let allows: IpSet = snapshot.allows.iter().map(|allow| allow.range).collect();
     let after_guard = taken.subtract(&guard);
     let after_allows = after_guard.subtract(&allows);
+    let published = after_allows.subtract(&snapshot.exempt());
+    let carried = of_families(published.clone(), profile.format.families());
     Ok(LeftOut {
         filter: all.subtract(&taken).size(),
         guard: taken.size() - after_guard.size(),
         allowlist: after_guard.size() - after_allows.size(),
-        devices: after_allows.size() - after_allows.subtract(&snapshot.exempt()).size(),
+        devices: after_allows.size() - published.size(),
+        format: published.size() - carried.size(),
     })
 }

@@ -33,7 +33,8 @@ pub(super) fn fitted(
     }
     let within = fit(scene, profile, budget, set, |set| size(profile, set))?;
     let addresses = set.subtract(&within).size();
-    Ok((within, Some(Cut { budget, wanted, addresses })))
+    let taken = size(profile, &within)?;
+    Ok((within, Some(Cut { budget, wanted, taken, addresses })))
 }
 
 /// Both budgets at once.

@@ -19,6 +19,14 @@ pub(super) fn split(set: &IpSet, parts: u16) -> Vec<IpSet> {
     v4.into_iter().zip(v6).map(|(v4, v6)| IpSet { v4, v6 }).collect()
 }
 
+/// What `part` lists, of a whole and its parts; `None` where there is no such part.
+pub(super) fn of_part<'a>(part: u16, whole: &'a IpSet, parts: &'a [IpSet]) -> Option<&'a IpSet> {
+    match usize::from(part).checked_sub(1) {
+        None => Some(whole),
+        Some(at) => parts.get(at),
+    }
+}
+
 fn family<W: Word>(set: &RangeSet<W>, parts: u16) -> Vec<RangeSet<W>> {
     let mut cut: Vec<Vec<Range<W>>> = vec![Vec::new(); usize::from(parts)];
     for range in set.iter() {

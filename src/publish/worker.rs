@@ -105,8 +105,7 @@ pub fn write(
             Some(told.map_err(|error| error.to_string())??)
         }
     };
-    let sets = released.sets();
-    let Some(set) = usize::from(part).checked_sub(1).and_then(|part| sets.get(part)) else { return Ok(None) };
-    let made = released.make(part, document, set, facts.as_ref()).map_err(|error| error.to_string())?;
+    let Some(set) = released.set(part) else { return Ok(None) };
+    let made = released.make(part, document, &set, facts.as_ref()).map_err(|error| error.to_string())?;
     Ok(made.cloned())
 }

@@ -2,16 +2,18 @@
 //! list. A key, of a file or a device's token, is right or the answer is 403, as they expect; where there is no list it is
 //! 503, and they keep what they have. It must not know how a decision is written.
 //!
-//! Nothing is remembered of a bouncer. Whoever does not begin is told what changed over the last while, again and again,
-//! so that two bouncers with one key both get everything.
+//! Nothing is remembered of a bouncer. Whoever does not begin is told again and again what came over the last while, and
+//! for as long as anybody may hold it what went, so that two bouncers with one key both get everything, and one that was
+//! away lets go what was allowed meanwhile.
 
 use super::claim;
 use super::pieces::pieces;
 use super::reply::blocking;
-use crate::addr::IpRange;
+use crate::addr::{IpRange, IpSet};
+use crate::engine::Snapshot;
 use crate::model::{OutputName, Time};
-use crate::publish::crowdsec::{Stream, Wanted, about};
-use crate::publish::{Feed, Publisher, Reader, Recent, Released, Roll, Rolls, recent};
+use crate::publish::crowdsec::{Bygone, Stream, Terms, Wanted, about};
+use crate::publish::{Feed, Offer, Publisher, Reader, Recent, Released, Roll, Rolls, recent};
 use crate::web::auth::{Keys, X_API_KEY};
 use crate::web::{Body, Caller, Json, Problem, Query, Response};
 use axum::extract::State;
@@ -38,16 +40,20 @@ pub struct Decisions {
     pub feed: OutputName,
     /// Who may ask, beside the administrator and the devices that read the feed.
     pub keys: Keys,
-    /// How long a change is told, in seconds.
+    /// How long what came is told, in seconds: longer than any bouncer waits between two questions.
     pub window: i64,
-    /// What was told last, of which release, and with the step of which moment it begins: ten thousand bouncers
-    /// ask for the same.
+    /// How long a bouncer holds what it is told, in seconds.
+    pub hold: i64,
+    /// What was told last: ten thousand bouncers ask for the same.
     last: Mutex<Option<Told>>,
 }
 
 struct Told {
+    feed: Arc<Feed>,
     roll: Arc<Roll>,
-    since: Option<Time>,
+    /// In which minute, and with which step it ends.
+    at: (i64, Option<Time>),
+    bygone: Bygone,
     recent: Arc<Recent>,
 }
 
@@ -60,9 +66,9 @@ impl Decisions {
         rolls: Arc<Rolls>,
         feed: OutputName,
         keys: Keys,
-        window: i64,
+        (window, hold): (i64, i64),
     ) -> Self {
-        Self { publisher, rolls, feed, keys, window, last: Mutex::default() }
+        Self { publisher, rolls, feed, keys, window, hold, last: Mutex::default() }
     }
 
     /// The routes.
@@ -92,10 +98,11 @@ impl Decisions {
         reader.map(Some).map_err(refused)
     }
 
-    fn now(&self) -> Time {
-        self.publisher.engine().now()
+    fn terms(&self) -> Terms {
+        Terms { now: self.publisher.engine().now(), hold: self.hold, window: self.window }
     }
 
+    /// The feed and its release, which may list nothing.
     fn released(&self) -> Result<(Arc<Feed>, Arc<Released>), Problem> {
         let missing = || {
             Problem::unavailable("feed_missing", SOON).detail(format!(
@@ -104,12 +111,11 @@ impl Decisions {
             ))
         };
         let feed = self.publisher.feeds().get(self.feed.as_str()).ok_or_else(missing)?;
-        let empty = || {
-            Problem::unavailable("feed_empty", SOON)
-                .detail("The feed lists nothing now; a bouncer keeps what it has. /health says why.")
+        let released = match &**feed.offer() {
+            Offer::List(released) | Offer::Empty(released) => Some(Arc::clone(released)),
+            Offer::Nothing => None,
         };
-        let released = feed.released().ok_or_else(empty)?;
-        Ok((feed, released))
+        Ok((feed, released.ok_or_else(empty)?))
     }
 
     async fn roll(self: &Arc<Self>) -> Result<(Arc<Feed>, Arc<Roll>), Problem> {
@@ -120,14 +126,19 @@ impl Decisions {
         Ok((feed, roll.map_err(long)?))
     }
 
-    /// The list for whoever asks, if they may read it; a device is noted.
+    /// The list for whoever asks, if they may read it; a device is noted. What lists nothing is no list for whoever
+    /// wants `all` of it.
     async fn hand_out(
         self: &Arc<Self>,
         caller: Caller,
         headers: &HeaderMap,
+        all: bool,
     ) -> Result<(Arc<Feed>, Arc<Roll>), Problem> {
         let reader = self.admit(caller, headers)?;
         let (feed, roll) = self.roll().await?;
+        if all && matches!(**feed.offer(), Offer::Empty(_)) {
+            return Err(empty());
+        }
         if let Some(reader) = reader {
             let document = format!("{}/decisions", self.feed);
             claim::note(&self.publisher, &reader, caller, &document, &roll.released().release);
@@ -135,22 +146,27 @@ impl Decisions {
         Ok((feed, roll))
     }
 
-    /// What changed within the window.
-    fn recent(&self, feed: &Feed, roll: &Arc<Roll>, now: Time) -> Arc<Recent> {
-        let mut steps = feed.steps();
-        let begin = now.plus(-self.window);
-        steps.retain(|step| step.time > begin);
-        let since = steps.first().map(|step| step.time);
+    /// What a bouncer that goes on is told.
+    fn recent(&self, feed: &Arc<Feed>, roll: &Arc<Roll>, terms: Terms) -> Arc<Recent> {
+        let at = (terms.now.unix() / 60, feed.newest_step());
         // What is kept is replaced in one step, so that a panic elsewhere leaves nothing half done.
         let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(told) = &*last
             && Arc::ptr_eq(&told.roll, roll)
-            && told.since == since
+            && told.at == at
         {
             return Arc::clone(&told.recent);
         }
-        let recent = Arc::new(recent(roll, &steps));
-        *last = Some(Told { roll: Arc::clone(roll), since, recent: Arc::clone(&recent) });
+        let before = last.take().filter(|told| Arc::ptr_eq(&told.feed, feed) && told.bygone.leads_to(at.1));
+        let mut bygone = before.map(|told| told.bygone).unwrap_or_default();
+        let mut steps = feed.steps();
+        bygone.go_on(roll, &steps, terms.oldest());
+        let begin = terms.now.plus(-self.window);
+        steps.retain(|step| step.time > begin);
+        let new = recent(roll, &steps).new.union(&terms.due(roll));
+        let recent = Arc::new(Recent { gone: bygone.lines().collect(), new });
+        let (feed, roll) = (Arc::clone(feed), Arc::clone(roll));
+        *last = Some(Told { feed, roll, at, bygone, recent: Arc::clone(&recent) });
         recent
     }
 }
@@ -158,6 +174,27 @@ impl Decisions {
 fn wrong() -> Problem {
     Problem::new(StatusCode::FORBIDDEN, "key_wrong")
         .detail("The key is missing or wrong; crowdsec.keys_file names those of bouncers, and a device's token is one, too.")
+}
+
+fn empty() -> Problem {
+    Problem::unavailable("feed_empty", SOON)
+        .detail("The feed lists nothing now; a bouncer keeps what it has. /health says why.")
+}
+
+/// What a bouncer is told of a feed that lists nothing: to let go what a person has exempted. That is no accident, and
+/// anything else may be one.
+///
+/// # Errors
+/// 503 where there is nothing of the kind, and it keeps what it has.
+fn exempted(recent: &Recent, snapshot: &Snapshot) -> Result<Arc<Recent>, Problem> {
+    let ended: IpSet = snapshot.suppressions.iter().map(|suppression| suppression.range).collect();
+    let exempt = snapshot.exempt().union(&ended);
+    let meets = |line: &IpRange| match *line {
+        IpRange::V4(line) => exempt.v4.meets(line),
+        IpRange::V6(line) => exempt.v6.meets(line),
+    };
+    let gone: Vec<IpRange> = recent.gone.iter().copied().filter(meets).collect();
+    if gone.is_empty() { Err(empty()) } else { Ok(Arc::new(Recent { gone, new: IpSet::default() })) }
 }
 
 /// What a bouncer may ask for. What it says beyond that is for the local API's own workings.
@@ -211,16 +248,16 @@ async fn some(
         // So a bouncer tries its key.
         return decisions.admit(caller, &headers).map(|_| Response::default());
     }
-    let (mut wanted, range) = (asked.wanted(), asked.range()?);
-    let (_, roll) = decisions.hand_out(caller, &headers).await?;
+    let (mut wanted, range, terms) = (asked.wanted(), asked.range()?, decisions.terms());
+    let (_, roll) = decisions.hand_out(caller, &headers, true).await?;
     match range {
         Some(range) if asked.contains.as_deref() != Some("false") => {
-            let told = about(&roll, range, &wanted, decisions.now());
+            let told = about(&roll, range, &wanted, terms);
             Ok(json(Body::full(told)))
         }
         inside => {
             wanted.inside = inside;
-            Ok(answer(Stream::array(roll, wanted), &headers))
+            Ok(answer(Stream::array(roll, terms, wanted), &headers))
         }
     }
 }
@@ -232,17 +269,21 @@ async fn flow(
     headers: HeaderMap,
     Query(asked): Query<Asked>,
 ) -> Result<Response, Problem> {
-    let (feed, roll) = decisions.hand_out(caller, &headers).await?;
+    let is_startup = asked.startup.as_ref().is_some_and(|startup| startup.eq_ignore_ascii_case("true"));
+    let (wanted, terms) = (asked.wanted(), decisions.terms());
+    let (feed, roll) = decisions.hand_out(caller, &headers, is_startup || method == Method::HEAD).await?;
     if method == Method::HEAD {
         return Ok(json(Body::empty()));
     }
-    let wanted = asked.wanted();
-    if asked.startup.is_some_and(|startup| startup.eq_ignore_ascii_case("true")) {
-        return Ok(answer(Stream::everything(roll, wanted), &headers));
+    if is_startup {
+        return Ok(answer(Stream::everything(roll, terms, wanted), &headers));
     }
     blocking(move || {
-        let recent = decisions.recent(&feed, &roll, decisions.now());
-        Ok(answer(Stream::changes(roll, recent, wanted), &headers))
+        let mut recent = decisions.recent(&feed, &roll, terms);
+        if matches!(**feed.offer(), Offer::Empty(_)) {
+            recent = exempted(&recent, &decisions.publisher.engine().snapshot())?;
+        }
+        Ok(answer(Stream::changes(roll, terms, recent, wanted), &headers))
     })
     .await
 }

@@ -72,11 +72,29 @@ table! {
         "The generation in which what the firewall enforces appeared.";
     PUSH_FAILURES "ironlist_push_failures_total" ["device", "code"]
         "Pushes that were not proven, by what was wrong.";
+    FEED_HELD "ironlist_feed_held" ["feed"]
+        "1 while the feed is held and waits for a word, 0 while it follows; _all are all of them together.";
+    FEED_HELD_SECONDS "ironlist_feed_held_seconds" ["feed"]
+        "Since when the feed is held, in seconds; 0: it is not.";
+    FEED_FAULT "ironlist_feed_fault" ["feed"]
+        "1 while the feed cannot be made and its last good list is served.";
+    FEED_CUT "ironlist_feed_cut_entries" ["feed"]
+        "Entries that a budget leaves out of the feed.";
+    FEED_RELEASE_SECONDS "ironlist_feed_release_age_seconds" ["feed"]
+        "Time since what the feed lists was released, in seconds.";
+    DEVICE_BEHIND "ironlist_device_behind" ["device"]
+        "1 while the device has an older list than is offered.";
+    DEVICE_SILENT "ironlist_device_silent" ["device"]
+        "1 while the device has not asked for longer than it should.";
     WEBHOOK_DELIVERIES "ironlist_webhook_deliveries_total" ["hook", "result"]
         "Attempts to tell a webhook something: delivered, or by what was wrong.";
     WEBHOOK_BEHIND "ironlist_webhook_behind_seconds" ["hook"]
         "Age of the oldest event that waits for a webhook, in seconds; 0: none does.";
 }
+
+/// What is read of each feed and each device.
+const PUBLISHED: [Row; 7] =
+    [FEED_HELD, FEED_HELD_SECONDS, FEED_FAULT, FEED_CUT, FEED_RELEASE_SECONDS, DEVICE_BEHIND, DEVICE_SILENT];
 
 /// Names of the earlier system that dashboards still ask for: each shows another metric, relabelled, when
 /// it is scraped, so that nothing is counted twice.
@@ -111,6 +129,7 @@ pub struct Metrics {
     push_seconds: HistogramVec,
     push_generation: IntGaugeVec,
     push_failures: IntCounterVec,
+    published: Vec<(Row, IntGaugeVec)>,
     webhook_deliveries: IntCounterVec,
     webhook_behind: IntGaugeVec,
     dnsbl_questions: IntCounterVec,
@@ -136,6 +155,7 @@ impl Metrics {
             push_seconds: histograms(&registry, PUSH_SECONDS, &PUSH_BUCKETS),
             push_generation: gauges(&registry, PUSH_GENERATION),
             push_failures: counters(&registry, PUSH_FAILURES),
+            published: PUBLISHED.iter().map(|row| (*row, gauges(&registry, *row))).collect(),
             webhook_deliveries: counters(&registry, WEBHOOK_DELIVERIES),
             webhook_behind: gauges(&registry, WEBHOOK_BEHIND),
             dnsbl_questions: counters(&registry, DNSBL_QUESTIONS),
@@ -191,6 +211,15 @@ impl Metrics {
     /// Pushes to a device that failed so.
     pub fn push_failures(&self, device: &str, code: &str) -> Counter {
         self.push_failures.with_label_values(&[device, code])
+    }
+
+    /// A row of feeds or devices; one that is not named is forgotten.
+    pub fn published(&self, row: Row, all: impl IntoIterator<Item = (String, i64)>) {
+        let gauges = self.published.iter().find(|(known, _)| known.name == row.name);
+        if let Some((_, gauges)) = gauges {
+            gauges.reset();
+            all.into_iter().for_each(|(name, value)| gauges.with_label_values(&[&name]).set(value));
+        }
     }
 
     /// Attempts to tell a webhook something that ended so.
@@ -383,62 +412,4 @@ fn scrape(metrics: &Metrics) -> Response {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use http::{Method, StatusCode};
-
-    fn blacklist(all: &Arc<Metrics>) -> Arc<HttpMetrics> {
-        Arc::new(HttpMetrics::new(Arc::clone(all), Role::Blacklist))
-    }
-
-    #[test]
-    fn names_are_unique_and_end_in_their_unit() {
-        let mut names: Vec<_> = TABLE.iter().map(|row| row.name).collect();
-        names.sort_unstable();
-        names.dedup();
-        assert_eq!(names.len(), TABLE.len());
-        assert!(names.iter().all(|name| name.starts_with("ironlist_") || name.starts_with("blacklist_")));
-    }
-
-    #[test]
-    fn both_ways_of_counting_lead_to_one_series() {
-        let all = Arc::new(Metrics::new());
-        let http = blacklist(&all);
-        let route = http.route("/check/{ip}");
-        route.count(&Method::GET, StatusCode::OK, 0.000_01);
-        http.count("/check/{ip}", &Method::GET, StatusCode::OK, 0.000_01);
-        route.count(&Method::HEAD, StatusCode::OK, 0.000_01);
-        let text = all.render();
-        let series = |name, method, count| {
-            format!(
-                "{name}{{method=\"{method}\",role=\"blacklist\",route=\"/check/{{ip}}\",status=\"200\"}} {count}\n"
-            )
-        };
-        assert!(text.contains(&series(HTTP_REQUESTS.name, "GET", 2)), "{text}");
-        assert!(text.contains(&series(HTTP_REQUESTS.name, "HEAD", 1)), "{text}");
-        assert!(text.contains(
-            "ironlist_http_request_duration_seconds_count{role=\"blacklist\",route=\"/check/{ip}\"} 3\n"
-        ));
-    }
-
-    #[test]
-    fn the_earlier_names_show_the_same_numbers() {
-        let all = Arc::new(Metrics::new());
-        blacklist(&all).count("/x", &Method::from_bytes(b"BREW").unwrap(), StatusCode::NOT_FOUND, 0.2);
-        let text = all.render();
-        assert!(text.contains("blacklist_up{role=\"blacklist\"} 1\n"));
-        assert!(text.contains("blacklist_http_requests_total{method=\"other\",role=\"blacklist\",endpoint=\"/x\",status_code=\"404\"} 1\n"));
-        assert!(text.contains(
-            "blacklist_http_request_duration_seconds_count{role=\"blacklist\",endpoint=\"/x\"} 1\n"
-        ));
-        assert!(text.contains("process_resident_memory_bytes"));
-    }
-
-    #[test]
-    fn readings_are_taken_at_the_scrape() {
-        let metrics = Metrics::new().at_scrape(|metrics| metrics.entries("regtech", "active").set(7));
-        assert!(
-            metrics.render().contains("blacklist_entries_total{source=\"regtech\",status=\"active\"} 7\n")
-        );
-    }
-}
+mod tests;

@@ -71,6 +71,56 @@ fn an_operator_sets_up_a_device_and_sees_what_it_has() {
 }
 
 #[test]
+fn what_is_not_said_of_a_feed_or_a_device_stays_as_it_is() {
+    let folder = tempfile::tempdir().unwrap();
+    let house = Plan::new(folder.path()).start();
+    import(&house, addresses(20));
+    let run = |line: &str| told(&house.run(line.split(' ')));
+    let done = |line: &str| assert_eq!(run(line).0, 0, "{line}: {}", run(line).2);
+    done("device add hq --feed fortigate --network 20.0.0.0/31 --model fortigate-vm02 --reason pilot");
+    done("device set hq --silent-minutes 5 --reason hasty");
+    let health = house.get("blacklist", "/health").text().to_owned();
+    assert!(health.contains("have not asked for longer than they should: hq"), "{health}");
+    let metrics = house.get("gateway", "/metrics").text().to_owned();
+    assert!(metrics.contains("ironlist_device_silent{device=\"hq\"} 1\n"), "{metrics}");
+    let device = || house.get("gateway", "/api/v1/devices/hq").ok().json();
+    assert_eq!(
+        (&device()["networks"], &device()["silent_minutes"], &device()["budget"]["entries"]),
+        (&json!(["20.0.0.0/31"]), &json!(5), &json!(168_928))
+    );
+    let list = house.get("gateway", "/feeds/fortigate").text().to_owned();
+    assert!(!list.lines().any(|line| line == "20.0.0.0"), "the firewall's own address: {list}");
+    done("device set hq --model ipset --clear networks --reason replaced");
+    assert_eq!(
+        (&device()["networks"], &device()["silent_minutes"], &device()["budget"]["entries"]),
+        (&json!([]), &json!(5), &json!(65_536))
+    );
+    done("feeds add lan --not-country KR --confidence 0 --entries 9 --reason pilot");
+    done("feeds set lan --lines ranges --not-source a --clear filter.confidence --reason more");
+    let feed = house.get("gateway", "/api/v1/feeds/lan").ok().json();
+    assert_eq!(
+        (&feed["filter"]["not_countries"], &feed["filter"]["not_sources"], &feed["filter"]["confidence"]),
+        (&json!(["KR"]), &json!(["a"]), &Value::Null)
+    );
+    assert_eq!((&feed["lines"], &feed["budget"]["entries"]), (&json!("ranges"), &json!(9)));
+    assert_eq!(run("feeds set lan --clear colour --reason x").0, 2);
+    for wrong in [
+        "feeds add x --format nosuch --reason x",
+        "feeds add x --lines wavy --reason x",
+        "feeds add x --parts 0 --reason x",
+        "feeds add x --country Korea --reason x",
+        "feeds add ../x --reason x",
+        "device add x --network 10.0.0/8 --reason x",
+        "allow add 10.0.0 --reason x",
+        "suppression add nonsense --reason x",
+        "suppression add 20.0.0.1 --source ../x --reason x",
+        "import list.txt --source a/b",
+    ] {
+        assert_eq!(run(wrong).0, 64, "{wrong}");
+    }
+}
+
+#[test]
 fn a_collapse_is_held_across_a_crash_until_an_operator_consents() {
     let folder = tempfile::tempdir().unwrap();
     let house = Plan::new(folder.path()).start();
@@ -96,9 +146,14 @@ fn a_collapse_is_held_across_a_crash_until_an_operator_consents() {
     assert_eq!((lines(&house), &held(&house)["id"]), (1000, &json!("fortigate")));
     let (code, out, _) = told(&house.run(["hold", "list"]));
     assert!(code == 0 && out.contains("995 of 1000 lines would go"), "{out}");
+    assert!(out.contains("fortigate: 995 addresses would go (partner 995): 20.0."), "{out}");
+    let metrics = house.get("gateway", "/metrics").text().to_owned();
+    for line in ["held{feed=\"fortigate\"} 1", "held{feed=\"_all\"} 0", "fault{feed=\"fortigate\"} 0"] {
+        assert!(metrics.contains(&format!("ironlist_feed_{line}\n")), "{line}: {metrics}");
+    }
     let (code, _, err) =
         told(&house.run(["hold", "consent", "fortigate", "--reason", "the partner has tidied up"]));
-    assert_eq!(code, 0, "{err}");
+    assert!(code == 0 && err.contains("goes to generation"), "{err}");
     assert_eq!(lines(&house), 5);
     let audit = house.get("gateway", "/api/v1/audit");
     assert_eq!(audit.status, 401, "the audit is the administrator's");

@@ -9,9 +9,9 @@ pub(super) use runs::{RunCommand, run};
 pub(super) use sources::{SourceCommand, source};
 
 use super::ExitCode;
-use super::console::{Console, outline};
+use super::console::{Console, outline, plain, table};
 use super::door::{Door, encode, json};
-use super::lists::list;
+use super::lists::pages;
 use crate::web::Body;
 use clap::Subcommand;
 use http::Method;
@@ -53,8 +53,11 @@ pub(super) async fn hold(
 ) -> anyhow::Result<ExitCode> {
     let (id, word, body) = match command {
         HoldCommand::List => {
-            let columns = ["id", "source", "since", "generation", "difference", "why"];
-            return list(HOLDS, &columns, door, console.out).await;
+            let (_, rows) = pages(HOLDS, &[], usize::MAX, door).await?;
+            let columns = ["id", "source", "since", "generation", "difference", "rejected", "why"];
+            table(&rows, &columns, console.out)?;
+            rows.iter().try_for_each(|hold| examples(hold, console.out))?;
+            return Ok(ExitCode::Done);
         }
         HoldCommand::Consent { id, generation, reason } => {
             let shown = match generation {
@@ -80,8 +83,27 @@ async fn shown(id: &str, door: &Door, log: &mut dyn Write) -> anyhow::Result<Opt
     let Some((hold, generation)) = hold.and_then(|hold| Some((hold, hold["generation"].as_u64()?))) else {
         return Ok(None);
     };
-    writeln!(log, "{id} goes to generation {generation}: {}", hold["why"])?;
+    writeln!(log, "{id} goes to generation {generation}: {}", plain(&hold["why"]))?;
+    examples(hold, log)?;
     Ok(Some(generation))
+}
+
+/// What consent to a feed's hold would come to, by example.
+fn examples(hold: &Value, out: &mut dyn Write) -> std::io::Result<()> {
+    for (what, count) in [("gone", "gone_addresses"), ("new", "new_addresses")] {
+        let would = &hold["would"][what];
+        if would.as_array().is_none_or(Vec::is_empty) {
+            continue;
+        }
+        let by = hold["would"][format!("{what}_by")].as_array().cloned().unwrap_or_default();
+        let by: Vec<String> =
+            by.iter().map(|share| format!("{} {}", plain(&share["source"]), share["addresses"])).collect();
+        let verb = if what == "gone" { "would go" } else { "would come" };
+        let count = &hold["distance"][count];
+        let of = if by.is_empty() { String::new() } else { format!(" ({})", by.join(", ")) };
+        writeln!(out, "{}: {count} addresses {verb}{of}: {}, …", plain(&hold["id"]), plain(would))?;
+    }
+    Ok(())
 }
 
 /// Sends a document with PUT, and takes one.

@@ -5,7 +5,9 @@ use super::super::collection::secret;
 use super::super::console::{Console, outline, table};
 use super::super::door::{Door, encode, with_query};
 use super::super::lists::{list, show};
-use super::{document, push, put, say};
+use super::{changed, document, push, put, say, valid};
+use crate::addr::IpRange;
+use crate::model::{Device, OutputName};
 use clap::{Args, Subcommand};
 use serde_json::{Map, Value, json};
 use std::path::PathBuf;
@@ -23,8 +25,8 @@ pub(in crate::cli) enum DeviceCommand {
     },
     /// Make a new one known
     Add(Wish),
-    /// Change it: what is not said is as usual
-    Set(Wish),
+    /// Change it: what is not said stays as it is
+    Set(Box<Changes>),
     /// Forget it; its key opens nothing from then on
     Remove {
         /// Its name
@@ -65,15 +67,16 @@ pub(in crate::cli) enum DeviceCommand {
 #[derive(Args, Clone, Debug)]
 pub(in crate::cli) struct Wish {
     /// Its name
+    #[arg(value_parser = valid::<OutputName>)]
     name: String,
     /// What it is; a preset's name gives it that one's budgets
     #[arg(long)]
     model: Option<String>,
     /// A feed that it reads; may be said again. Without any it may read all
-    #[arg(long = "feed", value_name = "NAME")]
+    #[arg(long = "feed", value_name = "NAME", value_parser = valid::<OutputName>)]
     feeds: Vec<String>,
     /// A network from which it asks, and which is never published; may be said again
-    #[arg(long = "network", value_name = "RANGE")]
+    #[arg(long = "network", value_name = "RANGE", value_parser = valid::<IpRange>)]
     networks: Vec<String>,
     /// It can take so many lines of all its feeds together
     #[arg(long, value_name = "NUMBER")]
@@ -98,6 +101,15 @@ pub(in crate::cli) struct Wish {
     reason: String,
 }
 
+#[derive(Args, Clone, Debug)]
+pub(in crate::cli) struct Changes {
+    #[command(flatten)]
+    wish: Wish,
+    /// Make this field as usual again: feeds, networks, budget; may be said again
+    #[arg(long, value_name = "FIELD", conflicts_with = "file")]
+    clear: Vec<String>,
+}
+
 pub(in crate::cli) async fn device(
     command: &DeviceCommand,
     door: &Door,
@@ -115,8 +127,10 @@ pub(in crate::cli) async fn device(
             device.insert("name".to_owned(), json!(wish.name));
             door.post(DEVICES, &json!({"reason": wish.reason, "device": device})).await?
         }
-        DeviceCommand::Set(wish) => {
-            put(door, &one(&wish.name), &json!({"reason": wish.reason, "device": wish.document()?})).await?
+        DeviceCommand::Set(changes) => {
+            let Changes { wish, clear } = &**changes;
+            let device = wish.over(clear, &one(&wish.name), door).await?;
+            put(door, &one(&wish.name), &json!({"reason": wish.reason, "device": device})).await?
         }
         DeviceCommand::Remove { name, reason } => {
             door.delete(&with_query(&one(name), &[("reason", Some(reason))])).await?
@@ -160,6 +174,19 @@ pub(in crate::cli) async fn device(
 }
 
 impl Wish {
+    /// What is said, over what the device is; a file says everything.
+    async fn over(&self, clear: &[String], path: &str, door: &Door) -> anyhow::Result<Value> {
+        if self.file.is_some() {
+            return Ok(self.document()?.into());
+        }
+        let mut clear = clear.to_vec();
+        if self.model.is_some() && !clear.iter().any(|field| field == "budget") {
+            // The budget was that of the model before, or is said anew.
+            clear.push("budget".to_owned());
+        }
+        changed(door, path, &Device::new(self.name.parse()?), &clear, self.document()?).await
+    }
+
     /// What the file says, and above it what the command line says.
     fn document(&self) -> anyhow::Result<Map<String, Value>> {
         let mut device = self.file.as_deref().map(document).transpose()?.unwrap_or_default();

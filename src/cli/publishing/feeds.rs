@@ -4,7 +4,8 @@ use super::super::ExitCode;
 use super::super::console::{Console, outline};
 use super::super::door::{Door, encode, with_query};
 use super::super::lists::{list, show};
-use super::{document, put, say};
+use super::{changed, document, put, say, valid};
+use crate::model::{Country, Families, Format, Lines, MOST_PARTS, OutputName, Profile, Severity, SourceName};
 use clap::{Args, Subcommand};
 use serde_json::{Map, Value, json};
 use std::path::PathBuf;
@@ -27,8 +28,8 @@ pub(in crate::cli) enum FeedsCommand {
     },
     /// Publish a new one
     Add(Box<Wish>),
-    /// Publish it otherwise: what is not said is as usual
-    Set(Box<Wish>),
+    /// Publish it otherwise: what is not said stays as it is
+    Set(Box<Changes>),
     /// Say what it would list, and change nothing
     Preview(Box<Wish>),
     /// Publish it no more
@@ -44,36 +45,37 @@ pub(in crate::cli) enum FeedsCommand {
 #[derive(Args, Clone, Debug)]
 pub(in crate::cli) struct Wish {
     /// Its name
+    #[arg(value_parser = valid::<OutputName>)]
     name: String,
     /// Who is to read it: plain, fortigate, palo-alto, cisco, nftables, csv and others
-    #[arg(long)]
+    #[arg(long, value_parser = valid::<Format>)]
     format: Option<String>,
     /// The form of its lines: cidrs, ranges or addresses
-    #[arg(long)]
+    #[arg(long, value_parser = valid::<Lines>)]
     lines: Option<String>,
     /// What it carries: both, v4 or v6
-    #[arg(long)]
+    #[arg(long, value_parser = valid::<Families>)]
     families: Option<String>,
     /// Only of this source; may be said again
-    #[arg(long = "source", value_name = "NAME")]
+    #[arg(long = "source", value_name = "NAME", value_parser = valid::<SourceName>)]
     sources: Vec<String>,
     /// Not of this source; may be said again
-    #[arg(long = "not-source", value_name = "NAME")]
+    #[arg(long = "not-source", value_name = "NAME", value_parser = valid::<SourceName>)]
     not_sources: Vec<String>,
     /// At least so sure, 0 to 100
-    #[arg(long, value_name = "PERCENT")]
+    #[arg(long, value_name = "PERCENT", value_parser = clap::value_parser!(u8).range(0..=100))]
     confidence: Option<u8>,
     /// At least so grave: minor, warning, critical or fatal
-    #[arg(long)]
+    #[arg(long, value_parser = valid::<Severity>)]
     severity: Option<String>,
     /// Only of this kind of threat; may be said again
     #[arg(long = "threat", value_name = "KIND")]
     threats: Vec<String>,
     /// Only in this country; may be said again
-    #[arg(long = "country", value_name = "CC")]
+    #[arg(long = "country", value_name = "CC", value_parser = valid::<Country>)]
     countries: Vec<String>,
     /// Not in this country; may be said again
-    #[arg(long = "not-country", value_name = "CC")]
+    #[arg(long = "not-country", value_name = "CC", value_parser = valid::<Country>)]
     not_countries: Vec<String>,
     /// Learned of at most so many days ago
     #[arg(long, value_name = "DAYS")]
@@ -85,7 +87,7 @@ pub(in crate::cli) struct Wish {
     #[arg(long, value_name = "NUMBER")]
     bytes: Option<u64>,
     /// Cut it into so many parts
-    #[arg(long, value_name = "NUMBER")]
+    #[arg(long, value_name = "NUMBER", value_parser = clap::value_parser!(u16).range(1..=i64::from(MOST_PARTS)))]
     parts: Option<u16>,
     /// Never send it compressed: for firewalls that ask for what they cannot read
     #[arg(long)]
@@ -96,6 +98,15 @@ pub(in crate::cli) struct Wish {
     /// Why
     #[arg(long, value_name = "TEXT")]
     reason: String,
+}
+
+#[derive(Args, Clone, Debug)]
+pub(in crate::cli) struct Changes {
+    #[command(flatten)]
+    wish: Wish,
+    /// Make this field as usual again: lines, budget, filter.countries; may be said again
+    #[arg(long, value_name = "FIELD", conflicts_with = "file")]
+    clear: Vec<String>,
 }
 
 pub(in crate::cli) async fn feeds(
@@ -118,9 +129,19 @@ pub(in crate::cli) async fn feeds(
             feed.insert("name".to_owned(), json!(wish.name));
             door.post(FEEDS, &json!({"reason": wish.reason, "feed": feed})).await?
         }
-        FeedsCommand::Set(wish) => put(door, &one(&wish.name), &wish.said()?).await?,
+        FeedsCommand::Set(changes) => {
+            let Changes { wish, clear } = &**changes;
+            let feed = wish.over(clear, &one(&wish.name), door).await?;
+            put(door, &one(&wish.name), &json!({"reason": wish.reason, "feed": feed})).await?
+        }
         FeedsCommand::Preview(wish) => {
-            door.post(&format!("{}/preview", one(&wish.name)), &wish.said()?).await?
+            let is_there = door.get(&one(&wish.name)).await.is_ok();
+            let feed = match is_there {
+                true => wish.over(&[], &one(&wish.name), door).await?,
+                false => wish.document()?.into(),
+            };
+            let said = json!({"reason": wish.reason, "feed": feed});
+            door.post(&format!("{}/preview", one(&wish.name)), &said).await?
         }
         FeedsCommand::Remove { name, reason } => {
             door.delete(&with_query(&one(name), &[("reason", Some(reason))])).await?
@@ -131,8 +152,12 @@ pub(in crate::cli) async fn feeds(
 }
 
 impl Wish {
-    fn said(&self) -> anyhow::Result<Value> {
-        Ok(json!({"reason": self.reason, "feed": self.document()?}))
+    /// What is said, over what the feed is; a file says everything.
+    async fn over(&self, clear: &[String], path: &str, door: &Door) -> anyhow::Result<Value> {
+        if self.file.is_some() {
+            return Ok(self.document()?.into());
+        }
+        changed(door, path, &Profile::new(self.name.parse()?), clear, self.document()?).await
     }
 
     /// What the file says, and above it what the command line says.

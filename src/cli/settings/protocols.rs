@@ -15,17 +15,22 @@ pub struct CrowdSec {
     pub feed: OutputName,
     /// The file with their keys, if one is named.
     pub keys_file: Option<PathBuf>,
-    /// How long a change is told, in seconds.
+    /// How long what came is told, in seconds.
     pub window: i64,
+    /// How long a bouncer holds what it is told, in seconds.
+    pub hold: i64,
 }
 
 impl CrowdSec {
     pub(super) fn read(layers: &Layers) -> Result<Self, SettingsError> {
         let minutes: usize = layers.get("crowdsec.window_minutes")?;
+        let days: usize = layers.get("crowdsec.hold_days")?;
         Ok(Self {
             feed: layers.get("crowdsec.feed")?,
             keys_file: layers.get("crowdsec.keys_file")?,
-            window: i64::try_from(minutes).unwrap_or(i64::MAX).saturating_mul(60),
+            // A bouncer with ipset holds nothing for longer than 24 days, so that longer terms would leave holes.
+            window: i64::try_from(minutes).unwrap_or(i64::MAX).clamp(1, 24 * 60) * 60,
+            hold: i64::try_from(days).unwrap_or(i64::MAX).clamp(1, 23) * 86_400,
         })
     }
 }

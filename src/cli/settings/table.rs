@@ -170,7 +170,12 @@ pub(super) const TABLE: &[Setting] = &[
     setting(
         "crowdsec.window_minutes",
         "60",
-        "So long a change is told to bouncers, which nobody tells apart; longer than any of them waits between two\nquestions.",
+        "So long what is new is told to bouncers, which nobody tells apart; longer than any of them waits between two\nquestions, and at most a day.",
+    ),
+    setting(
+        "crowdsec.hold_days",
+        "7",
+        "So long a bouncer that hears nothing more blocks what it was told, 1 to 23 days. What is listed no more is told\nfor as long, so that a bouncer that was away lets it go.",
     ),
     setting(
         "dnsbl.listen",

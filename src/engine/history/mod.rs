@@ -10,6 +10,7 @@ pub(super) mod tests;
 pub use net::{Net, Pair};
 
 use super::{Engine, EngineError, Refusal};
+use crate::disk::Digest;
 use crate::journal::{Counted, Summary, What};
 use crate::model::{Change, Rows, RowsBuilder, SourceId, SourceName};
 use net::Composer;
@@ -25,6 +26,16 @@ impl Engine {
     /// [`EngineError::ReadOnly`] when the journal is damaged, else a fault of the disk.
     pub fn oldest(&self) -> Result<u64, EngineError> {
         Ok(self.journal()?.first()? - 1)
+    }
+
+    /// The digest over everything that led to a generation: two blacklists that have the same one there have had the
+    /// same history up to it. Blocks on the disk.
+    ///
+    /// # Errors
+    /// [`EngineError::UnknownGeneration`], [`EngineError::Gone`], else as [`Engine::summaries`].
+    pub fn digest_at(&self, generation: u64) -> Result<Digest, EngineError> {
+        self.demand(generation)?;
+        self.kept(generation, || Ok(self.journal()?.digest_at(generation)?))
     }
 
     /// Who made a generation, when and why, and all that it changed; or what it changed of one source's listings. Blocks

@@ -218,13 +218,14 @@ fn unsuppress(range: IpRange, source: Option<&SourceName>, snapshot: &Snapshot) 
 fn publish(output: Output, snapshot: &Snapshot) -> Result<Plan, Refusal> {
     let key = output.key();
     let fault = match &output {
-        Output::Feed(profile) => profile.fault().map(str::to_owned).or_else(|| {
+        Output::Feed(profile) => {
             let of_its_reader = |device: &Device| {
                 let fault = device.uncounted([profile].into_iter())?;
                 Some(format!("device {}: {fault}", device.name))
             };
-            snapshot.devices().find_map(of_its_reader)
-        }),
+            let fault = profile.fault().map(str::to_owned).or_else(|| taken(&profile.name, snapshot));
+            fault.or_else(|| snapshot.devices().find_map(of_its_reader))
+        }
         Output::Device(device) => {
             unknown_feed(&device.feeds, snapshot).or_else(|| device.fault(snapshot.profiles()))
         }
@@ -238,6 +239,14 @@ fn publish(output: Output, snapshot: &Snapshot) -> Result<Plan, Refusal> {
     }
     let receipt = replaced(removed.len());
     Ok(Plan { ops: vec![Op::Outputs { removed, added: vec![output] }], receipt, ..Plan::default() })
+}
+
+/// A feed's path may end in what its file is called by, so that `edge.txt` is a name of `edge` too.
+fn taken(name: &OutputName, snapshot: &Snapshot) -> Option<String> {
+    let usual = OutputName::fortigate();
+    let mut all = snapshot.profiles().map(|profile| &profile.name).chain([&usual]);
+    let other = all.find(|other| other.is_with_ending_of(name) || name.is_with_ending_of(other))?;
+    Some(format!("its path and that of feed {other} would be the same"))
 }
 
 fn unknown_feed(feeds: &[OutputName], snapshot: &Snapshot) -> Option<String> {

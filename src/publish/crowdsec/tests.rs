@@ -1,10 +1,18 @@
 use super::*;
 use crate::addr::{IpSet, Range};
+use crate::model::Time;
 use crate::model::{Lines, Profile};
 use crate::publish::{Annotated, Entry, Facts, Release, Released};
 use serde_json::Value;
 
 const NOW: Time = Time::from_unix(1_790_000_000);
+const TERMS: Terms = Terms { now: NOW, hold: 7 * 86_400, window: 3600 };
+
+/// How long a line holds, as it is written.
+fn left(line: &str) -> String {
+    let seconds = TERMS.left(line.parse().unwrap());
+    format!("{}h{}m{}s", seconds / 3600, seconds / 60 % 60, seconds % 60)
+}
 
 /// The first entry ends in an hour, and a stranger says why.
 fn roll(list: &[&str], lines: Lines) -> Arc<Roll> {
@@ -38,6 +46,7 @@ fn texts(decisions: &Value, key: &str) -> Vec<String> {
 fn a_bouncer_that_begins_gets_every_line_with_why() {
     let all = read(Stream::everything(
         roll(&["20.0.0.1", "20.0.1.0-20.0.1.2", "2a00::/64"], Lines::Cidrs),
+        TERMS,
         Wanted::default(),
     ));
     assert_eq!(texts(&all["new"], "value"), ["20.0.0.1", "20.0.1.0/31", "20.0.1.2", "2a00::/64"]);
@@ -46,7 +55,7 @@ fn a_bouncer_that_begins_gets_every_line_with_why() {
     assert_eq!(all["deleted"], Value::Array(Vec::new()));
     let first = &all["new"][0];
     assert_eq!((&first["origin"], &first["type"]), (&"ironlist".into(), &"ban".into()));
-    assert_eq!(first["duration"], "8760h0m0s", "its end moves with every run of its source");
+    assert_eq!(first["duration"], left("20.0.0.1"), "its entry's end moves with every run of its source");
     assert_eq!(first["id"], 7_278_613_042_039_370_u64, "the same for ever");
 }
 
@@ -58,7 +67,7 @@ fn what_changed_is_told_with_what_has_gone_at_no_duration() {
     };
     let told = |wanted| {
         let roll = roll(&["20.0.0.1", "20.0.1.0/24"], Lines::Cidrs);
-        read(Stream::changes(roll, Arc::new(recent.clone()), wanted))
+        read(Stream::changes(roll, TERMS, Arc::new(recent.clone()), wanted))
     };
     let all = told(Wanted::default());
     assert_eq!(texts(&all["new"], "value"), ["20.0.0.1"]);
@@ -74,7 +83,7 @@ fn what_changed_is_told_with_what_has_gone_at_no_duration() {
 fn a_bouncer_gets_only_the_scopes_and_scenarios_that_it_names() {
     let values = |wanted| {
         let roll = roll(&["20.0.0.1", "20.0.1.0/24", "20.0.2.1"], Lines::Cidrs);
-        texts(&read(Stream::array(roll, wanted)), "value")
+        texts(&read(Stream::array(roll, TERMS, wanted)), "value")
     };
     let list = |text: &str| Some(vec!["nothing".to_owned(), text.to_owned()]);
     assert_eq!(values(Wanted { scopes: list("Range"), ..Wanted::default() }), ["20.0.1.0/24"]);
@@ -93,12 +102,12 @@ fn a_bouncer_gets_only_the_scopes_and_scenarios_that_it_names() {
 fn one_address_is_told_with_the_end_of_its_entry() {
     let roll = roll(&["20.0.0.1", "20.0.1.0/24"], Lines::Cidrs);
     let ask = |text: &str, wanted: &Wanted| -> Value {
-        serde_json::from_slice(&about(&roll, text.parse().unwrap(), wanted, NOW)).unwrap()
+        serde_json::from_slice(&about(&roll, text.parse().unwrap(), wanted, TERMS)).unwrap()
     };
     let any = Wanted::default();
     assert_eq!(ask("20.0.0.1", &any)[0]["duration"], "1h0m0s");
     assert_eq!(ask("20.0.1.7", &any)[0]["value"], "20.0.1.0/24");
-    assert_eq!(ask("20.0.1.64/26", &any)[0]["duration"], "8760h0m0s");
+    assert_eq!(ask("20.0.1.64/26", &any)[0]["duration"], left("20.0.1.0/24"));
     for (asked, wanted) in [
         ("20.0.0.2", any.clone()),
         ("20.0.0.0/31", any.clone()),
@@ -113,12 +122,12 @@ fn one_address_is_told_with_the_end_of_its_entry() {
 #[test]
 fn a_long_list_comes_in_pieces_also_when_nobody_wants_most_of_it() {
     let roll = roll(&["20.0.0.0/15"], Lines::Addresses);
-    let pieces: Vec<Vec<u8>> = Stream::everything(Arc::clone(&roll), Wanted::default()).collect();
+    let pieces: Vec<Vec<u8>> = Stream::everything(Arc::clone(&roll), TERMS, Wanted::default()).collect();
     assert!(pieces.len() > 100 && pieces.iter().all(|piece| piece.len() < PIECE + 1024));
     let all: Value = serde_json::from_slice(&pieces.concat()).unwrap();
     assert_eq!(all["new"].as_array().unwrap().len(), 1 << 17);
     let wanted = Wanted { not_containing: Some(vec!["ssh".into()]), ..Wanted::default() };
-    let pieces: Vec<Vec<u8>> = Stream::everything(roll, wanted).collect();
+    let pieces: Vec<Vec<u8>> = Stream::everything(roll, TERMS, wanted).collect();
     assert!(pieces.len() > 20, "each is little work");
     let none: Value = serde_json::from_slice(&pieces.concat()).unwrap();
     assert_eq!(none, serde_json::json!({"new": [], "deleted": []}));

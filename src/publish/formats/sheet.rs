@@ -31,8 +31,6 @@ pub struct Counts {
     pub entries: u64,
     /// Addresses that the format carries of the selection, at most `u128::MAX`.
     pub addresses: u128,
-    /// Ranges of the selection that are of a family the format does not take.
-    pub left_out: u64,
 }
 
 /// The most lines that a list of single addresses may have: one listed /8 would make 16 million.
@@ -88,12 +86,7 @@ impl<'a> Sheet<'a> {
 
     /// What a document of the format holds that has so many entries.
     pub(super) fn counts(&self, format: Format, entries: u64) -> Counts {
-        let left_out = match format.families() {
-            Families::Both => 0,
-            Families::V4 => self.selection.v6.ranges().len(),
-            Families::V6 => self.selection.v4.ranges().len(),
-        };
-        Counts { entries, addresses: self.size(format.families()), left_out: left_out as u64 }
+        Counts { entries, addresses: self.size(format.families()) }
     }
 
     fn size(&self, families: Families) -> u128 {

@@ -38,6 +38,9 @@ pub(super) struct Stated {
     /// Whether it is new, as against said before.
     pub(super) new: bool,
     pub(super) generation: u64,
+    /// The feeds that are held, and do not follow before an administrator's word.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(super) held: Vec<String>,
 }
 
 pub(super) async fn add(
@@ -104,7 +107,16 @@ pub(super) async fn state(
     rows.push(range, &detail);
     let change = Change::List { source: source.clone(), rows: rows.finish().0, scope: Scope::Part };
     let receipt = role.submit(caller, &reason, Cause::Manual, change).await?;
-    Ok(Stated { range, source, new: receipt.added > 0, generation: receipt.generation })
+    Ok(Stated { range, source, new: receipt.added > 0, generation: receipt.generation, held: held(role) })
+}
+
+/// The feeds that do not follow what people say, so that nobody takes it for enforced.
+fn held(role: &Blacklist) -> Vec<String> {
+    let Some(feeds) = &role.feeds else { return Vec::new() };
+    let all_are = feeds.whole().status().hold.is_some();
+    let all = feeds.all();
+    let held = all.iter().filter(|(_, feed)| all_are || feed.status().hold.is_some());
+    held.map(|(name, _)| name.to_string()).collect()
 }
 
 /// What a statement says of its range.
@@ -150,5 +162,6 @@ pub(super) async fn remove(
     let source = or_manual(removal.source)?;
     let change = Change::Unlist { source: source.clone(), ranges: vec![range] };
     let receipt = role.submit(caller, &removal.reason, Cause::Manual, change).await?;
-    Ok(Json(Stated { range, source, new: false, generation: receipt.generation }))
+    let held = held(&role);
+    Ok(Json(Stated { range, source, new: false, generation: receipt.generation, held }))
 }

@@ -191,6 +191,32 @@ async fn an_allow_says_what_it_frees_and_is_lifted_again() {
 }
 
 #[tokio::test]
+async fn a_held_feed_is_told_to_whoever_blocks_and_counted_by_whoever_allows() {
+    use super::super::fixture::House;
+    let house = House::new(|publisher| {
+        let feeds = Some(Arc::clone(publisher.feeds()));
+        let role = Blacklist { feeds, ..Blacklist::new(publisher.engine().clone()) };
+        App::new(Role::Blacklist, role.router(), &Arc::new(Metrics::new()))
+            .guard(Guard::new("key", QUESTIONS))
+    });
+    let post = async |path: &str, body: Value| {
+        let request = http::Request::builder().method(Method::POST).uri(path).header(HOST, "a");
+        let request = request.header(CONTENT_TYPE, "application/json").body(Body::full(body.to_string()));
+        let answer = house.app.answer(request.unwrap(), Peer::Local).await;
+        serde_json::from_slice::<Value>(&answer.into_body().read().await.unwrap()).unwrap()
+    };
+    let block = json!({"ip": "40.0.0.1", "reason": "x"});
+    house.list_ranges((0..1000).map(|n| format!("20.0.{}.{}", n / 100, n % 100 * 2).parse().unwrap())).await;
+    assert_eq!(post("/api/v1/blacklist/ips", block.clone()).await["held"], Value::Null);
+    house.list(&["20.0.0.0"]).await;
+    assert_eq!(post("/api/v1/blacklist/ips", block).await["held"], json!(["fortigate"]));
+    let told = post("/api/v1/blacklist/allowlist", json!({"range": "20.0.1.0/24", "reason": "ours"})).await;
+    assert_eq!((&told["frees"], &told["broad"]), (&json!(100), &json!(true)), "nobody lists them any more");
+    let told = post("/api/v1/blacklist/allowlist", json!({"range": "20.0.2.0", "reason": "ours"})).await;
+    assert_eq!((&told["frees"], &told["broad"]), (&json!(1), &json!(false)));
+}
+
+#[tokio::test]
 async fn a_search_finds_by_what_is_said() {
     let house = House::new();
     house.import("source=a&reason=SSH%20scan", "20.0.0.1\n20.0.0.0/24\n").await;

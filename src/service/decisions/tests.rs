@@ -2,6 +2,7 @@
 
 use super::super::fixture::{House, NOON, STRANGER, from};
 use super::*;
+use crate::model::Time;
 use crate::model::{Allow, Change, Output, Profile};
 use crate::web::auth::Guard;
 use crate::web::metrics::Metrics;
@@ -10,12 +11,14 @@ use http::header::{CONTENT_ENCODING, HOST};
 use serde_json::Value;
 use std::io::Read as _;
 
+const DAY: i64 = 86_400;
+
 fn house() -> House {
     House::new(|publisher| {
         let rolls = Arc::new(Rolls::new(publisher.engine().clone()));
         let keys = ["bouncer"].into_iter().collect();
         let (publisher, feed) = (Arc::clone(publisher), OutputName::fortigate());
-        let decisions = Decisions::new(publisher, rolls, feed, keys, 3600);
+        let decisions = Decisions::new(publisher, rolls, feed, keys, (3600, 7 * DAY));
         let guard = Guard::new("admin", &[]).leaving(&[PREFIX]);
         App::new(Role::Blacklist, decisions.router(), &Arc::new(Metrics::new())).guard(guard)
     })
@@ -60,7 +63,59 @@ async fn two_bouncers_with_one_key_both_get_every_change() {
     assert_eq!(values(&house, STREAM).await, told, "the second one");
     assert_eq!(values(&house, STARTUP).await[0], ["20.0.0.0/25", "30.0.0.7"]);
     house.later(3601);
-    assert_eq!(values(&house, STREAM).await, [vec![""; 0], vec![]], "by now everybody has heard of it");
+    assert_eq!(values(&house, STREAM).await, [vec![""; 0], vec!["20.0.0.0/24"]], "everybody has what is new");
+    house.later(7 * DAY);
+    assert_eq!(values(&house, STREAM).await[1], [""; 0], "by now nobody holds it any more");
+}
+
+async fn allow(house: &House, range: &str) {
+    let (reason, owner, since) = (String::new(), String::new(), Time::from_unix(NOON));
+    let range = range.parse().unwrap();
+    house.change(Change::Allow(Allow { range, reason, owner, expires: None, since })).await;
+}
+
+#[tokio::test]
+async fn a_bouncer_that_was_away_lets_go_what_was_allowed_meanwhile() {
+    let house = house();
+    house.list(&["20.0.0.1", "30.0.0.7"]).await;
+    allow(&house, "30.0.0.7").await;
+    house.later(6 * DAY);
+    assert_eq!(values(&house, STREAM).await[1], ["30.0.0.7"], "also when the service was away");
+    house.list(&["20.0.0.1", "30.0.0.7", "40.0.0.1"]).await;
+    assert_eq!(values(&house, STREAM).await, [vec!["40.0.0.1"], vec!["30.0.0.7"]]);
+    house.change(Change::Disallow("30.0.0.7".parse().unwrap())).await;
+    assert_eq!(values(&house, STREAM).await, [vec!["30.0.0.7", "40.0.0.1"], vec![]], "it is listed again");
+}
+
+#[tokio::test]
+async fn an_allow_is_told_also_when_nothing_is_left_and_an_accident_is_not() {
+    let house = house();
+    house.list(&["20.0.0.1", "30.0.0.7"]).await;
+    allow(&house, "20.0.0.0/24").await;
+    house.list(&[]).await;
+    assert_eq!(
+        values(&house, STREAM).await,
+        [vec![""; 0], vec!["20.0.0.1"]],
+        "and nothing of the source's silence"
+    );
+    assert_eq!(ask(&house, "GET", STARTUP, &[("x-api-key", "bouncer")]).await.status(), 503);
+}
+
+#[tokio::test]
+async fn a_line_is_told_again_before_it_ends_and_after() {
+    let house = house();
+    house.list(&["20.0.0.1"]).await;
+    house.later(2 * 3600);
+    let first = get(&house, STARTUP).await["new"][0]["duration"].as_str().unwrap().to_owned();
+    let hours: i64 = first.split_once('h').unwrap().0.parse().unwrap();
+    let mut told = Vec::new();
+    for hour in 0..=hours + 2 {
+        if !values(&house, STREAM).await[0].is_empty() {
+            told.push(hour - hours);
+        }
+        house.later(3600);
+    }
+    assert_eq!(told, [0, 1], "the hours around its end, {first} away");
 }
 
 #[tokio::test]

@@ -6,15 +6,25 @@ use http::header::{ACCEPT_ENCODING, IF_MODIFIED_SINCE, IF_NONE_MATCH};
 use http::{HeaderMap, HeaderValue};
 use std::time::SystemTime;
 
-/// Whether the reader has the representation with this tag and time already. A tag that it names counts more
-/// than a time.
-pub(super) fn is_unmodified(headers: &HeaderMap, etag: &str, modified: SystemTime) -> bool {
-    let mut tags = headers.get_all(IF_NONE_MATCH).iter().peekable();
-    if tags.peek().is_some() {
-        return tags.any(|list| names_tag(list, etag));
+/// The coding in which the reader has the document already, if it does. A tag that it names counts more than a time, and
+/// that of any of the `codings` will do that it can read: right after a change the bytes go out plain to those who would
+/// rather have others, and they need not be sent again for that. What it cannot read now it must not be sent to a copy
+/// of. A time is that of the `preferred` one.
+pub(super) fn held<'a>(
+    headers: &HeaderMap,
+    (preferred, codings): (Coding, &[Coding]),
+    etag: impl Fn(Coding) -> &'a str,
+    modified: SystemTime,
+) -> Option<Coding> {
+    let tags = headers.get_all(IF_NONE_MATCH);
+    if tags.iter().next().is_some() {
+        let is_named = |coding: &Coding| tags.iter().any(|list| names_tag(list, etag(*coding)));
+        let others = codings.iter().filter(|coding| reads(headers, **coding));
+        return std::iter::once(&preferred).chain(others).copied().find(is_named);
     }
     let since = headers.get(IF_MODIFIED_SINCE).and_then(|since| since.to_str().ok());
-    since.and_then(|since| httpdate::parse_http_date(since).ok()).is_some_and(|since| modified <= since)
+    let since = since.and_then(|since| httpdate::parse_http_date(since).ok());
+    since.filter(|since| modified <= *since).map(|_| preferred)
 }
 
 /// Weak comparison. A comma within another's tag cuts that one in pieces, of which none can be `etag`: that
@@ -29,6 +39,28 @@ fn names_tag(list: &HeaderValue, etag: &str) -> bool {
 
 /// The coding in which the reader wants the bytes: of those that it likes best, the shortest.
 pub(super) fn preferred(headers: &HeaderMap) -> Coding {
+    let [zstd, gzip, plain] = weights(headers);
+    if zstd > 0 && zstd >= gzip.max(plain) {
+        Coding::Zstd
+    } else if gzip > 0 && gzip >= plain {
+        Coding::Gzip
+    } else {
+        Coding::Identity
+    }
+}
+
+/// Whether the reader can read bytes in a coding; plain ones everybody can.
+fn reads(headers: &HeaderMap, coding: Coding) -> bool {
+    let [zstd, gzip, _] = weights(headers);
+    match coding {
+        Coding::Zstd => zstd > 0,
+        Coding::Gzip => gzip > 0,
+        Coding::Identity => true,
+    }
+}
+
+/// How much it likes zstd, gzip and plain bytes, in thousandths.
+fn weights(headers: &HeaderMap) -> [u32; 3] {
     let (mut gzip, mut zstd, mut plain, mut any) = (None, None, None, None);
     for list in headers.get_all(ACCEPT_ENCODING) {
         for coding in list.to_str().unwrap_or("").split(',') {
@@ -44,14 +76,7 @@ pub(super) fn preferred(headers: &HeaderMap) -> Coding {
         }
     }
     // Whoever says "*" takes gzip for sure, and may never have heard of zstd.
-    let (gzip, zstd, plain) = (gzip.or(any).unwrap_or(0), zstd.unwrap_or(0), plain.unwrap_or(1));
-    if zstd > 0 && zstd >= gzip.max(plain) {
-        Coding::Zstd
-    } else if gzip > 0 && gzip >= plain {
-        Coding::Gzip
-    } else {
-        Coding::Identity
-    }
+    [zstd.unwrap_or(0), gzip.or(any).unwrap_or(0), plain.unwrap_or(1)]
 }
 
 /// The weight in `q=0.5`, in thousandths; none is the whole, and what does not read is nothing.
@@ -110,7 +135,8 @@ mod tests {
     fn unmodified(pairs: &[(http::HeaderName, &'static str)]) -> bool {
         let headers =
             pairs.iter().map(|(name, value)| (name.clone(), HeaderValue::from_static(value))).collect();
-        is_unmodified(&headers, "\"abc\"", UNIX_EPOCH + Duration::from_secs(784_111_777))
+        let modified = UNIX_EPOCH + Duration::from_secs(784_111_777);
+        held(&headers, (Coding::Gzip, &Coding::ALL), |_| "\"abc\"", modified) == Some(Coding::Gzip)
     }
 
     #[test]

@@ -1,13 +1,13 @@
 //! Which document of which feed a path names: pure but for the look at what feeds there are.
 
 use crate::model::Document;
-use crate::publish::{Feed, Feeds, formats};
+use crate::publish::{Feed, Feeds, WHOLE, formats};
 use std::sync::Arc;
 
 /// A document that a path names.
 pub(super) struct Named {
     pub(super) feed: Arc<Feed>,
-    /// 1 to the number of the feed's parts.
+    /// 1 to the number of the feed's parts, or [`WHOLE`].
     pub(super) part: u16,
     pub(super) document: Document,
 }
@@ -18,6 +18,7 @@ impl Named {
         let profile = self.feed.profile();
         let list = Document::List(profile.format);
         match (self.part, self.document) {
+            (WHOLE, document) if document == list => profile.name.to_string(),
             (_, document) if document == list && profile.parts == 1 => profile.name.to_string(),
             (part, document) if document == list => format!("{}/{part}", profile.name),
             (_, document) => {
@@ -27,6 +28,8 @@ impl Named {
     }
 }
 
+/// Without a part the whole is meant, so that a feed may be cut without its readers' knowing.
+///
 /// `NAME`, `NAME.txt`, `NAME/PART`, `NAME/PART.txt`, or `NAME/` and the file of another document (`manifest.json`).
 /// Some readers insist on how an address ends, so `.txt` and the format's own ending may follow.
 pub(super) fn named(feeds: &Feeds, rest: &str) -> Option<Named> {
@@ -37,7 +40,7 @@ pub(super) fn named(feeds: &Feeds, rest: &str) -> Option<Named> {
     let (feed, ending) = with_ending(feeds, name)?;
     let format = feed.profile().format;
     let (part, document) = match file {
-        None => (1, ending_names(&feed, ending)?),
+        None => (WHOLE, ending_names(&feed, ending)?),
         Some(file) if ending.is_empty() => inside(&feed, file)?,
         Some(_) => return None,
     };
@@ -71,5 +74,5 @@ fn inside(feed: &Feed, file: &str) -> Option<(u16, Document)> {
         return (1..=profile.parts).contains(&part).then_some((part, ending_names(feed, ending)?));
     }
     let is_named = |document: &Document| formats::file_name(*document, profile.name.as_str()) == file;
-    profile.format.documents().find(is_named).map(|document| (1, document))
+    profile.format.documents().find(is_named).map(|document| (WHOLE, document))
 }

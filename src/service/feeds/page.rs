@@ -1,6 +1,6 @@
 //! A document of a feed with the headers of its answers, made once.
 
-use super::conditions::{is_unmodified, preferred};
+use super::conditions::{held, preferred};
 use super::ranges::{Asked, asked};
 use crate::model::{Document, Time};
 use crate::publish::{Coding, Released, Rendition};
@@ -70,14 +70,16 @@ impl Page {
     }
 
     pub(super) fn answer(&self, method: &Method, asking: &HeaderMap) -> Response {
+        let codings = if self.compress { &Coding::ALL[..] } else { &[Coding::Identity] };
         let coding = if self.compress { preferred(asking) } else { Coding::Identity };
-        let headers = self.headers(coding);
-        if is_unmodified(asking, &headers.etag, self.modified) {
-            return response(StatusCode::NOT_MODIFIED, headers.unchanged.clone(), Body::empty());
+        let etag = |coding| &*self.headers(coding).etag;
+        if let Some(held) = held(asking, (coding, codings), etag, self.modified) {
+            let unchanged = self.headers(held).unchanged.clone();
+            return response(StatusCode::NOT_MODIFIED, unchanged, Body::empty());
         }
         // Right after a change the compressed bytes are still in the making.
         let (headers, bytes) = match self.rendition.bytes(coding) {
-            Some(bytes) => (headers, bytes),
+            Some(bytes) => (self.headers(coding), bytes),
             None => (&self.identity, self.rendition.text()),
         };
         let head = *method == Method::HEAD;

@@ -45,6 +45,7 @@ pub(super) fn asked(headers: &HeaderMap, etag: &str, length: usize) -> Asked {
 mod tests {
     use super::*;
     use http::{HeaderName, HeaderValue};
+    use proptest::prelude::*;
 
     fn of(pairs: &[(HeaderName, &'static str)]) -> Asked {
         let pairs = pairs.iter().map(|(name, value)| (name.clone(), HeaderValue::from_static(value)));
@@ -71,6 +72,38 @@ mod tests {
             ["bytes=4-2", "bytes=0-1,3-4", "lines=0-1", "bytes=a-b", "bytes=-", "bytes=18446744073709551616-"]
         {
             assert_eq!(of(&[(RANGE, range)]), Asked::Whole, "{range}");
+        }
+    }
+
+    /// What RFC 9110, 14.1.2 says, number by number.
+    fn slow(first: Option<u128>, last: Option<u128>, length: u128) -> Asked {
+        let wanted = |at: &u128| match (first, last) {
+            (Some(first), Some(last)) => (first..=last).contains(at),
+            (Some(first), None) => *at >= first,
+            (None, tail) => length - at <= tail.unwrap_or(0),
+        };
+        let bytes: Vec<u128> = (0..length).filter(wanted).collect();
+        match (bytes.first(), bytes.last()) {
+            (Some(first), Some(last)) => Asked::Part(*first as usize..*last as usize + 1),
+            _ => Asked::Beyond,
+        }
+    }
+
+    /// Numbers near the length, and near the largest that a word holds.
+    fn number() -> impl Strategy<Value = Option<u64>> {
+        prop_oneof![Just(None), (0..20_u64).prop_map(Some), (u64::MAX - 3..=u64::MAX).prop_map(Some)]
+    }
+
+    proptest! {
+        #[test]
+        fn any_range_is_what_the_rule_says(first in number(), last in number(), length in 0..20_usize) {
+            let text = |number: Option<u64>| number.map(|number| number.to_string()).unwrap_or_default();
+            let range = format!("bytes={}-{}", text(first), text(last));
+            let headers = HeaderMap::from_iter([(RANGE, HeaderValue::from_str(&range).unwrap())]);
+            let is_none = first.is_none() && last.is_none() || matches!((first, last), (Some(a), Some(b)) if a > b);
+            let (first, last) = (first.map(u128::from), last.map(u128::from));
+            let expected = if is_none { Asked::Whole } else { slow(first, last, length as u128) };
+            prop_assert_eq!(asked(&headers, "", length), expected, "{}", range);
         }
     }
 

@@ -121,7 +121,7 @@ async fn what_the_reader_has_already_is_not_sent_again() {
 }
 
 #[tokio::test]
-async fn each_form_has_its_own_tag_and_only_that_one_counts() {
+async fn each_form_has_its_own_tag_and_any_that_can_be_read_says_that_nothing_has_changed() {
     let house = listed().await;
     let app = Arc::clone(&house.app);
     let gzip = (ACCEPT_ENCODING, "gzip, deflate");
@@ -136,9 +136,45 @@ async fn each_form_has_its_own_tag_and_only_that_one_counts() {
     let mut text = Vec::new();
     std::io::copy(&mut flate2::read::GzDecoder::new(&body[..]), &mut text).unwrap();
     assert_eq!(text, LIST);
-    assert_eq!(get(&app, &[gzip.clone(), (IF_NONE_MATCH, &packed_tag)]).await.status(), 304);
-    assert_eq!(get(&app, &[gzip, (IF_NONE_MATCH, &plain_tag)]).await.status(), 200);
-    assert_eq!(get(&app, &[(IF_NONE_MATCH, &packed_tag)]).await.status(), 200);
+    let zstd = (ACCEPT_ENCODING, "zstd");
+    let ask = async |coding: &[(HeaderName, &str)], held: &str| {
+        let response = get(&app, &[coding, &[(IF_NONE_MATCH, held)]].concat()).await;
+        (response.status().as_u16(), tag(&response))
+    };
+    // Right after a change the bytes go out plain, and the same reader asks for compressed ones next.
+    let one = std::slice::from_ref;
+    for coding in [&[][..], one(&gzip), one(&zstd)] {
+        assert_eq!(ask(coding, &plain_tag).await, (304, plain_tag.clone()));
+    }
+    assert_eq!(ask(&[gzip], &packed_tag).await, (304, packed_tag.clone()));
+    for coding in [&[][..], &[zstd]] {
+        assert_eq!(
+            ask(coding, &packed_tag).await.0,
+            200,
+            "it may be asked for somebody who cannot read gzip"
+        );
+    }
+}
+
+#[tokio::test]
+async fn the_same_addresses_in_another_form_are_no_old_bytes() {
+    let house = listed().await;
+    publish(&house, "p", Format::Plain, 1).await;
+    let fetch =
+        async |headers: &[(HeaderName, &str)]| ask(&house.app, Method::GET, "/feeds/p", headers).await;
+    let before = fetch(&[]).await;
+    let modified = before.headers()[LAST_MODIFIED].to_str().unwrap().to_owned();
+    assert_eq!(fetch(&[(IF_MODIFIED_SINCE, &modified)]).await.status(), 304);
+    let lines = Some(crate::model::Lines::Addresses);
+    let profile = Profile { lines, ..Profile::new("p".parse().unwrap()) };
+    house.change(Change::Publish(Output::Feed(profile.clone()))).await;
+    let after = fetch(&[(IF_MODIFIED_SINCE, &modified)]).await;
+    assert_eq!(after.status(), 200);
+    let later = after.headers()[LAST_MODIFIED].to_str().unwrap().to_owned();
+    assert_ne!(later, modified);
+    let gate = crate::model::GateLimits { few: 7, ..profile.gate };
+    house.change(Change::Publish(Output::Feed(Profile { gate, ..profile }))).await;
+    assert_eq!(fetch(&[(IF_MODIFIED_SINCE, &later)]).await.status(), 304, "its bytes are the same");
 }
 
 #[tokio::test]
@@ -289,6 +325,29 @@ async fn a_reader_of_parts_stays_with_one_generation() {
     assert_eq!(gone.status(), 410);
     let odd = ask(&house.app, Method::GET, "/feeds/p/1?generatoin=1", &[]).await;
     assert_eq!(odd.status(), 422);
+}
+
+#[tokio::test]
+async fn whoever_does_not_know_that_a_feed_is_cut_gets_all_of_it() {
+    let house = listed().await;
+    for format in [Format::Plain, Format::Csv] {
+        publish(&house, "p", format, 1).await;
+        let before = ask(&house.app, Method::GET, "/feeds/p", &[]).await.into_body().read().await.unwrap();
+        publish(&house, "p", format, 3).await;
+        for _ in 0..2 {
+            for path in ["/feeds/p", "/feeds/p.txt"] {
+                let whole = ask(&house.app, Method::GET, path, &[]).await;
+                assert_eq!(whole.into_body().read().await.unwrap(), before, "{format:?} {path}");
+            }
+        }
+        assert_eq!(ask(&house.app, Method::GET, "/feeds/p/0", &[]).await.status(), 404);
+    }
+    house.list(&["20.0.0.0/24", "30.0.0.7", "40.0.0.1"]).await;
+    let released = house.publisher.feeds().get("p").unwrap().released().unwrap();
+    let list = Document::List(Format::Csv);
+    assert!(released.get(crate::publish::WHOLE, list).is_some(), "who polls it finds it ready");
+    let pulls = house.publisher.pulls().all();
+    assert_eq!((pulls.len(), pulls[0].0.1.as_str()), (1, "p"), "one document, by its feed's name");
 }
 
 /// The same from somewhere else, with a claim.

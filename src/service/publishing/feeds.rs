@@ -3,10 +3,11 @@
 use super::super::paging::{Page, Paging};
 use super::super::reason::Removal;
 use super::super::reply::blocking;
+use super::holds::HeldBack;
 use super::{Changed, Fields, Publishing, named};
 use crate::model::{Document, Output, OutputKey, OutputName, Profile, Time};
 use crate::publish::{
-    Coding, Cut, Feed, Hold, LeftOut, Offer, Pull, Released, Scene, SelectError, left_out, wanted,
+    Coding, Cut, Feed, Foreseen, Hold, LeftOut, Offer, Pull, Released, Scene, SelectError, WHOLE, left_out,
 };
 use crate::web::{Caller, Json, Path, Problem, Query};
 use axum::Extension;
@@ -74,11 +75,18 @@ impl From<Hold> for HoldRow {
 }
 
 #[derive(Serialize)]
-struct CutRow {
+pub(super) struct CutRow {
     budget: crate::model::Budget,
     wanted_entries: u64,
     wanted_bytes: u64,
     addresses_left_out: u128,
+}
+
+impl From<Cut> for CutRow {
+    fn from(Cut { budget, wanted, addresses, .. }: Cut) -> Self {
+        let (wanted_entries, wanted_bytes) = (wanted.entries, wanted.bytes);
+        Self { budget, wanted_entries, wanted_bytes, addresses_left_out: addresses }
+    }
 }
 
 #[derive(Serialize)]
@@ -102,12 +110,7 @@ impl Row {
             generation: status.generation,
             released,
             held: status.hold.map(HoldRow::from),
-            cut: status.cut.map(|Cut { budget, wanted, addresses }| CutRow {
-                budget,
-                wanted_entries: wanted.entries,
-                wanted_bytes: wanted.bytes,
-                addresses_left_out: addresses,
-            }),
+            cut: status.cut.map(CutRow::from),
             fault: status.fault.map(|fault| FaultRow { what: fault.what, since: fault.since }),
         }
     }
@@ -118,12 +121,13 @@ impl ReleasedRow {
         let release = &released.release;
         let size = |coding| released.made().filter_map(|made| Some(made.bytes(coding)?.len() as u64)).sum();
         let list = Document::List(released.profile.format);
-        let lists = (1..=released.profile.parts).filter_map(|part| released.get(part, list));
+        let entries = |part| released.get(part, list).map(|made| made.counts.entries);
+        let parts: u64 = (1..=released.profile.parts).filter_map(entries).sum();
         Self {
             generation: release.generation,
             modified: release.modified,
             addresses: release.addresses,
-            entries: lists.map(|list| list.counts.entries).sum(),
+            entries: parts.max(entries(WHOLE).unwrap_or(0)),
             bytes: size(Coding::Identity),
             compressed: size(Coding::Gzip),
         }
@@ -153,7 +157,9 @@ pub(super) async fn add(
     if role.engine().snapshot().profiles().any(|other| other.name == profile.name) {
         return Err(Problem::conflict("feed_exists", "There is a feed of that name; PUT changes it."));
     }
-    role.publish(caller, reason, Output::Feed(profile)).await
+    let warnings = warnings(&role, &profile);
+    let Json(changed) = role.publish(caller, reason, Output::Feed(profile)).await?;
+    Ok(Json(Changed { warnings, ..changed }))
 }
 
 pub(super) async fn put(
@@ -164,7 +170,9 @@ pub(super) async fn put(
 ) -> Result<Json<Changed>, Problem> {
     caller.demand_admin()?;
     let (profile, reason): (Profile, String) = wish.read(Some(&named(name)?))?;
-    role.publish(caller, reason, Output::Feed(profile)).await
+    let warnings = warnings(&role, &profile);
+    let Json(changed) = role.publish(caller, reason, Output::Feed(profile)).await?;
+    Ok(Json(Changed { warnings, ..changed }))
 }
 
 pub(super) async fn remove(
@@ -181,9 +189,16 @@ pub(super) async fn remove(
 #[derive(Serialize)]
 pub(super) struct Preview {
     generation: u64,
+    /// What its readers would get once nobody has to be asked.
     addresses: u128,
     prefixes: u64,
+    /// What a budget would cut.
+    cut: Option<CutRow>,
+    /// Whether somebody would have to be asked first, and why.
+    held: Option<HeldBack>,
     left_out: LeftOut,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    warnings: Vec<String>,
 }
 
 pub(super) async fn preview(
@@ -192,12 +207,25 @@ pub(super) async fn preview(
     Json(wish): Json<Wish>,
 ) -> Result<Json<Preview>, Problem> {
     let (profile, _): (Profile, String) = wish.read(Some(&named(name)?))?;
-    let seen = scene(&role, move |scene| {
-        let set = wanted(scene, &profile)?.subtract(&scene.snapshot.exempt());
-        let (generation, left_out) = (scene.snapshot.generation, left_out(scene, &profile)?);
-        Ok(Preview { generation, addresses: set.size(), prefixes: set.prefixes(), left_out })
+    let warnings = warnings(&role, &profile);
+    let (publisher, wanted) = (Arc::clone(&role.0), profile.clone());
+    let seen = blocking(move || {
+        let foreseen = publisher.feeds().foresee(publisher.engine(), Some(&wanted));
+        foreseen.map_err(unreadable)
     });
-    Ok(Json(seen.await?))
+    let Foreseen { generation, listed, cut, held } = seen.await?;
+    let left_out = scene(&role, move |scene| left_out(scene, &profile)).await?;
+    let (cut, held) = (cut.map(CutRow::from), held.map(HeldBack::from));
+    let (addresses, prefixes) = (listed.size(), listed.prefixes());
+    Ok(Json(Preview { generation, addresses, prefixes, cut, held, left_out, warnings }))
+}
+
+/// What is odd about a profile and no fault: a source may come at any time.
+fn warnings(role: &Publishing, profile: &Profile) -> Vec<String> {
+    let snapshot = role.engine().snapshot();
+    let named = profile.filter.sources.iter().chain(&profile.filter.not_sources);
+    let unknown = named.filter(|name| snapshot.source(name.as_str()).is_none());
+    unknown.map(|name| format!("there is no source {name} yet")).collect()
 }
 
 /// What a feed leaves out and why, and who fetched which generation.
@@ -259,7 +287,11 @@ async fn scene<T: Send + 'static>(
     let publisher = Arc::clone(&role.0);
     blocking(move || {
         let seen = publisher.engine().together(|snapshot, view| read(Scene { snapshot, view }));
-        seen?.map_err(|error| Problem::unavailable("store_unreadable", 10).inner(error))
+        seen?.map_err(unreadable)
     })
     .await
+}
+
+pub(super) fn unreadable(error: impl std::fmt::Display) -> Problem {
+    Problem::unavailable("store_unreadable", 10).inner(error)
 }

@@ -5,8 +5,9 @@ use super::super::reason::reason;
 use super::super::reply::{actor, blocking};
 use super::Publishing;
 use super::feeds::HoldRow;
+use crate::addr::{IpRange, IpSet};
 use crate::model::{OutputName, Time};
-use crate::publish::{Audit, NoConsent, Word};
+use crate::publish::{Audit, Distance, Feed, Ground, Hold, Kept, NoConsent, Publisher, Share, Word};
 use crate::web::{Caller, Json, Path, Problem, Query};
 use axum::Extension;
 use axum::extract::State;
@@ -14,9 +15,11 @@ use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
 /// What the hold over all feeds together is called; no feed can have that name.
-const WHOLE: &str = "_all";
+pub const WHOLE: &str = "_all";
 const LIMIT: usize = 50;
 const MOST: usize = 1_000;
+/// So many ranges stand for all that would change.
+const EXAMPLES: usize = 5;
 
 /// A hold of a feed.
 #[derive(Serialize)]
@@ -30,8 +33,55 @@ pub(super) struct Row {
     difference: u64,
     #[serde(flatten)]
     hold: HoldRow,
+    /// What that comes to, by example, for an administrator; none where it cannot be read now.
+    would: Option<Would>,
     /// Since when, in seconds, for whoever watches its age.
     age_seconds: i64,
+}
+
+/// What consent would come to, by example.
+#[derive(Serialize)]
+struct Would {
+    /// Some of what would go.
+    gone: Vec<IpRange>,
+    /// The sources that make most of that, as far as is known.
+    gone_by: Vec<Share>,
+    /// Some of what would come.
+    new: Vec<IpRange>,
+    /// The sources that make most of that.
+    new_by: Vec<Share>,
+}
+
+/// What a feed would wait for.
+#[derive(Serialize)]
+pub(super) struct HeldBack {
+    grounds: Vec<Ground>,
+    why: Vec<String>,
+    distance: Distance,
+    would: Would,
+}
+
+impl From<Kept> for HeldBack {
+    fn from(kept: Kept) -> Self {
+        let Hold { grounds, distance, .. } = &kept.hold;
+        Self { grounds: grounds.clone(), why: why(grounds), distance: *distance, would: Would::from(kept) }
+    }
+}
+
+impl From<Kept> for Would {
+    fn from(Kept { gone, new, gone_by, new_by, .. }: Kept) -> Self {
+        Self { gone: some(&gone), gone_by, new: some(&new), new_by }
+    }
+}
+
+/// A few ranges from all over a set.
+fn some(set: &IpSet) -> Vec<IpRange> {
+    let count = set.v4.ranges().len() + set.v6.ranges().len();
+    set.iter().step_by(count.div_ceil(EXAMPLES).max(1)).collect()
+}
+
+fn why(grounds: &[Ground]) -> Vec<String> {
+    grounds.iter().map(ToString::to_string).collect()
 }
 
 #[derive(Serialize)]
@@ -41,21 +91,41 @@ pub(super) struct List {
     total: usize,
 }
 
-pub(super) async fn list(State(role): State<Publishing>) -> Json<List> {
-    let now = role.engine().now();
-    let row = |id: &str, hold: crate::publish::Hold| Row {
-        id: id.to_owned(),
+pub(super) async fn list(
+    State(role): State<Publishing>,
+    Extension(caller): Extension<Caller>,
+) -> Result<Json<List>, Problem> {
+    // Dear: a feed is worked out for it, which is not for whoever asks.
+    let with_examples = caller.demand_admin().is_ok();
+    let publisher = Arc::clone(&role.0);
+    let data = blocking(move || {
+        let feeds = publisher.feeds();
+        let whole = feeds.whole().status().hold.map(|hold| row(&publisher, None, hold, with_examples));
+        let all = feeds.all();
+        let each = all
+            .values()
+            .filter_map(|feed| Some(row(&publisher, Some(feed), feed.status().hold?, with_examples)));
+        Ok(whole.into_iter().chain(each).collect::<Vec<_>>())
+    });
+    let data = data.await?;
+    Ok(Json(List { status: "success", total: data.len(), data }))
+}
+
+/// The hold of a feed, or of all of them.
+fn row(publisher: &Publisher, feed: Option<&Arc<Feed>>, hold: Hold, with_examples: bool) -> Row {
+    let profile = feed.map(|feed| feed.profile());
+    let foreseen = with_examples
+        .then(|| publisher.feeds().foresee(publisher.engine(), profile.as_deref()).ok())
+        .flatten();
+    Row {
+        id: profile.map_or_else(|| WHOLE.to_owned(), |profile| profile.name.to_string()),
         kind: "feed",
-        why: hold.grounds.iter().map(ToString::to_string).collect(),
+        why: why(&hold.grounds),
         difference: hold.distance.gone + hold.distance.new,
-        age_seconds: age(now, hold.since),
+        age_seconds: age(publisher.engine().now(), hold.since),
         hold: hold.into(),
-    };
-    let whole = role.0.feeds().whole().status().hold.map(|hold| row(WHOLE, hold));
-    let feeds = role.0.feeds().all();
-    let each = feeds.iter().filter_map(|(name, feed)| Some(row(name.as_str(), feed.status().hold?)));
-    let data: Vec<Row> = whole.into_iter().chain(each).collect();
-    Json(List { status: "success", total: data.len(), data })
+        would: foreseen.and_then(|foreseen| foreseen.held).map(Would::from),
+    }
 }
 
 fn age(now: Time, since: Time) -> i64 {
@@ -125,7 +195,7 @@ pub(super) async fn reject(
 }
 
 /// What was decided holds whether or not the audit could be written; that it could not is told.
-fn note(publisher: &crate::publish::Publisher, audit: &Audit) -> Result<(), Problem> {
+fn note(publisher: &Publisher, audit: &Audit) -> Result<(), Problem> {
     let Some(book) = publisher.book() else {
         return Err(Problem::unavailable("audit_unwritten", 60)
             .detail("It is done, but the audit cannot be written."));

@@ -8,6 +8,7 @@ mod holds;
 mod push;
 mod webhooks;
 
+pub use holds::WHOLE;
 pub use push::Pushing;
 pub use webhooks::Hooking;
 
@@ -108,11 +109,19 @@ struct Changed {
     generation: u64,
     /// Whether anything differs from before.
     changed: bool,
+    /// What is odd, and may be meant.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    warnings: Vec<String>,
 }
 
 impl Changed {
     fn by(receipt: Receipt) -> Self {
-        Self { status: "success", generation: receipt.generation, changed: receipt.unchanged == 0 }
+        Self {
+            status: "success",
+            generation: receipt.generation,
+            changed: receipt.unchanged == 0,
+            warnings: Vec::new(),
+        }
     }
 }
 

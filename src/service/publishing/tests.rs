@@ -80,6 +80,22 @@ async fn what_is_no_feed_is_refused_with_what_is_wrong() {
 }
 
 #[tokio::test]
+async fn a_feed_cannot_take_over_the_path_of_another() {
+    let house = house();
+    let add = async |name: &str| {
+        let wish = json!({"reason": "x", "feed": {"name": name}});
+        ask(&house, Method::POST, "/api/v1/feeds", wish).await
+    };
+    for (name, status) in
+        [("fortigate.txt", 422), ("edge.json", 200), ("edge", 422), ("lan", 200), ("lan.v6", 200)]
+    {
+        let (answer, problem) = add(name).await;
+        assert_eq!(answer, status, "{name}: {problem}");
+    }
+    assert!(add("lan.md5").await.1["detail"].as_str().unwrap().contains("feed lan"));
+}
+
+#[tokio::test]
 async fn a_device_has_its_presets_budget_and_a_feed_that_it_reads_stays() {
     let house = house();
     list(&house, 10).await;
@@ -156,35 +172,156 @@ async fn changes_are_told_as_a_document_as_lines_and_refused_when_they_are_not_k
     list(&house, 2).await;
     list(&house, 3).await;
     let told = get(&house, "/api/v1/changes?since=1").await;
+    let epoch = told["epoch"].clone();
     assert_eq!(
         told,
-        json!({"feed": "fortigate", "since": 1, "generation": 2, "added": ["20.0.0.4"], "removed": []})
+        json!({"feed": "fortigate", "since": 1, "generation": 2, "epoch": epoch, "added": ["20.0.0.4"], "removed": []})
     );
     let request = http::Request::builder().uri("/api/v1/changes?since=1").header(header::HOST, "a");
     let request = request.header(header::ACCEPT, "application/x-ndjson").body(Body::empty()).unwrap();
     let lines = house.app.answer(request, Peer::Local).await.into_body().read().await.unwrap();
-    assert_eq!(lines, "{\"op\":\"add\",\"range\":\"20.0.0.4\"}\n{\"op\":\"end\",\"generation\":2}\n");
+    let end = format!("{{\"op\":\"end\",\"generation\":2,\"epoch\":{epoch}}}\n");
+    assert_eq!(lines, format!("{{\"op\":\"add\",\"range\":\"20.0.0.4\"}}\n{end}"));
     let ahead = ask(&house, Method::GET, "/api/v1/changes?since=9", Value::Null).await;
     assert_eq!((ahead.0, &ahead.1["code"]), (422, &json!("generation_ahead")));
     assert_eq!(ask(&house, Method::GET, "/api/v1/changes?since=0&feed=nowhere", Value::Null).await.0, 404);
 }
 
+/// A stream of events.
+struct Events(Body);
+
+impl Events {
+    async fn of(house: &House, path: &str, last: Option<&str>) -> Self {
+        let request = http::Request::builder().uri(path).header(header::HOST, "a");
+        let request = request.header(header::ACCEPT, "text/event-stream");
+        let request = last.into_iter().fold(request, |request, last| request.header("last-event-id", last));
+        Self(house.app.answer(request.body(Body::empty()).unwrap(), Peer::Local).await.into_body())
+    }
+
+    /// The next one; none at the end.
+    async fn next(&mut self) -> Option<String> {
+        use http_body_util::BodyExt as _;
+        let frame =
+            tokio::time::timeout(std::time::Duration::from_secs(10), self.0.frame()).await.unwrap()?;
+        Some(String::from_utf8(frame.unwrap().into_data().unwrap().to_vec()).unwrap())
+    }
+}
+
 #[tokio::test]
 async fn who_listens_hears_of_every_release() {
-    use http_body_util::BodyExt as _;
     let house = house();
     list(&house, 1).await;
-    let request = http::Request::builder().uri("/api/v1/changes?since=1").header(header::HOST, "a");
-    let request = request.header(header::ACCEPT, "text/event-stream").body(Body::empty()).unwrap();
-    let mut body = house.app.answer(request, Peer::Local).await.into_body();
-    let mut next = async || {
-        let frame = tokio::time::timeout(std::time::Duration::from_secs(10), body.frame()).await;
-        String::from_utf8(frame.unwrap().unwrap().unwrap().into_data().unwrap().to_vec()).unwrap()
-    };
-    assert!(next().await.starts_with("id: 1\nevent: changes\n"), "where it begins");
+    let mut events = Events::of(&house, "/api/v1/changes?since=1", None).await;
+    let first = events.next().await.unwrap();
+    let (id, rest) = first.strip_prefix("id: ").unwrap().split_once('\n').unwrap();
+    assert!(id.ends_with("-1") && rest.starts_with("event: changes\n"), "where it begins: {first}");
     list(&house, 2).await;
-    let news = next().await;
-    assert!(news.starts_with("id: 2\n") && news.contains(r#""added":["20.0.0.2"]"#), "{news}");
+    let news = events.next().await.unwrap();
+    assert!(news.contains("-2\n") && news.contains(r#""added":["20.0.0.2"]"#), "{news}");
+    let mut again = Events::of(&house, "/api/v1/changes?since=0", Some(id)).await;
+    assert_eq!(again.next().await.unwrap(), news, "who was away goes on where it was");
+}
+
+#[tokio::test]
+async fn who_listens_to_a_feed_that_is_withdrawn_is_told_so() {
+    let house = house();
+    list(&house, 1).await;
+    let wish = json!({"reason": "x", "feed": {"name": "edge"}});
+    for comes_back in [false, true] {
+        assert_eq!(ask(&house, Method::POST, "/api/v1/feeds", wish.clone()).await.0, 200);
+        let since = get(&house, "/api/v1/feeds/edge").await["generation"].clone();
+        let mut events = Events::of(&house, &format!("/api/v1/changes?since={since}&feed=edge"), None).await;
+        assert!(events.next().await.unwrap().contains("event: changes"));
+        ask(&house, Method::DELETE, "/api/v1/feeds/edge", json!({"reason": "x"})).await;
+        if comes_back {
+            ask(&house, Method::POST, "/api/v1/feeds", wish.clone()).await;
+        }
+        assert_eq!(events.next().await.unwrap(), "event: gone\ndata: {}\n\n");
+        assert_eq!(events.next().await, None);
+    }
+}
+
+#[tokio::test]
+async fn a_generation_of_another_history_is_gone_whatever_its_number() {
+    let (house, other) = (house(), house());
+    for count in [1, 2, 3] {
+        list(&house, count).await;
+        list(&other, count + 5).await;
+    }
+    let epoch = async |house: &House| {
+        get(house, "/api/v1/changes?since=3").await["epoch"].as_str().unwrap().to_owned()
+    };
+    let (own, foreign) = (epoch(&house).await, epoch(&other).await);
+    list(&house, 4).await;
+    let ask = async |epoch: &str| {
+        ask(&house, Method::GET, &format!("/api/v1/changes?since=3&epoch={epoch}"), Value::Null).await
+    };
+    assert_eq!(ask(&own).await.0, 200);
+    let (status, problem) = ask(&foreign).await;
+    assert_eq!((status, &problem["code"]), (410, &json!("generation_gone")));
+    let id = format!("{foreign}-3");
+    let refused = Events::of(&house, "/api/v1/changes?since=3", Some(&id)).await.next().await.unwrap();
+    assert!(refused.contains("generation_gone"), "{refused}");
+    get(&house, "/api/v1/changes?since=3").await;
+}
+
+#[tokio::test]
+async fn a_preview_says_what_a_budget_cuts_and_what_would_wait_for_a_word() {
+    let house = house();
+    list(&house, 1000).await;
+    let wish = json!({"reason": "x", "feed": {"name": "edge"}});
+    assert_eq!(ask(&house, Method::POST, "/api/v1/feeds", wish).await.0, 200);
+    let preview = async |feed: Value| {
+        let body = json!({"reason": "x", "feed": feed});
+        ask(&house, Method::POST, "/api/v1/feeds/edge/preview", body).await.1
+    };
+    let small = preview(json!({"budget": {"entries": 10}})).await;
+    assert_eq!((&small["addresses"], &small["cut"]["addresses_left_out"]), (&json!(10), &json!(990)));
+    assert_eq!((&small["held"], &small["warnings"]), (&Value::Null, &Value::Null));
+    list(&house, 10).await;
+    let held = preview(json!({})).await;
+    assert_eq!((&held["addresses"], &held["held"]["distance"]["gone"]), (&json!(10), &json!(990)), "{held}");
+    assert_eq!(held["held"]["would"]["gone_by"], json!([{"source": "a", "addresses": 990}]));
+    let other = preview(json!({"filter": {"not_sources": ["nobody"]}})).await;
+    assert_eq!(other["warnings"], json!(["there is no source nobody yet"]));
+    assert_eq!(
+        get(&house, "/api/v1/feeds/edge").await["filter"]["not_sources"],
+        json!([]),
+        "nothing has changed"
+    );
+}
+
+#[tokio::test]
+async fn a_hold_shows_by_example_what_would_go_and_come_and_by_whom() {
+    let house = house();
+    list(&house, 1000).await;
+    house.list_ranges((0..7).map(|n| IpRange::V4(Range::single(0x1e00_0000 + 2 * n)))).await;
+    let hold = get(&house, "/api/v1/holds").await["data"][0].clone();
+    let would = &hold["would"];
+    assert_eq!(would["gone_by"], json!([{"source": "a", "addresses": 1000}]), "{hold}");
+    assert_eq!(would["new_by"], json!([{"source": "a", "addresses": 7}]));
+    assert_eq!(would["gone"].as_array().unwrap().len(), 5);
+    assert_eq!(would["new"][0], "30.0.0.0");
+    let request = http::Request::builder().uri("/api/v1/holds").header(header::HOST, "a");
+    let stranger = super::super::fixture::from([127, 0, 0, 1]);
+    let answer = house.app.answer(request.body(Body::empty()).unwrap(), stranger).await;
+    let shown: Value = serde_json::from_slice(&answer.into_body().read().await.unwrap()).unwrap();
+    assert_eq!((&shown["total"], &shown["data"][0]["would"]), (&json!(1), &Value::Null));
+}
+
+#[tokio::test]
+async fn a_report_says_what_a_format_of_one_family_leaves_out() {
+    let house = house();
+    house.list(&["20.0.0.0/30", "2a00::/126", "2a00::9"]).await;
+    let wish =
+        json!({"reason": "x", "feed": {"name": "old", "format": "sophos", "filter": {"sources": ["b"]}}});
+    let (_, added) = ask(&house, Method::POST, "/api/v1/feeds", wish.clone()).await;
+    assert_eq!(added["warnings"], json!(["there is no source b yet"]));
+    let wish = json!({"reason": "x", "feed": {"format": "sophos"}});
+    let (_, changed) = ask(&house, Method::PUT, "/api/v1/feeds/old", wish).await;
+    assert_eq!(changed["warnings"], Value::Null);
+    let report = get(&house, "/api/v1/feeds/old/report").await;
+    assert_eq!(report["left_out"]["format"], 5, "{report}");
 }
 
 #[tokio::test]

@@ -1,0 +1,165 @@
+//! What a feed would come to if it went on now, for people who ask before they decide. It changes nothing, and decides by
+//! the same code as the step that does.
+
+use super::feed::Cut;
+use super::feeds::{Feeds, Shares, distinct, gone, loosest};
+use super::hold::Hold;
+use super::refresh::{FollowError, Stage, base, decision};
+use super::select::{Scene, Selector};
+use super::selections::Selections;
+use super::size::fitted;
+use super::state::State;
+use crate::addr::{IpRange, IpSet};
+use crate::engine::{Engine, Snapshot};
+use crate::model::{Budget, Profile, SourceId, SourceName};
+use serde::Serialize;
+use std::collections::BTreeMap;
+use std::rc::Rc;
+
+/// So many sources are named as those that make most of a difference.
+const MOST: usize = 5;
+
+/// What a feed would come to.
+#[derive(Clone, Debug)]
+pub struct Foreseen {
+    /// The generation that was looked at.
+    pub generation: u64,
+    /// What its readers would get, if nobody had to be asked.
+    pub listed: IpSet,
+    /// What a budget would cut.
+    pub cut: Option<Cut>,
+    /// Set when somebody has to be asked.
+    pub held: Option<Kept>,
+}
+
+/// What would be kept back.
+#[derive(Clone, Debug)]
+pub struct Kept {
+    /// Why.
+    pub hold: Hold,
+    /// What would go.
+    pub gone: IpSet,
+    /// What would come.
+    pub new: IpSet,
+    /// The sources that make most of what would go, as far as that is known.
+    pub gone_by: Vec<Share>,
+    /// The sources that make most of what would come.
+    pub new_by: Vec<Share>,
+}
+
+/// A source, and how many addresses of a difference it makes.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+pub struct Share {
+    /// Its name.
+    pub source: SourceName,
+    /// Addresses; another source may make the same ones.
+    pub addresses: u128,
+}
+
+impl Feeds {
+    /// What a feed of that profile would come to, whether or not there is one of its name; none is the gate over all
+    /// feeds together. Costs as taking a feed to a generation; blocks on the disk.
+    ///
+    /// # Errors
+    /// What cannot be read, in words.
+    pub fn foresee(&self, engine: &Engine, profile: Option<&Profile>) -> Result<Foreseen, String> {
+        let seen = engine.together(|snapshot, view| {
+            let (exempt, scene) = (snapshot.exempt(), Scene { snapshot, view });
+            let profiles = self.in_turn(snapshot);
+            let gone = |seen| gone(engine, snapshot, seen).map(Rc::new).map_err(|error| error.to_string());
+            let stage = Stage {
+                scene,
+                selections: Selections::new(scene, &exempt, []),
+                exempt: &exempt,
+                whole_is_held: profile.is_some() && self.whole().status().hold.is_some(),
+                budget: profile.map_or(Budget::default(), |profile| self.left(snapshot, &profiles, profile)),
+                is_newest: true,
+                gone: &gone,
+                now: engine.now(),
+            };
+            match profile {
+                Some(profile) => {
+                    let feed = self.get(profile.name.as_str());
+                    let state = feed.map(|feed| feed.book().state.clone()).unwrap_or_default();
+                    foresee(&stage, profile, &[Selector::of(profile)], &state)
+                }
+                None => {
+                    let whole = Profile { gate: loosest(&profiles), ..(*self.whole().profile()).clone() };
+                    let state = self.whole().book().state.clone();
+                    foresee(&stage, &whole, &distinct(&profiles), &state)
+                }
+            }
+        });
+        seen.map_err(|error| error.to_string())?.map_err(|error| error.to_string())
+    }
+
+    /// What the devices that read a feed can take after the feeds that are served before it.
+    fn left(&self, snapshot: &Snapshot, in_turn: &[Profile], profile: &Profile) -> Budget {
+        let mut shares = Shares::new(snapshot.devices());
+        let turn = |profile: &Profile| (profile.priority, profile.name.clone());
+        for before in in_turn.iter().filter(|other| turn(other) < turn(profile)) {
+            if let Some(feed) = self.get(before.name.as_str()) {
+                shares.take(before, &feed);
+            }
+        }
+        shares.left(&profile.name)
+    }
+}
+
+fn foresee(
+    stage: &Stage<'_>,
+    profile: &Profile,
+    selectors: &[Selector],
+    state: &State,
+) -> Result<Foreseen, FollowError> {
+    let next = stage.selections.of(selectors)?;
+    let base = base(stage, profile, state, (selectors, &next))?;
+    let decision = decision(stage, profile, state, (selectors, next.clone()), (base.as_ref(), None))?;
+    let (listed, cut) = fitted(stage.scene, profile, stage.budget, &next)?;
+    let held = decision.hold.map(|hold| {
+        let (gone, new) = (decision.set.subtract(&next), next.subtract(&decision.set));
+        let since = base.map_or(state.seen, |base| base.generation);
+        let (gone_by, new_by) = (lost(stage, &gone, since)?, listing(stage.scene.snapshot, &new));
+        Ok::<_, FollowError>(Kept { hold, gone, new, gone_by, new_by })
+    });
+    Ok(Foreseen { generation: stage.scene.snapshot.generation, listed, cut, held: held.transpose()? })
+}
+
+/// Who has listed `set` and does so no more since a generation.
+fn lost(stage: &Stage<'_>, set: &IpSet, since: u64) -> Result<Vec<Share>, FollowError> {
+    let all = (stage.gone)(since).map_err(FollowError::Gone)?;
+    let of_one = all.iter().map(|(id, gone)| (*id, gone.ended.union(&gone.dropped).intersect(set).size()));
+    Ok(most(stage.scene.snapshot, of_one.collect()))
+}
+
+/// Who lists `set` now.
+fn listing(snapshot: &Snapshot, set: &IpSet) -> Vec<Share> {
+    let mut all: BTreeMap<SourceId, u128> = BTreeMap::new();
+    let mut count = |size: u128, class| {
+        for id in &snapshot.standing(class).ids {
+            let sum = all.entry(*id).or_default();
+            *sum = sum.saturating_add(size);
+        }
+    };
+    for range in set.iter() {
+        match range {
+            IpRange::V4(range) => {
+                snapshot.table.v4.runs_in(range).for_each(|(run, class)| count(run.size(), class));
+            }
+            IpRange::V6(range) => {
+                snapshot.table.v6.runs_in(range).for_each(|(run, class)| count(run.size(), class));
+            }
+        }
+    }
+    most(snapshot, all)
+}
+
+fn most(snapshot: &Snapshot, all: BTreeMap<SourceId, u128>) -> Vec<Share> {
+    let named = all.into_iter().filter(|(_, addresses)| *addresses > 0).filter_map(|(id, addresses)| {
+        Some(Share { source: snapshot.sources.get(&id)?.name.clone(), addresses })
+    });
+    let mut shares: Vec<Share> = named.collect();
+    shares.sort_by(|a, b| b.addresses.cmp(&a.addresses).then_with(|| a.source.cmp(&b.source)));
+    shares.truncate(MOST);
+    shares
+}
