@@ -56,6 +56,9 @@ pub struct Client {
     signals: u32,
 }
 
+/// What makes data of an answer, or says what it is instead.
+type Reading<T> = fn(Answer) -> Result<T, Trouble>;
+
 impl Client {
     /// Asks nothing yet.
     ///
@@ -131,7 +134,7 @@ impl Client {
         window: Window,
         page: u32,
         extra: &[(&str, &str)],
-        (size, read): (Size, fn(Answer) -> Result<T, Trouble>),
+        (size, read): (Size, Reading<T>),
     ) -> Result<T, Error> {
         let [first, last] = [window.first, window.last].map(|day| day.date().format("%Y%m%d").to_string());
         let (page, rows) = (page.to_string(), self.settings.page_size.to_string());

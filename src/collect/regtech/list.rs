@@ -129,7 +129,7 @@ fn number(total: &str) -> Option<u64> {
 }
 
 /// The text with single blanks.
-fn shown(text: &String) -> String {
+fn shown(text: &str) -> String {
     text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
