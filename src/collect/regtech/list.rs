@@ -101,7 +101,8 @@ impl Columns {
         if cells.is_empty() || (cells.len() < 2 && self.count > 1) {
             return None;
         }
-        let text = |at: Option<usize>| at.and_then(|at| cells.get(at)).map(shown).unwrap_or_default();
+        let text =
+            |at: Option<usize>| at.and_then(|at| cells.get(at)).map(|text| shown(text)).unwrap_or_default();
         Some(Row {
             ip: text(Some(self.ip)),
             country: text(self.country),
