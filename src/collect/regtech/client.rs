@@ -31,6 +31,9 @@ const FORM: [(&str, &str); 7] = [
     ("excelDownload", ""),
 ];
 
+/// What an answer is read as.
+type Reading<T> = fn(Answer) -> Result<T, Trouble>;
+
 /// What the first step of a login says.
 #[derive(Deserialize)]
 struct Member {
