@@ -59,9 +59,6 @@ pub struct Client {
     signals: u32,
 }
 
-/// What makes data of an answer, or says what it is instead.
-type Reading<T> = fn(Answer) -> Result<T, Trouble>;
-
 impl Client {
     /// Asks nothing yet.
     ///
