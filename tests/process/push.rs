@@ -65,8 +65,11 @@ fn a_change_is_enforced_and_shown_and_measured_and_survives_a_restart() {
     let list = enforced(&running, 4);
     assert_eq!((&list["enforced"]["by"], &list["enforced"]["invalid"]), (&json!("changes"), &json!(0)));
     assert_eq!(firewall.state().commands, [("snapshot".into(), 3), ("add".into(), 1)]);
-    let metrics = running.get("blacklist", "/metrics").text().to_owned();
-    assert!(metrics.contains("ironlist_push_enforced_seconds_count{device=\"edge\"} 1"), "{metrics}");
+    let measured = "ironlist_push_enforced_seconds_count{device=\"edge\"} 1";
+    // It is written down a moment before it is counted.
+    until("it is measured once", || {
+        running.get("blacklist", "/metrics").text().contains(measured).then_some(())
+    });
     running.stop();
     let running = Plan::new(data.path())
         .set("IRONLIST_PUSH_NETWORKS", "127.0.0.1")

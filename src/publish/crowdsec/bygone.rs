@@ -30,8 +30,8 @@ impl Bygone {
         for turn in turns(roll, new) {
             self.lines.extend(turn.gone.into_iter().map(|line| (line, turn.time)));
         }
-        let reached = roll.released().release.generation;
-        let taken = new.iter().rev().find(|step| step.generation <= reached);
+        let reached = roll.released().release.modified;
+        let taken = new.iter().rev().find(|step| step.modified <= reached);
         self.known = taken.map_or(self.known, |step| Some(step.time));
         self.lines.retain(|line, time| *time > oldest && !is_line(roll, *line));
     }
@@ -59,7 +59,7 @@ mod tests {
 
     fn roll(generation: u64, set: &IpSet) -> Roll {
         let profile = Profile { lines: Some(Lines::Cidrs), ..Profile::new("a".parse().unwrap()) };
-        let release = Release::new(generation, Time::default(), set);
+        let release = Release::new(generation, Time::from_unix(generation as i64), set);
         Roll::new(Arc::new(Released::new(release, Arc::new(profile))), Annotated::default()).unwrap()
     }
 
