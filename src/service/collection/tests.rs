@@ -378,7 +378,7 @@ async fn credentials_are_tested_where_they_are_set_and_beside_it() {
     for path in ["credentials/test", "test"] {
         let path = format!("/api/v1/collection/sources/regtech/{path}");
         let (_, told) = office.ask("POST", &path, json!({})).await;
-        assert_eq!(told["code"], "no_credentials", "{path}: {told}");
+        assert_eq!(told["code"], "credentials_missing", "{path}: {told}");
     }
 }
 
