@@ -92,9 +92,10 @@ fn what_is_not_said_of_a_feed_or_a_device_stays_as_it_is() {
     assert!(!list.lines().any(|line| line == "20.0.0.0"), "the firewall's own address: {list}");
     done("device set hq --model ipset --clear networks --reason replaced");
     assert_eq!(
-        (&device()["networks"], &device()["silent_minutes"], &device()["budget"]["entries"]),
+        (&device()["networks"], &device()["silent_minutes"], &device()["each"]["entries"]),
         (&json!([]), &json!(5), &json!(65_536))
     );
+    assert!(device()["budget"]["entries"].is_null(), "that of the model before: {}", device());
     done("feeds add lan --not-country KR --confidence 0 --entries 9 --reason pilot");
     done("feeds set lan --lines ranges --not-source a --clear filter.confidence --reason more");
     let feed = house.get("gateway", "/api/v1/feeds/lan").ok().json();
