@@ -33,6 +33,12 @@ impl Verify {
     }
 }
 
+/// Whom to believe by what was kept, which was checked when it came in. Should it be damaged, nobody is believed: no
+/// certificate has this digest.
+pub(super) fn kept_trust(said: Option<&Verify>) -> Trust {
+    Verify::trust(said).unwrap_or(Trust::Fingerprint([0; 32]))
+}
+
 /// Whether nobody on the way can read what is sent there: https, or this very machine. None: it is another scheme.
 pub(super) fn is_private(url: &Url) -> Option<bool> {
     match url.scheme() {

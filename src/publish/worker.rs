@@ -35,7 +35,8 @@ async fn refresh_for_ever(feeds: &Arc<Feeds>, engine: &Engine) {
         let began = Instant::now();
         let (inner, reader) = (Arc::clone(feeds), engine.clone());
         if let Err(error) = aside("feeds", move || inner.refresh(&reader)).await {
-            feeds.all().values().for_each(|feed| feed.fail(format!("no thread: {error}"), engine.now()));
+            let what = format!("the feeds' thread: {error}");
+            feeds.all().values().for_each(|feed| feed.fail(what.clone(), engine.now()));
         }
         let pause = if feeds.all().values().any(|feed| feed.status().fault.is_some()) {
             RETRY
@@ -57,7 +58,7 @@ async fn compress_for_ever(feeds: &Arc<Feeds>) {
         let began = Instant::now();
         let inner = Arc::clone(feeds);
         if let Err(error) = aside("compress", move || inner.compress()).await {
-            tracing::warn!(%error, "feeds go out as they are: no thread to compress them");
+            tracing::warn!(%error, "feeds go out as they are: the thread that compresses them failed");
         }
         sleep(began.elapsed()).await;
         if releases.changed().await.is_err() {
@@ -78,9 +79,7 @@ async fn aside(name: &str, work: impl FnOnce() + Send + 'static) -> std::io::Res
         let _ = done.send(());
     };
     std::thread::Builder::new().name(name.into()).spawn(run)?;
-    // What the thread could fail with is caught in it.
-    end.await.unwrap_or_default();
-    Ok(())
+    end.await.map_err(|_| std::io::Error::other("it panicked"))
 }
 
 /// A document that nobody has asked for before; `None` where the feed has no such part or document. Blocks on the disk,

@@ -2,7 +2,7 @@
 
 use crate::fetch::{Trust, Url};
 use crate::model::{Device, OutputName, Time};
-use crate::publish::outgoing::{Verify, is_private};
+use crate::publish::outgoing::{Verify, is_private, kept_trust};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use zeroize::Zeroizing;
@@ -141,9 +141,9 @@ impl Target {
         feeds_of(device).into_iter().map(named).collect()
     }
 
-    /// Whom to believe; what was kept has been checked.
+    /// Whom to believe.
     pub(super) fn trust(&self) -> Trust {
-        Verify::trust(self.verify.as_ref()).unwrap_or_default()
+        kept_trust(self.verify.as_ref())
     }
 }
 

@@ -4,7 +4,7 @@
 use super::event::{Kind, WHOLE};
 use crate::fetch::{Trust, Url};
 use crate::model::{OutputName, Time};
-use crate::publish::outgoing::{Verify, is_private};
+use crate::publish::outgoing::{Verify, is_private, kept_trust};
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 use uuid::Uuid;
@@ -201,9 +201,9 @@ impl Hook {
         by_kind && (by_feed || self.feeds.is_empty() || self.feeds.iter().any(names))
     }
 
-    /// Whom to believe; what was kept has been checked.
+    /// Whom to believe.
     pub(super) fn trust(&self) -> Trust {
-        Verify::trust(self.verify.as_ref()).unwrap_or_default()
+        kept_trust(self.verify.as_ref())
     }
 
     /// Where it goes, without what only the receiver needs to know.

@@ -1,0 +1,58 @@
+//! What is cut when readers cannot take all of it, and how that is told.
+
+use super::house::{House, set, singles, text};
+use crate::model::{Budget, Cause, Change, Detail, Device, Lines, Output, Profile};
+
+#[test]
+fn a_budget_leaves_out_what_counts_least_and_says_so() {
+    let house = House::new();
+    let said = |confidence| Detail { confidence: Some(confidence), ..Detail::default() };
+    let all = singles(3000);
+    house.list("unsure", &all[..2000], &said(10));
+    house.list("sure", &all[1500..], &said(90));
+    house.publish(Profile { budget: Budget { entries: Some(1800), bytes: None }, ..house.profile("small") });
+    house.refresh();
+    let feed = house.feed("small");
+    let listed = feed.released().unwrap().release.set.unpack();
+    assert!(set(&all[1500..]).subtract(&listed).is_empty(), "what is sure is all there");
+    let cut = feed.status().cut.unwrap();
+    assert_eq!((cut.wanted.entries, cut.addresses, listed.prefixes()), (3000, 1200, 1800));
+}
+
+#[test]
+fn the_feeds_of_a_device_share_what_it_can_take() {
+    let house = House::new();
+    house.list("a", &singles(1000), &Detail::default());
+    house.publish(Profile { priority: 1, ..house.profile("first") });
+    house.publish(Profile { priority: 2, ..house.profile("second") });
+    let device = Device {
+        name: "box".parse().unwrap(),
+        model: "FGT".into(),
+        feeds: ["first", "second"].map(|name| name.parse().unwrap()).into(),
+        budget: Budget { entries: Some(1300), bytes: None },
+        each: Budget::default(),
+        networks: Vec::new(),
+        silent_minutes: 60,
+    };
+    house.change(Cause::Manual, Change::Publish(Output::Device(device)));
+    house.refresh();
+    let entries = |name: &str| house.feed(name).released().unwrap().list().unwrap().counts.entries;
+    assert_eq!((entries("first"), entries("second"), entries("fortigate")), (1000, 300, 1000));
+}
+
+#[test]
+fn what_no_form_can_tell_is_cut_and_an_allow_still_works() {
+    let house = House::new();
+    house.publish(Profile { lines: Some(Lines::Addresses), ..house.profile("single") });
+    house.list_text("a", &["20.0.0.1", "20.0.0.3"]);
+    house.refresh();
+    house.list_text("b", &["30.0.0.0/9"]);
+    house.refresh();
+    let single = house.feed("single");
+    assert_eq!(text(single.released().unwrap().list().unwrap()), "20.0.0.1\n20.0.0.3\n");
+    assert_eq!(single.status().cut.unwrap().addresses, 1 << 23);
+    house.allow("20.0.0.1".parse().unwrap());
+    house.refresh();
+    assert_eq!(text(single.released().unwrap().list().unwrap()), "20.0.0.3\n");
+    assert_eq!(single.status().fault, None);
+}
