@@ -1,0 +1,53 @@
+//! That the time of an answer does not tell who is there.
+
+use super::*;
+use std::time::Instant;
+
+/// Both ways are walked in turns, so that whatever else the machine does slows both down; the middle of many is
+/// compared. A busy machine may need another try; a difference that is always there fails all of them.
+#[test]
+fn a_user_who_is_not_there_takes_as_long_as_one_who_is() {
+    let mut house = House::new();
+    house.cost = Cost::default();
+    let keeper = house.open();
+    user(&keeper, "kim", UserRole::User);
+    keeper.change_user(&name("kim"), UserChange { role: Some(UserRole::Admin), disabled: None }).unwrap();
+    let time = |who: &str, n: u8| {
+        let attempt = keeper.attempt(who, IpAddr::from([203, 0, 113, n])).unwrap();
+        let begin = Instant::now();
+        assert!(keeper.log_in(&attempt, &secret("guessed, and not right")).is_err());
+        begin.elapsed().as_secs_f64()
+    };
+    let median = |mut times: Vec<f64>| {
+        times.sort_by(f64::total_cmp);
+        times[times.len() / 2]
+    };
+    let mut ratios = Vec::new();
+    for round in 0..8_u8 {
+        house.later(86_400);
+        let (known, unknown) =
+            (0..9_u8).map(|n| (time("kim", round * 9 + n), time("lee", round * 9 + n))).unzip();
+        let ratio = median(known) / median(unknown);
+        if (0.97..1.03).contains(&ratio) {
+            return;
+        }
+        ratios.push(ratio);
+    }
+    panic!("known takes {ratios:?} times as long as unknown");
+}
+
+#[test]
+fn a_token_that_is_known_is_known_at_once() {
+    let house = House::new();
+    let keeper = house.open();
+    let begun = user(&keeper, "kim", UserRole::User);
+    let each = |count: u32, work: &dyn Fn()| {
+        let begin = Instant::now();
+        (0..count).for_each(|_| work());
+        begin.elapsed().as_secs_f64() / f64::from(count)
+    };
+    let claims = || keeper.directory().ring.verify(access(&begun), keeper.foundation.id, keeper.now());
+    let proved = each(2000, &|| drop(keeper.prove(Shown::Key(access(&begun)), HERE).unwrap()));
+    let verified = each(200, &|| drop(claims().unwrap()));
+    assert!(proved * 4.0 < verified, "remembered {proved:.7} s, verified {verified:.7} s");
+}
