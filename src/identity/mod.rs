@@ -24,7 +24,7 @@ pub use book::FILE;
 pub use error::IdentityError;
 pub use keeper::{
     ADMIN_PASSWORD, Attempt, Begun, Clock, Doubt, Keeper, MadeKey, Observe, Options, Proved, Shown, Told,
-    UserChange,
+    Turn, UserChange,
 };
 pub use key::{KeyRow, KeyWish};
 pub use name::{BadName, Name};

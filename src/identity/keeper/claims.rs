@@ -27,6 +27,20 @@ pub enum Shown<'a> {
     Certificate(&'a [u8; 32]),
 }
 
+impl Shown<'_> {
+    /// What it seems to be, to whoever knows no keys; never the secret in it.
+    pub fn seems(self) -> String {
+        match self {
+            Self::Certificate(digest) => format!("certificate {}", String::from(Fingerprint::from(*digest))),
+            Self::Key(text) => match key_id(text) {
+                Some(id) => format!("key il_{id}"),
+                None if text.contains('.') => "a token".to_owned(),
+                None => "a key".to_owned(),
+            },
+        }
+    }
+}
+
 /// Who it is, and until when that holds.
 #[derive(Clone, Debug)]
 pub struct Proved {
@@ -97,19 +111,12 @@ impl Keeper {
 
     /// As whom somebody may be entered among the refusals who shows this, and is not believed: never the secret.
     pub fn claimed(&self, shown: Shown<'_>) -> String {
-        let named = |key: &Arc<ReadyKey>| format!("key {}", key.kept.name);
         let directory = self.directory();
-        match shown {
-            Shown::Certificate(digest) => {
-                let key = directory.key_of_certificate(&Fingerprint::from(*digest));
-                key.map_or_else(|| format!("certificate {}", String::from(Fingerprint::from(*digest))), named)
-            }
-            Shown::Key(text) => match key_id(text) {
-                Some(id) => directory.key_of(id).map_or_else(|| format!("key il_{id}"), named),
-                None if text.contains('.') => "a token".to_owned(),
-                None => "a key".to_owned(),
-            },
-        }
+        let key = match shown {
+            Shown::Certificate(digest) => directory.key_of_certificate(&Fingerprint::from(*digest)),
+            Shown::Key(text) => key_id(text).and_then(|id| directory.key_of(id)),
+        };
+        key.map_or_else(|| shown.seems(), |key| format!("key {}", key.kept.name))
     }
 
     fn admit(&self, key: &ReadyKey, shown: &Proof, visit: Visit) -> Result<Proved, Doubt> {

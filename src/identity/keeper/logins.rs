@@ -14,7 +14,8 @@ use super::{Keeper, PATIENCE, Proved, Told};
 use crate::model::Time;
 use secrecy::{ExposeSecret as _, SecretString};
 use std::net::IpAddr;
-use tokio::sync::SemaphorePermit;
+use std::sync::Arc;
+use tokio::sync::OwnedSemaphorePermit;
 use uuid::Uuid;
 
 /// Sessions of one user at once; the one that was not used for longest makes room.
@@ -41,10 +42,11 @@ pub struct Begun {
     pub refresh_token: Option<SecretString>,
 }
 
-/// A turn to have a password checked.
-pub struct Turn<'a> {
-    _place: SemaphorePermit<'a>,
-    _hash: SemaphorePermit<'a>,
+/// A turn to have a password checked. It goes with the work, and ends with it, whether or not anybody still waits.
+#[derive(Debug)]
+pub struct Turn {
+    _place: OwnedSemaphorePermit,
+    _hash: OwnedSemaphorePermit,
 }
 
 impl Keeper {
@@ -72,10 +74,11 @@ impl Keeper {
     ///
     /// # Errors
     /// [`IdentityError::Busy`]; the attempt does not count then.
-    pub async fn turn(&self, attempt: &Attempt) -> Result<Turn<'_>, IdentityError> {
+    pub async fn turn(&self, attempt: &Attempt) -> Result<Turn, IdentityError> {
         let turn = async {
-            let place = self.queue.try_acquire().ok()?;
-            let hash = tokio::time::timeout(PATIENCE, self.hashes.acquire()).await.ok()?.ok()?;
+            let place = Arc::clone(&self.queue).try_acquire_owned().ok()?;
+            let hash = tokio::time::timeout(PATIENCE, Arc::clone(&self.hashes).acquire_owned());
+            let hash = hash.await.ok()?.ok()?;
             Some(Turn { _place: place, _hash: hash })
         };
         turn.await.ok_or_else(|| {
@@ -219,6 +222,30 @@ impl Keeper {
         let begun = taken.and_then(|begun| begun).map_err(|error| (error, whose))?;
         (self.observe)(Told::Issued("refresh"));
         Ok(begun)
+    }
+
+    /// Ends the session of a refresh token, be it the one that may be used or one before. Blocks.
+    ///
+    /// # Errors
+    /// [`IdentityError::Wrong`] where there is none; or the disk failed.
+    pub fn log_out_with(&self, token: &SecretString) -> Result<(), IdentityError> {
+        let family = Fingerprint::of(family_id(token.expose_secret()).ok_or(IdentityError::Wrong)?);
+        self.step(|directory| {
+            let session = directory.session_of(&family).ok_or(IdentityError::Wrong)?;
+            Ok((vec![Put::NoSession(session.id)], ()))
+        })
+    }
+
+    /// As whom somebody may be entered among the refusals who logs in by that name. Of one that nobody has, no more is
+    /// told than lets its owner know it: people type passwords there.
+    pub fn claimed_name(&self, name: &str) -> String {
+        match name.parse::<Name>() {
+            Ok(name) if self.directory().users.contains_key(&name) => name.to_string(),
+            _ => {
+                let begins: String = name.chars().take(2).collect();
+                format!("{begins}… ({})", name.chars().count())
+            }
+        }
     }
 
     /// Ends the session that was proved, or all of its user's; its tokens are nobody's from then on. Blocks.

@@ -10,7 +10,7 @@ mod users;
 
 pub use claims::{Doubt, Proved, Shown};
 pub use keys::MadeKey;
-pub use logins::{Attempt, Begun};
+pub use logins::{Attempt, Begun, Turn};
 pub use users::UserChange;
 
 use super::book::{Book, Foundation, Put};
@@ -124,8 +124,8 @@ pub struct Keeper {
     refusals: Mutex<Gathered>,
     /// The last use of each key, and whether the book has it.
     uses: Mutex<HashMap<Name, (Visit, bool)>>,
-    hashes: Semaphore,
-    queue: Semaphore,
+    hashes: Arc<Semaphore>,
+    queue: Arc<Semaphore>,
 }
 
 impl std::fmt::Debug for Keeper {
@@ -156,8 +156,8 @@ impl Keeper {
             epoch: AtomicU64::new(0),
             remembered: Remembered::new(),
             refusals: Mutex::default(),
-            hashes: Semaphore::new(HASHES),
-            queue: Semaphore::new(HASHES + QUEUE),
+            hashes: Arc::new(Semaphore::new(HASHES)),
+            queue: Arc::new(Semaphore::new(HASHES + QUEUE)),
             book,
             vault,
             lives,

@@ -3,6 +3,7 @@
 use super::super::book::Put;
 use super::super::error::IdentityError;
 use super::super::name::Name;
+use super::super::password;
 use super::super::secret::one_time;
 use super::super::user::{User, UserRole, UserRow};
 use super::Keeper;
@@ -115,19 +116,28 @@ impl Keeper {
         })
     }
 
-    /// Gives a user a one-time password in place of theirs, and ends their sessions.
+    /// Gives a user a one-time password in place of theirs, or the one that somebody has chosen for them, and ends their
+    /// sessions. What was made is given back.
     ///
     /// # Errors
-    /// There is no such user.
-    pub fn reset_password(&self, name: &Name) -> Result<SecretString, IdentityError> {
-        let (password, now) = (one_time()?, self.now());
-        let kept = self.hasher.keep(&password)?;
+    /// There is no such user, or they may not have that password.
+    pub fn reset_password(
+        &self,
+        name: &Name,
+        chosen: Option<&SecretString>,
+    ) -> Result<Option<SecretString>, IdentityError> {
+        chosen.map_or(Ok(()), |chosen| password::admit(chosen, name))?;
+        let now = self.now();
+        let made = if chosen.is_none() { Some(one_time()?) } else { None };
+        let until = made.is_some().then(|| now.plus(self.lives.one_time));
+        let kept = chosen.or(made.as_ref()).map(|password| self.hasher.keep(password)).transpose()?;
         self.step(|directory| {
             let mut user = directory.user(name)?.clone();
-            user.set_password(kept, Some(now.plus(self.lives.one_time)), now);
+            kept.into_iter().for_each(|kept| user.set_password(kept, until, now));
             Ok((directory.end_all(name).chain([Put::User(user)]).collect(), ()))
         })?;
-        Ok(password)
+        self.forget_password_file(name);
+        Ok(made)
     }
 
     /// Ends the sessions of a user; how many there were.

@@ -52,13 +52,26 @@ fn a_one_time_password_ends_and_a_reset_makes_another() {
     let first = keeper.add_user(&name("kim"), UserRole::User, "test").unwrap();
     house.later(7 * 86_400);
     assert!(matches!(log_in(&keeper, "kim", text(&first)), Err(IdentityError::Wrong)));
-    let second = keeper.reset_password(&name("kim")).unwrap();
+    let second = keeper.reset_password(&name("kim"), None).unwrap().unwrap();
     let begun = log_in(&keeper, "kim", text(&second)).unwrap();
     let own = set_password(&keeper, &begun, PASSWORD).unwrap();
     assert_eq!(rights(&keeper, &own), Ok(Rights::USER));
-    keeper.reset_password(&name("kim")).unwrap();
+    keeper.reset_password(&name("kim"), None).unwrap();
     assert_eq!(rights(&keeper, &own), Err(Doubt::Wrong), "a reset ends the sessions");
     assert!(matches!(log_in(&keeper, "kim", PASSWORD), Err(IdentityError::Wrong)));
+    let choose = |password: &str| keeper.reset_password(&name("kim"), Some(&secret(password)));
+    assert!(matches!(choose("kim"), Err(IdentityError::Weak(_))));
+    assert!(choose("chosen for somebody").unwrap().is_none());
+    let begun = log_in(&keeper, "kim", "chosen for somebody").unwrap();
+    assert_eq!(rights(&keeper, &begun), Ok(Rights::USER));
+}
+
+#[test]
+fn a_name_that_nobody_has_is_hardly_told() {
+    let house = House::new();
+    let keeper = house.open();
+    assert_eq!(keeper.claimed_name("Admin"), "admin");
+    assert_eq!(keeper.claimed_name("my secret password"), "my… (18)");
 }
 
 #[test]
@@ -174,17 +187,17 @@ async fn few_wait_for_a_password_to_be_checked_and_who_is_sent_away_has_not_fail
     let first = attempt();
     let turns = [keeper.turn(&first).await.unwrap(), keeper.turn(&first).await.unwrap()];
     let many: Vec<_> = (0..4).map(|_| attempt()).collect();
-    let waiting = futures_util::future::join_all(many.iter().chain(&many).map(|one| keeper.turn(one)));
+    // Each who waited lets go of the turn at once.
+    let take = async |one| keeper.turn(one).await.map(drop);
+    let waiting = futures_util::future::join_all(many.iter().chain(&many).map(take));
     let sent_away = async {
         tokio::task::yield_now().await;
         for _ in 0..20 {
-            let attempt = attempt();
+            let attempt = keeper.attempt("lee", HERE).unwrap();
             assert!(matches!(keeper.turn(&attempt).await, Err(IdentityError::Busy)));
         }
         drop(turns);
     };
-    // Those who waited take their turns one after the other: each lets go of its own when it has had it.
-    let finished = tokio::time::timeout(Duration::from_secs(20), async { tokio::join!(waiting, sent_away) });
-    let (had, ()) = finished.await.unwrap();
-    assert!(had.iter().filter(|turn| turn.is_ok()).count() >= 2);
+    let (had, ()) = tokio::join!(waiting, sent_away);
+    assert!(had.iter().all(Result::is_ok), "eight wait");
 }
