@@ -423,7 +423,7 @@ mod tests {
     #[tokio::test]
     async fn who_cannot_be_known_at_once_is_asked_for() {
         assert_eq!(with_key("slow"), "later");
-        let who = guard().ask(&headers(&[(X_API_KEY, "slow")]), FAR).await.unwrap();
+        let who = guard().ask("/x", &headers(&[(X_API_KEY, "slow")]), FAR).await.unwrap();
         assert_eq!(who.unwrap().name, "kim");
     }
 

@@ -6,6 +6,7 @@ use crate::identity::{Attempt, Begun, IdentityError, Keeper, Proved, Shown, Turn
 use crate::model::Time;
 use crate::rights::{Kind, Rights};
 use crate::web::auth::key_in;
+use crate::web::extract::Whole;
 use crate::web::{Caller, Json, Problem};
 use axum::Extension;
 use axum::extract::State;
@@ -123,8 +124,12 @@ pub(super) async fn logout(
     State(role): State<People>,
     Extension(caller): Extension<Caller>,
     headers: HeaderMap,
-    Json(Logout { all, refresh_token }): Json<Logout>,
+    Whole(body): Whole,
 ) -> Result<Json<Done>, Problem> {
+    let said = if body.is_empty() { Ok(Logout::default()) } else { serde_json::from_slice(&body) };
+    let Logout { all, refresh_token } = said.map_err(|_| {
+        Problem::unprocessable("body_shape", "Send nothing, {\"all\":true}, or {\"refresh_token\":…}.")
+    })?;
     let keeper = Arc::clone(role.keeper()?);
     let session = session(&keeper, &headers, &caller);
     let ended = match (session, refresh_token) {
