@@ -4,14 +4,25 @@
 //! this process is a call away, a role elsewhere an HTTP request; nobody behind the door sees which.
 
 mod both;
+mod breaker;
+mod budget;
+mod bulkhead;
+mod hop;
+mod instance;
+mod pool;
 mod routes;
 mod survey;
 mod upstream;
+mod watch;
+mod wire;
 
 #[cfg(test)]
 mod tests;
 
-pub use upstream::{Remote, Upstream, UpstreamError};
+pub use instance::UpstreamError;
+pub use pool::{Balance, Remote};
+pub use upstream::Upstream;
+pub use watch::watch;
 
 use crate::web::app::Route;
 use crate::web::metrics::{self, Metrics};
@@ -24,14 +35,14 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use survey::Survey;
+use upstream::Place;
 
 /// Where each role is.
 pub type Upstreams = BTreeMap<Role, Upstream>;
 
 /// The application of the gateway's port. Changes need what `guard` demands; look-ups and feeds of roles in
 /// this process are answered without the router.
-pub fn app(upstreams: Upstreams, guard: Option<Guard>, all: &Arc<Metrics>) -> Arc<App> {
-    let upstreams = Arc::new(upstreams);
+pub fn app(upstreams: Arc<Upstreams>, guard: Option<Guard>, all: &Arc<Metrics>) -> Arc<App> {
     let survey = Arc::new(Survey::new(Arc::clone(&upstreams)));
     let router = Router::new()
         .route("/", any(pass_on))
@@ -53,9 +64,9 @@ pub fn app(upstreams: Upstreams, guard: Option<Guard>, all: &Arc<Metrics>) -> Ar
 
 fn answer_at_once(upstreams: &Upstreams, request: &Request, caller: Caller) -> Option<Response> {
     let (_, role) = routes::find(request.uri().path())?;
-    match upstreams.get(&role)? {
-        Upstream::Local(app) => app.try_fast(request, caller),
-        Upstream::Remote(_) => None,
+    match upstreams.get(&role)?.place() {
+        Place::Local(app) => app.try_fast(request, caller),
+        Place::Remote(_) => None,
     }
 }
 

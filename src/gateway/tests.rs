@@ -61,11 +61,11 @@ async fn fake(bytes: &'static [u8], hangs: bool) -> String {
 }
 
 fn remote(url: &str) -> Upstream {
-    Upstream::Remote(Box::new(Remote::new(url, Duration::from_millis(300)).unwrap()))
+    Upstream::remote(Remote::new(&[url], Duration::from_millis(300)).unwrap())
 }
 
 fn door(upstream: Upstream) -> Arc<App> {
-    app(Upstreams::from([(Role::Blacklist, upstream)]), None, &Arc::new(Metrics::new()))
+    app(Arc::new(Upstreams::from([(Role::Blacklist, upstream)])), None, &Arc::new(Metrics::new()))
 }
 
 fn request(method: Method, target: &str, body: Body) -> Request {
@@ -89,7 +89,7 @@ async fn code(door: &Arc<App>, target: &str) -> (u16, String) {
 #[tokio::test]
 async fn a_role_answers_alike_near_and_far() {
     let url = elsewhere(blacklist()).await;
-    for door in [door(Upstream::Local(blacklist())), door(remote(&url))] {
+    for door in [door(Upstream::local(blacklist())), door(remote(&url))] {
         assert_eq!(ask(&door, "/api/v1/blacklist/check/192.0.2.9").await.1, "192.0.2.9");
         assert_eq!(ask(&door, "/api/fortigate").await.1, "192.0.2.1\n");
         assert_eq!(code(&door, "/api/v1/blacklist/nothing").await, (404, "unknown_path".into()));
@@ -144,8 +144,8 @@ async fn headers_of_one_hop_stay_behind_and_the_request_keeps_its_name() {
 
 #[tokio::test]
 async fn only_the_local_administrator_is_given_the_key_for_a_role_elsewhere() {
-    let Upstream::Remote(plain) = remote(&elsewhere(blacklist()).await) else { unreachable!() };
-    let door = door(Upstream::Remote(Box::new(plain.with_key(HeaderValue::from_static("sesame")))));
+    let plain = Remote::new(&[elsewhere(blacklist()).await], Duration::from_secs(3)).unwrap();
+    let door = door(Upstream::remote(plain.with_key(HeaderValue::from_static("sesame"))));
     for (peer, given) in [(Peer::Local, true), (Peer::Tcp(([127, 0, 0, 1], 4).into()), false)] {
         let response =
             door.answer(request(Method::GET, "/api/v1/blacklist/headers", Body::empty()), peer).await;
@@ -202,10 +202,10 @@ async fn an_answer_cut_short_is_never_passed_off_as_whole() {
 async fn health_shows_every_role_with_its_cause() {
     let hanging = fake(b"", true).await;
     let upstreams = Upstreams::from([
-        (Role::Blacklist, Upstream::Local(blacklist())),
+        (Role::Blacklist, Upstream::local(blacklist())),
         (Role::Analytics, remote(&hanging)),
     ]);
-    let door = app(upstreams, None, &Arc::new(Metrics::new()));
+    let door = app(Arc::new(upstreams), None, &Arc::new(Metrics::new()));
     let (status, text) = ask(&door, "/health").await;
     let document: Value = serde_json::from_str(&text).unwrap();
     assert_eq!((status.as_u16(), &document["status"]), (200, &"degraded".into()));
@@ -218,7 +218,7 @@ async fn health_shows_every_role_with_its_cause() {
 
 #[tokio::test]
 async fn a_door_with_nothing_behind_it_is_not_ready() {
-    let door = app(Upstreams::new(), None, &Arc::new(Metrics::new()));
+    let door = app(Arc::default(), None, &Arc::new(Metrics::new()));
     assert_eq!(ask(&door, "/ready").await.0, 503);
     assert_eq!(ask(&door, "/health").await.0, 503);
     assert!(ask(&door, "/metrics").await.1.contains("blacklist_up{role=\"gateway\"} 1\n"));
@@ -226,8 +226,8 @@ async fn a_door_with_nothing_behind_it_is_not_ready() {
 
 #[tokio::test]
 async fn where_the_roles_are_is_for_administrators() {
-    let upstreams = Upstreams::from([(Role::Blacklist, Upstream::Local(blacklist()))]);
-    let door = app(upstreams, Some(Guard::new("key", &[])), &Arc::new(Metrics::new()));
+    let upstreams = Upstreams::from([(Role::Blacklist, Upstream::local(blacklist()))]);
+    let door = app(Arc::new(upstreams), Some(Guard::new("key", &[])), &Arc::new(Metrics::new()));
     assert_eq!(code(&door, "/admin/services").await, (401, "key_missing".into()));
     let response = door.answer(request(Method::GET, "/admin/services", Body::empty()), Peer::Local).await;
     let document: Value = serde_json::from_slice(&response.into_body().read().await.unwrap()).unwrap();
@@ -237,6 +237,6 @@ async fn where_the_roles_are_is_for_administrators() {
 #[test]
 fn a_url_of_another_form_is_refused() {
     for url in ["https://a:1", "http://a:1/path", "a:1", "http://u@a:1", "http://", ""] {
-        assert!(Remote::new(url, Duration::from_secs(1)).is_err(), "{url}");
+        assert!(Remote::new(&[url], Duration::from_secs(1)).is_err(), "{url}");
     }
 }

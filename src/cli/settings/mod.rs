@@ -4,6 +4,7 @@
 //! where it was said. What the values are used for is not known here.
 
 mod collection;
+mod gateway;
 mod layers;
 mod protocols;
 mod publishing;
@@ -16,6 +17,7 @@ mod tests;
 
 pub use collection::Collection;
 use collection::SOURCES;
+pub use gateway::Behind;
 pub(super) use layers::CONFIG_VARIABLE;
 pub use layers::{Inputs, Origin};
 pub use protocols::{CrowdSec, Dnsbl};
@@ -35,7 +37,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use table::TABLE;
-use value::{Filter, Size, Url};
+use value::{Filter, Size, Urls};
 
 /// Why a configuration is none.
 #[derive(Debug, thiserror::Error)]
@@ -139,7 +141,9 @@ pub struct Settings {
     /// The roles that this process plays, sorted.
     pub roles: Vec<Role>,
     /// Where roles run that are not played here: collection, blacklist, analytics.
-    upstream: [Option<String>; 3],
+    upstream: [Vec<String>; 3],
+    /// How the gateway deals with the roles behind it.
+    pub behind: Behind,
     /// What is logged, and how.
     pub log: Log,
     /// How large things may be.
@@ -214,10 +218,11 @@ impl Settings {
             insecure: layers.get("listen.insecure")?,
             roles: layers.get("roles.run")?,
             upstream: [
-                layers.get::<Url>("upstream.collection")?.0,
-                layers.get::<Url>("upstream.blacklist")?.0,
-                layers.get::<Url>("upstream.analytics")?.0,
+                layers.get::<Urls>("upstream.collection")?.0,
+                layers.get::<Urls>("upstream.blacklist")?.0,
+                layers.get::<Urls>("upstream.analytics")?.0,
             ],
+            behind: Behind::read(&layers)?,
             log: Log { level: layers.get::<Filter>("log.level")?.0, format: layers.get("log.format")? },
             limits: Limits {
                 connections: layers.get("limits.connections")?,
@@ -249,9 +254,14 @@ impl Settings {
         self.listen[role as usize]
     }
 
-    /// Where a role runs that is not played here, as `http://host:port`.
+    /// Where a role runs that is not played here, as `http://host:port`: its first instance.
     pub fn upstream(&self, role: Role) -> Option<&str> {
-        self.upstream.get(role as usize)?.as_deref()
+        self.upstreams(role).first().map(String::as_str)
+    }
+
+    /// All its instances.
+    pub fn upstreams(&self, role: Role) -> &[String] {
+        self.upstream.get(role as usize).map_or(&[], Vec::as_slice)
     }
 
     /// The keys of the settings that have another value in `other`.

@@ -72,11 +72,23 @@ pub(super) const TABLE: &[Setting] = &[
     setting(
         "upstream.collection",
         r#""""#,
-        "Where the collection role runs (http://host:port) when it is not played here.",
+        "Where the collection role runs (http://host:port) when it is not played here. Several instances stand in brackets,\nor with commas between them; of the blacklist the first one writes.",
     )
     .also(&["COLLECTION_SERVICE_URL"]),
     setting("upstream.blacklist", r#""""#, "Where the blacklist role runs.").also(&["BLACKLIST_SERVICE_URL"]),
     setting("upstream.analytics", r#""""#, "Where the analytics role runs.").also(&["ANALYTICS_SERVICE_URL"]),
+    setting(
+        "upstream.balance",
+        r#""round_robin""#,
+        "Which instance of several is asked: round_robin (each in its turn) or least_loaded (where the fewest wait).",
+    ),
+    setting("upstream.timeout_seconds", "30", "So long the gateway waits for the head of an answer from elsewhere."),
+    setting("upstream.check_seconds", "3", "About so often every instance is asked whether it is ready."),
+    setting(
+        "upstream.at_work",
+        "1024",
+        "Requests at work in each role at once; as many wait for two seconds at most, and more are sent away (503).",
+    ),
     setting(
         "log.level",
         r#""info""#,
