@@ -13,6 +13,7 @@ pub mod gateway;
 pub mod journal;
 pub mod model;
 pub mod publish;
+pub mod rights;
 pub mod service;
 pub mod store;
 pub mod vault;

@@ -24,6 +24,7 @@ pub use pool::{Balance, Remote};
 pub use upstream::Upstream;
 pub use watch::watch;
 
+use crate::rights::Right;
 use crate::web::app::Route;
 use crate::web::metrics::{self, Metrics};
 use crate::web::{App, Body, Caller, Problem, Request, Response, Role, auth::Guard};
@@ -62,7 +63,7 @@ pub fn app(upstreams: Arc<Upstreams>, guard: Option<Guard>, all: &Arc<Metrics>) 
     })
 }
 
-fn answer_at_once(upstreams: &Upstreams, request: &Request, caller: Caller) -> Option<Response> {
+fn answer_at_once(upstreams: &Upstreams, request: &Request, caller: &Caller) -> Option<Response> {
     let (_, role) = routes::find(request.uri().path())?;
     match upstreams.get(&role)?.place() {
         Place::Local(app) => app.try_fast(request, caller),
@@ -102,6 +103,6 @@ async fn services(
     State(survey): State<Arc<Survey>>,
     axum::Extension(caller): axum::Extension<Caller>,
 ) -> Result<impl IntoResponse, Problem> {
-    caller.demand_admin()?;
+    caller.demand(Right::Admin)?;
     Ok(survey.services().await)
 }
