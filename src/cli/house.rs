@@ -10,7 +10,7 @@ use super::pushing;
 use super::settings::{self, Behind, CrowdSec, Settings};
 use crate::collect::collector::Collector;
 use crate::engine::{Condition, Engine};
-use crate::gateway::{self, Remote, Upstream, Upstreams};
+use crate::gateway::{self, Generation, Remote, Rules, Upstream, Upstreams};
 use crate::model::Profile;
 use crate::publish::push::Pusher;
 use crate::publish::webhook::Courier;
@@ -142,7 +142,15 @@ impl House {
         }
         if settings.roles.contains(&Role::Gateway) {
             upstreams = Arc::new(behind(&apps, key, settings)?);
-            apps.insert(Role::Gateway, gateway::app(Arc::clone(&upstreams), Some(guard()), &metrics));
+            apps.insert(
+                Role::Gateway,
+                gateway::app(
+                    Arc::clone(&upstreams),
+                    Some(guard()),
+                    rules(engine.as_ref(), settings),
+                    &metrics,
+                ),
+            );
         }
         let feeds = publisher.as_ref().map(|publisher| publisher.feeds());
         let dnsbl = dnsbl(engine.as_ref(), feeds, settings, &metrics);
@@ -259,6 +267,15 @@ fn behind(apps: &BTreeMap<Role, Arc<App>>, key: &str, settings: &Settings) -> an
         }
     }
     Ok(upstreams)
+}
+
+/// What holds at the gateway's door.
+fn rules(engine: Option<&Engine>, settings: &Settings) -> Rules {
+    let of = |engine: &Engine| -> Generation {
+        let engine = engine.clone();
+        Arc::new(move || engine.snapshot().generation)
+    };
+    Rules { rates: settings.rates, cache: settings.behind.cache, generation: engine.map(of) }
 }
 
 fn health(

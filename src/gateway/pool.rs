@@ -82,6 +82,11 @@ impl Remote {
         self.patience
     }
 
+    #[cfg(test)]
+    pub(super) fn spend_retry(&self) -> bool {
+        self.budget.spend()
+    }
+
     pub(super) fn instances(&self) -> &[Instance] {
         &self.instances
     }

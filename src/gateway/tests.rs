@@ -1,5 +1,8 @@
 //! The door in front of roles that answer, hang, break off and lie.
 
+mod hostile;
+mod several;
+
 use super::*;
 use crate::web::app::Peer;
 use crate::web::extract::Whole;
@@ -65,7 +68,12 @@ fn remote(url: &str) -> Upstream {
 }
 
 fn door(upstream: Upstream) -> Arc<App> {
-    app(Arc::new(Upstreams::from([(Role::Blacklist, upstream)])), None, &Arc::new(Metrics::new()))
+    app(
+        Arc::new(Upstreams::from([(Role::Blacklist, upstream)])),
+        None,
+        Rules::default(),
+        &Arc::new(Metrics::new()),
+    )
 }
 
 fn request(method: Method, target: &str, body: Body) -> Request {
@@ -205,7 +213,7 @@ async fn health_shows_every_role_with_its_cause() {
         (Role::Blacklist, Upstream::local(blacklist())),
         (Role::Analytics, remote(&hanging)),
     ]);
-    let door = app(Arc::new(upstreams), None, &Arc::new(Metrics::new()));
+    let door = app(Arc::new(upstreams), None, Rules::default(), &Arc::new(Metrics::new()));
     let (status, text) = ask(&door, "/health").await;
     let document: Value = serde_json::from_str(&text).unwrap();
     assert_eq!((status.as_u16(), &document["status"]), (200, &"degraded".into()));
@@ -218,7 +226,7 @@ async fn health_shows_every_role_with_its_cause() {
 
 #[tokio::test]
 async fn a_door_with_nothing_behind_it_is_not_ready() {
-    let door = app(Arc::default(), None, &Arc::new(Metrics::new()));
+    let door = app(Arc::default(), None, Rules::default(), &Arc::new(Metrics::new()));
     assert_eq!(ask(&door, "/ready").await.0, 503);
     assert_eq!(ask(&door, "/health").await.0, 503);
     assert!(ask(&door, "/metrics").await.1.contains("blacklist_up{role=\"gateway\"} 1\n"));
@@ -227,7 +235,8 @@ async fn a_door_with_nothing_behind_it_is_not_ready() {
 #[tokio::test]
 async fn where_the_roles_are_is_for_administrators() {
     let upstreams = Upstreams::from([(Role::Blacklist, Upstream::local(blacklist()))]);
-    let door = app(Arc::new(upstreams), Some(Guard::new("key", &[])), &Arc::new(Metrics::new()));
+    let door =
+        app(Arc::new(upstreams), Some(Guard::new("key", &[])), Rules::default(), &Arc::new(Metrics::new()));
     assert_eq!(code(&door, "/admin/services").await, (401, "key_missing".into()));
     let response = door.answer(request(Method::GET, "/admin/services", Body::empty()), Peer::Local).await;
     let document: Value = serde_json::from_slice(&response.into_body().read().await.unwrap()).unwrap();

@@ -2,7 +2,8 @@
 
 use super::SettingsError;
 use super::layers::Layers;
-use crate::gateway::Balance;
+use super::value::Size;
+use crate::gateway::{Balance, Rate, Rates};
 use std::time::Duration;
 
 /// How the gateway deals with the roles behind it.
@@ -16,6 +17,8 @@ pub struct Behind {
     pub check: Duration,
     /// Requests at work in a role at once.
     pub at_work: usize,
+    /// Bytes that kept answers may take.
+    pub cache: u64,
 }
 
 impl Behind {
@@ -26,6 +29,20 @@ impl Behind {
             timeout: seconds("upstream.timeout_seconds")?,
             check: seconds("upstream.check_seconds")?,
             at_work: layers.get("upstream.at_work")?,
+            cache: layers.get::<Size>("cache.size")?.0,
         })
     }
+}
+
+/// How often one caller may ask for what, in the order of [`crate::gateway::Class::ALL`].
+pub(super) fn rates(layers: &Layers) -> Result<Rates, SettingsError> {
+    let rate = |key| layers.get::<Option<Rate>>(key);
+    Ok([
+        rate("rate.check")?,
+        rate("rate.bulk")?,
+        rate("rate.feeds")?,
+        rate("rate.read")?,
+        rate("rate.write")?,
+        rate("rate.auth")?,
+    ])
 }

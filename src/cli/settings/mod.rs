@@ -27,6 +27,7 @@ pub(super) use show::example;
 
 use crate::addr::IpRange;
 use crate::fetch::Exception;
+use crate::gateway::Rates;
 use crate::journal::Keep;
 use crate::model::{Lines, Output};
 use crate::web::Role;
@@ -144,6 +145,8 @@ pub struct Settings {
     upstream: [Vec<String>; 3],
     /// How the gateway deals with the roles behind it.
     pub behind: Behind,
+    /// How often one caller may ask for what.
+    pub rates: Rates,
     /// What is logged, and how.
     pub log: Log,
     /// How large things may be.
@@ -223,6 +226,7 @@ impl Settings {
                 layers.get::<Urls>("upstream.analytics")?.0,
             ],
             behind: Behind::read(&layers)?,
+            rates: gateway::rates(&layers)?,
             log: Log { level: layers.get::<Filter>("log.level")?.0, format: layers.get("log.format")? },
             limits: Limits {
                 connections: layers.get("limits.connections")?,

@@ -100,6 +100,25 @@ pub(super) const TABLE: &[Setting] = &[
     setting("limits.body", r#""1 MiB""#, "The longest request body."),
     setting("limits.import_body", r#""1 GiB""#, "The longest list that is taken in, as sent and unpacked."),
     setting(
+        "cache.size",
+        r#""64 MiB""#,
+        "The memory that the gateway may take to keep answers about statistics, analytics and short active lists; 0 keeps\nnone.",
+    ),
+    setting(
+        "rate.check",
+        r#""2000/s""#,
+        "How often one caller may ask at the gateway, by identity, else by address (IPv6: by /64): \"100/s\", \"600/m\",\n\"1000/h\" or \"off\". This one is for single look-ups.",
+    ),
+    setting("rate.bulk", r#""300/m""#, "The same for look-ups of many at once, searches and bulk imports."),
+    setting(
+        "rate.feeds",
+        r#""600/m""#,
+        "The same for feeds, of those who read without a key; devices with a key are never limited.",
+    ),
+    setting("rate.read", r#""1200/m""#, "The same for everything else that is only read."),
+    setting("rate.write", r#""600/m""#, "The same for changes."),
+    setting("rate.auth", r#""60/m""#, "The same for logins and what belongs to them."),
+    setting(
         "journal.keep_days",
         "400",
         "Days for which changes can be looked up, compared and gone back to; what is listed stays, however old.",

@@ -2,7 +2,7 @@
 
 use crate::addr::{IpRange, IpSet};
 use crate::fetch::{self, Exception, HostPattern};
-use crate::gateway::Balance;
+use crate::gateway::{BadRate, Balance, Rate};
 use crate::model::{Lines, OutputName};
 use crate::web::Role;
 use crate::web::log::Format;
@@ -228,6 +228,15 @@ fn role_url(text: &str) -> Result<String, String> {
     let uri: Option<Uri> = url.parse().ok();
     let plain = uri.is_some_and(|uri| uri.scheme_str() == Some("http") && matches!(uri.path(), "" | "/"));
     if plain { Ok(url.to_owned()) } else { Err("http://host:port is meant".to_owned()) }
+}
+
+impl FromValue for Option<Rate> {
+    fn from_value(value: &Value) -> Result<Self, String> {
+        match text(value)? {
+            "off" => Ok(None),
+            rate => rate.parse().map(Some).map_err(|error: BadRate| error.to_string()),
+        }
+    }
 }
 
 impl FromValue for Balance {
