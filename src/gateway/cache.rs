@@ -18,7 +18,8 @@ use hyper::body::Body as _;
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
+use tokio::time::Instant;
 
 /// What is worth keeping.
 const KEPT: [&str; 3] = ["/api/v1/analytics/", "/api/v1/blacklist/statistics", "/api/v1/blacklist/active"];

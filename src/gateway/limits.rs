@@ -227,8 +227,8 @@ mod tests {
         let caller = from("192.0.2.1");
         let [left, policy] = limits.pay(Class::Check, &caller).unwrap().unwrap();
         assert_eq!(
-            (left.1.to_str(), policy.1.to_str()),
-            (Ok("\"check\";r=1;t=30"), Ok("\"check\";q=2;w=60"))
+            (left.1, policy.1),
+            ("\"check\";r=1;t=30".parse().unwrap(), "\"check\";q=2;w=60".parse().unwrap())
         );
         assert!(pays(&limits, &caller));
         let refused = limits.pay(Class::Check, &caller).unwrap_err().render("r");

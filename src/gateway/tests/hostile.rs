@@ -36,15 +36,17 @@ fn taken(answer: &[u8]) -> Option<Vec<u8>> {
 
 /// An instance that answers each request on each connection with `parts`, a pause between two, and then closes or
 /// waits for the next.
-async fn scripted(parts: &'static [&'static [u8]], pause: Duration, closes: bool) -> String {
+async fn scripted(parts: &[&[u8]], pause: Duration, closes: bool) -> String {
+    let parts: Arc<Vec<Vec<u8>>> = Arc::new(parts.iter().map(|part| part.to_vec()).collect());
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
     tokio::spawn(async move {
         loop {
             let (mut stream, _) = listener.accept().await.unwrap();
+            let parts = Arc::clone(&parts);
             tokio::spawn(async move {
                 while stream.read(&mut [0; 4096]).await.is_ok_and(|read| read > 0) {
-                    for part in parts {
+                    for part in &*parts {
                         drop(stream.write_all(part).await);
                         tokio::time::sleep(pause).await;
                     }
@@ -65,13 +67,13 @@ async fn front(url: &str) -> String {
     elsewhere(door(Upstream::remote(remote))).await
 }
 
-const TARGET: &str = "/api/v1/blacklist/active";
+const TARGET: &str = "/api/v1/blacklist/fortigate";
 
 #[tokio::test]
 async fn a_body_that_is_too_short_dribbles_or_has_a_bad_chunk_is_cut() {
     let long = Duration::from_secs(5);
     let chunked = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n";
-    let cases: [(&'static [&'static [u8]], Duration, bool); 7] = [
+    let cases: [(&[&[u8]], Duration, bool); 7] = [
         (&[b"HTTP/1.1 200 OK\r\nContent-Length: 30\r\n\r\n192.0.2.1\n"], Duration::ZERO, true),
         (&[b"HTTP/1.1 200 OK\r\nContent-Length: 30\r\n\r\n", b"192.0.2.1\n"], long, false),
         (&[chunked, b"a\r\n192.0.2.1\n\r\n"], Duration::from_millis(5), true),
@@ -83,6 +85,15 @@ async fn a_body_that_is_too_short_dribbles_or_has_a_bad_chunk_is_cut() {
     for (parts, pause, closes) in cases {
         let answer = whole(&front(&scripted(parts, pause, closes).await).await, TARGET).await;
         assert_eq!(taken(&answer), None, "{}", String::from_utf8_lossy(&answer));
+    }
+}
+
+#[tokio::test]
+async fn what_would_have_been_kept_is_a_502_instead() {
+    let short: &[&[u8]] = &[b"HTTP/1.1 200 OK\r\nContent-Length: 30\r\n\r\n192.0.2.1\n"];
+    let door = door(remote(&scripted(short, Duration::ZERO, true).await));
+    for _ in 0..2 {
+        assert_eq!(code(&door, "/api/v1/blacklist/active").await, (502, "role_broke_off".into()));
     }
 }
 
