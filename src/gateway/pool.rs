@@ -6,6 +6,7 @@ use super::breaker::Pass;
 use super::budget::Budget;
 use super::hop::{self, Hop};
 use super::instance::{Failure, Instance, UpstreamError};
+use super::routes;
 use crate::web::body::Pace;
 use crate::web::{Body, Peer, Problem, Request, Response};
 use http::{HeaderValue, Method};
@@ -97,7 +98,8 @@ impl Remote {
         self.hop.prepare(&mut request, peer, patience)?;
         self.budget.earn();
         let spare = self.spare(&request);
-        let (at, pass) = self.choose(None).ok_or_else(resting)?;
+        let chosen = if routes::is_change(&request) { self.admit(0, true) } else { self.choose(None) };
+        let (at, pass) = chosen.ok_or_else(resting)?;
         let first = if spare.is_some() { patience / FIRST } else { patience };
         match (self.ask(at, request, pass, first).await, spare) {
             (Ok(answer), _) => Ok(answer),
@@ -150,16 +152,19 @@ impl Remote {
     /// An instance other than `not`, with the right to ask it. Those that are ready come first; where none is, all
     /// are asked: an instance that may be down is better than none.
     fn choose(&self, not: Option<usize>) -> Option<(usize, Pass)> {
-        let admit = |at: usize, is_last| Some((at, self.instances[at].admit(is_last)?));
         if self.instances.len() == 1 {
-            return if not.is_none() { admit(0, true) } else { None };
+            return not.is_none().then(|| self.admit(0, true)).flatten();
         }
         let order: Vec<usize> = self.order().into_iter().filter(|at| Some(*at) != not).collect();
         let ready = order.iter().copied().filter(|at| self.instances[*at].is_ready());
         ready
             .into_iter()
-            .find_map(|at| admit(at, false))
-            .or_else(|| order.iter().find_map(|at| admit(*at, true)))
+            .find_map(|at| self.admit(at, false))
+            .or_else(|| order.iter().find_map(|at| self.admit(*at, true)))
+    }
+
+    fn admit(&self, at: usize, is_last: bool) -> Option<(usize, Pass)> {
+        Some((at, self.instances[at].admit(is_last)?))
     }
 
     fn order(&self) -> Vec<usize> {

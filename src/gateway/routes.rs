@@ -49,8 +49,9 @@ const LISTS: [&str; 8] = [
 ];
 /// Look-ups, by what stands before the address.
 const CHECKS: [&str; 2] = ["/api/v1/blacklist/check/", "/api/v1/blacklist/search/"];
-/// What is asked of many at once.
-const BULK: [&str; 3] = ["/api/v1/blacklist/check", "/api/v1/blacklist/search", "/api/v1/blacklist/ips/bulk"];
+/// Questions too long for a GET.
+const QUESTIONS: [&str; 2] = ["/api/v1/blacklist/check", "/api/v1/blacklist/search"];
+const IMPORT: &str = "/api/v1/blacklist/ips/bulk";
 const AUTH: &str = "/api/v1/auth";
 
 /// Of which class a request is; none: it is never limited.
@@ -66,9 +67,19 @@ pub(super) fn class(method: &Method, path: &str) -> Option<Class> {
         _ if leads(AUTH, path) => Class::Auth,
         true if LISTS.iter().any(|prefix| leads(prefix, path)) => Class::Feeds,
         true => Class::Read,
-        false if BULK.contains(&path) => Class::Bulk,
+        false if QUESTIONS.contains(&path) || path == IMPORT => Class::Bulk,
         false => Class::Write,
     })
+}
+
+/// Whether a request may change something. Of several instances it is for the first one: what it changes is there,
+/// and whoever asks next is told of it.
+pub(super) fn is_change(request: &Request) -> bool {
+    match *request.method() {
+        Method::GET | Method::HEAD | Method::OPTIONS => false,
+        Method::POST => !QUESTIONS.contains(&request.uri().path()),
+        _ => true,
+    }
 }
 
 /// Whether `prefix` is a beginning of `path` in whole segments.

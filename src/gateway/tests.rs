@@ -2,6 +2,7 @@
 
 mod hostile;
 mod kept;
+mod limited;
 mod several;
 
 use super::*;
@@ -204,7 +205,8 @@ async fn an_answer_cut_short_is_never_passed_off_as_whole() {
     let mut answer = Vec::new();
     drop(stream.read_to_end(&mut answer).await);
     let text = String::from_utf8_lossy(&answer).to_lowercase();
-    assert!(text.contains("content-length: 100\r\n") && text.len() < 400, "{text}");
+    let is_cut = text.contains("content-length: 100\r\n") && text.len() < 400;
+    assert!(is_cut || text.starts_with("http/1.1 502"), "{text}");
 }
 
 #[tokio::test]

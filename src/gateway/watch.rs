@@ -27,7 +27,7 @@ pub async fn watch(upstreams: &Upstreams, every: Duration) {
     let each = remotes.flat_map(|remote| remote.instances().iter().map(move |instance| (remote, instance)));
     futures_util::future::join_all(each.map(|(remote, instance)| look_after(remote, instance, every))).await;
     // Without instances elsewhere there is nothing to end, either.
-    std::future::pending().await
+    std::future::pending::<()>().await;
 }
 
 async fn look_after(remote: &Remote, instance: &Instance, every: Duration) {

@@ -70,14 +70,14 @@ impl Wire {
     ) -> Result<Response<Body>, WireError> {
         while let Some(link) = self.kept() {
             match link.ask(request).await {
-                Ok((answer, link)) => return Ok(self.hand_on(answer, link, waits)),
+                Ok((answer, link)) => return self.hand_on(answer, link, waits),
                 Err((_, Some(unsent))) => request = unsent,
                 Err((error, None)) => return Err(WireError::Broken(error)),
             }
         }
         let link = self.connect().await?;
         match link.ask(request).await {
-            Ok((answer, link)) => Ok(self.hand_on(answer, link, waits)),
+            Ok((answer, link)) => self.hand_on(answer, link, waits),
             Err((error, _)) => Err(WireError::Broken(error)),
         }
     }
@@ -116,15 +116,15 @@ impl Wire {
         answer: Response<Incoming>,
         link: Link,
         waits: impl Fn(&http::HeaderMap) -> bool,
-    ) -> Response<Body> {
+    ) -> Result<Response<Body>, WireError> {
         let (parts, incoming) = answer.into_parts();
         let mut passing = Passing { incoming, first: None, link: Some(link), wire: Arc::clone(self) };
-        if let Some(bytes) = passing.short() {
-            return Response::from_parts(parts, Body::full(bytes));
+        if let Some(bytes) = passing.short().map_err(WireError::Broken)? {
+            return Ok(Response::from_parts(parts, Body::full(bytes)));
         }
         let body =
             if waits(&parts.headers) { Body::stream(passing) } else { Body::paced(passing, self.pace) };
-        Response::from_parts(parts, body)
+        Ok(Response::from_parts(parts, body))
     }
 }
 
@@ -170,27 +170,32 @@ impl Link {
 struct Passing {
     incoming: Incoming,
     /// What was read already.
-    first: Option<hyper::Result<Frame<Bytes>>>,
+    first: Option<Bytes>,
     link: Option<Link>,
     wire: Arc<Wire>,
 }
 
 impl Passing {
     /// The whole body, where it is short and has come with the head.
-    fn short(&mut self) -> Option<Bytes> {
-        let length = self.incoming.size_hint().exact().filter(|length| *length <= SHORT)?;
-        if length == 0 {
-            self.give_back();
-            return Some(Bytes::new());
+    ///
+    /// # Errors
+    /// It broke off already.
+    fn short(&mut self) -> hyper::Result<Option<Bytes>> {
+        let Some(length) = self.incoming.size_hint().exact().filter(|length| *length <= SHORT) else {
+            return Ok(None);
+        };
+        let (mut whole, mut count) = (Bytes::new(), 0);
+        while count < length {
+            let Poll::Ready(Some(frame)) = self.poll_next(&mut Context::from_waker(Waker::noop())) else {
+                self.first = Some(whole).filter(|whole| !whole.is_empty());
+                return Ok(None);
+            };
+            let Ok(bytes) = frame?.into_data() else { continue };
+            count += bytes.len() as u64;
+            whole = if whole.is_empty() { bytes } else { [whole, bytes].concat().into() };
         }
-        match self.poll_next(&mut Context::from_waker(Waker::noop())) {
-            Poll::Ready(Some(Ok(frame))) if is_whole(&frame, length) => frame.into_data().ok(),
-            Poll::Ready(other) => {
-                self.first = other;
-                None
-            }
-            Poll::Pending => None,
-        }
+        self.give_back();
+        Ok(Some(whole))
     }
 
     fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<hyper::Result<Frame<Bytes>>>> {
@@ -217,10 +222,6 @@ impl Passing {
     }
 }
 
-fn is_whole(frame: &Frame<Bytes>, length: u64) -> bool {
-    frame.data_ref().is_some_and(|bytes| bytes.len() as u64 == length)
-}
-
 impl HttpBody for Passing {
     type Data = Bytes;
     type Error = hyper::Error;
@@ -230,7 +231,7 @@ impl HttpBody for Passing {
         cx: &mut Context<'_>,
     ) -> Poll<Option<hyper::Result<Frame<Bytes>>>> {
         match self.first.take() {
-            Some(first) => Poll::Ready(Some(first)),
+            Some(first) => Poll::Ready(Some(Ok(Frame::data(first)))),
             None => self.poll_next(cx),
         }
     }
@@ -240,8 +241,7 @@ impl HttpBody for Passing {
     }
 
     fn size_hint(&self) -> SizeHint {
-        let read = self.first.as_ref().and_then(|first| first.as_ref().ok()?.data_ref().map(Bytes::len));
-        let read = read.unwrap_or(0) as u64;
+        let read = self.first.as_ref().map_or(0, Bytes::len) as u64;
         let rest = self.incoming.size_hint();
         let mut hint = SizeHint::new();
         hint.set_lower(rest.lower() + read);

@@ -529,6 +529,39 @@ mod tests {
         assert!(metrics.render().contains("ironlist_http_panics_total{role=\"blacklist\"} 2\n"));
     }
 
+    #[tokio::test(start_paused = true)]
+    async fn nobody_works_on_for_a_gateway_that_has_gone() {
+        let router = Router::new().route("/long", get(async || tokio::time::sleep(LONGEST).await));
+        let app = Arc::new(App::new(Role::Blacklist, router, &Arc::new(Metrics::new())));
+        let mut asked = request(Method::GET, "/long");
+        asked.headers_mut().insert(X_DEADLINE, HeaderValue::from_static("250"));
+        let begun = tokio::time::Instant::now();
+        let response = app.answer(asked, Peer::Local).await;
+        assert_eq!((response.status().as_u16(), begun.elapsed().as_millis()), (504, 250));
+        assert!(text(response).await.contains("deadline_passed"));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_door_adds_to_answers_and_holds_refusals_back() {
+        let router = Router::new().route("/open", get(async || "in"));
+        let app = App::new(Role::Gateway, router, &Arc::new(Metrics::new())).door(|request, _| match request
+            .uri()
+            .path()
+        {
+            "/shut" => Entry::Shut(Problem::unavailable("overloaded", 1), Duration::from_millis(40)),
+            _ => {
+                let told = |name| (HeaderName::from_static(name), HeaderValue::from_static("1"));
+                Entry::Open(Some([told("x-a"), told("x-b")]))
+            }
+        });
+        let (app, begun) = (Arc::new(app), tokio::time::Instant::now());
+        let open = app.answer(request(Method::GET, "/open"), Peer::Local).await;
+        assert!(open.headers().contains_key("x-a") && open.headers().contains_key("x-b"));
+        let shut = app.answer(request(Method::GET, "/shut"), Peer::Local).await;
+        assert_eq!((shut.status().as_u16(), begun.elapsed().as_millis()), (503, 40));
+        assert!(shut.headers().contains_key(http::header::RETRY_AFTER));
+    }
+
     #[tokio::test]
     async fn changes_need_the_key_or_the_local_socket() {
         let (app, _) = app();

@@ -72,7 +72,7 @@ pub(super) const TABLE: &[Setting] = &[
     setting(
         "upstream.collection",
         r#""""#,
-        "Where the collection role runs (http://host:port) when it is not played here. Several instances stand in brackets,\nor with commas between them; of the blacklist the first one writes.",
+        "Where the collection role runs (http://host:port) when it is not played here. Several instances stand in brackets,\nor with commas between them; changes go to the first one.",
     )
     .also(&["COLLECTION_SERVICE_URL"]),
     setting("upstream.blacklist", r#""""#, "Where the blacklist role runs.").also(&["BLACKLIST_SERVICE_URL"]),

@@ -16,6 +16,9 @@ async fn whole(front: &str, target: &str) -> Vec<u8> {
 
 /// Whether a client would take `answer` for whole, and the body it would take.
 fn taken(answer: &[u8]) -> Option<Vec<u8>> {
+    if answer.starts_with(b"HTTP/1.1 502") {
+        return None;
+    }
     let end = answer.windows(4).position(|window| window == b"\r\n\r\n")? + 4;
     let head = String::from_utf8_lossy(&answer[..end]).to_lowercase();
     if let Some(length) = head.split("content-length: ").nth(1) {

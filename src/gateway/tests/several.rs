@@ -16,7 +16,8 @@ async fn named(name: &'static str, pause: Duration) -> (String, Arc<AtomicU32>) 
         }
     };
     let router = Router::new()
-        .route(TARGET, get(answer.clone()).post(answer))
+        .route(TARGET, get(answer.clone()).post(answer.clone()))
+        .route("/api/v1/blacklist/check", post(answer))
         .merge(health::routes(Arc::new(Health::new("blacklist"))));
     (elsewhere(Arc::new(App::new(Role::Blacklist, router, &Arc::new(Metrics::new())))).await, count)
 }
@@ -36,6 +37,19 @@ async fn each_has_its_turn() {
         ask(&door, TARGET).await;
     }
     assert_eq!((at_a.load(Ordering::Relaxed), at_b.load(Ordering::Relaxed)), (5, 5));
+}
+
+#[tokio::test]
+async fn changes_are_for_the_first_and_long_questions_for_all() {
+    let ((a, at_a), (b, at_b)) = (named("a", Duration::ZERO).await, named("b", Duration::ZERO).await);
+    let door = door(Upstream::remote(several(&[a, b], SECOND)));
+    for (target, expected) in [(TARGET, (4, 0)), ("/api/v1/blacklist/check", (6, 2))] {
+        for _ in 0..4 {
+            let asked = request(Method::POST, target, Body::empty());
+            door.answer(asked, Peer::Tcp(([198, 51, 100, 7], 4).into())).await;
+        }
+        assert_eq!((at_a.load(Ordering::Relaxed), at_b.load(Ordering::Relaxed)), expected);
+    }
 }
 
 #[tokio::test]
