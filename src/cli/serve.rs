@@ -197,6 +197,8 @@ async fn bind(settings: &Settings) -> anyhow::Result<Vec<(Role, Listener)>> {
                 )
             })?,
         };
+        // A socket that was handed over is somebody's choice, too, and may be open.
+        settings.refuse_open(*role, listener.local_addr()?)?;
         bound.push((*role, Listener::Tcp(listener)));
     }
     Ok(bound)

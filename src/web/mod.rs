@@ -15,9 +15,11 @@ pub mod log;
 pub mod metrics;
 pub mod multipart;
 pub mod problem;
+pub mod proxy;
 pub mod request_id;
 mod role;
 mod stall;
+pub mod tls;
 pub mod vouch;
 
 pub use app::{App, Caller, Limit, Peer};
