@@ -7,6 +7,7 @@ use super::folder::SOCKET;
 use super::settings::{Inputs, Settings};
 use super::{ExitCode, execute};
 use crate::engine::Engine;
+use crate::rights::Right;
 use crate::service::blacklist::Blacklist;
 use crate::web::auth::Guard;
 use crate::web::listener::{Limits, Listener, serve};
@@ -32,7 +33,12 @@ fn build(engine: &Engine, _: &Settings) -> anyhow::Result<Arc<App>> {
         .router()
         .route("/feeds/default", get(async || FEED))
         .route("/feeds/late", get(async || Problem::unavailable("feed_not_ready", 5).detail("Not yet.")))
-        .route("/who", post(async |Extension(caller): Extension<Caller>| caller.admin.to_string()))
+        .route(
+            "/who",
+            post(async |Extension(caller): Extension<Caller>| {
+                caller.demand(Right::Admin).is_ok().to_string()
+            }),
+        )
         .route("/health", get(async || "{\"status\":\"degraded\",\"service\":\"gateway\"}"))
         .route("/ready", get(async || "{\"status\":\"healthy\",\"service\":\"gateway\"}"));
     let app = App::new(Role::Gateway, router, &Arc::new(Metrics::new()));

@@ -13,6 +13,7 @@ mod tests;
 
 pub use upstream::{Remote, Upstream, UpstreamError};
 
+use crate::rights::Right;
 use crate::web::app::Route;
 use crate::web::metrics::{self, Metrics};
 use crate::web::{App, Body, Caller, Problem, Request, Response, Role, auth::Guard};
@@ -51,7 +52,7 @@ pub fn app(upstreams: Upstreams, guard: Option<Guard>, all: &Arc<Metrics>) -> Ar
     })
 }
 
-fn answer_at_once(upstreams: &Upstreams, request: &Request, caller: Caller) -> Option<Response> {
+fn answer_at_once(upstreams: &Upstreams, request: &Request, caller: &Caller) -> Option<Response> {
     let (_, role) = routes::find(request.uri().path())?;
     match upstreams.get(&role)? {
         Upstream::Local(app) => app.try_fast(request, caller),
@@ -91,6 +92,6 @@ async fn services(
     State(survey): State<Arc<Survey>>,
     axum::Extension(caller): axum::Extension<Caller>,
 ) -> Result<impl IntoResponse, Problem> {
-    caller.demand_admin()?;
+    caller.demand(Right::Admin)?;
     Ok(survey.services().await)
 }

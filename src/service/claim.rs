@@ -3,6 +3,7 @@
 
 use crate::model::OutputName;
 use crate::publish::{Answer, Claim, Denied, Publisher, Reader, Refused, Release};
+use crate::rights::Right;
 use crate::web::auth::X_API_KEY;
 use crate::web::{Caller, Peer, Problem};
 use base64::Engine as _;
@@ -24,7 +25,7 @@ pub(super) fn reader(
     publisher: &Publisher,
     headers: &HeaderMap,
     token: Option<&str>,
-    caller: Caller,
+    caller: &Caller,
     feed: &OutputName,
 ) -> Result<Reader, Problem> {
     let reader = anybody(publisher, headers, token, caller)?;
@@ -44,10 +45,10 @@ pub(super) fn anybody(
     publisher: &Publisher,
     headers: &HeaderMap,
     token: Option<&str>,
-    caller: Caller,
+    caller: &Caller,
 ) -> Result<Reader, Problem> {
     let Peer::Tcp(from) = caller.peer else { return Ok(Reader::Administrator) };
-    if caller.admin {
+    if caller.is_somebody_with(Right::Feeds) {
         return Ok(Reader::Administrator);
     }
     let shown = shown(headers).map_err(|()| wrong())?;
@@ -73,7 +74,7 @@ pub(super) fn anybody(
 pub(super) fn note(
     publisher: &Publisher,
     reader: &Reader,
-    caller: Caller,
+    caller: &Caller,
     document: &str,
     release: &Release,
 ) {

@@ -14,6 +14,7 @@ use crate::engine::Snapshot;
 use crate::model::{OutputName, Time};
 use crate::publish::crowdsec::{Bygone, Stream, Terms, Wanted, about};
 use crate::publish::{Feed, Offer, Publisher, Reader, Recent, Released, Roll, Rolls, recent};
+use crate::rights::Right;
 use crate::web::auth::{Keys, X_API_KEY};
 use crate::web::{Body, Caller, Json, Problem, Query, Response};
 use axum::extract::State;
@@ -82,10 +83,10 @@ impl Decisions {
     }
 
     /// Who asks; none is somebody whose key has no name.
-    fn admit(&self, caller: Caller, headers: &HeaderMap) -> Result<Option<Reader>, Problem> {
+    fn admit(&self, caller: &Caller, headers: &HeaderMap) -> Result<Option<Reader>, Problem> {
         let mut keys = headers.get_all(X_API_KEY).iter();
         match (keys.next(), keys.next()) {
-            _ if caller.admin => return Ok(None),
+            _ if caller.is_somebody_with(Right::Feeds) => return Ok(None),
             (Some(key), None) if self.keys.has(key.as_bytes()) => return Ok(None),
             (Some(_), None) => {}
             _ => return Err(wrong()),
@@ -130,7 +131,7 @@ impl Decisions {
     /// wants `all` of it.
     async fn hand_out(
         self: &Arc<Self>,
-        caller: Caller,
+        caller: &Caller,
         headers: &HeaderMap,
         all: bool,
     ) -> Result<(Arc<Feed>, Arc<Roll>), Problem> {
@@ -246,10 +247,10 @@ async fn some(
 ) -> Result<Response, Problem> {
     if method == Method::HEAD {
         // So a bouncer tries its key.
-        return decisions.admit(caller, &headers).map(|_| Response::default());
+        return decisions.admit(&caller, &headers).map(|_| Response::default());
     }
     let (mut wanted, range, terms) = (asked.wanted(), asked.range()?, decisions.terms());
-    let (_, roll) = decisions.hand_out(caller, &headers, true).await?;
+    let (_, roll) = decisions.hand_out(&caller, &headers, true).await?;
     match range {
         Some(range) if asked.contains.as_deref() != Some("false") => {
             let told = about(&roll, range, &wanted, terms);
@@ -271,7 +272,7 @@ async fn flow(
 ) -> Result<Response, Problem> {
     let is_startup = asked.startup.as_ref().is_some_and(|startup| startup.eq_ignore_ascii_case("true"));
     let (wanted, terms) = (asked.wanted(), decisions.terms());
-    let (feed, roll) = decisions.hand_out(caller, &headers, is_startup || method == Method::HEAD).await?;
+    let (feed, roll) = decisions.hand_out(&caller, &headers, is_startup || method == Method::HEAD).await?;
     if method == Method::HEAD {
         return Ok(json(Body::empty()));
     }
@@ -294,7 +295,7 @@ async fn heartbeat(
     Extension(caller): Extension<Caller>,
     headers: HeaderMap,
 ) -> Result<StatusCode, Problem> {
-    decisions.admit(caller, &headers)?;
+    decisions.admit(&caller, &headers)?;
     Ok(StatusCode::OK)
 }
 
@@ -305,7 +306,7 @@ async fn usage(
     headers: HeaderMap,
     Json(_): Json<serde::de::IgnoredAny>,
 ) -> Result<StatusCode, Problem> {
-    decisions.admit(caller, &headers)?;
+    decisions.admit(&caller, &headers)?;
     Ok(StatusCode::CREATED)
 }
 

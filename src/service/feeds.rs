@@ -62,11 +62,16 @@ struct Asking<'a> {
     name: &'a str,
     /// The key in the path.
     token: Option<&'a str>,
-    caller: Caller,
+    caller: &'a Caller,
 }
 
 impl<'a> Asking<'a> {
-    fn of<B>(request: &'a http::Request<B>, name: &'a str, token: Option<&'a str>, caller: Caller) -> Self {
+    fn of<B>(
+        request: &'a http::Request<B>,
+        name: &'a str,
+        token: Option<&'a str>,
+        caller: &'a Caller,
+    ) -> Self {
         Self { method: request.method(), uri: request.uri(), headers: request.headers(), name, token, caller }
     }
 }
@@ -143,7 +148,14 @@ impl Desk {
         super::claim::reader(&self.publisher, headers, token, caller, &named.feed.profile().name)
     }
 
-    fn note(&self, reader: &Reader, named: &Named, released: &Released, caller: Caller, response: &Response) {
+    fn note(
+        &self,
+        reader: &Reader,
+        named: &Named,
+        released: &Released,
+        caller: &Caller,
+        response: &Response,
+    ) {
         let Peer::Tcp(from) = caller.peer else { return };
         let length = response.headers().get(CONTENT_LENGTH).and_then(|length| length.to_str().ok());
         let answer = Answer {
@@ -206,7 +218,7 @@ async fn default(
 ) -> Answered {
     let (head, _) = request.into_parts();
     let request = http::Request::from_parts(head, ());
-    desk.answer(&Asking::of(&request, DEFAULT, None, caller)).await
+    desk.answer(&Asking::of(&request, DEFAULT, None, &caller)).await
 }
 
 async fn by_name(
@@ -217,7 +229,7 @@ async fn by_name(
 ) -> Answered {
     let (head, _) = request.into_parts();
     let request = http::Request::from_parts(head, ());
-    desk.answer(&Asking::of(&request, &name, None, caller)).await
+    desk.answer(&Asking::of(&request, &name, None, &caller)).await
 }
 
 async fn by_token(
@@ -228,7 +240,7 @@ async fn by_token(
 ) -> Answered {
     let (head, _) = request.into_parts();
     let request = http::Request::from_parts(head, ());
-    desk.answer(&Asking::of(&request, &name, Some(&token), caller)).await
+    desk.answer(&Asking::of(&request, &name, Some(&token), &caller)).await
 }
 
 /// The generation to which a reader of several parts pins itself.

@@ -63,11 +63,12 @@ fn refused(refusal: &Refusal) -> Problem {
     }
 }
 
-/// Who is written into journal and audit, until users have names.
-pub(super) fn actor(caller: Caller) -> String {
+/// Who is written into journal and audit.
+pub(super) fn actor(caller: &Caller) -> String {
+    let who = caller.who.as_ref().map_or_else(|| "anonymous".to_owned(), |who| who.to_string());
     match caller.peer {
-        Peer::Local => "administrator (local)".to_owned(),
-        Peer::Tcp(from) => format!("administrator ({})", from.ip()),
+        Peer::Local => format!("{who} (local)"),
+        Peer::Tcp(from) => format!("{who} ({})", from.ip()),
     }
 }
 

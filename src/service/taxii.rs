@@ -81,7 +81,7 @@ impl Taxii {
 
     fn note(&self, Asking { reader, caller, .. }: &Asking, released: &Released) {
         let document = format!("{}/taxii", released.profile.name);
-        claim::note(&self.publisher, reader, *caller, &document, &released.release);
+        claim::note(&self.publisher, reader, caller, &document, &released.release);
     }
 
     /// The collection as of the feed's newest release. Computes for a second where a million entries are new.
@@ -111,8 +111,9 @@ impl FromRequestParts<Arc<Taxii>> for Asking {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, taxii: &Arc<Taxii>) -> Result<Self, Problem> {
-        let caller = *parts.extensions.get::<Caller>().ok_or_else(|| Problem::internal("nobody asks"))?;
-        let reader = claim::anybody(&taxii.publisher, &parts.headers, None, caller)?;
+        let caller =
+            parts.extensions.get::<Caller>().cloned().ok_or_else(|| Problem::internal("nobody asks"))?;
+        let reader = claim::anybody(&taxii.publisher, &parts.headers, None, &caller)?;
         Ok(Self { reader, caller, headers: parts.headers.clone() })
     }
 }

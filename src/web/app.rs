@@ -3,7 +3,7 @@
 //! An application does not know where a request came from: a connection, or another role of the same
 //! process, which simply calls [`App::answer`]. It must not know what its routes do.
 
-use super::auth::{self, Guard};
+use super::auth::{self, Guard, Who};
 use super::body::{self, Request, Response};
 use super::edge;
 use super::log;
@@ -11,6 +11,7 @@ use super::metrics::{HttpMetrics, Metrics, RouteMetrics};
 use super::problem::Problem;
 use super::request_id::{self, RequestIds, X_REQUEST_ID};
 use super::role::Role;
+use crate::rights::{Identity, Right, Rights};
 use axum::Router;
 use axum::extract::MatchedPath;
 use axum::middleware::{self, Next};
@@ -37,21 +38,33 @@ pub enum Peer {
 }
 
 /// Who asks, for handlers: an extension of every routed request.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Caller {
     /// The other end of the connection.
     pub peer: Peer,
-    /// Whether the caller proved to be the administrator.
-    pub admin: bool,
+    /// Who the caller proved to be, if anybody.
+    pub who: Option<Arc<Identity>>,
+    /// What the caller may do, be it as nobody.
+    pub rights: Rights,
 }
 
 impl Caller {
-    /// Passes administrators only.
+    /// Whoever holds the installation, through the socket in its folder.
+    pub fn local() -> Self {
+        Self { peer: Peer::Local, who: Some(Arc::new(Identity::installation())), rights: Rights::ALL }
+    }
+
+    /// Whether the caller proved to be somebody who has `right`.
+    pub fn is_somebody_with(&self, right: Right) -> bool {
+        self.who.as_ref().is_some_and(|who| who.rights.has(right))
+    }
+
+    /// Passes those who have `right`.
     ///
     /// # Errors
-    /// 401 for everybody else.
-    pub fn demand_admin(self) -> Result<(), Problem> {
-        if self.admin { Ok(()) } else { Err(auth::key_missing()) }
+    /// 401 for nobody in particular, 403 for somebody without it.
+    pub fn demand(&self, right: Right) -> Result<(), Problem> {
+        if self.rights.has(right) { Ok(()) } else { Err(auth::lacking(&self.who, right)) }
     }
 }
 
@@ -61,7 +74,7 @@ impl Caller {
 pub struct Route(pub Cow<'static, str>);
 
 /// Answers at once, or leaves the request to the router. It is given what follows its prefix.
-type FastPath = Box<dyn Fn(&Request, &str, Caller) -> Option<Response> + Send + Sync>;
+type FastPath = Box<dyn Fn(&Request, &str, &Caller) -> Option<Response> + Send + Sync>;
 
 struct Fast {
     prefix: &'static str,
@@ -128,7 +141,7 @@ impl App {
     #[must_use]
     pub fn fast<F>(mut self, template: &'static str, answer: F) -> Self
     where
-        F: Fn(&Request, &str, Caller) -> Option<Response> + Send + Sync + 'static,
+        F: Fn(&Request, &str, &Caller) -> Option<Response> + Send + Sync + 'static,
     {
         let prefix = template.split('{').next().unwrap_or(template);
         let metrics = self.metrics.route(template);
@@ -136,7 +149,7 @@ impl App {
         self
     }
 
-    /// Demands the administrator's key for changes.
+    /// Finds out who asks, and lets nobody in particular change anything.
     #[must_use]
     pub fn guard(mut self, guard: Guard) -> Self {
         self.guard = Some(guard);
@@ -159,23 +172,47 @@ impl App {
     pub fn answer(self: &Arc<Self>, mut request: Request, peer: Peer) -> Answer {
         let visit = Visit { started: Instant::now(), id: self.ids.of(&request) };
         let caller = match self.admit(&mut request, peer) {
-            Ok(caller) => caller,
+            Ok(Admitted::As(caller)) => caller,
+            Ok(Admitted::Unknown(peer)) => {
+                return Answer::Later(Box::pin(Arc::clone(self).ask(request, peer, visit)));
+            }
             Err(problem) => return Answer::Ready(Some(self.refuse(&request, problem, &visit))),
         };
-        if let Some(mut response) = self.fast_since(visit.started, &request, caller) {
-            log::fast_access(self.role, &request, &response, &visit.id);
-            response.headers_mut().insert(X_REQUEST_ID, visit.id);
-            return Answer::Ready(Some(response));
+        match self.at_once(&request, &caller, &visit) {
+            Some(response) => Answer::Ready(Some(response)),
+            None => Answer::Later(Box::pin(Arc::clone(self).route(request, caller, visit))),
         }
-        Answer::Later(Box::pin(Arc::clone(self).route(request, caller, visit)))
+    }
+
+    /// Answers once somebody else has said who asks.
+    async fn ask(self: Arc<Self>, request: Request, peer: Peer, visit: Visit) -> Response {
+        let who = match &self.guard {
+            Some(guard) => guard.ask(request.headers(), peer).await,
+            None => Ok(None),
+        };
+        let caller = match who.and_then(|who| self.pass(&request, peer, who)) {
+            Ok(caller) => caller,
+            Err(problem) => return self.refuse(&request, problem, &visit),
+        };
+        match self.at_once(&request, &caller, &visit) {
+            Some(response) => response,
+            None => self.route(request, caller, visit).await,
+        }
+    }
+
+    fn at_once(&self, request: &Request, caller: &Caller, visit: &Visit) -> Option<Response> {
+        let mut response = self.fast_since(visit.started, request, caller)?;
+        log::fast_access(self.role, request, &response, &visit.id);
+        response.headers_mut().insert(X_REQUEST_ID, visit.id.clone());
+        Some(response)
     }
 
     /// Tries the fast paths alone, for a role that asks another in the same process.
-    pub fn try_fast(&self, request: &Request, caller: Caller) -> Option<Response> {
+    pub fn try_fast(&self, request: &Request, caller: &Caller) -> Option<Response> {
         self.fast_since(Instant::now(), request, caller)
     }
 
-    fn fast_since(&self, started: Instant, request: &Request, caller: Caller) -> Option<Response> {
+    fn fast_since(&self, started: Instant, request: &Request, caller: &Caller) -> Option<Response> {
         if !matches!(*request.method(), Method::GET | Method::HEAD) {
             return None;
         }
@@ -188,23 +225,37 @@ impl App {
         Some(response)
     }
 
-    fn admit(&self, request: &mut Request, peer: Peer) -> Result<Caller, Problem> {
+    fn admit(&self, request: &mut Request, peer: Peer) -> Result<Admitted, Problem> {
         edge::admit(request)?;
-        let peer = match &self.guard {
-            Some(guard) => guard.caller(peer, request.headers_mut())?,
-            None => peer,
+        let admitted = match &self.guard {
+            None => Admitted::As(self.pass(request, peer, None)?),
+            Some(guard) => {
+                let peer = guard.peer(peer, request.headers_mut())?;
+                match guard.identify(request.uri().path(), request.headers(), peer) {
+                    Some(who) => Admitted::As(self.pass(request, peer, who?)?),
+                    None => Admitted::Unknown(peer),
+                }
+            }
         };
-        let path = request.uri().path();
-        let admin = match &self.guard {
-            Some(guard) => guard.check(request.method(), path, request.headers(), peer == Peer::Local)?,
-            None => false,
-        };
-        if !request.body().is_end_stream() {
-            let limit = self.limits.iter().find(|(prefix, _)| path.starts_with(prefix));
-            let limit = limit.map_or(BODY_LIMIT, |(_, limit)| limit.get());
-            request.body_mut().limit_to(limit).map_err(|error| Problem::of_body(&error))?;
+        self.limit_body(request)?;
+        Ok(admitted)
+    }
+
+    fn pass(&self, request: &Request, peer: Peer, who: Who) -> Result<Caller, Problem> {
+        if let Some(guard) = &self.guard {
+            guard.pass(request.method(), request.uri().path(), &who)?;
         }
-        Ok(Caller { peer, admin })
+        Ok(Caller { peer, rights: Guard::rights(&who), who })
+    }
+
+    fn limit_body(&self, request: &mut Request) -> Result<(), Problem> {
+        if request.body().is_end_stream() {
+            return Ok(());
+        }
+        let path = request.uri().path();
+        let limit = self.limits.iter().find(|(prefix, _)| path.starts_with(prefix));
+        let limit = limit.map_or(BODY_LIMIT, |(_, limit)| limit.get());
+        request.body_mut().limit_to(limit).map_err(|error| Problem::of_body(&error))
     }
 
     fn refuse(&self, request: &Request, problem: Problem, visit: &Visit) -> Response {
@@ -248,10 +299,17 @@ impl App {
 
 impl Fast {
     /// A panic in here is no less a bug than elsewhere, and no more infectious.
-    fn answer(&self, http: &HttpMetrics, request: &Request, rest: &str, caller: Caller) -> Option<Response> {
+    fn answer(&self, http: &HttpMetrics, request: &Request, rest: &str, caller: &Caller) -> Option<Response> {
         catch_unwind(AssertUnwindSafe(|| (self.answer)(request, rest, caller)))
             .unwrap_or_else(|panic| Some(http.panicked(&*panic).render("")))
     }
+}
+
+/// How far it is known who asks.
+enum Admitted {
+    As(Caller),
+    /// Whoever knows must be asked.
+    Unknown(Peer),
 }
 
 /// What belongs to one request from its arrival to its answer.
@@ -321,7 +379,10 @@ mod tests {
         let metrics = Arc::new(Metrics::new());
         let router = Router::new()
             .route("/slow/{name}", get(async || "routed"))
-            .route("/who", post(async |caller: axum::Extension<Caller>| Json(caller.admin)))
+            .route(
+                "/who",
+                post(async |caller: axum::Extension<Caller>| Json(caller.demand(Right::Admin).is_ok())),
+            )
             .route("/length", post(async |body: super::super::extract::Whole| body.0.len().to_string()))
             .route("/panic", get(async || -> &str { panic!("a bug") }));
         let app = App::new(Role::Blacklist, router, &metrics)

@@ -1,17 +1,25 @@
-//! Who may write: the administrator's key, until users and their keys come.
+//! Who asks: what a request shows for itself, and who that is.
 //!
-//! The key itself is never kept, only its digest; it must not appear in any log or answer.
+//! Keys themselves are never kept here, only digests; they must not appear in any log or answer. Who has which key is
+//! for an [`Authority`] to say.
 
 use super::app::Peer;
 use super::problem::Problem;
 use super::vouch;
+use crate::rights::{Identity, Right, Rights};
+use futures_util::future::BoxFuture;
 use http::header::{AUTHORIZATION, HeaderName};
-use http::{HeaderMap, Method};
+use http::{HeaderMap, Method, StatusCode};
 use sha2::{Digest, Sha256};
+use std::net::IpAddr;
+use std::sync::Arc;
 use subtle::ConstantTimeEq;
 
 /// The header for programs that cannot set `Authorization`.
 pub const X_API_KEY: HeaderName = HeaderName::from_static("x-api-key");
+
+/// The longest key that anybody looks at, in bytes.
+const LONGEST: usize = 4096;
 
 /// Keys, as their digests.
 #[derive(Clone, Default)]
@@ -32,23 +40,72 @@ impl<'k> FromIterator<&'k str> for Keys {
     }
 }
 
-/// Lets everybody read and only the administrator write.
+/// What a caller shows for itself.
+#[derive(Clone, Copy)]
+pub enum Claim<'a> {
+    /// A key or token, as `Authorization: Bearer` or `X-API-Key`.
+    Key(&'a str),
+    /// The SHA-256 of the certificate (DER) whose key the caller has proved to hold.
+    Certificate(&'a [u8; 32]),
+}
+
+/// Why a claim makes nobody known.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Unproven {
+    /// It is nobody's.
+    Wrong,
+    /// It was somebody's, and is over.
+    Expired,
+    /// It is somebody's, who may not ask from there.
+    Elsewhere,
+    /// It cannot be looked up now.
+    Unknown,
+}
+
+/// Who makes a claim.
+pub type Found = Result<Arc<Identity>, Unproven>;
+
+/// Whoever knows whose a key is: in this process, or in another that is asked.
+pub trait Authority: Send + Sync {
+    /// Who shows `claim` from `address`, where that can be said without waiting.
+    fn at_once(&self, claim: Claim<'_>, from: IpAddr) -> Option<Found>;
+
+    /// The same, after asking whoever knows.
+    fn ask<'a>(&'a self, claim: Claim<'a>, from: IpAddr) -> BoxFuture<'a, Found>;
+}
+
+/// Finds out who asks, lets everybody read, and only the administrator write.
 #[derive(Clone)]
 pub struct Guard {
     keys: Keys,
     /// What gateways elsewhere show that have the key.
     gateways: Keys,
+    installation: Arc<Identity>,
+    authority: Option<Arc<dyn Authority>>,
     safe_posts: &'static [&'static str],
     /// What begins so has keys of its own.
     elsewhere: Vec<&'static str>,
 }
 
 impl Guard {
-    /// A guard with the administrator's key, and the paths of the POST requests that change nothing
+    /// A guard with the installation's key, and the paths of the POST requests that change nothing
     /// (a question too long for a GET).
     pub fn new(key: &str, safe_posts: &'static [&'static str]) -> Self {
-        let gateways = [&*vouch::word(key.as_bytes())].into_iter().collect();
-        Self { keys: [key].into_iter().collect(), gateways, safe_posts, elsewhere: Vec::new() }
+        Self {
+            keys: [key].into_iter().collect(),
+            gateways: [&*vouch::word(key.as_bytes())].into_iter().collect(),
+            installation: Arc::new(Identity::installation()),
+            authority: None,
+            safe_posts,
+            elsewhere: Vec::new(),
+        }
+    }
+
+    /// Believes `authority` about all other keys.
+    #[must_use]
+    pub fn believing(mut self, authority: Arc<dyn Authority>) -> Self {
+        self.authority = Some(authority);
+        self
     }
 
     /// Leaves paths that begin with one of `prefixes` to their handlers, which have keys of their own: no key is wrong
@@ -59,36 +116,73 @@ impl Guard {
         self
     }
 
-    /// Who asks: the other end of the connection, or the caller of a gateway there.
+    /// The other end of the connection, or the caller of a gateway there.
     ///
     /// # Errors
     /// 401 for what only claims to be a gateway.
-    pub fn caller(&self, peer: Peer, headers: &mut HeaderMap) -> Result<Peer, Problem> {
+    pub(super) fn peer(&self, peer: Peer, headers: &mut HeaderMap) -> Result<Peer, Problem> {
         vouch::caller(peer, headers, &self.gateways)
     }
 
-    /// Whether the caller is the administrator; `local` callers, through the socket of the data folder, are.
+    /// Who asks, where that can be said without waiting; whoever may use the socket of the data folder is the
+    /// installation. None: [`Self::ask`].
     ///
     /// # Errors
-    /// 401 when a key is given and wrong, whatever the request, or missing where one is needed.
-    pub fn check(
+    /// 401 when a key is given and wrong, whatever the request, 403 when it is right and may not be used from there,
+    /// 503 when nobody can say.
+    pub(super) fn identify(
         &self,
-        method: &Method,
         path: &str,
         headers: &HeaderMap,
-        local: bool,
-    ) -> Result<bool, Problem> {
-        let mut credentials = presented(headers).peekable();
-        let is_elsewhere = self.elsewhere.iter().any(|prefix| path.starts_with(prefix));
-        if credentials.peek().is_some() {
-            let right = credentials.all(|credential| credential.is_some_and(|key| self.keys.has(key)));
-            return if right || is_elsewhere { Ok(right) } else { Err(key_wrong()) };
+        peer: Peer,
+    ) -> Option<Result<Who, Problem>> {
+        match shown(headers) {
+            Ok(None) => Some(Ok((peer == Peer::Local).then(|| Arc::clone(&self.installation)))),
+            Ok(Some(key)) if self.keys.has(key.as_bytes()) => Some(Ok(Some(Arc::clone(&self.installation)))),
+            _ if self.is_elsewhere(path) => Some(Ok(self.known(headers, peer))),
+            Ok(Some(key)) => match &self.authority {
+                Some(authority) => Some(found(authority.at_once(Claim::Key(key), address(peer))?)),
+                None => Some(Err(key_wrong())),
+            },
+            Err(TwoOrNone) => Some(Err(key_wrong())),
         }
-        match local {
-            true => Ok(true),
-            false if is_elsewhere || self.is_safe(method, path) => Ok(false),
-            false => Err(key_missing()),
-        }
+    }
+
+    /// Who asks, after asking whoever knows.
+    ///
+    /// # Errors
+    /// As [`Self::identify`].
+    pub(super) async fn ask(&self, headers: &HeaderMap, peer: Peer) -> Result<Who, Problem> {
+        let (Ok(Some(key)), Some(authority)) = (shown(headers), &self.authority) else {
+            return Err(key_wrong());
+        };
+        found(authority.ask(Claim::Key(key), address(peer)).await)
+    }
+
+    /// Whoever shows a key of ours where keys of others are shown, too.
+    fn known(&self, headers: &HeaderMap, peer: Peer) -> Who {
+        let (Ok(Some(key)), Some(authority)) = (shown(headers), &self.authority) else { return None };
+        authority.at_once(Claim::Key(key), address(peer))?.ok()
+    }
+
+    /// What somebody may do, or anybody.
+    pub(super) fn rights(who: &Who) -> Rights {
+        who.as_ref().map_or(Rights::of(&[Right::Check, Right::Read, Right::Metrics]), |who| who.rights)
+    }
+
+    /// Passes what changes nothing, and those who may change something.
+    ///
+    /// # Errors
+    /// 401 or 403 for others.
+    pub(super) fn pass(&self, method: &Method, path: &str, who: &Who) -> Result<(), Problem> {
+        let may = self.is_elsewhere(path)
+            || self.is_safe(method, path)
+            || who.as_ref().is_some_and(|who| who.rights.has(Right::Write));
+        if may { Ok(()) } else { Err(lacking(who, Right::Write)) }
+    }
+
+    fn is_elsewhere(&self, path: &str) -> bool {
+        self.elsewhere.iter().any(|prefix| path.starts_with(prefix))
     }
 
     fn is_safe(&self, method: &Method, path: &str) -> bool {
@@ -100,22 +194,63 @@ impl Guard {
     }
 }
 
-/// Every credential of a request: the keys in `Authorization: Bearer` and `X-API-Key`, and nothing for one of
-/// another kind, which is no less a claim to be somebody.
-fn presented(headers: &HeaderMap) -> impl Iterator<Item = Option<&[u8]>> {
+/// Somebody, if they said who.
+pub(super) type Who = Option<Arc<Identity>>;
+
+/// What is shown is no key, or more than one.
+struct TwoOrNone;
+
+/// The key of a request, in `Authorization: Bearer` or `X-API-Key`. A credential of another kind is no less a claim to be
+/// somebody, and two are one too many.
+fn shown(headers: &HeaderMap) -> Result<Option<&str>, TwoOrNone> {
     let bearers = headers.get_all(AUTHORIZATION).iter().map(|value| {
         let (scheme, key) = value.as_bytes().split_at_checked(7)?;
         scheme.eq_ignore_ascii_case(b"bearer ").then_some(key)
     });
-    bearers.chain(headers.get_all(X_API_KEY).iter().map(|value| Some(value.as_bytes())))
+    let mut all = bearers.chain(headers.get_all(X_API_KEY).iter().map(|value| Some(value.as_bytes())));
+    let Some(first) = all.next() else { return Ok(None) };
+    let key = first.filter(|key| key.len() <= LONGEST).and_then(|key| std::str::from_utf8(key).ok());
+    if all.next().is_some() { Err(TwoOrNone) } else { key.map(Some).ok_or(TwoOrNone) }
 }
 
-/// 401: this is the administrator's, and no key was given.
-pub(super) fn key_missing() -> Problem {
-    refusal("key_missing", "This needs the administrator's key.")
+/// Whence somebody asks; through the socket, it is from here.
+fn address(peer: Peer) -> IpAddr {
+    match peer {
+        Peer::Tcp(from) => from.ip().to_canonical(),
+        Peer::Local => IpAddr::from([127, 0, 0, 1]),
+    }
 }
 
-/// 401: a key was given, and it is another one.
+fn found(found: Found) -> Result<Who, Problem> {
+    found.map(Some).map_err(|unproven| match unproven {
+        Unproven::Wrong => key_wrong(),
+        Unproven::Expired => {
+            refusal("key_expired", "The key or token is over; log in again, or ask for a new one.")
+        }
+        Unproven::Elsewhere => {
+            Problem::forbidden("key_elsewhere").detail("This key may not be used from your address.")
+        }
+        Unproven::Unknown => {
+            Problem::unavailable("identity_unknown", 5).detail("Keys cannot be looked up now.")
+        }
+    })
+}
+
+/// 401 for nobody, and 403 for somebody who lacks the right.
+pub(super) fn lacking(who: &Who, right: Right) -> Problem {
+    match who {
+        None => key_missing(),
+        Some(who) => Problem::new(StatusCode::FORBIDDEN, "right_missing")
+            .detail(format!("{who} does not have the right `{right}` that this needs.")),
+    }
+}
+
+/// 401: this needs a key, and none was given.
+fn key_missing() -> Problem {
+    refusal("key_missing", "This needs a key or a login.")
+}
+
+/// 401: a key was given, and it is nobody's.
 pub(super) fn key_wrong() -> Problem {
     refusal("key_wrong", "The key is wrong.")
 }
@@ -127,85 +262,133 @@ fn refusal(code: &'static str, detail: &'static str) -> Problem {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::rights::Kind;
+    use http::HeaderValue;
 
-    fn check(
-        method: Method,
-        path: &str,
-        header: Option<(&str, &str)>,
-        local: bool,
-    ) -> Result<bool, &'static str> {
+    const FAR: Peer =
+        Peer::Tcp(std::net::SocketAddr::new(IpAddr::V4(std::net::Ipv4Addr::new(192, 0, 2, 1)), 9));
+
+    /// Knows `kim`, `slow` when asked, and nobody from elsewhere.
+    struct Book;
+
+    impl Authority for Book {
+        fn at_once(&self, claim: Claim<'_>, from: IpAddr) -> Option<Found> {
+            let Claim::Key(key) = claim else { return Some(Err(Unproven::Wrong)) };
+            match key {
+                "slow" => None,
+                "kim" if from == address(FAR) => Some(Ok(kim())),
+                "kim" => Some(Err(Unproven::Elsewhere)),
+                "old" => Some(Err(Unproven::Expired)),
+                "lost" => Some(Err(Unproven::Unknown)),
+                _ => Some(Err(Unproven::Wrong)),
+            }
+        }
+
+        fn ask<'a>(&'a self, _: Claim<'a>, _: IpAddr) -> BoxFuture<'a, Found> {
+            Box::pin(async { Ok(kim()) })
+        }
+    }
+
+    fn kim() -> Arc<Identity> {
+        Arc::new(Identity { kind: Kind::User, name: "kim".to_owned(), rights: Rights::USER })
+    }
+
+    fn guard() -> Guard {
+        Guard::new("open sesame", &["/check"]).leaving(&["/v1/"]).believing(Arc::new(Book))
+    }
+
+    fn headers(pairs: &[(HeaderName, &'static str)]) -> HeaderMap {
         let mut headers = HeaderMap::new();
-        if let Some((name, value)) = header {
-            headers.insert(HeaderName::try_from(name).unwrap(), value.parse().unwrap());
+        for (name, value) in pairs {
+            headers.append(name, HeaderValue::from_static(value));
         }
-        let guard = Guard::new("open sesame", &["/check"]);
-        guard.check(&method, path, &headers, local).map_err(|problem| problem.code())
+        headers
+    }
+
+    /// The name of whoever asks with these headers, or the refusal's code; `later` when somebody must be asked.
+    fn asks(path: &str, pairs: &[(HeaderName, &'static str)], peer: Peer) -> String {
+        match guard().identify(path, &headers(pairs), peer) {
+            None => "later".to_owned(),
+            Some(Ok(who)) => who.map_or_else(|| "nobody".to_owned(), |who| who.name.clone()),
+            Some(Err(problem)) => problem.code().to_owned(),
+        }
+    }
+
+    fn with_key(key: &'static str) -> String {
+        asks("/x", &[(X_API_KEY, key)], FAR)
     }
 
     #[test]
-    fn reading_needs_no_key_and_writing_does() {
-        assert_eq!(check(Method::GET, "/x", None, false), Ok(false));
-        assert_eq!(check(Method::POST, "/check", None, false), Ok(false));
-        assert_eq!(check(Method::POST, "/check/more", None, false), Err("key_missing"));
-        assert_eq!(check(Method::DELETE, "/check", None, false), Err("key_missing"));
-        assert_eq!(check(Method::from_bytes(b"BREW").unwrap(), "/x", None, false), Err("key_missing"));
+    fn either_header_carries_a_key_and_whoever_has_it_is_known() {
+        assert_eq!(asks("/x", &[], FAR), "nobody");
+        for key in ["Bearer open sesame", "bearer open sesame"] {
+            assert_eq!(asks("/x", &[(AUTHORIZATION, key)], FAR), "administrator");
+        }
+        assert_eq!((with_key("open sesame"), with_key("kim")), ("administrator".into(), "kim".into()));
+        assert_eq!(asks("/x", &[(AUTHORIZATION, "Bearer kim")], FAR), "kim");
     }
 
     #[test]
-    fn either_header_carries_the_key() {
-        for header in [
-            ("authorization", "Bearer open sesame"),
-            ("authorization", "bearer open sesame"),
-            ("x-api-key", "open sesame"),
-        ] {
-            assert_eq!(check(Method::PUT, "/x", Some(header), false), Ok(true));
-        }
+    fn whoever_may_use_the_socket_holds_the_installation() {
+        assert_eq!(asks("/x", &[], Peer::Local), "administrator");
+        assert_eq!(asks("/x", &[(X_API_KEY, "another")], Peer::Local), "key_wrong");
     }
 
     #[test]
     fn a_wrong_key_is_never_a_silent_anonymous() {
-        for header in [
-            ("authorization", "Bearer "),
-            ("authorization", "Bearer"),
-            ("authorization", "Basic b3BlbiBzZXNhbWU="),
-            ("authorization", "open sesame"),
-            ("x-api-key", "open sesame ."),
-            ("x-api-key", ""),
-        ] {
-            assert_eq!(check(Method::GET, "/x", Some(header), true), Err("key_wrong"));
+        for value in ["Bearer ", "Bearer", "Basic b3BlbiBzZXNhbWU=", "open sesame", "Bearer open sesame ."] {
+            assert_eq!(asks("/x", &[(AUTHORIZATION, value)], FAR), "key_wrong", "{value}");
         }
+        assert_eq!(with_key(""), "key_wrong");
+        assert_eq!(with_key("another"), "key_wrong");
     }
 
     #[test]
-    fn a_path_with_keys_of_its_own_is_left_to_its_handler() {
-        let guard = Guard::new("open sesame", &[]).leaving(&["/v1/"]);
-        let check = |path: &str, key: Option<&'static str>| {
-            let name = |key| (X_API_KEY, http::HeaderValue::from_static(key));
-            let headers = key.map(name).into_iter().collect();
-            guard.check(&Method::POST, path, &headers, false).ok()
+    fn each_reason_for_not_knowing_has_its_own_answer() {
+        assert_eq!(with_key("old"), "key_expired");
+        assert_eq!(with_key("lost"), "identity_unknown");
+        assert_eq!(asks("/x", &[(X_API_KEY, "kim")], Peer::Local), "key_elsewhere");
+    }
+
+    #[test]
+    fn two_credentials_are_one_too_many() {
+        let twice = [(AUTHORIZATION, "Bearer open sesame"), (X_API_KEY, "open sesame")];
+        assert_eq!(asks("/x", &twice, FAR), "key_wrong");
+        assert_eq!(asks("/x", &[(X_API_KEY, "kim"), (X_API_KEY, "kim")], FAR), "key_wrong");
+    }
+
+    #[tokio::test]
+    async fn who_cannot_be_known_at_once_is_asked_for() {
+        assert_eq!(with_key("slow"), "later");
+        let who = guard().ask(&headers(&[(X_API_KEY, "slow")]), FAR).await.unwrap();
+        assert_eq!(who.unwrap().name, "kim");
+    }
+
+    #[test]
+    fn where_others_have_keys_of_their_own_an_unknown_key_is_left_to_them() {
+        for (key, who) in
+            [("open sesame", "administrator"), ("kim", "kim"), ("a device's", "nobody"), ("slow", "nobody")]
+        {
+            assert_eq!(asks("/v1/x", &[(X_API_KEY, key)], FAR), who);
+        }
+        assert_eq!(asks("/v1", &[(X_API_KEY, "a device's")], FAR), "key_wrong");
+    }
+
+    #[test]
+    fn reading_needs_nobody_and_writing_needs_the_right_to() {
+        let guard = guard();
+        let pass = |method: &str, path: &str, who: Who| {
+            let method = Method::from_bytes(method.as_bytes()).unwrap();
+            guard.pass(&method, path, &who).map_err(|problem| problem.code())
         };
-        assert_eq!(check("/v1/x", None), Some(false));
-        assert_eq!(check("/v1/x", Some("another")), Some(false));
-        assert_eq!(check("/v1/x", Some("open sesame")), Some(true));
-        assert_eq!((check("/v1", Some("another")), check("/api/v1/x", None)), (None, None));
-    }
-
-    #[test]
-    fn two_credentials_must_both_be_right() {
-        let guard = Guard::new("open sesame", &[]);
-        let check = |bearer: &'static str, key: &'static str| {
-            let mut headers = HeaderMap::new();
-            headers.insert(AUTHORIZATION, http::HeaderValue::from_static(bearer));
-            headers.insert(X_API_KEY, http::HeaderValue::from_static(key));
-            guard.check(&Method::GET, "/x", &headers, false).is_ok()
-        };
-        assert!(check("Bearer open sesame", "open sesame"));
-        assert!(!check("Bearer open sesame", "another"));
-        assert!(!check("Basic x", "open sesame"));
-    }
-
-    #[test]
-    fn the_socket_of_the_data_folder_is_the_administrators() {
-        assert_eq!(check(Method::DELETE, "/x", None, true), Ok(true));
+        for (method, path) in [("GET", "/x"), ("POST", "/check"), ("POST", "/v1/x")] {
+            assert_eq!(pass(method, path, None), Ok(()), "{method} {path}");
+        }
+        for (method, path) in [("POST", "/check/more"), ("DELETE", "/check"), ("BREW", "/x")] {
+            assert_eq!(pass(method, path, None), Err("key_missing"), "{method} {path}");
+            assert_eq!(pass(method, path, Some(kim())), Ok(()), "{method} {path}");
+        }
+        let reader = Identity { rights: Rights::of(&[Right::Read]), ..Identity::clone(&kim()) };
+        assert_eq!(pass("DELETE", "/x", Some(Arc::new(reader))), Err("right_missing"));
     }
 }

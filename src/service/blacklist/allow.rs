@@ -8,6 +8,7 @@ use crate::addr::{IpRange, IpSet};
 use crate::engine::Snapshot;
 use crate::model::{Allow, Cause, Change, Time};
 use crate::publish::Feeds;
+use crate::rights::Right;
 use crate::web::{Caller, Json, Path, Problem, Query};
 use axum::Extension;
 use axum::extract::State;
@@ -55,16 +56,16 @@ pub(super) async fn add(
     let allow = Allow {
         range,
         reason: reason.clone(),
-        owner: owner.unwrap_or_else(|| super::actor(caller)),
+        owner: owner.unwrap_or_else(|| super::actor(&caller)),
         expires: new.expires,
         since: role.engine.now(),
     };
     let feeds = role.feeds.clone();
     let freed = blocking(move || Ok(freed(&before, feeds.as_deref(), range))).await?;
     if freed.is_broad {
-        caller.demand_admin()?;
+        caller.demand(Right::Admin)?;
     }
-    let receipt = role.submit(caller, &reason, Cause::Manual, Change::Allow(allow)).await?;
+    let receipt = role.submit(&caller, &reason, Cause::Manual, Change::Allow(allow)).await?;
     let frees = freed.addresses.try_into().unwrap_or(u64::MAX);
     Ok(Json(Allowed { range, generation: receipt.generation, frees, broad: freed.is_broad }))
 }
@@ -122,6 +123,6 @@ pub(super) async fn remove(
     removal: Removal,
 ) -> Result<Json<Removed>, Problem> {
     let range = range(&text)?;
-    let receipt = role.submit(caller, &removal.of_all()?, Cause::Manual, Change::Disallow(range)).await?;
+    let receipt = role.submit(&caller, &removal.of_all()?, Cause::Manual, Change::Disallow(range)).await?;
     Ok(Json(Removed { range, generation: receipt.generation }))
 }

@@ -64,7 +64,7 @@ async fn add(
     Extension(caller): Extension<Caller>,
     Json(row): Json<Row>,
 ) -> Result<Json<Entry>, Problem> {
-    let stated = state(&role, caller, range(&row.ip)?, row.try_into()?).await?;
+    let stated = state(&role, &caller, range(&row.ip)?, row.try_into()?).await?;
     let entries = entries(&role, stated.range.first()).await?;
     let made =
         entries.into_iter().find(|e| e.source == stated.source.as_str() && e.ip == stated.range.to_string());
@@ -114,7 +114,7 @@ async fn insert(
     let (lists, counts) = aside(move || sorted(&snapshot, &body)).await?;
     for (source, rows) in lists {
         let change = Change::List { source, rows, scope: Scope::Part };
-        role.submit(caller, "bulk-insert", Cause::Import, change).await?;
+        role.submit(&caller, "bulk-insert", Cause::Import, change).await?;
     }
     Ok(Json(Inserted { status: "success", data: counts }))
 }

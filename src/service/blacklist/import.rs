@@ -93,10 +93,10 @@ pub(super) async fn import(
     let reason = parameters.reason.or(parameters.name).unwrap_or_default();
     let change = Change::List { source: parameters.source.clone(), rows, scope };
     let (receipt, examples) = if parameters.dry_run {
-        let plan = role.engine.preview(batch(caller, &reason, Cause::Import, change)).await?;
+        let plan = role.engine.preview(batch(&caller, &reason, Cause::Import, change)).await?;
         (plan.receipt, Some(examples(&plan)))
     } else {
-        (role.submit(caller, &reason, Cause::Import, change).await?, None)
+        (role.submit(&caller, &reason, Cause::Import, change).await?, None)
     };
     Ok(Json(Imported {
         generation: receipt.generation,
@@ -189,7 +189,7 @@ pub(super) async fn bulk(
     // Rows given twice are accepted twice: whoever counts what was sent must find it again.
     let Intake { rows, read: accepted, rejected, errors, .. } = take_in(body, options, terms).await?;
     let change = Change::List { source, rows, scope: Scope::Part };
-    let receipt = role.submit(caller, "bulk", Cause::Import, change).await?;
+    let receipt = role.submit(&caller, "bulk", Cause::Import, change).await?;
     Ok(Json(Bulk { accepted, rejected, errors, generation: receipt.generation }))
 }
 

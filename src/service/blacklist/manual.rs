@@ -52,7 +52,7 @@ pub(super) async fn add(
         return Err(Problem::unprocessable("ip_missing", "Say which address: {\"ip\":…}."));
     };
     reason(statement.reason.as_deref())?;
-    state(&role, caller, range(&ip)?, statement).await.map(Json)
+    state(&role, &caller, range(&ip)?, statement).await.map(Json)
 }
 
 pub(super) async fn put(
@@ -66,7 +66,7 @@ pub(super) async fn put(
         same_range(said, range(ip)?)?;
     }
     reason(statement.reason.as_deref())?;
-    state(&role, caller, said, statement).await.map(Json)
+    state(&role, &caller, said, statement).await.map(Json)
 }
 
 /// The source that is named, or people's own.
@@ -92,7 +92,7 @@ pub(super) fn refuse_broad(range: IpRange, most: TooBroad) -> Result<(), Problem
 /// Makes or changes one listing.
 pub(super) async fn state(
     role: &Blacklist,
-    caller: Caller,
+    caller: &Caller,
     range: IpRange,
     statement: Statement,
 ) -> Result<Stated, Problem> {
@@ -161,7 +161,7 @@ pub(super) async fn remove(
     let range = range(&text)?;
     let source = or_manual(removal.source)?;
     let change = Change::Unlist { source: source.clone(), ranges: vec![range] };
-    let receipt = role.submit(caller, &removal.reason, Cause::Manual, change).await?;
+    let receipt = role.submit(&caller, &removal.reason, Cause::Manual, change).await?;
     let held = held(&role);
     Ok(Json(Stated { range, source, new: false, generation: receipt.generation, held }))
 }

@@ -85,7 +85,7 @@ impl Blacklist {
     /// Sends a batch in the name of the caller.
     async fn submit(
         &self,
-        caller: Caller,
+        caller: &Caller,
         reason: &str,
         cause: Cause,
         change: Change,
@@ -94,7 +94,7 @@ impl Blacklist {
     }
 }
 
-fn batch(caller: Caller, reason: &str, cause: Cause, change: Change) -> Batch {
+fn batch(caller: &Caller, reason: &str, cause: Cause, change: Change) -> Batch {
     Batch { id: Uuid::now_v7(), actor: actor(caller), reason: reason.to_owned(), cause, change }
 }
 

@@ -56,11 +56,11 @@ pub(super) async fn add(
         range,
         source: new.source,
         reason: reason.clone(),
-        owner: super::actor(caller),
+        owner: super::actor(&caller),
         expires: new.expires,
         since: role.engine.now(),
     };
-    let receipt = role.submit(caller, &reason, Cause::Manual, Change::Suppress(suppression)).await?;
+    let receipt = role.submit(&caller, &reason, Cause::Manual, Change::Suppress(suppression)).await?;
     Ok(Json(Done { range, generation: receipt.generation }))
 }
 
@@ -72,6 +72,6 @@ pub(super) async fn remove(
 ) -> Result<Json<Done>, Problem> {
     let range = range(&text)?;
     let change = Change::Unsuppress { range, source: removal.source };
-    let receipt = role.submit(caller, &removal.reason, Cause::Manual, change).await?;
+    let receipt = role.submit(&caller, &removal.reason, Cause::Manual, change).await?;
     Ok(Json(Done { range, generation: receipt.generation }))
 }

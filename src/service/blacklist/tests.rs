@@ -77,9 +77,8 @@ impl House {
     }
 
     async fn describe(&self, source: &str, policy: Policy) {
-        let caller = Caller { peer: Peer::Local, admin: true };
         let change = Change::Describe { source: source.parse().unwrap(), policy };
-        self.engine.submit(batch(caller, "", Cause::Manual, change)).await.unwrap();
+        self.engine.submit(batch(&Caller::local(), "", Cause::Manual, change)).await.unwrap();
     }
 
     async fn import(&self, parameters: &str, list: &str) -> Value {

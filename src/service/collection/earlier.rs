@@ -108,7 +108,7 @@ async fn collect(
 ) -> Result<Json<Collecting>, Problem> {
     let Collect { source, start_date, end_date, force } = wish;
     let message = format!("collection of {source} has begun");
-    let run = runs::begin(&role, caller, runs::Trigger { source, start_date, end_date, force }).await?;
+    let run = runs::begin(&role, &caller, runs::Trigger { source, start_date, end_date, force }).await?;
     Ok(Json(Collecting { status: "success", message, timestamp: role.engine.now(), run }))
 }
 

@@ -3,6 +3,7 @@
 use super::{Collection, List};
 use crate::collect::ledger::{Audit, Held, Hold};
 use crate::model::Receipt;
+use crate::rights::Right;
 use crate::service::paging::{Page, Paging, limit};
 use crate::service::reply::actor;
 use crate::web::{Caller, Json, Path, Problem, Query};
@@ -41,7 +42,7 @@ pub(super) async fn list(
     Extension(caller): Extension<Caller>,
     Query(paging): Query<Paging<Uuid>>,
 ) -> Result<Json<Page<HoldRow, Uuid>>, Problem> {
-    caller.demand_admin()?;
+    caller.demand(Right::Admin)?;
     let holds = role.collector()?.holds().await?;
     let rows = holds.into_iter().map(HoldRow::from).collect();
     paging.page(rows, |row| row.hold.id, role.engine.snapshot().generation).map(Json)
@@ -67,7 +68,7 @@ pub(super) async fn consent(
     Path(id): Path<Uuid>,
     Json(decision): Json<Decision>,
 ) -> Result<Json<Consented>, Problem> {
-    let receipt = role.collector()?.consent(id, &actor(caller), &decision.reason).await?;
+    let receipt = role.collector()?.consent(id, &actor(&caller), &decision.reason).await?;
     Ok(Json(Consented { status: "success", receipt }))
 }
 
@@ -82,7 +83,7 @@ pub(super) async fn reject(
     Path(id): Path<Uuid>,
     Json(decision): Json<Decision>,
 ) -> Result<Json<Rejected>, Problem> {
-    role.collector()?.reject(id, &actor(caller), &decision.reason).await?;
+    role.collector()?.reject(id, &actor(&caller), &decision.reason).await?;
     Ok(Json(Rejected { status: "success" }))
 }
 
@@ -98,7 +99,7 @@ pub(super) async fn audit(
     Extension(caller): Extension<Caller>,
     Query(Paging { limit: asked, cursor }): Query<Paging<u64>>,
 ) -> Result<Json<List<AuditRow, u64>>, Problem> {
-    caller.demand_admin()?;
+    caller.demand(Right::Admin)?;
     let limit = limit(asked, LIMIT, MOST)?;
     let (entries, total) = role.collector()?.audit(cursor.map(|cursor| cursor.0), limit + 1).await?;
     let rows = entries.into_iter().map(|(number, entry)| AuditRow { number, entry }).collect();

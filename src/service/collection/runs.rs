@@ -3,6 +3,7 @@
 use super::{Collection, List, events};
 use crate::collect::run::{Run, Wish};
 use crate::model::{Day, SourceName};
+use crate::rights::Right;
 use crate::service::paging::{Opaque, limit};
 use crate::service::reply::actor;
 use crate::web::multipart::File;
@@ -41,11 +42,11 @@ pub(super) async fn trigger(
     Extension(caller): Extension<Caller>,
     Json(trigger): Json<Trigger>,
 ) -> Result<(StatusCode, Json<Begun>), Problem> {
-    let run = begin(&role, caller, trigger).await?;
+    let run = begin(&role, &caller, trigger).await?;
     Ok((StatusCode::ACCEPTED, Json(Begun { status: "accepted", run })))
 }
 
-pub(super) async fn begin(role: &Collection, caller: Caller, trigger: Trigger) -> Result<Uuid, Problem> {
+pub(super) async fn begin(role: &Collection, caller: &Caller, trigger: Trigger) -> Result<Uuid, Problem> {
     let Trigger { source, start_date, end_date, force } = trigger;
     let wish = Wish { first: start_date, last: end_date, force, again: None };
     Ok(role.collector()?.trigger(source, &actor(caller), wish).await?)
@@ -66,7 +67,7 @@ pub(super) async fn upload(
     file: File,
 ) -> Result<(StatusCode, Json<Begun>), Problem> {
     let name = upload.name.or(file.name);
-    let run = role.collector()?.upload(upload.source, &actor(caller), name, file.bytes).await?;
+    let run = role.collector()?.upload(upload.source, &actor(&caller), name, file.bytes).await?;
     Ok((StatusCode::ACCEPTED, Json(Begun { status: "accepted", run })))
 }
 
@@ -83,7 +84,7 @@ pub(super) async fn list(
     Extension(caller): Extension<Caller>,
     Query(page): Query<Page>,
 ) -> Result<Json<List<Run, Uuid>>, Problem> {
-    caller.demand_admin()?;
+    caller.demand(Right::Admin)?;
     let limit = limit(page.limit, LIMIT, MOST)?;
     let before = page.cursor.map(|cursor| cursor.0);
     let (runs, total) = role.collector()?.runs(page.source, before, limit + 1).await?;
@@ -97,7 +98,7 @@ pub(super) async fn one(
     Path(id): Path<Uuid>,
     headers: HeaderMap,
 ) -> Result<axum::response::Response, Problem> {
-    caller.demand_admin()?;
+    caller.demand(Right::Admin)?;
     let collector = role.collector()?;
     let accept = headers.get(ACCEPT).and_then(|value| value.to_str().ok()).unwrap_or_default();
     if accept.contains("text/event-stream") {
@@ -119,7 +120,7 @@ pub(super) async fn cancel(
     Extension(caller): Extension<Caller>,
     Path(id): Path<Uuid>,
 ) -> Result<(StatusCode, Json<Done>), Problem> {
-    role.collector()?.cancel(id, &actor(caller)).await?;
+    role.collector()?.cancel(id, &actor(&caller)).await?;
     Ok((StatusCode::ACCEPTED, Json(DONE)))
 }
 
@@ -135,7 +136,7 @@ pub(super) async fn otp(
     Path(id): Path<Uuid>,
     Json(otp): Json<Otp>,
 ) -> Result<Json<Done>, Problem> {
-    role.collector()?.otp(id, &otp.code, &actor(caller)).await?;
+    role.collector()?.otp(id, &otp.code, &actor(&caller)).await?;
     Ok(Json(DONE))
 }
 
@@ -154,7 +155,7 @@ pub(super) async fn raw(
     Path(id): Path<Uuid>,
     Query(document): Query<Document>,
 ) -> Result<axum::response::Response, Problem> {
-    caller.demand_admin()?;
+    caller.demand(Right::Admin)?;
     let bytes = role.collector()?.raw(id, document.index).await?;
     let mut response = Response::new(Body::full(bytes));
     let headers = response.headers_mut();
@@ -168,6 +169,6 @@ pub(super) async fn again(
     Extension(caller): Extension<Caller>,
     Path(id): Path<Uuid>,
 ) -> Result<(StatusCode, Json<Begun>), Problem> {
-    let run = role.collector()?.again(id, &actor(caller)).await?;
+    let run = role.collector()?.again(id, &actor(&caller)).await?;
     Ok((StatusCode::ACCEPTED, Json(Begun { status: "accepted", run })))
 }

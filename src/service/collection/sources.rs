@@ -5,6 +5,7 @@ use crate::collect::collector::{CollectError, SourceView, Tested};
 use crate::collect::definition::{Definition, Kind};
 use crate::engine::Snapshot;
 use crate::model::{Held, Policy, SourceName, Time};
+use crate::rights::Right;
 use crate::service::paging::{Page, Paging};
 use crate::service::reply::actor;
 use crate::web::{Caller, Json, Path, Problem, Query};
@@ -108,7 +109,7 @@ pub(super) async fn list(
     Query(paging): Query<Paging<SourceName>>,
 ) -> Result<Json<Page<SourceRow, SourceName>>, Problem> {
     // A URL may hold a key, in its path as well as in its query.
-    caller.demand_admin()?;
+    caller.demand(Right::Admin)?;
     let snapshot = std::sync::Arc::clone(&role.engine.snapshot());
     let row = |name: &SourceName| (name.clone(), SourceRow::of_blacklist(&snapshot, name));
     let mut rows: BTreeMap<_, _> = snapshot.sources.values().map(|source| row(&source.name)).collect();
@@ -129,7 +130,7 @@ pub(super) async fn one(
     Extension(caller): Extension<Caller>,
     Path(name): Path<SourceName>,
 ) -> Result<Json<SourceRow>, Problem> {
-    caller.demand_admin()?;
+    caller.demand(Right::Admin)?;
     let row = SourceRow::of_blacklist(&role.engine.snapshot(), &name);
     let known = row.since.is_some();
     match role.collector.as_ref() {
@@ -162,7 +163,7 @@ pub(super) async fn add(
     // In two steps: what is flattened cannot refuse unknown fields itself.
     let definition: Definition = serde_json::from_value(new.definition)
         .map_err(|error| Problem::unprocessable("body_shape", format!("{error}.")))?;
-    let defined = role.collector()?.define(new.name, definition, &actor(caller), true).await?;
+    let defined = role.collector()?.define(new.name, definition, &actor(&caller), true).await?;
     Ok((StatusCode::CREATED, Json(defined)))
 }
 
@@ -172,7 +173,7 @@ pub(super) async fn put(
     Path(name): Path<SourceName>,
     Json(definition): Json<Definition>,
 ) -> Result<Json<SourceView>, Problem> {
-    Ok(Json(role.collector()?.define(name, definition, &actor(caller), false).await?))
+    Ok(Json(role.collector()?.define(name, definition, &actor(&caller), false).await?))
 }
 
 #[derive(Serialize)]
@@ -186,7 +187,7 @@ pub(super) async fn remove(
     Extension(caller): Extension<Caller>,
     Path(name): Path<SourceName>,
 ) -> Result<Json<Removed>, Problem> {
-    role.collector()?.remove(&name, &actor(caller)).await?;
+    role.collector()?.remove(&name, &actor(&caller)).await?;
     Ok(Json(Removed { status: "success", removed: name }))
 }
 
@@ -203,7 +204,7 @@ pub(super) async fn enable(
     Extension(caller): Extension<Caller>,
     Path(name): Path<SourceName>,
 ) -> Result<Json<Switched>, Problem> {
-    switch(&role, caller, &name, true).await
+    switch(&role, &caller, &name, true).await
 }
 
 pub(super) async fn disable(
@@ -211,12 +212,12 @@ pub(super) async fn disable(
     Extension(caller): Extension<Caller>,
     Path(name): Path<SourceName>,
 ) -> Result<Json<Switched>, Problem> {
-    switch(&role, caller, &name, false).await
+    switch(&role, &caller, &name, false).await
 }
 
 async fn switch(
     role: &Collection,
-    caller: Caller,
+    caller: &Caller,
     name: &SourceName,
     on: bool,
 ) -> Result<Json<Switched>, Problem> {
@@ -254,7 +255,7 @@ pub(super) async fn set_credentials(
     Path(name): Path<SourceName>,
     Json(document): Json<Value>,
 ) -> Result<Json<Kept>, Problem> {
-    role.collector()?.set_credentials(&name, document, &actor(caller)).await?;
+    role.collector()?.set_credentials(&name, document, &actor(&caller)).await?;
     Ok(Json(Kept { status: "success", message: "kept, sealed; they cannot be read back" }))
 }
 
@@ -263,5 +264,5 @@ pub(super) async fn test(
     Extension(caller): Extension<Caller>,
     Path(name): Path<SourceName>,
 ) -> Result<Json<Tested>, Problem> {
-    Ok(Json(role.collector()?.test_credentials(&name, &actor(caller)).await?))
+    Ok(Json(role.collector()?.test_credentials(&name, &actor(&caller)).await?))
 }

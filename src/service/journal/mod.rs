@@ -19,6 +19,7 @@ use super::reply::blocking;
 use crate::codec::{Reader, get_batch};
 use crate::engine::{Engine, EngineError};
 use crate::model::{Batch, Preview, Receipt};
+use crate::rights::Right;
 use crate::web::extract::Whole;
 use crate::web::{Body, Caller, Json, Problem, Query, Response};
 use axum::extract::State;
@@ -69,7 +70,7 @@ async fn send(
     Extension(caller): Extension<Caller>,
     Query(from): Query<From>,
 ) -> Result<Response, Problem> {
-    caller.demand_admin()?;
+    caller.demand(Right::Admin)?;
     let mut generations = engine.generations();
     let news = generations.wait_for(|generation| *generation > from.after);
     if tokio::time::timeout(PATIENCE, news).await.is_err() {
@@ -88,7 +89,7 @@ async fn checkpoint(
     State(engine): State<Engine>,
     Extension(caller): Extension<Caller>,
 ) -> Result<Response, Problem> {
-    caller.demand_admin()?;
+    caller.demand(Right::Admin)?;
     let found = blocking(move || Ok(engine.checkpoint()?)).await?;
     let path =
         found.ok_or_else(|| Problem::not_found("no_checkpoint", "All records are there; follow them."))?;
@@ -124,7 +125,7 @@ async fn submit(
     Extension(caller): Extension<Caller>,
     Whole(body): Whole,
 ) -> Result<Json<Receipt>, Problem> {
-    let batch = unpack(caller, body).await?;
+    let batch = unpack(&caller, body).await?;
     engine.submit(batch).await.map(Json).map_err(typed)
 }
 
@@ -133,13 +134,13 @@ async fn preview(
     Extension(caller): Extension<Caller>,
     Whole(body): Whole,
 ) -> Result<Json<Preview>, Problem> {
-    let batch = unpack(caller, body).await?;
+    let batch = unpack(&caller, body).await?;
     let plan = engine.preview(batch).await.map_err(typed)?;
     Ok(Json(Preview { receipt: plan.receipt, before: plan.before }))
 }
 
-async fn unpack(caller: Caller, body: Bytes) -> Result<Batch, Problem> {
-    caller.demand_admin()?;
+async fn unpack(caller: &Caller, body: Bytes) -> Result<Batch, Problem> {
+    caller.demand(Right::Admin)?;
     let wrong = |error| Problem::bad_request("bad_batch", format!("{error}."));
     blocking(move || get_batch(&mut Reader::new(&body)).map_err(wrong)).await
 }

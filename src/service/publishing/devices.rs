@@ -7,6 +7,7 @@ use super::feeds::{PullRow, feed_of, rows};
 use super::{Changed, Fields, Publishing, Why, named};
 use crate::model::{Budget, Device, Format, Output, OutputKey, OutputName, Time};
 use crate::publish::{Blocked, PRESETS, with_preset};
+use crate::rights::Right;
 use crate::web::{Caller, Json, Path, Problem, Query};
 use axum::Extension;
 use axum::extract::State;
@@ -99,12 +100,12 @@ pub(super) async fn add(
     Extension(caller): Extension<Caller>,
     Json(wish): Json<Wish>,
 ) -> Result<Json<Changed>, Problem> {
-    caller.demand_admin()?;
+    caller.demand(Right::Admin)?;
     let (device, reason): (Device, String) = wish.read(None)?;
     if known(&role, &device.name).is_ok() {
         return Err(Problem::conflict("device_exists", "There is a device of that name; PUT changes it."));
     }
-    role.publish(caller, reason, Output::Device(with_preset(device))).await
+    role.publish(&caller, reason, Output::Device(with_preset(device))).await
 }
 
 pub(super) async fn put(
@@ -113,9 +114,9 @@ pub(super) async fn put(
     name: Path<String>,
     Json(wish): Json<Wish>,
 ) -> Result<Json<Changed>, Problem> {
-    caller.demand_admin()?;
+    caller.demand(Right::Admin)?;
     let (device, reason) = wish.read(Some(&named(name)?))?;
-    role.publish(caller, reason, Output::Device(with_preset(device))).await
+    role.publish(&caller, reason, Output::Device(with_preset(device))).await
 }
 
 pub(super) async fn remove(
@@ -124,9 +125,9 @@ pub(super) async fn remove(
     name: Path<String>,
     removal: Removal,
 ) -> Result<Json<Changed>, Problem> {
-    caller.demand_admin()?;
+    caller.demand(Right::Admin)?;
     let (name, reason) = (named(name)?, removal.of_all()?);
-    role.withdraw(caller, reason, OutputKey::Device(name)).await
+    role.withdraw(&caller, reason, OutputKey::Device(name)).await
 }
 
 #[derive(Serialize)]
@@ -166,9 +167,9 @@ pub(super) async fn make_keys(
     name: Path<String>,
     Json(why): Json<Why>,
 ) -> Result<Json<MadeKeys>, Problem> {
-    caller.demand_admin()?;
+    caller.demand(Right::Admin)?;
     let device = known(&role, &named(name)?)?;
-    let audit = role.audit(caller, "device.keys", device.name.as_str(), &reason(Some(&why.reason))?);
+    let audit = role.audit(&caller, "device.keys", device.name.as_str(), &reason(Some(&why.reason))?);
     let (publisher, name) = (Arc::clone(&role.0), device.name.clone());
     let secrets =
         blocking(move || Ok(publisher.make_keys(&name, &audit).map_err(crate::engine::EngineError::from)?));
@@ -185,9 +186,9 @@ pub(super) async fn drop_keys(
     name: Path<String>,
     removal: Removal,
 ) -> Result<Json<serde_json::Value>, Problem> {
-    caller.demand_admin()?;
+    caller.demand(Right::Admin)?;
     let name = named(name)?;
-    let audit = role.audit(caller, "device.keys.drop", name.as_str(), &removal.of_all()?);
+    let audit = role.audit(&caller, "device.keys.drop", name.as_str(), &removal.of_all()?);
     let publisher = Arc::clone(&role.0);
     let dropped =
         blocking(move || Ok(publisher.drop_keys(&name, &audit).map_err(crate::engine::EngineError::from)?));

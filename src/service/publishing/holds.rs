@@ -8,6 +8,7 @@ use super::feeds::HoldRow;
 use crate::addr::{IpRange, IpSet};
 use crate::model::{OutputName, Time};
 use crate::publish::{Audit, Distance, Feed, Ground, Hold, Kept, NoConsent, Publisher, Share, Word};
+use crate::rights::Right;
 use crate::web::{Caller, Json, Path, Problem, Query};
 use axum::Extension;
 use axum::extract::State;
@@ -96,7 +97,7 @@ pub(super) async fn list(
     Extension(caller): Extension<Caller>,
 ) -> Result<Json<List>, Problem> {
     // Dear: a feed is worked out for it, which is not for whoever asks.
-    let with_examples = caller.demand_admin().is_ok();
+    let with_examples = caller.demand(Right::Admin).is_ok();
     let publisher = Arc::clone(&role.0);
     let data = blocking(move || {
         let feeds = publisher.feeds();
@@ -147,9 +148,9 @@ pub(super) async fn consent(
     Path(id): Path<String>,
     Json(decision): Json<Decision>,
 ) -> Result<Json<serde_json::Value>, Problem> {
-    caller.demand_admin()?;
+    caller.demand(Right::Admin)?;
     let feed = subject(&id)?;
-    let audit = role.audit(caller, "feed.consent", &id, &reason(Some(&decision.reason))?);
+    let audit = role.audit(&caller, "feed.consent", &id, &reason(Some(&decision.reason))?);
     let publisher = Arc::clone(&role.0);
     let consented = blocking(move || {
         let (feeds, engine) = (publisher.feeds(), publisher.engine());
@@ -173,11 +174,11 @@ pub(super) async fn reject(
     Path(id): Path<String>,
     Json(rejection): Json<Rejection>,
 ) -> Result<Json<serde_json::Value>, Problem> {
-    caller.demand_admin()?;
+    caller.demand(Right::Admin)?;
     let name = subject(&id)?;
     let reason = reason(Some(&rejection.reason))?;
-    let audit = role.audit(caller, "feed.reject", &id, &reason);
-    let word = Word { actor: actor(caller), reason, time: role.engine().now() };
+    let audit = role.audit(&caller, "feed.reject", &id, &reason);
+    let word = Word { actor: actor(&caller), reason, time: role.engine().now() };
     let publisher = Arc::clone(&role.0);
     let rejected = blocking(move || {
         match &name {
@@ -247,7 +248,7 @@ pub(super) async fn audit(
     Extension(caller): Extension<Caller>,
     Query(asked): Query<Asked>,
 ) -> Result<Json<AuditPage>, Problem> {
-    caller.demand_admin()?;
+    caller.demand(Right::Admin)?;
     let limit = limit(asked.limit, LIMIT, MOST)?;
     let publisher = Arc::clone(&role.0);
     let before = asked.cursor.map(|cursor| cursor.0);

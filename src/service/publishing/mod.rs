@@ -58,7 +58,7 @@ impl Publishing {
     }
 
     /// Submits a change, and brings the feeds there before anybody is told.
-    async fn submit(&self, caller: Caller, reason: String, change: Change) -> Result<Receipt, Problem> {
+    async fn submit(&self, caller: &Caller, reason: String, change: Change) -> Result<Receipt, Problem> {
         let batch = Batch { id: Uuid::now_v7(), actor: actor(caller), reason, cause: Cause::Manual, change };
         let receipt = self.0.submit(batch).await?;
         let publisher = Arc::clone(&self.0);
@@ -72,7 +72,7 @@ impl Publishing {
 
     async fn publish(
         &self,
-        caller: Caller,
+        caller: &Caller,
         reason: String,
         output: Output,
     ) -> Result<Json<Changed>, Problem> {
@@ -82,7 +82,7 @@ impl Publishing {
 
     async fn withdraw(
         &self,
-        caller: Caller,
+        caller: &Caller,
         reason: String,
         key: OutputKey,
     ) -> Result<Json<Changed>, Problem> {
@@ -90,7 +90,7 @@ impl Publishing {
         Ok(Json(Changed::by(receipt)))
     }
 
-    fn audit(&self, caller: Caller, action: &str, subject: &str, reason: &str) -> Audit {
+    fn audit(&self, caller: &Caller, action: &str, subject: &str, reason: &str) -> Audit {
         Audit {
             at: self.engine().now(),
             actor: actor(caller),

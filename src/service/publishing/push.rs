@@ -8,6 +8,7 @@ use crate::engine::EngineError;
 use crate::model::{OutputName, Time};
 use crate::publish::push::{Mode, NotKept, NotNow, Proof, Pusher, Report, Wish};
 use crate::publish::{Trouble, Verify};
+use crate::rights::Right;
 use crate::web::{Caller, Json, Path, Problem};
 use axum::extract::State;
 use axum::routing::get;
@@ -90,12 +91,12 @@ async fn set(
     name: Path<String>,
     Json(mut said): Json<Map<String, Value>>,
 ) -> Result<Json<Value>, Problem> {
-    caller.demand_admin()?;
+    caller.demand(Right::Admin)?;
     let device = known(&role, &named(name)?)?;
     let why = said.remove("reason");
     let why = reason(why.as_ref().and_then(Value::as_str))?;
     let wish = Wish::read(said).map_err(|why| Problem::unprocessable("body_shape", why))?;
-    let audit = role.audit(caller, "device.push.set", device.name.as_str(), &why);
+    let audit = role.audit(&caller, "device.push.set", device.name.as_str(), &why);
     aside(move || pusher.set_target(&device, wish, &audit).map_err(not_kept)).await?;
     Ok(Json(json!({"status": "success"})))
 }
@@ -114,9 +115,9 @@ async fn remove(
     name: Path<String>,
     removal: Removal,
 ) -> Result<Json<Value>, Problem> {
-    caller.demand_admin()?;
+    caller.demand(Right::Admin)?;
     let name = named(name)?;
-    let audit = role.audit(caller, "device.push.drop", name.as_str(), &removal.of_all()?);
+    let audit = role.audit(&caller, "device.push.drop", name.as_str(), &removal.of_all()?);
     let publisher = Arc::clone(&role.0);
     aside(move || publisher.drop_target(&name, &audit).map_err(|error| EngineError::from(error).into()))
         .await?;
@@ -128,7 +129,7 @@ async fn now(
     Extension(caller): Extension<Caller>,
     name: Path<String>,
 ) -> Result<(StatusCode, Json<Value>), Problem> {
-    caller.demand_admin()?;
+    caller.demand(Right::Admin)?;
     let device = known(&role, &named(name)?)?;
     let refused = |why: NotNow| match why {
         NotNow::NoTarget => Problem::conflict("no_push_target", format!("{why}; PUT sets one.")),

@@ -12,6 +12,7 @@ use crate::publish::webhook::{
     Courier, Delivery, Hook, Kept, Kind, NotKept, Off, Shown, State as Fate, Wish as Hooked,
 };
 use crate::publish::{Trouble, Verify};
+use crate::rights::Right;
 use crate::web::{Caller, Json, Path, Problem, Query};
 use axum::extract::State;
 use axum::routing::{get, post};
@@ -93,7 +94,7 @@ async fn list(
     Extension(caller): Extension<Caller>,
     Query(paging): Query<Paging<String>>,
 ) -> Result<Json<Page<Row, String>>, Problem> {
-    caller.demand_admin()?;
+    caller.demand(Right::Admin)?;
     let rows = role.0.hooks().all().into_iter().map(|(name, kept)| Row::of(name, &kept)).collect();
     let generation = role.engine().snapshot().generation;
     paging.page(rows, |row: &Row| row.name.to_string(), generation).map(Json)
@@ -104,7 +105,7 @@ async fn show(
     Extension(caller): Extension<Caller>,
     name: Path<String>,
 ) -> Result<Json<Row>, Problem> {
-    caller.demand_admin()?;
+    caller.demand(Right::Admin)?;
     let name = named(name)?;
     let kept = desk.known(&name)?;
     Ok(Json(Row::of(name, &kept)))
@@ -115,9 +116,9 @@ async fn add(
     Extension(caller): Extension<Caller>,
     Json(wish): Json<Wish>,
 ) -> Result<Json<Value>, Problem> {
-    caller.demand_admin()?;
+    caller.demand(Right::Admin)?;
     let (hooked, name, why) = read(wish, None)?;
-    let audit = role.audit(caller, "webhook.add", name.as_str(), &why);
+    let audit = role.audit(&caller, "webhook.add", name.as_str(), &why);
     let of = name.clone();
     let shown = aside(move || courier.add(&of, hooked, &audit).map_err(not_kept)).await?;
     Ok(Json(told(&name, shown)))
@@ -129,9 +130,9 @@ async fn set(
     name: Path<String>,
     Json(wish): Json<Wish>,
 ) -> Result<Json<Value>, Problem> {
-    caller.demand_admin()?;
+    caller.demand(Right::Admin)?;
     let (hooked, name, why) = read(wish, Some(named(name)?))?;
-    let audit = role.audit(caller, "webhook.set", name.as_str(), &why);
+    let audit = role.audit(&caller, "webhook.set", name.as_str(), &why);
     aside(move || courier.set(&name, hooked, &audit).map_err(not_kept)).await?;
     Ok(Json(json!({"status": "success"})))
 }
@@ -142,9 +143,9 @@ async fn remove(
     name: Path<String>,
     removal: Removal,
 ) -> Result<Json<Value>, Problem> {
-    caller.demand_admin()?;
+    caller.demand(Right::Admin)?;
     let name = named(name)?;
-    let audit = role.audit(caller, "webhook.remove", name.as_str(), &removal.of_all()?);
+    let audit = role.audit(&caller, "webhook.remove", name.as_str(), &removal.of_all()?);
     aside(move || courier.remove(&name, &audit).map_err(not_kept)).await?;
     Ok(Json(json!({"status": "success"})))
 }
@@ -155,9 +156,9 @@ async fn rotate(
     name: Path<String>,
     Json(why): Json<Why>,
 ) -> Result<Json<Value>, Problem> {
-    caller.demand_admin()?;
+    caller.demand(Right::Admin)?;
     let name = named(name)?;
-    let audit = role.audit(caller, "webhook.secret", name.as_str(), &reason(Some(&why.reason))?);
+    let audit = role.audit(&caller, "webhook.secret", name.as_str(), &reason(Some(&why.reason))?);
     let of = name.clone();
     let secret = aside(move || courier.rotate(&of, &audit).map_err(not_kept)).await?;
     Ok(Json(told(&name, Some(secret))))
@@ -185,7 +186,7 @@ async fn test(
     Extension(caller): Extension<Caller>,
     name: Path<String>,
 ) -> Result<Json<Tested>, Problem> {
-    caller.demand_admin()?;
+    caller.demand(Right::Admin)?;
     let delivery = desk.1.test(&named(name)?).await.map_err(not_kept)?;
     Ok(Json(Tested { delivered: delivery.state == Fate::Delivered, delivery: delivery.into() }))
 }
@@ -250,7 +251,7 @@ async fn log(
     name: Path<String>,
     Query(paging): Query<Paging<i64>>,
 ) -> Result<Json<Page<LogRow, i64>>, Problem> {
-    caller.demand_admin()?;
+    caller.demand(Right::Admin)?;
     let kept = desk.known(&named(name)?)?;
     let generation = desk.0.engine().snapshot().generation;
     // The newest first.

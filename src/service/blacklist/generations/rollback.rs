@@ -1,6 +1,7 @@
 //! `POST …/{n}/rollback`: a source lists again what it listed then.
 
 use crate::model::{Cause, Receipt, SourceName};
+use crate::rights::Right;
 use crate::service::blacklist::{Blacklist, batch};
 use crate::service::reason::reason;
 use crate::service::reply::blocking;
@@ -39,7 +40,7 @@ pub(in super::super) async fn rollback(
     Path(number): Path<u64>,
     Json(wanted): Json<Wanted>,
 ) -> Result<Json<Done>, Problem> {
-    caller.demand_admin()?;
+    caller.demand(Right::Admin)?;
     let reason = reason(wanted.reason.as_deref())?;
     let current = role.engine.snapshot().generation;
     if number == current {
@@ -49,8 +50,8 @@ pub(in super::super) async fn rollback(
     let (engine, source) = (role.engine.clone(), wanted.source.clone());
     let change = blocking(move || Ok(engine.restoring(&source, number)?)).await?;
     let receipt = match wanted.dry_run {
-        true => role.engine.preview(batch(caller, &reason, Cause::Rollback, change)).await?.receipt,
-        false => role.submit(caller, &reason, Cause::Rollback, change).await?,
+        true => role.engine.preview(batch(&caller, &reason, Cause::Rollback, change)).await?.receipt,
+        false => role.submit(&caller, &reason, Cause::Rollback, change).await?,
     };
     let held = wanted.source.as_str() != SourceName::MANUAL;
     let (source, dry_run) = (wanted.source, wanted.dry_run);
