@@ -27,6 +27,7 @@ use crate::service::taxii::{self, Taxii};
 use crate::web::auth::{Guard, Keys};
 use crate::web::health::{self, Check, Health, Latch};
 use crate::web::metrics::{self, Metrics};
+use crate::web::tls::Tls;
 use crate::web::{App, Limit, Role};
 use anyhow::{Context, bail};
 use axum::Router;
@@ -80,6 +81,8 @@ pub(super) struct House {
     pub(super) dnsbl: Option<Arc<Dnsbl>>,
     /// How long bodies may be.
     pub(super) limits: LiveLimits,
+    /// What is counted.
+    pub(super) metrics: Arc<Metrics>,
     /// What each role answers.
     pub(super) apps: BTreeMap<Role, Arc<App>>,
 }
@@ -95,6 +98,7 @@ impl House {
         key: &str,
         settings: &Settings,
         troubles: Vec<String>,
+        tls: Option<Arc<Tls>>,
     ) -> anyhow::Result<Self> {
         let (ready, limits, troubles) = (Latch::default(), LiveLimits::new(settings), Arc::new(troubles));
         let following = Arc::<Following>::default();
@@ -103,6 +107,7 @@ impl House {
         let watch = Arc::<Watch>::default();
         let publisher = publisher(engine.as_ref(), settings)?;
         let metrics = measured(engine.clone(), publisher.clone(), Arc::clone(&seen), Arc::clone(&watch));
+        let metrics = certificate(metrics, tls.clone());
         let (metrics, vault) = (Arc::new(metrics), Arc::new(collecting::vault(settings)));
         let collector = collecting::open(engine.as_ref(), key, settings, &vault, &metrics, seen);
         let pusher = publisher.as_ref().map(|publisher| pushing::open(publisher, &vault, settings, &metrics));
@@ -122,6 +127,7 @@ impl House {
                 _ => health,
             };
             let health = if follows { follows_check(health, &engine, &following) } else { health };
+            let health = encrypted(health, tls.clone());
             let router = health::routes(Arc::new(health)).merge(metrics::routes(Arc::clone(&metrics)));
             let app = match role {
                 Role::Blacklist => {
@@ -158,6 +164,7 @@ impl House {
             watch,
             dnsbl,
             limits,
+            metrics,
             apps,
         })
     }
@@ -321,6 +328,21 @@ fn taken_back(health: Health, engine: &Engine) -> Health {
         let cure = "when its lists are right again: ironlist source enable NAME";
         Check::degraded(format!("held, nothing of it is taken in: {}", held.join(", ")), cure)
     })
+}
+
+fn encrypted(health: Health, tls: Option<Arc<Tls>>) -> Health {
+    match tls {
+        Some(tls) => health.check("tls", move || tls.check()),
+        None => health,
+    }
+}
+
+/// Tells of the certificate at each scrape.
+fn certificate(metrics: Metrics, tls: Option<Arc<Tls>>) -> Metrics {
+    match tls {
+        Some(tls) => metrics.at_scrape(move |metrics| metrics.tls_expires().set(tls.ends())),
+        None => metrics,
+    }
 }
 
 fn follows_check(health: Health, engine: &Engine, following: &Arc<Following>) -> Health {
