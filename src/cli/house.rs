@@ -25,8 +25,10 @@ use crate::service::journal;
 use crate::service::publishing::{Hooking, Publishing, Pushing};
 use crate::service::taxii::{self, Taxii};
 use crate::web::auth::{Guard, Keys};
+use crate::web::entrance::Entrance;
 use crate::web::health::{self, Check, Health, Latch};
 use crate::web::metrics::{self, Metrics};
+use crate::web::proxy::Proxies;
 use crate::web::tls::Tls;
 use crate::web::{App, Limit, Role};
 use anyhow::{Context, bail};
@@ -117,6 +119,7 @@ impl House {
             let guard = Guard::new(key, blacklist::QUESTIONS).leaving(OWN_LOCKS);
             guard.leaving(&[decisions::PREFIX, taxii::PREFIX])
         };
+        let entrance = Arc::new(entrance(settings));
         let mut apps = BTreeMap::new();
         for role in settings.roles.iter().filter(|role| **role != Role::Gateway) {
             let engine = engine.clone().context("a role without its store")?;
@@ -145,11 +148,12 @@ impl House {
                         .body_limit(collection::UPLOAD_PATH, limits.import_body.clone())
                 }
             };
-            apps.insert(*role, Arc::new(app.guard(guard()).body_limit("/", limits.body.clone())));
+            let app = app.guard(guard()).entrance(&entrance).body_limit("/", limits.body.clone());
+            apps.insert(*role, Arc::new(app));
         }
         if settings.roles.contains(&Role::Gateway) {
             let upstreams = upstreams(&apps, key, settings)?;
-            apps.insert(Role::Gateway, gateway::app(upstreams, Some(guard()), &metrics));
+            apps.insert(Role::Gateway, gateway::app(upstreams, Some(guard()), &entrance, &metrics));
         }
         let feeds = publisher.as_ref().map(|publisher| publisher.feeds());
         let dnsbl = dnsbl(engine.as_ref(), feeds, settings, &metrics);
@@ -167,6 +171,15 @@ impl House {
             metrics,
             apps,
         })
+    }
+}
+
+/// What stands before the ports.
+fn entrance(settings: &Settings) -> Entrance {
+    Entrance {
+        proxies: Proxies::new(settings.proxy.trusted.clone()),
+        is_secured: settings.proxy.tls,
+        pages: settings.origins.0.iter().map(String::as_str).collect(),
     }
 }
 

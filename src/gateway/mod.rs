@@ -15,7 +15,9 @@ pub use upstream::{Remote, Upstream, UpstreamError};
 
 use crate::rights::Right;
 use crate::web::app::Route;
+use crate::web::entrance::Entrance;
 use crate::web::metrics::{self, Metrics};
+use crate::web::tls::Secured;
 use crate::web::{App, Body, Caller, Problem, Request, Response, Role, auth::Guard};
 use axum::Router;
 use axum::extract::State;
@@ -31,7 +33,12 @@ pub type Upstreams = BTreeMap<Role, Upstream>;
 
 /// The application of the gateway's port. Changes need what `guard` demands; look-ups and feeds of roles in
 /// this process are answered without the router.
-pub fn app(upstreams: Upstreams, guard: Option<Guard>, all: &Arc<Metrics>) -> Arc<App> {
+pub fn app(
+    upstreams: Upstreams,
+    guard: Option<Guard>,
+    entrance: &Arc<Entrance>,
+    all: &Arc<Metrics>,
+) -> Arc<App> {
     let upstreams = Arc::new(upstreams);
     let survey = Arc::new(Survey::new(Arc::clone(&upstreams)));
     let router = Router::new()
@@ -45,6 +52,7 @@ pub fn app(upstreams: Upstreams, guard: Option<Guard>, all: &Arc<Metrics>) -> Ar
     // How long a body may be is for its role to say.
     let app = App::new(Role::Gateway, router, all)
         .body_limit("/", u64::MAX)
+        .entrance(entrance)
         .fast("/{*path}", move |request, _, caller| answer_at_once(&upstreams, request, caller));
     Arc::new(match guard {
         Some(guard) => app.guard(guard),
@@ -67,7 +75,11 @@ async fn pass_on(
 ) -> Result<Response, Problem> {
     let mut request: Request = request.map(Body::from);
     // What this router found in the path is none of the next one's business: axum keeps it here.
+    let secured = request.extensions_mut().remove::<Secured>();
     request.extensions_mut().clear();
+    if let Some(secured) = secured {
+        request.extensions_mut().insert(secured);
+    }
     routes::rewrite(&mut request);
     let path = request.uri().path();
     let (prefix, role) = routes::find(path)

@@ -65,7 +65,7 @@ fn remote(url: &str) -> Upstream {
 }
 
 fn door(upstream: Upstream) -> Arc<App> {
-    app(Upstreams::from([(Role::Blacklist, upstream)]), None, &Arc::new(Metrics::new()))
+    app(Upstreams::from([(Role::Blacklist, upstream)]), None, &Arc::default(), &Arc::new(Metrics::new()))
 }
 
 fn request(method: Method, target: &str, body: Body) -> Request {
@@ -205,7 +205,7 @@ async fn health_shows_every_role_with_its_cause() {
         (Role::Blacklist, Upstream::Local(blacklist())),
         (Role::Analytics, remote(&hanging)),
     ]);
-    let door = app(upstreams, None, &Arc::new(Metrics::new()));
+    let door = app(upstreams, None, &Arc::default(), &Arc::new(Metrics::new()));
     let (status, text) = ask(&door, "/health").await;
     let document: Value = serde_json::from_str(&text).unwrap();
     assert_eq!((status.as_u16(), &document["status"]), (200, &"degraded".into()));
@@ -218,7 +218,7 @@ async fn health_shows_every_role_with_its_cause() {
 
 #[tokio::test]
 async fn a_door_with_nothing_behind_it_is_not_ready() {
-    let door = app(Upstreams::new(), None, &Arc::new(Metrics::new()));
+    let door = app(Upstreams::new(), None, &Arc::default(), &Arc::new(Metrics::new()));
     assert_eq!(ask(&door, "/ready").await.0, 503);
     assert_eq!(ask(&door, "/health").await.0, 503);
     assert!(ask(&door, "/metrics").await.1.contains("blacklist_up{role=\"gateway\"} 1\n"));
@@ -227,7 +227,7 @@ async fn a_door_with_nothing_behind_it_is_not_ready() {
 #[tokio::test]
 async fn where_the_roles_are_is_for_administrators() {
     let upstreams = Upstreams::from([(Role::Blacklist, Upstream::Local(blacklist()))]);
-    let door = app(upstreams, Some(Guard::new("key", &[])), &Arc::new(Metrics::new()));
+    let door = app(upstreams, Some(Guard::new("key", &[])), &Arc::default(), &Arc::new(Metrics::new()));
     assert_eq!(code(&door, "/admin/services").await, (401, "key_missing".into()));
     let response = door.answer(request(Method::GET, "/admin/services", Body::empty()), Peer::Local).await;
     let document: Value = serde_json::from_slice(&response.into_body().read().await.unwrap()).unwrap();

@@ -156,12 +156,14 @@ impl Desk {
         caller: &Caller,
         response: &Response,
     ) {
-        let Peer::Tcp(from) = caller.peer else { return };
+        if caller.peer == Peer::Local {
+            return;
+        }
         let length = response.headers().get(CONTENT_LENGTH).and_then(|length| length.to_str().ok());
         let answer = Answer {
             document: &named.label(),
             at: self.publisher.engine().now(),
-            from: from.ip().to_canonical(),
+            from: caller.peer.address(),
             generation: released.release.generation,
             modified: released.release.modified,
             status: response.status().as_u16(),

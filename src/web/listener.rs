@@ -328,7 +328,7 @@ impl Service<http::Request<Incoming>> for Visitor {
         if let Some(secured) = self.secured {
             request.extensions_mut().insert(secured);
         }
-        let answer = self.app.answer(request, self.peer);
+        let answer = self.app.receive(request, self.peer);
         let at_work = matches!(answer, Answer::Later(_)).then(|| self.at_work.clone());
         Reply { answer, at_work }
     }

@@ -7,7 +7,9 @@
 pub mod app;
 pub mod auth;
 pub mod body;
+pub mod browser;
 pub mod edge;
+pub mod entrance;
 pub mod extract;
 pub mod health;
 pub mod listener;

@@ -16,11 +16,22 @@ const LONGEST_LINE: usize = 107;
 /// The most that may follow the addresses of the second one; proxies tell of themselves there.
 const LONGEST: usize = 4096;
 
-/// For whom the proxy asks; none: for itself, as when it looks whether somebody is there.
+/// For whom a proxy opened a connection.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum For {
+    /// For itself, as when it looks whether somebody is there.
+    Itself,
+    /// For a client at that address.
+    Somebody(SocketAddr),
+    /// For a client, and it does not say which.
+    Unknown,
+}
+
+/// Reads a header, and nothing behind it.
 ///
 /// # Errors
 /// [`io::ErrorKind::InvalidData`] for anything but a header.
-pub(super) async fn read<S: AsyncRead + Unpin>(stream: &mut S) -> io::Result<Option<SocketAddr>> {
+pub(super) async fn read<S: AsyncRead + Unpin>(stream: &mut S) -> io::Result<For> {
     let mut first = [0; FIRST];
     stream.read_exact(&mut first).await?;
     if first == *SIGNATURE {
@@ -45,9 +56,9 @@ fn wrong(why: &'static str) -> io::Error {
     io::Error::new(io::ErrorKind::InvalidData, why)
 }
 
-fn text(line: &str) -> Option<Option<SocketAddr>> {
+fn text(line: &str) -> Option<For> {
     if line == "PROXY UNKNOWN" || line.starts_with("PROXY UNKNOWN ") {
-        return Some(None);
+        return Some(For::Unknown);
     }
     let words: Vec<&str> = line.split(' ').collect();
     let ["PROXY", family, from, to, port, to_port] = words[..] else { return None };
@@ -58,7 +69,7 @@ fn text(line: &str) -> Option<Option<SocketAddr>> {
         _ => false,
     };
     let [port, _] = [number(port)?, number(to_port)?];
-    fits.then(|| Some((from, port).into()))
+    fits.then(|| For::Somebody((from, port).into()))
 }
 
 /// A port without sign or leading zeros.
@@ -67,7 +78,7 @@ fn number(text: &str) -> Option<u16> {
     if plain { text.parse().ok() } else { None }
 }
 
-async fn binary<S: AsyncRead + Unpin>(stream: &mut S) -> io::Result<Option<SocketAddr>> {
+async fn binary<S: AsyncRead + Unpin>(stream: &mut S) -> io::Result<For> {
     let (command, family) = (stream.read_u8().await?, stream.read_u8().await?);
     let length = usize::from(stream.read_u16().await?);
     if length > LONGEST {
@@ -75,12 +86,13 @@ async fn binary<S: AsyncRead + Unpin>(stream: &mut S) -> io::Result<Option<Socke
     }
     let mut rest = vec![0; length];
     stream.read_exact(&mut rest).await?;
+    let cut = || wrong("the PROXY header is cut off");
     match (command, family) {
-        (0x20, _) => Ok(None),
-        (0x21, 0x11) => Ok(Some(v4(&rest).ok_or_else(|| wrong("the PROXY header is cut off"))?)),
-        (0x21, 0x21) => Ok(Some(v6(&rest).ok_or_else(|| wrong("the PROXY header is cut off"))?)),
-        // Neither TCP over IPv4 nor over IPv6: it is for nobody that has an address here.
-        (0x21, _) => Ok(None),
+        (0x20, _) => Ok(For::Itself),
+        (0x21, 0x11) => v4(&rest).map(For::Somebody).ok_or_else(cut),
+        (0x21, 0x21) => v6(&rest).map(For::Somebody).ok_or_else(cut),
+        // Neither TCP over IPv4 nor over IPv6: nobody who has an address here.
+        (0x21, _) => Ok(For::Unknown),
         _ => Err(wrong("the PROXY header is of another version")),
     }
 }
@@ -103,11 +115,11 @@ mod tests {
     use super::*;
 
     /// What a header says, and what is left of the stream.
-    async fn told(header: &[u8]) -> Result<(Option<String>, usize), io::ErrorKind> {
+    async fn told(header: &[u8]) -> Result<(For, usize), io::ErrorKind> {
         let bytes = [header, b"GET / HTTP/1.1\r\n\r\n"].concat();
         let mut stream = &bytes[..];
         let from = read(&mut stream).await.map_err(|error| error.kind())?;
-        Ok((from.map(|from| from.to_string()), stream.len()))
+        Ok((from, stream.len()))
     }
 
     fn second(command: u8, family: u8, rest: &[u8]) -> Vec<u8> {
@@ -124,18 +136,21 @@ mod tests {
         (six[0], six[1], six[15], six[33]) = (0x20, 0x01, 7, 80);
         let with_more = [&four[..], &[4, 0, 3, 1, 2, 3]].concat();
         for (header, from) in [
-            (b"PROXY TCP4 192.0.2.7 10.0.0.1 56324 443\r\n".to_vec(), Some("192.0.2.7:56324")),
-            (b"PROXY TCP6 2001::7 ::1 80 443\r\n".to_vec(), Some("[2001::7]:80")),
-            (b"PROXY UNKNOWN\r\n".to_vec(), None),
-            (b"PROXY UNKNOWN ffff::1 ffff::2 1 2\r\n".to_vec(), None),
-            (second(0x21, 0x11, &four), Some("192.0.2.7:56324")),
-            (second(0x21, 0x11, &with_more), Some("192.0.2.7:56324")),
-            (second(0x21, 0x21, &six), Some("[2001::7]:80")),
-            (second(0x20, 0x00, &[]), None),
-            (second(0x20, 0x11, &four), None),
-            (second(0x21, 0x31, &[0; 216]), None),
+            (
+                b"PROXY TCP4 192.0.2.7 10.0.0.1 56324 443\r\n".to_vec(),
+                For::Somebody("192.0.2.7:56324".parse().unwrap()),
+            ),
+            (b"PROXY TCP6 2001::7 ::1 80 443\r\n".to_vec(), For::Somebody("[2001::7]:80".parse().unwrap())),
+            (b"PROXY UNKNOWN\r\n".to_vec(), For::Unknown),
+            (b"PROXY UNKNOWN ffff::1 ffff::2 1 2\r\n".to_vec(), For::Unknown),
+            (second(0x21, 0x11, &four), For::Somebody("192.0.2.7:56324".parse().unwrap())),
+            (second(0x21, 0x11, &with_more), For::Somebody("192.0.2.7:56324".parse().unwrap())),
+            (second(0x21, 0x21, &six), For::Somebody("[2001::7]:80".parse().unwrap())),
+            (second(0x20, 0x00, &[]), For::Itself),
+            (second(0x20, 0x11, &four), For::Itself),
+            (second(0x21, 0x31, &[0; 216]), For::Unknown),
         ] {
-            assert_eq!(told(&header).await, Ok((from.map(str::to_owned), BEHIND)), "{header:?}");
+            assert_eq!(told(&header).await, Ok((from, BEHIND)), "{header:?}");
         }
     }
 
