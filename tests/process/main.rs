@@ -30,4 +30,5 @@ mod several;
 mod signals;
 mod start;
 mod taxii;
+mod tls;
 mod webhooks;
