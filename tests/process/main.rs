@@ -28,6 +28,7 @@ mod push;
 mod readme;
 mod several;
 mod signals;
+mod smuggling;
 mod start;
 mod taxii;
 mod tls;
