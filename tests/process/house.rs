@@ -111,10 +111,15 @@ impl Plan {
         self
     }
 
-    /// A role whose port speaks TLS.
+    /// A role whose port is not spoken to plainly.
     pub(crate) fn encrypted(mut self, role: &str) -> Self {
         self.encrypted.push(role.to_owned());
         self
+    }
+
+    /// Nobody asks its ports whether they are ready.
+    pub(crate) fn unasked(self) -> Self {
+        ROLES.into_iter().fold(self, Self::encrypted)
     }
 
     /// One more argument.

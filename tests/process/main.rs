@@ -16,6 +16,7 @@ mod end_to_end;
 mod fakes;
 #[path = "../fakes/feed.rs"]
 mod feed;
+mod floods;
 mod full_disk;
 mod hostile;
 mod house;
@@ -23,6 +24,7 @@ mod http;
 mod keys;
 mod lists;
 mod place;
+mod proxies;
 mod publishing;
 mod push;
 mod readme;
