@@ -22,6 +22,7 @@ mod import;
 mod lists;
 mod moment;
 mod named;
+mod ports;
 mod published;
 mod publishing;
 mod pushing;

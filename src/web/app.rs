@@ -287,7 +287,7 @@ impl App {
         let peer = match vouched {
             Some(peer) => peer,
             None if visit.is_received => {
-                let caller = self.enter(request, peer, signs, visit);
+                let caller = self.settle(request, peer, signs, visit);
                 if signs.browser
                     && let Some(told) = self.browser(request, visit)?
                 {
@@ -308,8 +308,8 @@ impl App {
         Ok(admitted)
     }
 
-    /// Who stands before the port.
-    fn enter(&self, request: &mut Request, peer: Peer, signs: Signs, visit: &mut Visit) -> Peer {
+    /// Settles who asks, by what stands before the port.
+    fn settle(&self, request: &mut Request, peer: Peer, signs: Signs, visit: &mut Visit) -> Peer {
         visit.is_secured = request.extensions().get::<Secured>().is_some()
             || (self.entrance.is_secured && self.entrance.proxies.has(peer));
         if signs.internal {
