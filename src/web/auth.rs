@@ -6,7 +6,7 @@
 use super::app::{Caller, Peer};
 use super::log::without_token;
 use super::problem::Problem;
-use super::vouch;
+use super::vouch::{self, Vouched};
 use crate::rights::{Identity, Right, Rights};
 use futures_util::future::BoxFuture;
 use http::header::{AUTHORIZATION, HeaderName};
@@ -146,12 +146,12 @@ impl Guard {
         self
     }
 
-    /// The other end of the connection, or the caller of a gateway there.
+    /// The caller of a gateway at the other end, if there is one.
     ///
     /// # Errors
     /// 401 for what only claims to be a gateway.
-    pub(super) fn peer(&self, peer: Peer, headers: &mut HeaderMap) -> Result<Peer, Problem> {
-        vouch::caller(peer, headers, &self.gateways)
+    pub(super) fn vouched(&self, headers: &mut HeaderMap) -> Result<Option<Vouched>, Problem> {
+        vouch::caller(headers, &self.gateways)
     }
 
     /// Who asks, where that can be said without waiting; whoever may use the socket of the data folder is the
@@ -172,7 +172,7 @@ impl Guard {
             _ if self.is_elsewhere(path) => Some(Ok(self.known(headers, peer))),
             Ok(Some(key)) => {
                 let found = match &self.authority {
-                    Some(authority) => found(authority.at_once(Claim::Key(key), address(peer))?),
+                    Some(authority) => found(authority.at_once(Claim::Key(key), peer.network())?),
                     None => Err(key_wrong()),
                 };
                 Some(found.map_err(|problem| self.refuse(problem, Some(key), path, peer)))
@@ -189,7 +189,7 @@ impl Guard {
         let (Ok(Some(key)), Some(authority)) = (shown(headers), &self.authority) else {
             return Err(key_wrong());
         };
-        let found = found(authority.ask(Claim::Key(key), address(peer)).await);
+        let found = found(authority.ask(Claim::Key(key), peer.network()).await);
         found.map_err(|problem| self.refuse(problem, Some(key), path, peer))
     }
 
@@ -203,7 +203,7 @@ impl Guard {
             (None, None) => Claimed::Nobody,
         };
         if let Some(authority) = &self.authority {
-            authority.refused(Refused { claimed, from: address(caller.peer), what, why: problem.code() });
+            authority.refused(Refused { claimed, from: caller.peer.address(), what, why: problem.code() });
         }
     }
 
@@ -211,7 +211,7 @@ impl Guard {
     fn refuse(&self, problem: Problem, key: Option<&str>, path: &str, peer: Peer) -> Problem {
         if let Some(authority) = self.authority.as_ref().filter(|_| !problem.status().is_server_error()) {
             let claimed = key.map_or(Claimed::Nobody, |key| Claimed::Shown(Claim::Key(key)));
-            let (from, what) = (address(peer), &*without_token(path));
+            let (from, what) = (peer.network(), &*without_token(path));
             authority.refused(Refused { claimed, from, what, why: problem.code() });
         }
         problem
@@ -220,7 +220,7 @@ impl Guard {
     /// Whoever shows a key of ours where keys of others are shown, too.
     fn known(&self, headers: &HeaderMap, peer: Peer) -> Who {
         let (Ok(Some(key)), Some(authority)) = (shown(headers), &self.authority) else { return None };
-        authority.at_once(Claim::Key(key), address(peer))?.ok()
+        authority.at_once(Claim::Key(key), peer.network())?.ok()
     }
 
     /// What somebody may do, or anybody.
@@ -274,14 +274,6 @@ fn shown(headers: &HeaderMap) -> Result<Option<&str>, TwoOrNone> {
     let Some(first) = all.next() else { return Ok(None) };
     let key = first.filter(|key| key.len() <= LONGEST).and_then(|key| std::str::from_utf8(key).ok());
     if all.next().is_some() { Err(TwoOrNone) } else { key.map(Some).ok_or(TwoOrNone) }
-}
-
-/// Whence somebody asks; through the socket, it is from here.
-fn address(peer: Peer) -> IpAddr {
-    match peer {
-        Peer::Tcp(from) => from.ip().to_canonical(),
-        Peer::Local => IpAddr::from([127, 0, 0, 1]),
-    }
 }
 
 fn found(found: Found) -> Result<Who, Problem> {
@@ -339,7 +331,7 @@ mod tests {
             let Claim::Key(key) = claim else { return Some(Err(Unproven::Wrong)) };
             match key {
                 "slow" => None,
-                "kim" if from == address(FAR) => Some(Ok(kim())),
+                "kim" if from == FAR.network() => Some(Ok(kim())),
                 "kim" => Some(Err(Unproven::Elsewhere)),
                 "old" => Some(Err(Unproven::Expired)),
                 "lost" => Some(Err(Unproven::Unknown)),

@@ -17,7 +17,7 @@ use super::reply::aside;
 use crate::engine::EngineError;
 use crate::identity::{IdentityError, Keeper, Name};
 use crate::rights::{Kind, Right};
-use crate::web::{Caller, Json, Path, Peer, Problem};
+use crate::web::{Caller, Json, Path, Problem};
 use axum::Router;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post, put};
@@ -95,10 +95,7 @@ impl People {
 
 /// Whence the caller asks.
 fn from(caller: &Caller) -> IpAddr {
-    match caller.peer {
-        Peer::Tcp(from) => from.ip().to_canonical(),
-        Peer::Local => IpAddr::from([127, 0, 0, 1]),
-    }
+    caller.peer.address()
 }
 
 /// A name in a path.
