@@ -3,6 +3,7 @@
 mod hostile;
 mod kept;
 mod limited;
+mod secured;
 mod several;
 
 use super::*;
