@@ -18,6 +18,7 @@ mod pool;
 mod quota;
 mod routes;
 mod survey;
+mod tls;
 mod upstream;
 mod watch;
 mod wire;
@@ -28,7 +29,8 @@ mod tests;
 pub use cache::Generation;
 pub use instance::UpstreamError;
 pub use limits::{BadRate, Class, Rate, Rates};
-pub use pool::{Balance, Remote};
+pub use pool::{Balance, Remote, Way};
+pub use tls::{Tls, TlsError};
 pub use upstream::Upstream;
 pub use watch::watch;
 

@@ -3,6 +3,7 @@
 mod hostile;
 mod kept;
 mod limited;
+mod secured;
 mod several;
 
 use super::*;
@@ -196,7 +197,10 @@ async fn an_answer_cut_short_is_never_passed_off_as_whole() {
     let liar = fake(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n192.0.2.1\n", false).await;
     let front = elsewhere(door(remote(&liar))).await;
     let mut stream = TcpStream::connect(front.trim_start_matches("http://")).await.unwrap();
-    stream.write_all(b"GET /api/v1/blacklist/fortigate HTTP/1.1\r\nHost: a\r\n\r\n").await.unwrap();
+    stream
+        .write_all(b"GET /api/v1/blacklist/fortigate HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
+        .await
+        .unwrap();
     let mut answer = Vec::new();
     drop(stream.read_to_end(&mut answer).await);
     let text = String::from_utf8_lossy(&answer).to_lowercase();
