@@ -13,6 +13,7 @@ use super::settings::{Inputs, Settings, Webhooks};
 use crate::collect::{self, Terms, formats};
 use crate::disk::write_private;
 use crate::engine::Engine;
+use crate::gateway;
 use crate::model::{Batch, Cause, Change, Detail, Output, SourceName};
 use crate::publish::webhook::Courier;
 use crate::publish::{self, Publisher};
@@ -128,6 +129,11 @@ async fn serve(
             tokio::select! { () = follow => {} () = stop => {} }
         });
     }
+    let (upstreams, every) = (Arc::clone(&house.upstreams), settings.behind.check);
+    let stop_watching = raised(stopped.clone());
+    tasks.spawn(async move {
+        tokio::select! { () = gateway::watch(&upstreams, every) => {} () = stop_watching => {} }
+    });
     let limits = Limits { connections: settings.limits.connections, ..Limits::default() };
     if let Some((dnsbl, sockets)) = house.dnsbl.clone().zip(questions) {
         tracing::info!(role = "dnsbl", address = %sockets.address()?, "listening");
@@ -313,6 +319,7 @@ fn attend(
     stopped: &watch::Receiver<bool>,
     tasks: &mut JoinSet<()>,
 ) -> anyhow::Result<()> {
+    house.identities.attend(stopped, tasks);
     let Some(engine) = house.engine.clone() else { return Ok(()) };
     if let Some(publisher) = house.publisher.clone() {
         let feeds = Arc::clone(publisher.feeds());
@@ -340,7 +347,7 @@ fn attend(
     Ok(())
 }
 
-async fn raised(mut stopped: watch::Receiver<bool>) {
+pub(super) async fn raised(mut stopped: watch::Receiver<bool>) {
     // The sender outlives every task; were it gone, stopping is right as well.
     let _ = stopped.wait_for(|stopped| *stopped).await;
 }

@@ -3,7 +3,8 @@
 //! Keys themselves are never kept here, only digests; they must not appear in any log or answer. Who has which key is
 //! for an [`Authority`] to say.
 
-use super::app::Peer;
+use super::app::{Caller, Peer};
+use super::log::without_token;
 use super::problem::Problem;
 use super::vouch::{self, Vouched};
 use crate::rights::{Identity, Right, Rights};
@@ -68,6 +69,32 @@ pub enum Unproven {
 /// Who makes a claim.
 pub type Found = Result<Arc<Identity>, Unproven>;
 
+/// Somebody who was refused something.
+#[derive(Clone, Copy)]
+pub struct Refused<'a> {
+    /// Who they are, or wanted to be.
+    pub claimed: Claimed<'a>,
+    /// From where.
+    pub from: IpAddr,
+    /// What for: method and path, or the path alone.
+    pub what: &'a str,
+    /// The answer's code.
+    pub why: &'static str,
+}
+
+/// Who is refused.
+#[derive(Clone, Copy)]
+pub enum Claimed<'a> {
+    /// Whoever shows this.
+    Shown(Claim<'a>),
+    /// Somebody who is known.
+    Known(&'a Identity),
+    /// Somebody who says so.
+    Named(&'a str),
+    /// Nobody in particular.
+    Nobody,
+}
+
 /// Whoever knows whose a key is: in this process, or in another that is asked.
 pub trait Authority: Send + Sync {
     /// Who shows `claim` from `address`, where that can be said without waiting.
@@ -75,6 +102,9 @@ pub trait Authority: Send + Sync {
 
     /// The same, after asking whoever knows.
     fn ask<'a>(&'a self, claim: Claim<'a>, from: IpAddr) -> BoxFuture<'a, Found>;
+
+    /// Hears of a refusal; it must not wait.
+    fn refused(&self, _: Refused<'_>) {}
 }
 
 /// Finds out who asks, lets everybody read, and only the administrator write.
@@ -145,27 +175,34 @@ impl Guard {
             Ok(None) => match certificate.zip(self.authority.as_ref()) {
                 Some((digest, authority)) => {
                     let found = authority.at_once(Claim::Certificate(&digest), peer.network())?;
-                    Some(self.certified(found, path))
+                    Some(self.certified(found, &digest, path, peer))
                 }
                 None => Some(Ok(None)),
             },
             Ok(Some(key)) if self.keys.has(key.as_bytes()) => Some(Ok(Some(Arc::clone(&self.installation)))),
             _ if self.is_elsewhere(path) => Some(Ok(self.known(headers, peer))),
-            Ok(Some(key)) => match &self.authority {
-                Some(authority) => Some(found(authority.at_once(Claim::Key(key), peer.network())?)),
-                None => Some(Err(key_wrong())),
-            },
-            Err(TwoOrNone) => Some(Err(key_wrong())),
+            Ok(Some(key)) => {
+                let claim = Claim::Key(key);
+                let found = match &self.authority {
+                    Some(authority) => found(authority.at_once(claim, peer.network())?),
+                    None => Err(key_wrong()),
+                };
+                Some(found.map_err(|problem| self.refuse(problem, Some(claim), path, peer)))
+            }
+            Err(TwoOrNone) => Some(Err(self.refuse(key_wrong(), None, path, peer))),
         }
     }
 
     /// A certificate that is nobody's says nothing: programs show it to whoever asks for one, unlike a key, which is
     /// meant for us. So it neither opens nor shuts anything.
-    fn certified(&self, found: Found, path: &str) -> Result<Who, Problem> {
+    fn certified(&self, found: Found, digest: &Digest, path: &str, peer: Peer) -> Result<Who, Problem> {
         match found {
             Err(Unproven::Wrong) => Ok(None),
             Err(_) if self.is_elsewhere(path) => Ok(None),
-            found => self::found(found),
+            found => {
+                let claim = Some(Claim::Certificate(digest));
+                self::found(found).map_err(|problem| self.refuse(problem, claim, path, peer))
+            }
         }
     }
 
@@ -180,14 +217,44 @@ impl Guard {
         peer: Peer,
         certificate: Option<Digest>,
     ) -> Result<Who, Problem> {
-        if let (Ok(None), Some(digest), Some(authority)) = (shown(headers), certificate, &self.authority) {
-            let found = authority.ask(Claim::Certificate(&digest), peer.network()).await;
-            return self.certified(found, path);
+        let Some(authority) = &self.authority else { return Err(key_wrong()) };
+        match (shown(headers), certificate) {
+            (Ok(Some(key)), _) => {
+                let claim = Claim::Key(key);
+                let found = found(authority.ask(claim, peer.network()).await);
+                found.map_err(|problem| self.refuse(problem, Some(claim), path, peer))
+            }
+            (Ok(None), Some(digest)) => {
+                let found = authority.ask(Claim::Certificate(&digest), peer.network()).await;
+                self.certified(found, &digest, path, peer)
+            }
+            _ => Err(key_wrong()),
         }
-        let (Ok(Some(key)), Some(authority)) = (shown(headers), &self.authority) else {
-            return Err(key_wrong());
+    }
+
+    /// Has a refusal kept that a handler came to.
+    pub(super) fn note(&self, problem: &Problem, caller: &Caller, what: &str) {
+        let is_refusal = matches!(problem.status(), StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN);
+        let claimed = match (problem.claimant(), &caller.who) {
+            (Some(name), _) => Claimed::Named(name),
+            (None, _) if !is_refusal => return,
+            (None, Some(who)) => Claimed::Known(who),
+            (None, None) => Claimed::Nobody,
         };
-        found(authority.ask(Claim::Key(key), peer.network()).await)
+        if let Some(authority) = &self.authority {
+            let from = caller.peer.address();
+            authority.refused(Refused { claimed, from, what, why: problem.code() });
+        }
+    }
+
+    /// Has a refusal kept that what is shown or its lack is the reason of.
+    fn refuse(&self, problem: Problem, shown: Option<Claim<'_>>, path: &str, peer: Peer) -> Problem {
+        if let Some(authority) = self.authority.as_ref().filter(|_| !problem.status().is_server_error()) {
+            let claimed = shown.map_or(Claimed::Nobody, Claimed::Shown);
+            let (from, what) = (peer.address(), &*without_token(path));
+            authority.refused(Refused { claimed, from, what, why: problem.code() });
+        }
+        problem
     }
 
     /// Whoever shows a key of ours where keys of others are shown, too.
@@ -230,6 +297,11 @@ pub(super) type Who = Option<Arc<Identity>>;
 
 /// What is shown is no key, or more than one.
 struct TwoOrNone;
+
+/// The key or token that a request shows, if it is one.
+pub fn key_in(headers: &HeaderMap) -> Option<&str> {
+    shown(headers).ok().flatten()
+}
 
 /// The key of a request, in `Authorization: Bearer` or `X-API-Key`. A credential of another kind is no less a claim to be
 /// somebody, and two are one too many.

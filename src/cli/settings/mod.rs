@@ -5,6 +5,7 @@
 
 mod collection;
 mod entrance;
+mod gateway;
 mod layers;
 mod protocols;
 mod publishing;
@@ -18,6 +19,7 @@ mod tests;
 pub use collection::Collection;
 use collection::SOURCES;
 pub use entrance::{Origins, Proxy, Tls};
+pub use gateway::Behind;
 pub(super) use layers::CONFIG_VARIABLE;
 pub use layers::{Inputs, Origin};
 pub use protocols::{CrowdSec, Dnsbl};
@@ -27,6 +29,8 @@ pub(super) use show::example;
 
 use crate::addr::IpRange;
 use crate::fetch::Exception;
+use crate::gateway::Rates;
+use crate::identity::Lives;
 use crate::journal::Keep;
 use crate::model::{Lines, Output};
 use crate::web::Role;
@@ -37,7 +41,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use table::TABLE;
-use value::{Filter, Size, Url};
+use value::{Filter, Size, Urls};
 
 /// Why a configuration is none.
 #[derive(Debug, thiserror::Error)]
@@ -148,7 +152,11 @@ pub struct Settings {
     /// The roles that this process plays, sorted.
     pub roles: Vec<Role>,
     /// Where roles run that are not played here: collection, blacklist, analytics.
-    upstream: [Option<String>; 3],
+    upstream: [Vec<String>; 3],
+    /// How the gateway deals with the roles behind it.
+    pub behind: Behind,
+    /// How often one caller may ask for what.
+    pub rates: Rates,
     /// What is logged, and how.
     pub log: Log,
     /// How large things may be.
@@ -157,6 +165,8 @@ pub struct Settings {
     pub keep: Keep,
     /// How collection works.
     pub collection: Collection,
+    /// How long tokens and sessions last.
+    pub lives: Lives,
     /// How the FortiGate feed writes what is listed.
     pub lines: Lines,
     /// From where everybody may read every feed.
@@ -205,6 +215,21 @@ pub struct Limits {
     pub import_body: u64,
 }
 
+/// How long tokens and sessions last; none longer than a year, and no token longer than a day.
+fn lives(layers: &Layers) -> Result<Lives, SettingsError> {
+    let seconds = |key: &'static str, unit: i64, most: i64| {
+        let number: usize = layers.get(key)?;
+        Ok(i64::try_from(number).unwrap_or(i64::MAX).min(most) * unit)
+    };
+    Ok(Lives {
+        token: seconds("identity.token_minutes", 60, 24 * 60)?,
+        idle: seconds("identity.idle_days", 86_400, 366)?,
+        session: seconds("identity.session_days", 86_400, 366)?,
+        signing_key: seconds("identity.signing_days", 86_400, 366)?,
+        ..Lives::default()
+    })
+}
+
 impl Settings {
     /// Reads and checks everything.
     ///
@@ -226,10 +251,12 @@ impl Settings {
             origins: layers.get("cors.origins")?,
             roles: layers.get("roles.run")?,
             upstream: [
-                layers.get::<Url>("upstream.collection")?.0,
-                layers.get::<Url>("upstream.blacklist")?.0,
-                layers.get::<Url>("upstream.analytics")?.0,
+                layers.get::<Urls>("upstream.collection")?.0,
+                layers.get::<Urls>("upstream.blacklist")?.0,
+                layers.get::<Urls>("upstream.analytics")?.0,
             ],
+            behind: Behind::read(&layers)?,
+            rates: gateway::rates(&layers)?,
             log: Log { level: layers.get::<Filter>("log.level")?.0, format: layers.get("log.format")? },
             limits: Limits {
                 connections: layers.get("limits.connections")?,
@@ -242,6 +269,7 @@ impl Settings {
                 ..Keep::default()
             },
             collection: Collection::read(&layers)?,
+            lives: lives(&layers)?,
             lines: layers.get("feed.lines")?,
             open: layers.get("publish.open")?,
             outputs: layers.outputs(),
@@ -261,9 +289,14 @@ impl Settings {
         self.listen[role as usize]
     }
 
-    /// Where a role runs that is not played here, as `http://host:port`.
+    /// Where a role runs that is not played here, as `http://host:port`: its first instance.
     pub fn upstream(&self, role: Role) -> Option<&str> {
-        self.upstream.get(role as usize)?.as_deref()
+        self.upstreams(role).first().map(String::as_str)
+    }
+
+    /// All its instances.
+    pub fn upstreams(&self, role: Role) -> &[String] {
+        self.upstream.get(role as usize).map_or(&[], Vec::as_slice)
     }
 
     /// The keys of the settings that have another value in `other`.
