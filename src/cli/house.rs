@@ -162,7 +162,8 @@ impl House {
         }
         if settings.roles.contains(&Role::Gateway) {
             upstreams = Arc::new(behind(&apps, key, settings)?);
-            let (upstreams, rules) = (Arc::clone(&upstreams), rules(engine.as_ref(), settings, &entrance));
+            let rules = Rules { tls, ..rules(engine.as_ref(), settings, &entrance) };
+            let upstreams = Arc::clone(&upstreams);
             let door = gateway::app(upstreams, Some(guard()), rules, &metrics);
             apps.insert(Role::Gateway, door);
         }
@@ -304,7 +305,8 @@ fn rules(engine: Option<&Engine>, settings: &Settings, entrance: &Arc<Entrance>)
         Arc::new(move || engine.snapshot().generation)
     };
     let entrance = Arc::clone(entrance);
-    Rules { rates: settings.rates, cache: settings.behind.cache, generation: engine.map(of), entrance }
+    let (rates, cache, generation) = (settings.rates, settings.behind.cache, engine.map(of));
+    Rules { rates, cache, generation, entrance, tls: None }
 }
 
 fn health(

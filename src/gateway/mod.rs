@@ -38,7 +38,7 @@ use crate::rights::Right;
 use crate::web::app::Route;
 use crate::web::entrance::Entrance;
 use crate::web::metrics::{self, Metrics};
-use crate::web::tls::Secured;
+use crate::web::tls::{Secured, Tls};
 use crate::web::{App, Body, Caller, Json, Problem, Request, Response, Role, auth::Guard};
 use axum::Router;
 use axum::extract::State;
@@ -66,6 +66,8 @@ pub struct Rules {
     pub generation: Option<Generation>,
     /// What stands before the port.
     pub entrance: Arc<Entrance>,
+    /// The TLS of this process's ports, for health.
+    pub tls: Option<Arc<Tls>>,
 }
 
 /// What the router needs.
@@ -82,7 +84,7 @@ pub fn app(upstreams: Arc<Upstreams>, guard: Option<Guard>, rules: Rules, all: &
     let door = Door::new(&rules.rates, all);
     let desk = Desk {
         cache: Arc::new(Cache::new(rules.cache, rules.generation, all)),
-        survey: Arc::new(Survey::new(Arc::clone(&upstreams))),
+        survey: Arc::new(Survey::new(Arc::clone(&upstreams), rules.tls)),
         upstreams: Arc::clone(&upstreams),
     };
     let router = Router::new()
@@ -99,8 +101,8 @@ pub fn app(upstreams: Arc<Upstreams>, guard: Option<Guard>, rules: Rules, all: &
     // How long a body may be is for its role to say.
     let app = App::new(Role::Gateway, router, all)
         .body_limit("/", u64::MAX)
-        .door(move |request, caller| door.admit(request, caller))
         .entrance(&rules.entrance)
+        .door(move |request, caller| door.admit(request, caller))
         .fast("/{*path}", move |request, _, caller| answer_at_once(&upstreams, request, caller));
     Arc::new(match guard {
         Some(guard) => app.guard(guard),

@@ -25,7 +25,6 @@ use http::header::CACHE_CONTROL;
 use http::{HeaderValue, StatusCode};
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::{Deserialize, Deserializer, Serialize};
-use std::net::IpAddr;
 use std::sync::Arc;
 
 /// How the paths begin on which nobody need be known: their handlers decide.
@@ -91,11 +90,6 @@ impl People {
         })
         .await
     }
-}
-
-/// Whence the caller asks.
-fn from(caller: &Caller) -> IpAddr {
-    caller.peer.address()
 }
 
 /// A name in a path.
