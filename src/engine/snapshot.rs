@@ -21,6 +21,9 @@ pub struct Snapshot {
     /// That record's time; whatever depends on time depends on this one, so that a feed is a
     /// function of its generation.
     pub time: Time,
+    /// The last moment that was believed then: that time, unless the wall clock was doubted. How old something is,
+    /// is judged by this one.
+    pub sure: Time,
     /// The zone of days of a source that does not say its own.
     pub zone: chrono_tz::Tz,
     /// Which class each address belongs to.
@@ -65,6 +68,12 @@ impl Snapshot {
     /// The source of that name.
     pub fn source(&self, name: &str) -> Option<&Source> {
         self.sources.values().find(|source| source.name.as_str() == name)
+    }
+
+    /// What of `set` a source lists, suppressed listings aside; about 20 ns a listing of it.
+    pub fn listed_by(&self, source: SourceId, set: &IpSet) -> IpSet {
+        let Some(coverage) = self.coverage.get(&source) else { return IpSet::default() };
+        IpSet { v4: u32::covered(coverage, &set.v4), v6: u128::covered(coverage, &set.v6) }
     }
 
     /// Listings of a source that have an address which is exempt by today's allowlist or the guard list: now, and
@@ -138,7 +147,7 @@ impl Snapshot {
     /// generation, so that a day which does so must make one.
     pub(super) fn next_age(&self) -> Option<Time> {
         let counts_days = self.profiles().any(|profile| profile.filter.max_age_days.is_some());
-        counts_days.then(|| self.time.day_in(self.zone).end_in(self.zone))
+        counts_days.then(|| self.sure.day_in(self.zone).end_in(self.zone))
     }
 
     /// Active listings of all sources together.
