@@ -3,7 +3,7 @@
 use super::classes::{Standing, Standings};
 use super::coverage::{Coverage, Covered};
 use super::guard::Guard;
-use crate::addr::{Class, IpSet, Range, RangeSet, Table};
+use crate::addr::{Class, IpRange, IpSet, Range, RangeSet, Table};
 use crate::model::{
     Allow, Device, Output, Policy, Profile, Rows, Source, SourceId, SourceName, SourceRanges, Suppression,
     Time,
@@ -74,6 +74,28 @@ impl Snapshot {
     pub fn listed_by(&self, source: SourceId, set: &IpSet) -> IpSet {
         let Some(coverage) = self.coverage.get(&source) else { return IpSet::default() };
         IpSet { v4: u32::covered(coverage, &set.v4), v6: u128::covered(coverage, &set.v6) }
+    }
+
+    /// What of a suppression's range would be listed all the same: by other sources, or by listings that reach beyond it.
+    /// Linear in the ranges that are listed, and in the addresses that others list in there.
+    pub fn despite(&self, suppression: &Suppression) -> IpSet {
+        let within: IpSet = [suppression.range].into_iter().collect();
+        let mut listed = IpSet::default();
+        for source in self.sources.values() {
+            let is_meant = suppression.source.as_ref().is_none_or(|name| *name == source.name);
+            let stays = match self.coverage.get(&source.id) {
+                Some(coverage) if is_meant => {
+                    let v4 = coverage.wide.iter().copied().map(IpRange::V4);
+                    let wide = v4.chain(coverage.v6.iter().copied().map(IpRange::V6));
+                    wide.filter(|range| !suppression.range.covers(*range))
+                        .collect::<IpSet>()
+                        .intersect(&within)
+                }
+                _ => self.listed_by(source.id, &within),
+            };
+            listed = listed.union(&stays);
+        }
+        listed
     }
 
     /// Listings of a source that have an address which is exempt by today's allowlist or the guard list: now, and

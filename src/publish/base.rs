@@ -85,6 +85,13 @@ impl Base {
         self.dropped.retain(|_, dropped| !dropped.is_empty());
     }
 
+    /// Leaves out for good what has become too `old` for the feed, but for what a source has taken back before: that
+    /// waits for a word.
+    pub(super) fn age(&mut self, old: &IpSet) {
+        let waits = self.dropped.values().fold(IpSet::default(), |all, dropped| all.union(dropped));
+        self.set = self.set.subtract(&old.subtract(&waits));
+    }
+
     /// It as of now, all of it in `next`.
     pub(super) fn whole(self, exempt: &IpSet) -> Today {
         Today { shown: self.set.subtract(exempt), all: self.set, silent: IpSet::default() }
@@ -101,7 +108,7 @@ impl Base {
         let claimed = claims.fold(IpSet::default(), union);
         let taken_back = self.dropped.values().cloned().fold(IpSet::default(), union);
         let of_some = meant.suppressed.values().cloned().fold(IpSet::default(), union);
-        let left = self.ended.subtract(&claimed).union(&meant.old).subtract(next);
+        let left = self.ended.subtract(&claimed).subtract(next);
         let all = self.set.subtract(&left);
         let hidden = of_some.subtract(&claimed).union(&meant.always).subtract(next);
         let shown = all.subtract(exempt).subtract(&hidden);
@@ -148,8 +155,11 @@ mod tests {
         base.note(B, &gone(&[], &["20.0.0.1", "20.0.0.3"]), None);
         let shown = |meant: &Meant| base.clone().today(&none(), meant, &none()).shown;
         assert_eq!(shown(&Meant::default()), set(&["20.0.0.1", "20.0.0.3"]));
-        let old = Meant { old: set(&["20.0.0.3"]), ..Meant::default() };
-        assert_eq!(shown(&old), set(&["20.0.0.1"]));
+        let old = set(&["20.0.0.1", "20.0.0.5"]);
+        let mut base = Base::new(set(&["20.0.0.1", "20.0.0.3", "20.0.0.5"]), 1);
+        base.note(B, &gone(&[], &["20.0.0.1"]), None);
+        base.age(&old);
+        assert_eq!(base.set, set(&["20.0.0.1", "20.0.0.3"]), "nor where another's is too old");
     }
 
     #[test]

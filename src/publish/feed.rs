@@ -189,7 +189,7 @@ impl Feed {
     }
 
     /// Whether it lists nothing only because nobody has had a word on its first list yet.
-    pub(super) fn is_unspoken(&self) -> bool {
+    pub fn is_unspoken(&self) -> bool {
         self.book().state.is_unspoken()
     }
 

@@ -131,14 +131,20 @@ impl Feeds {
             hasty: &|seen| hasty.of(seen, || engine.hasty(seen, newest)),
             ..Stage::new(Selections::new(scene, filters), &exempt, engine.now())
         };
+        let kept_back = self.kept_back(&stage, &profiles);
         if is_shared {
+            stage.is_whole = true;
             let whole = Profile { gate: loosest(&profiles), ..(*self.whole.profile()).clone() };
+            stage.kept_back = kept_back.clone().unwrap_or_default();
             alone(&self.whole, &stage, &whole, &selectors);
             stage.whole_is_held = self.whole.status().hold.is_some();
         } else {
             self.whole.forget();
         }
-        stage.kept_back = self.kept_back(&stage, &profiles);
+        stage.is_whole = false;
+        let with_whole =
+            |set: IpSet| self.whole.kept_back().map_or_else(|| set.clone(), |whole| set.union(&whole));
+        stage.kept_back = kept_back.map(with_whole).unwrap_or_default();
         let mut shares = Shares::new(snapshot.devices());
         for (at, profile) in profiles.iter().enumerate() {
             let Some(feed) = self.get(profile.name.as_str()) else { continue };
@@ -161,18 +167,18 @@ impl Feeds {
         stage.rivals = shares.rivals(profile, behind, |name| self.get(name.as_str()));
     }
 
-    /// What holds keep back that no feed may bring which is new or takes something else now. Feeds that are held for no
-    /// other reason keep nothing back themselves.
-    pub(super) fn kept_back(&self, stage: &Stage<'_>, profiles: &[Profile]) -> IpSet {
+    /// What feeds' holds keep back that no feed may bring which is new or takes something else now; none where there is
+    /// no such feed. Those that are held for no other reason keep nothing back themselves.
+    pub(super) fn kept_back(&self, stage: &Stage<'_>, profiles: &[Profile]) -> Option<IpSet> {
         let (settled, others): (Vec<_>, Vec<_>) = profiles
             .iter()
             .map(|profile| (self.get(profile.name.as_str()), profile))
             .partition(|(feed, profile)| feed.as_ref().is_some_and(|feed| feed.is_settled(profile)));
         if others.is_empty() {
-            return IpSet::default();
+            return None;
         }
         let of_feeds = settled.into_iter().filter_map(|(feed, profile)| feed?.keeps_back(stage, profile));
-        self.whole.kept_back().into_iter().chain(of_feeds).fold(IpSet::default(), |all, set| all.union(&set))
+        Some(of_feeds.fold(IpSet::default(), |all, set| all.union(&set)))
     }
 
     /// The feeds of a generation; of those that share a device's budget, the first served first.

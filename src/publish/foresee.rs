@@ -85,13 +85,16 @@ impl Feeds {
                     profiles.retain(|other| other.name != profile.name);
                     profiles.push(profile.clone());
                     in_turn(&mut profiles);
-                    stage.kept_back = self.kept_back(&stage, &profiles);
+                    let of_feeds = self.kept_back(&stage, &profiles).unwrap_or_default();
+                    stage.kept_back = of_feeds.union(&self.whole().kept_back().unwrap_or_default());
                     self.share_as_is(&mut stage, snapshot, &profiles, profile);
                     let feed = self.get(profile.name.as_str());
                     let state = feed.map(|feed| feed.book().state.clone()).unwrap_or_default();
                     foresee(&stage, profile, &[Selector::of(profile)], &state)
                 }
                 None => {
+                    stage.is_whole = true;
+                    stage.kept_back = self.kept_back(&stage, &profiles).unwrap_or_default();
                     let whole = Profile { gate: loosest(&profiles), ..(*self.whole().profile()).clone() };
                     let state = self.whole().book().state.clone();
                     foresee(&stage, &whole, &distinct(&profiles), &state)

@@ -1,7 +1,7 @@
 //! A look at what a feed would go on to: what it is compared with, what it would list, and whether that may be. It changes
 //! nothing, so that the step that does and whoever asks before they decide see the same.
 
-use super::base::{Base, Meant, Today};
+use super::base::{Base, Today};
 use super::decide::{Decision, Question, decide};
 use super::feed::Cut;
 use super::gate::{Ground, first, is_loss};
@@ -41,7 +41,8 @@ pub(super) fn look(
     let snapshot = stage.scene().snapshot;
     let held = state.held.as_ref();
     let since = held.map_or(stage.moment(), |held| held.hold.since.min(stage.moment()));
-    let is_settled = state.has_base() && state.selectors == selectors;
+    // Each feed that would bring it is held by itself.
+    let is_free = stage.is_whole || state.is_settled(selectors);
     let none = IpSet::default();
     let question = Question {
         held: held.map(|held| (&held.hold, &held.difference)),
@@ -51,11 +52,7 @@ pub(super) fn look(
         fresh: &|| fresh(snapshot),
         limits: &profile.gate,
         fallen: state.tide.fallen(since),
-        kept_back: if is_settled && !held.is_some_and(|held| held.hold.is_elsewhere()) {
-            &none
-        } else {
-            &stage.kept_back
-        },
+        kept_back: if is_free { &none } else { &stage.kept_back },
         whole_is_held: stage.whole_is_held,
         consent,
         generation: snapshot.generation,
@@ -100,7 +97,8 @@ fn base(
     let today = if lost.is_empty() {
         base.clone().whole(stage.exempt)
     } else {
-        let meant: Meant = stage.selections.meant(selectors, next, &lost.subtract(stage.exempt))?;
+        let meant = stage.selections.meant(selectors, next, &lost.subtract(stage.exempt))?;
+        base.age(&meant.old);
         base.clone().today(stage.exempt, &meant, next)
     };
     Ok(Some((base, today)))

@@ -31,6 +31,8 @@ pub(super) struct Stage<'a> {
     pub(super) selections: Selections<'a>,
     /// What is never published.
     pub(super) exempt: &'a IpSet,
+    /// Whether it is all feeds together that are looked at.
+    pub(super) is_whole: bool,
     /// Whether all feeds together are held.
     pub(super) whole_is_held: bool,
     /// What other feeds' holds keep back.
@@ -57,6 +59,7 @@ impl<'a> Stage<'a> {
         Self {
             selections,
             exempt,
+            is_whole: false,
             whole_is_held: false,
             kept_back: IpSet::default(),
             budget: Budget::default(),
@@ -169,11 +172,9 @@ impl Feed {
         self.release(stage, (&state, next), (set, served, cut))
     }
 
-    /// Whether it has a base and takes what it took, so that what it lists next is no choice of a person's.
+    /// Whether what it lists next is no choice of a person's.
     pub(super) fn is_settled(&self, profile: &Profile) -> bool {
-        let book = self.book();
-        let is_elsewhere = book.state.held.as_ref().is_some_and(|held| held.hold.is_elsewhere());
-        !is_elsewhere && book.state.has_base() && book.state.selectors == [Selector::of(profile)]
+        self.book().state.is_settled(&[Selector::of(profile)])
     }
 
     /// What its hold keeps back as it stands.

@@ -108,6 +108,13 @@ impl State {
         self.held.as_ref().map_or(self.passed.is_some(), |held| held.base.is_some())
     }
 
+    /// Whether it has a base and takes what it took, so that what it lists next is no choice of a person's; and is not
+    /// held for such a choice still.
+    pub(super) fn is_settled(&self, selectors: &[Selector]) -> bool {
+        let is_elsewhere = self.held.as_ref().is_some_and(|held| held.hold.is_elsewhere());
+        !is_elsewhere && self.has_base() && self.selectors == selectors
+    }
+
     /// Whether it lists nothing only because nobody has had a word on its first list yet.
     pub(super) fn is_unspoken(&self) -> bool {
         self.held.is_some() && !self.has_base()

@@ -1,7 +1,9 @@
 //! Feeds over a real engine: what they list against a golden bitmap, and what they offer when things change or fail.
 
 mod budgets;
+mod consent;
 mod devices;
+mod hidden;
 mod holds;
 mod house;
 mod stores;
