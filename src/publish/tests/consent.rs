@@ -121,7 +121,7 @@ fn what_others_keep_back_holds_a_new_feed_until_they_are_free_or_somebody_consen
     house.list_text("b", &["30.0.0.1"]);
     house.refresh();
     let hold = hold(&house, "edge2").unwrap();
-    assert_eq!(hold.grounds, [Ground::Elsewhere { new: 20_000 }], "also a generation later");
+    assert_eq!(hold.grounds, [Ground::Elsewhere { new: 20_001 }], "also what came a generation later");
     let consent = |feed: &str| {
         let generation = house.feed(feed).status().hold.unwrap().generation;
         house.feeds.consent(Some(&name(feed)), generation, &house.engine).unwrap();
