@@ -283,7 +283,9 @@ impl World {
             _ if !is_held => assert!(listed.subtract(&golden).is_empty()),
             // A source takes nothing from a held feed, and brings nothing that was not in its base.
             Step::List(..) if is_whole => {
-                let went = before.subtract(listed);
+                // What only a listing around it kept in spite of a suppression goes with that one.
+                let hidden = self.suppressed.iter().map(|(range, _)| *range).collect();
+                let went = before.subtract(listed).subtract(&hidden);
                 assert!(went.is_empty(), "{went:?} went");
                 assert!(!was_held || listed.subtract(before).subtract(&golden).is_empty());
             }
@@ -322,6 +324,7 @@ proptest! {
         steps.iter().for_each(|step| world.take(step));
         world.take(&Step::Disallow);
         world.take(&Step::Unsuppress);
+        let is_free = !world.is_held(0) && !world.is_held(1);
         let before = world.all_listed();
         let (hide, show) = match allowed {
             true => (Step::Allow(hidden), Step::Disallow),
@@ -329,6 +332,7 @@ proptest! {
         };
         world.take(&hide);
         world.take(&show);
-        prop_assert_eq!(world.all_listed(), before);
+        // Whoever hides what a hold is about may settle it.
+        prop_assert!(!is_free || world.all_listed() == before);
     }
 }
