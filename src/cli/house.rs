@@ -4,13 +4,14 @@
 use super::collecting::{self, LastSeen};
 use super::follow::Following;
 use super::hooking;
+use super::identifying::{self, Identities};
 use super::named::Named;
 use super::published;
 use super::pushing;
-use super::settings::{self, CrowdSec, Settings};
+use super::settings::{self, Behind, CrowdSec, Settings};
 use crate::collect::collector::Collector;
 use crate::engine::{Condition, Engine};
-use crate::gateway::{self, Remote, Upstream, Upstreams};
+use crate::gateway::{self, Generation, Remote, Rules, Upstream, Upstreams};
 use crate::model::Profile;
 use crate::publish::push::Pusher;
 use crate::publish::webhook::Courier;
@@ -21,12 +22,16 @@ use crate::service::collection::{self, Collection, Trouble, Watch};
 use crate::service::decisions::{self, Decisions};
 use crate::service::dnsbl::Dnsbl;
 use crate::service::feeds::{Desk, OWN_LOCKS};
+use crate::service::identity;
 use crate::service::journal;
 use crate::service::publishing::{Hooking, Publishing, Pushing};
 use crate::service::taxii::{self, Taxii};
 use crate::web::auth::{Guard, Keys};
+use crate::web::entrance::Entrance;
 use crate::web::health::{self, Check, Health, Latch};
 use crate::web::metrics::{self, Metrics};
+use crate::web::proxy::Proxies;
+use crate::web::tls::Tls;
 use crate::web::{App, Limit, Role};
 use anyhow::{Context, bail};
 use axum::Router;
@@ -35,10 +40,6 @@ use std::collections::BTreeMap;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
-
-/// How long the gateway waits for the head of another process's answer.
-const PATIENCE: Duration = Duration::from_secs(30);
 
 /// The limits that may change while the service runs.
 pub(super) struct LiveLimits {
@@ -72,6 +73,8 @@ pub(super) struct House {
     pub(super) following: Arc<Following>,
     /// Opened once everything that readers may ask for is there, and shut when the service stops.
     pub(super) ready: Latch,
+    /// Who knows people and keys: in this process, or in the one with the blacklist role.
+    pub(super) identities: Identities,
     /// Who collects, where the collection role is played and its ledger can be used.
     pub(super) collector: Option<Collector>,
     /// How its sources stand.
@@ -80,6 +83,10 @@ pub(super) struct House {
     pub(super) dnsbl: Option<Arc<Dnsbl>>,
     /// How long bodies may be.
     pub(super) limits: LiveLimits,
+    /// Where the gateway, if it is played here, finds the others.
+    pub(super) upstreams: Arc<Upstreams>,
+    /// What is counted.
+    pub(super) metrics: Arc<Metrics>,
     /// What each role answers.
     pub(super) apps: BTreeMap<Role, Arc<App>>,
 }
@@ -95,6 +102,7 @@ impl House {
         key: &str,
         settings: &Settings,
         troubles: Vec<String>,
+        tls: Option<Arc<Tls>>,
     ) -> anyhow::Result<Self> {
         let (ready, limits, troubles) = (Latch::default(), LiveLimits::new(settings), Arc::new(troubles));
         let following = Arc::<Following>::default();
@@ -103,30 +111,40 @@ impl House {
         let watch = Arc::<Watch>::default();
         let publisher = publisher(engine.as_ref(), settings)?;
         let metrics = measured(engine.clone(), publisher.clone(), Arc::clone(&seen), Arc::clone(&watch));
+        let metrics = certificate(metrics, tls.clone());
         let (metrics, vault) = (Arc::new(metrics), Arc::new(collecting::vault(settings)));
         let collector = collecting::open(engine.as_ref(), key, settings, &vault, &metrics, seen);
         let pusher = publisher.as_ref().map(|publisher| pushing::open(publisher, &vault, settings, &metrics));
         let tell = |publisher| hooking::open(publisher, &vault, settings, &metrics, &watch);
         let courier = publisher.as_ref().map(tell);
+        let identities = Identities::open(key, settings, &vault, &metrics);
         let guard = || {
             let guard = Guard::new(key, blacklist::QUESTIONS).leaving(OWN_LOCKS);
-            guard.leaving(&[decisions::PREFIX, taxii::PREFIX])
+            let guard = guard.leaving(&[decisions::PREFIX, taxii::PREFIX, identity::PREFIX]);
+            match identities.authority() {
+                Some(authority) => guard.believing(authority),
+                None => guard,
+            }
         };
+        let entrance = Arc::new(entrance(settings));
         let mut apps = BTreeMap::new();
+        let mut upstreams = Arc::default();
         for role in settings.roles.iter().filter(|role| **role != Role::Gateway) {
             let engine = engine.clone().context("a role without its store")?;
             let health = health(*role, &engine, publisher.as_ref(), &troubles).latch("start", &ready);
             let health = match role {
-                Role::Blacklist => names(health, publisher.as_ref(), settings),
+                Role::Blacklist => identities.health(names(health, publisher.as_ref(), settings)),
                 Role::Collection => taken_back(collects(health, collector.is_some(), &watch), &engine),
                 _ => health,
             };
             let health = if follows { follows_check(health, &engine, &following) } else { health };
+            let health = encrypted(health, tls.clone());
             let router = health::routes(Arc::new(health)).merge(metrics::routes(Arc::clone(&metrics)));
             let app = match role {
                 Role::Blacklist => {
                     let router = router.merge(protocols(publisher.as_ref(), settings)?);
                     let router = router.merge(outward(publisher.as_ref(), pusher.as_ref(), courier.as_ref()));
+                    let router = router.merge(identifying::routes(&identities, publisher.as_ref()));
                     blacklist_app(engine, router, publisher.as_ref(), &metrics, &limits.import_body)
                 }
                 Role::Analytics => {
@@ -139,11 +157,14 @@ impl House {
                         .body_limit(collection::UPLOAD_PATH, limits.import_body.clone())
                 }
             };
-            apps.insert(*role, Arc::new(app.guard(guard()).body_limit("/", limits.body.clone())));
+            let app = app.guard(guard()).entrance(&entrance).body_limit("/", limits.body.clone());
+            apps.insert(*role, Arc::new(app));
         }
         if settings.roles.contains(&Role::Gateway) {
-            let upstreams = upstreams(&apps, key, settings)?;
-            apps.insert(Role::Gateway, gateway::app(upstreams, Some(guard()), &metrics));
+            upstreams = Arc::new(behind(&apps, key, settings)?);
+            let (upstreams, rules) = (Arc::clone(&upstreams), rules(engine.as_ref(), settings, &entrance));
+            let door = gateway::app(upstreams, Some(guard()), rules, &metrics);
+            apps.insert(Role::Gateway, door);
         }
         let feeds = publisher.as_ref().map(|publisher| publisher.feeds());
         let dnsbl = dnsbl(engine.as_ref(), feeds, settings, &metrics);
@@ -154,12 +175,24 @@ impl House {
             courier,
             following,
             ready,
+            identities,
             collector,
             watch,
             dnsbl,
             limits,
+            upstreams,
+            metrics,
             apps,
         })
+    }
+}
+
+/// What stands before the ports.
+fn entrance(settings: &Settings) -> Entrance {
+    Entrance {
+        proxies: Proxies::new(settings.proxy.trusted.clone()),
+        is_secured: settings.proxy.tls,
+        pages: settings.origins.0.iter().map(String::as_str).collect(),
     }
 }
 
@@ -245,18 +278,30 @@ fn blacklist_app(
 }
 
 /// Where the gateway finds each role: in this process, or where the settings say.
-fn upstreams(apps: &BTreeMap<Role, Arc<App>>, key: &str, settings: &Settings) -> anyhow::Result<Upstreams> {
+fn behind(apps: &BTreeMap<Role, Arc<App>>, key: &str, settings: &Settings) -> anyhow::Result<Upstreams> {
     let key = HeaderValue::try_from(key).context("the administrator's key holds what no header can")?;
+    let Behind { balance, timeout, at_work, .. } = settings.behind;
     let mut upstreams = Upstreams::new();
     for role in Role::ALL {
         if let Some(app) = apps.get(&role) {
-            upstreams.insert(role, Upstream::Local(Arc::clone(app)));
-        } else if let Some(url) = settings.upstream(role) {
-            let remote = Remote::new(url, PATIENCE)?.with_key(key.clone());
-            upstreams.insert(role, Upstream::Remote(Box::new(remote)));
+            upstreams.insert(role, Upstream::local(Arc::clone(app)).room(at_work));
+        } else if !settings.upstreams(role).is_empty() {
+            let remote =
+                Remote::new(settings.upstreams(role), timeout)?.with_key(key.clone()).balanced(balance);
+            upstreams.insert(role, Upstream::remote(remote).room(at_work));
         }
     }
     Ok(upstreams)
+}
+
+/// What holds at the gateway's door.
+fn rules(engine: Option<&Engine>, settings: &Settings, entrance: &Arc<Entrance>) -> Rules {
+    let of = |engine: &Engine| -> Generation {
+        let engine = engine.clone();
+        Arc::new(move || engine.snapshot().generation)
+    };
+    let entrance = Arc::clone(entrance);
+    Rules { rates: settings.rates, cache: settings.behind.cache, generation: engine.map(of), entrance }
 }
 
 fn health(
@@ -321,6 +366,21 @@ fn taken_back(health: Health, engine: &Engine) -> Health {
         let cure = "when its lists are right again: ironlist source enable NAME";
         Check::degraded(format!("held, nothing of it is taken in: {}", held.join(", ")), cure)
     })
+}
+
+fn encrypted(health: Health, tls: Option<Arc<Tls>>) -> Health {
+    match tls {
+        Some(tls) => health.check("tls", move || tls.check()),
+        None => health,
+    }
+}
+
+/// Tells of the certificate at each scrape.
+fn certificate(metrics: Metrics, tls: Option<Arc<Tls>>) -> Metrics {
+    match tls {
+        Some(tls) => metrics.at_scrape(move |metrics| metrics.tls_expires().set(tls.ends())),
+        None => metrics,
+    }
 }
 
 fn follows_check(health: Health, engine: &Engine, following: &Arc<Following>) -> Health {

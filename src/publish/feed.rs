@@ -5,6 +5,7 @@ use super::hold::{Hold, Word};
 use super::log::{Difference, Log, Step};
 use super::refresh::is_urgent;
 use super::release::Released;
+use super::size::Room;
 use super::state::State;
 use crate::model::{Budget, Profile, Time};
 use arc_swap::{ArcSwap, ArcSwapOption};
@@ -83,7 +84,7 @@ pub(super) struct Book {
     /// What a person has consented to.
     pub(super) consent: Option<Difference>,
     /// What its readers could take of it when it was last fitted to that.
-    pub(super) left: Option<Budget>,
+    pub(super) left: Option<Room>,
     /// What of the feed could not be read when it was opened: what it releases was compared with nothing then, which
     /// somebody should know until the next start.
     pub(super) lost: Option<Fault>,
@@ -113,7 +114,7 @@ impl Feed {
                 State::default()
             }
         };
-        let generation = state.release.as_ref().map_or(0, |release| release.generation);
+        let generation = state.release.as_ref().map_or(state.seen, |release| release.generation);
         let modified = state.release.as_ref().map(|release| release.modified);
         let log = file.with_extension("log");
         let log = Log::open(log, generation, modified.unwrap_or_default()).unwrap_or_else(|error| {

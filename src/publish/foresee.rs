@@ -131,7 +131,7 @@ fn foresee(
 ) -> Result<Foreseen, FollowError> {
     let listed = stage.selections.of(selectors)?.subtract(stage.exempt);
     let Looked { decision, base, .. } = look(stage, profile, selectors, state, None)?;
-    let (listed, cut) = fitted(stage.scene(), profile, stage.budget, &listed)?;
+    let (listed, cut) = fitted(stage.scene(), profile, stage.room, &listed)?;
     let held = match decision.outcome {
         Outcome::Follows { .. } => None,
         Outcome::Holds(hold, Difference { removed: gone, added: new }) => {

@@ -8,7 +8,7 @@ use super::gate::{Ground, first, is_loss};
 use super::log::Difference;
 use super::refresh::{FollowError, Stage};
 use super::select::{Selector, fresh};
-use super::size::{fitted, size, tighter};
+use super::size::{fitted, size};
 use super::state::State;
 use crate::addr::IpSet;
 use crate::model::{Budget, Profile};
@@ -154,9 +154,9 @@ fn too_much(
     }
     let served = release.set.unpack();
     let before = size(profile, &served)?;
-    let (within, cut) = fits.insert(fitted(stage.scene(), profile, stage.budget, seen)?);
+    let (within, cut) = fits.insert(fitted(stage.scene(), profile, stage.room, seen)?);
     // Where there is less room than before, to stay as it is helps nobody.
-    if cut.is_some() && before.fits(tighter(profile.budget, stage.budget)) {
+    if cut.is_some() && before.fits(stage.room.of(profile)) {
         let (lines, gone) = (served.prefixes(), served.intersect(seen).subtract(within).prefixes());
         if is_loss(lines, gone, &profile.gate) {
             let (feed, limit_percent) = (profile.name.clone(), profile.gate.shrink_percent);

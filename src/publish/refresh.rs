@@ -13,7 +13,7 @@ use super::release::{Release, Released};
 use super::select::{Scene, SelectError, Selector};
 use super::selections::Selections;
 use super::shares::Rivals;
-use super::size::fitted;
+use super::size::{Room, fitted};
 use super::split::{of_part, split};
 use super::state::{Held, State};
 use super::tide::Tide;
@@ -38,7 +38,7 @@ pub(super) struct Stage<'a> {
     /// What other feeds' holds keep back.
     pub(super) kept_back: IpSet,
     /// What the devices that read it can take of it.
-    pub(super) budget: Budget,
+    pub(super) room: Room,
     /// The budgets that people have set for that.
     pub(super) budgets: Vec<Budget>,
     /// Those who are served after it, by device.
@@ -62,7 +62,7 @@ impl<'a> Stage<'a> {
             is_whole: false,
             whole_is_held: false,
             kept_back: IpSet::default(),
-            budget: Budget::default(),
+            room: Room::default(),
             budgets: Vec::new(),
             rivals: Vec::new(),
             is_newest: true,
@@ -114,7 +114,7 @@ impl Feed {
             let waits_for_whole = |hold: &Hold| hold.grounds.contains(&Ground::Whole) && !stage.whole_is_held;
             let is_done = book.status.generation == Some(snapshot.generation)
                 && book.consent.is_none()
-                && book.left == Some(stage.budget)
+                && book.left == Some(stage.room)
                 && !book
                     .status
                     .hold
@@ -150,7 +150,7 @@ impl Feed {
             look(stage, profile, selectors, &state, consent.as_ref())?;
         let (set, cut) = match fits {
             Some(fits) => fits,
-            None => fitted(stage.scene(), profile, stage.budget, &listed)?,
+            None => fitted(stage.scene(), profile, stage.room, &listed)?,
         };
         let served = Packed::of(&set);
         let mut next = State {
@@ -218,6 +218,9 @@ impl Feed {
             self.write(stage, profile, (&release, next.is_unspoken()), &set)?;
         }
         let mut book = self.book();
+        if state.seen == 0 {
+            book.log.be_born(snapshot.generation);
+        }
         if snapshot.generation < state.seen {
             // A backup has taken the blacklist back: no difference leads there.
             book.log.begin_again(snapshot.generation);
@@ -234,7 +237,7 @@ impl Feed {
         book.status.hold = next.held.as_ref().map(|held| held.hold.clone());
         book.status.generation = Some(snapshot.generation);
         book.status.cut = cut;
-        book.left = Some(stage.budget);
+        book.left = Some(stage.room);
         let next = State { release: Some(release), ..next };
         book.kept &= book.state == next;
         book.state = next;

@@ -2,7 +2,7 @@
 
 use super::feed::Feed;
 use super::gate::{Ground, is_loss};
-use super::size::{size, tighter};
+use super::size::{Room, size, tighter};
 use crate::model::{Budget, Device, GateLimits, OutputName, Profile};
 use crate::publish::Size;
 use std::sync::Arc;
@@ -30,9 +30,12 @@ impl<'a> Shares<'a> {
     }
 
     /// What its readers can take of a feed.
-    pub(super) fn left(&self, feed: &OutputName) -> Budget {
-        let least = |least, (device, left): (&Device, Budget)| tighter(least, tighter(left, device.each));
-        self.readers(feed).fold(Budget::default(), least)
+    pub(super) fn left(&self, feed: &OutputName) -> Room {
+        let least = |least: Room, (device, left): (&Device, Budget)| Room {
+            whole: tighter(least.whole, left),
+            each: tighter(least.each, device.each),
+        };
+        self.readers(feed).fold(Room::default(), least)
     }
 
     /// The budgets that people have set and a feed must keep: when they are others, what that costs is meant.

@@ -5,27 +5,32 @@
 
 use super::auth::{self, Guard, Who};
 use super::body::{self, Request, Response};
-use super::edge;
+use super::browser;
+use super::edge::{self, Signs};
+use super::entrance::Entrance;
 use super::log;
 use super::metrics::{HttpMetrics, Metrics, RouteMetrics};
 use super::problem::Problem;
 use super::request_id::{self, RequestIds, X_REQUEST_ID};
 use super::role::Role;
+use super::tls::Secured;
+use super::vouch::X_DEADLINE;
 use crate::rights::{Identity, Right, Rights};
 use axum::Router;
 use axum::extract::MatchedPath;
 use axum::middleware::{self, Next};
+use axum::response::IntoResponse;
 use futures_util::FutureExt;
-use http::{HeaderValue, Method, StatusCode};
+use http::{HeaderName, HeaderValue, Method, StatusCode};
 use hyper::body::Body as _;
 use std::borrow::Cow;
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 use tower::ServiceExt;
 
 /// Who is at the other end of a connection.
@@ -33,8 +38,37 @@ use tower::ServiceExt;
 pub enum Peer {
     /// A program on some network.
     Tcp(SocketAddr),
+    /// Somebody unknown, behind a proxy there that nobody has declared.
+    Behind(SocketAddr),
     /// A program that may open the socket in the data folder.
     Local,
+}
+
+impl Peer {
+    /// Whom limits and books are kept for: the nearest that is known. Through the socket, it is this machine.
+    pub fn address(self) -> IpAddr {
+        match self {
+            Self::Tcp(from) | Self::Behind(from) => from.ip().to_canonical(),
+            Self::Local => Ipv4Addr::LOCALHOST.into(),
+        }
+    }
+
+    /// Whence somebody asks, for whoever opens something to a network: of those that are unknown it is `::`, which is
+    /// in none.
+    pub fn network(self) -> IpAddr {
+        match self {
+            Self::Behind(_) => Ipv6Addr::UNSPECIFIED.into(),
+            Self::Tcp(_) | Self::Local => self.address(),
+        }
+    }
+
+    /// Somebody behind it.
+    pub(super) fn behind(self) -> Self {
+        match self {
+            Self::Tcp(address) => Self::Behind(address),
+            other => other,
+        }
+    }
 }
 
 /// Who asks, for handlers: an extension of every routed request.
@@ -76,6 +110,18 @@ pub struct Route(pub Cow<'static, str>);
 /// Answers at once, or leaves the request to the router. It is given what follows its prefix.
 type FastPath = Box<dyn Fn(&Request, &str, &Caller) -> Option<Response> + Send + Sync>;
 
+/// What the door says to a request before anything is done for it.
+#[derive(Debug)]
+pub enum Entry {
+    /// It may come in, and its answer says this.
+    Open(Option<[(HeaderName, HeaderValue); 2]>),
+    /// It may not. The answer is held back for so long: who waits for it asks nothing else meanwhile.
+    Shut(Problem, Duration),
+}
+
+/// Lets a request in, or not.
+type Door = Box<dyn Fn(&Request, &Caller) -> Entry + Send + Sync>;
+
 struct Fast {
     prefix: &'static str,
     answer: FastPath,
@@ -84,6 +130,9 @@ struct Fast {
 
 /// Bodies are short unless a route says otherwise, in bytes.
 const BODY_LIMIT: u64 = 1 << 20;
+
+/// No deadline is further away: a day is for ever.
+const LONGEST: Duration = Duration::from_secs(86_400);
 
 /// A limit in bytes that may change while it is in use.
 #[derive(Clone, Debug)]
@@ -112,6 +161,8 @@ pub struct App {
     fast: Vec<Fast>,
     router: Router,
     guard: Option<Guard>,
+    door: Option<Door>,
+    entrance: Arc<Entrance>,
     limits: Vec<(&'static str, Limit)>,
     ids: RequestIds,
     /// The role's metrics.
@@ -129,6 +180,8 @@ impl App {
                 .fallback(unknown_path)
                 .layer(middleware::from_fn(note_route)),
             guard: None,
+            door: None,
+            entrance: Arc::default(),
             limits: Vec::new(),
             ids: RequestIds::new(),
             metrics: Arc::new(HttpMetrics::new(Arc::clone(metrics), role)),
@@ -156,6 +209,20 @@ impl App {
         self
     }
 
+    /// Has `door` look at every request once it is known who asks.
+    #[must_use]
+    pub fn door(mut self, door: impl Fn(&Request, &Caller) -> Entry + Send + Sync + 'static) -> Self {
+        self.door = Some(Box::new(door));
+        self
+    }
+
+    /// Says what stands before the port.
+    #[must_use]
+    pub fn entrance(mut self, entrance: &Arc<Entrance>) -> Self {
+        self.entrance = Arc::clone(entrance);
+        self
+    }
+
     /// Takes bodies of up to `limit` bytes on paths that begin with `prefix`, instead of 1 MiB.
     #[must_use]
     pub fn body_limit(mut self, prefix: &'static str, limit: impl Into<Limit>) -> Self {
@@ -168,42 +235,78 @@ impl App {
         self.role
     }
 
+    /// Answers a request of a connection: what stands before the port is looked at first.
+    pub(super) fn receive(self: &Arc<Self>, request: Request, peer: Peer) -> Answer {
+        let visit = Visit { is_received: true, ..Visit::new(self.ids.of(&request)) };
+        self.serve(request, peer, visit)
+    }
+
     /// Answers a request; never fails. Fast answers are there at once, without a box.
-    pub fn answer(self: &Arc<Self>, mut request: Request, peer: Peer) -> Answer {
-        let visit = Visit { started: Instant::now(), id: self.ids.of(&request) };
-        let caller = match self.admit(&mut request, peer) {
-            Ok(Admitted::As(caller)) => caller,
-            Ok(Admitted::Unknown(peer)) => {
-                return Answer::Later(Box::pin(Arc::clone(self).ask(request, peer, visit)));
+    pub fn answer(self: &Arc<Self>, request: Request, peer: Peer) -> Answer {
+        let visit = Visit::new(self.ids.of(&request));
+        self.serve(request, peer, visit)
+    }
+
+    fn serve(self: &Arc<Self>, mut request: Request, peer: Peer, mut visit: Visit) -> Answer {
+        match self.admit(&mut request, peer, &mut visit) {
+            Ok(Admitted::As(caller)) => self.enter(request, caller, visit),
+            Ok(Admitted::Told(response)) => {
+                let seen = log::Seen::of(&request);
+                Answer::Ready(Some(self.finish(&seen, "(preflight)", response, None, &visit)))
             }
-            Err(problem) => return Answer::Ready(Some(self.refuse(&request, problem, &visit))),
-        };
+            Ok(Admitted::Unknown(peer)) => {
+                Answer::Later(Box::pin(Arc::clone(self).ask(request, peer, visit)))
+            }
+            Err(problem) => Answer::Ready(Some(self.refuse(&request, problem, &visit))),
+        }
+    }
+
+    /// Answers whoever asks, if the door lets them in.
+    fn enter(self: &Arc<Self>, request: Request, caller: Caller, mut visit: Visit) -> Answer {
+        match self.door.as_ref().map(|door| door(&request, &caller)) {
+            Some(Entry::Shut(problem, held)) => {
+                return Answer::Later(Box::pin(Arc::clone(self).turn_away(request, problem, held, visit)));
+            }
+            Some(Entry::Open(told)) => visit.told = told,
+            None => {}
+        }
         match self.at_once(&request, &caller, &visit) {
             Some(response) => Answer::Ready(Some(response)),
             None => Answer::Later(Box::pin(Arc::clone(self).route(request, caller, visit))),
         }
     }
 
+    async fn turn_away(
+        self: Arc<Self>,
+        request: Request,
+        problem: Problem,
+        held: Duration,
+        visit: Visit,
+    ) -> Response {
+        if !held.is_zero() {
+            tokio::time::sleep(held).await;
+        }
+        self.refuse(&request, problem, &visit)
+    }
+
     /// Answers once somebody else has said who asks.
     async fn ask(self: Arc<Self>, request: Request, peer: Peer, visit: Visit) -> Response {
         let who = match &self.guard {
-            Some(guard) => guard.ask(request.headers(), peer).await,
+            Some(guard) => guard.ask(request.uri().path(), request.headers(), peer).await,
             None => Ok(None),
         };
         let caller = match who.and_then(|who| self.pass(&request, peer, who)) {
             Ok(caller) => caller,
             Err(problem) => return self.refuse(&request, problem, &visit),
         };
-        match self.at_once(&request, &caller, &visit) {
-            Some(response) => response,
-            None => self.route(request, caller, visit).await,
-        }
+        self.enter(request, caller, visit).await
     }
 
     fn at_once(&self, request: &Request, caller: &Caller, visit: &Visit) -> Option<Response> {
         let mut response = self.fast_since(visit.started, request, caller)?;
         log::fast_access(self.role, request, &response, &visit.id);
-        response.headers_mut().insert(X_REQUEST_ID, visit.id.clone());
+        visit.sign(&mut response);
+        visit.show(&mut response);
         Some(response)
     }
 
@@ -225,20 +328,66 @@ impl App {
         Some(response)
     }
 
-    fn admit(&self, request: &mut Request, peer: Peer) -> Result<Admitted, Problem> {
-        edge::admit(request)?;
+    fn admit(&self, request: &mut Request, peer: Peer, visit: &mut Visit) -> Result<Admitted, Problem> {
+        let signs = edge::admit(request)?;
+        let vouched = if signs.internal { self.vouched(request)? } else { None };
+        let peer = match vouched {
+            Some(peer) => peer,
+            None if visit.is_received => {
+                let caller = self.settle(request, peer, signs, visit);
+                if signs.browser
+                    && let Some(told) = self.browser(request, visit)?
+                {
+                    return Ok(Admitted::Told(told));
+                }
+                caller
+            }
+            None => peer,
+        };
         let admitted = match &self.guard {
             None => Admitted::As(self.pass(request, peer, None)?),
-            Some(guard) => {
-                let peer = guard.peer(peer, request.headers_mut())?;
-                match guard.identify(request.uri().path(), request.headers(), peer) {
-                    Some(who) => Admitted::As(self.pass(request, peer, who?)?),
-                    None => Admitted::Unknown(peer),
-                }
-            }
+            Some(guard) => match guard.identify(request.uri().path(), request.headers(), peer) {
+                Some(who) => Admitted::As(self.pass(request, peer, who?)?),
+                None => Admitted::Unknown(peer),
+            },
         };
         self.limit_body(request)?;
         Ok(admitted)
+    }
+
+    /// Settles who asks, by what stands before the port.
+    fn settle(&self, request: &mut Request, peer: Peer, signs: Signs, visit: &mut Visit) -> Peer {
+        visit.is_secured = request.extensions().get::<Secured>().is_some()
+            || (self.entrance.is_secured && self.entrance.proxies.has(peer));
+        if signs.internal {
+            edge::strip_internal(request.headers_mut());
+        }
+        self.entrance.caller(peer, request, signs)
+    }
+
+    /// For whom a gateway elsewhere asks, if that is who asks.
+    fn vouched(&self, request: &mut Request) -> Result<Option<Peer>, Problem> {
+        let Some(guard) = &self.guard else { return Ok(None) };
+        let Some(vouched) = guard.vouched(request.headers_mut())? else { return Ok(None) };
+        // What the connection says of the gateway is not said of its caller.
+        request.extensions_mut().remove::<Secured>();
+        if let Some(secured) = vouched.secured {
+            request.extensions_mut().insert(secured);
+        }
+        Ok(Some(vouched.peer))
+    }
+
+    /// What a browser is told at once, if anything is.
+    ///
+    /// # Errors
+    /// 403 for what a page of elsewhere may not do.
+    fn browser(&self, request: &Request, visit: &mut Visit) -> Result<Option<Response>, Problem> {
+        visit.page = self.entrance.pages.named(request.headers());
+        if visit.page.is_some() {
+            return Ok(browser::preflight(request.method(), request.headers()));
+        }
+        browser::refuse_cross_site(request.method(), request.headers())?;
+        Ok(None)
     }
 
     fn pass(&self, request: &Request, peer: Peer, who: Who) -> Result<Caller, Problem> {
@@ -264,19 +413,28 @@ impl App {
     }
 
     async fn route(self: Arc<Self>, mut request: Request, caller: Caller, visit: Visit) -> Response {
-        let seen = log::Seen::of(&request);
+        let (seen, deadline) = (log::Seen::of(&request), deadline(&request));
         request.headers_mut().insert(X_REQUEST_ID, visit.id.clone());
+        let who = caller.clone();
         request.extensions_mut().insert(caller);
-        let routed = AssertUnwindSafe(self.router.clone().oneshot(request)).catch_unwind().await;
+        let routed = AssertUnwindSafe(self.router.clone().oneshot(request)).catch_unwind();
+        let routed = match deadline {
+            Some(deadline) => tokio::time::timeout(deadline, routed).await.ok(),
+            None => Some(routed.await),
+        };
         let mut response = match routed {
-            Ok(Ok(response)) => response.map(body::Body::from),
-            Err(panic) => self.metrics.panicked(&*panic).render(request_id::as_text(&visit.id)),
+            Some(Ok(Ok(response))) => response.map(body::Body::from),
+            None => too_late().into_response().map(body::Body::from),
+            Some(Err(panic)) => self.metrics.panicked(&*panic).render(request_id::as_text(&visit.id)),
         };
         let route = response.extensions_mut().remove::<Route>();
         let route = route.as_ref().map_or("(none)", |Route(template)| template);
         let problem = response.extensions_mut().remove::<Problem>();
         if let Some(problem) = &problem {
             response = with_headers_of(response, problem.render(request_id::as_text(&visit.id)));
+            if let Some(guard) = &self.guard {
+                guard.note(problem, &who, &format!("{} {}", seen.method, seen.path));
+            }
         }
         self.finish(&seen, route, response, problem.as_ref(), &visit)
     }
@@ -292,7 +450,11 @@ impl App {
         let elapsed = visit.started.elapsed();
         self.metrics.count(route, &seen.method, response.status(), elapsed.as_secs_f64());
         log::access(self.role, seen, route, &response, problem, elapsed, &visit.id);
-        response.headers_mut().insert(X_REQUEST_ID, visit.id.clone());
+        visit.sign(&mut response);
+        if visit.is_received {
+            browser::harden(response.headers_mut(), visit.is_secured);
+            visit.show(&mut response);
+        }
         response
     }
 }
@@ -310,12 +472,54 @@ enum Admitted {
     As(Caller),
     /// Whoever knows must be asked.
     Unknown(Peer),
+    /// It does not matter: that is the answer.
+    Told(Response),
 }
 
 /// What belongs to one request from its arrival to its answer.
 struct Visit {
     started: Instant,
     id: HeaderValue,
+    /// What the door has to say.
+    told: Option<[(HeaderName, HeaderValue); 2]>,
+    /// Over a connection, and not from another role of this process.
+    is_received: bool,
+    /// Over TLS.
+    is_secured: bool,
+    /// The page of elsewhere, one that is named, for which a browser asks.
+    page: Option<HeaderValue>,
+}
+
+impl Visit {
+    fn new(id: HeaderValue) -> Self {
+        Self { started: Instant::now(), id, told: None, is_received: false, is_secured: false, page: None }
+    }
+
+    /// Puts its name on the answer, and what the door has to say.
+    fn sign(&self, response: &mut Response) {
+        let headers = response.headers_mut();
+        headers.insert(X_REQUEST_ID, self.id.clone());
+        for (name, value) in self.told.iter().flatten() {
+            headers.insert(name, value.clone());
+        }
+    }
+
+    fn show(&self, response: &mut Response) {
+        if let Some(page) = &self.page {
+            browser::show_to(page.clone(), response.headers_mut());
+        }
+    }
+}
+
+/// How much longer a gateway elsewhere waits; whoever else says so only cuts their own time short.
+fn deadline(request: &Request) -> Option<Duration> {
+    let millis = request.headers().get(X_DEADLINE)?.to_str().ok()?.parse().ok()?;
+    Some(Duration::from_millis(millis).min(LONGEST))
+}
+
+fn too_late() -> Problem {
+    Problem::new(StatusCode::GATEWAY_TIMEOUT, "deadline_passed")
+        .detail("Whoever asked waits for the answer no longer.")
 }
 
 /// The answer to a request, now or later.
@@ -451,6 +655,39 @@ mod tests {
             assert!(!text(response).await.contains("bug"));
         }
         assert!(metrics.render().contains("ironlist_http_panics_total{role=\"blacklist\"} 2\n"));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn nobody_works_on_for_a_gateway_that_has_gone() {
+        let router = Router::new().route("/long", get(async || tokio::time::sleep(LONGEST).await));
+        let app = Arc::new(App::new(Role::Blacklist, router, &Arc::new(Metrics::new())));
+        let mut asked = request(Method::GET, "/long");
+        asked.headers_mut().insert(X_DEADLINE, HeaderValue::from_static("250"));
+        let begun = tokio::time::Instant::now();
+        let response = app.answer(asked, Peer::Local).await;
+        assert_eq!((response.status().as_u16(), begun.elapsed().as_millis()), (504, 250));
+        assert!(text(response).await.contains("deadline_passed"));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_door_adds_to_answers_and_holds_refusals_back() {
+        let router = Router::new().route("/open", get(async || "in"));
+        let app = App::new(Role::Gateway, router, &Arc::new(Metrics::new())).door(|request, _| match request
+            .uri()
+            .path()
+        {
+            "/shut" => Entry::Shut(Problem::unavailable("overloaded", 1), Duration::from_millis(40)),
+            _ => {
+                let told = |name| (HeaderName::from_static(name), HeaderValue::from_static("1"));
+                Entry::Open(Some([told("x-a"), told("x-b")]))
+            }
+        });
+        let (app, begun) = (Arc::new(app), tokio::time::Instant::now());
+        let open = app.answer(request(Method::GET, "/open"), Peer::Local).await;
+        assert!(open.headers().contains_key("x-a") && open.headers().contains_key("x-b"));
+        let shut = app.answer(request(Method::GET, "/shut"), Peer::Local).await;
+        assert_eq!((shut.status().as_u16(), begun.elapsed().as_millis()), (503, 40));
+        assert!(shut.headers().contains_key(http::header::RETRY_AFTER));
     }
 
     #[tokio::test]

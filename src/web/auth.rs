@@ -3,9 +3,10 @@
 //! Keys themselves are never kept here, only digests; they must not appear in any log or answer. Who has which key is
 //! for an [`Authority`] to say.
 
-use super::app::Peer;
+use super::app::{Caller, Peer};
+use super::log::without_token;
 use super::problem::Problem;
-use super::vouch;
+use super::vouch::{self, Vouched};
 use crate::rights::{Identity, Right, Rights};
 use futures_util::future::BoxFuture;
 use http::header::{AUTHORIZATION, HeaderName};
@@ -65,6 +66,32 @@ pub enum Unproven {
 /// Who makes a claim.
 pub type Found = Result<Arc<Identity>, Unproven>;
 
+/// Somebody who was refused something.
+#[derive(Clone, Copy)]
+pub struct Refused<'a> {
+    /// Who they are, or wanted to be.
+    pub claimed: Claimed<'a>,
+    /// From where.
+    pub from: IpAddr,
+    /// What for: method and path, or the path alone.
+    pub what: &'a str,
+    /// The answer's code.
+    pub why: &'static str,
+}
+
+/// Who is refused.
+#[derive(Clone, Copy)]
+pub enum Claimed<'a> {
+    /// Whoever shows this.
+    Shown(Claim<'a>),
+    /// Somebody who is known.
+    Known(&'a Identity),
+    /// Somebody who says so.
+    Named(&'a str),
+    /// Nobody in particular.
+    Nobody,
+}
+
 /// Whoever knows whose a key is: in this process, or in another that is asked.
 pub trait Authority: Send + Sync {
     /// Who shows `claim` from `address`, where that can be said without waiting.
@@ -72,6 +99,9 @@ pub trait Authority: Send + Sync {
 
     /// The same, after asking whoever knows.
     fn ask<'a>(&'a self, claim: Claim<'a>, from: IpAddr) -> BoxFuture<'a, Found>;
+
+    /// Hears of a refusal; it must not wait.
+    fn refused(&self, _: Refused<'_>) {}
 }
 
 /// Finds out who asks, lets everybody read, and only the administrator write.
@@ -116,12 +146,12 @@ impl Guard {
         self
     }
 
-    /// The other end of the connection, or the caller of a gateway there.
+    /// The caller of a gateway at the other end, if there is one.
     ///
     /// # Errors
     /// 401 for what only claims to be a gateway.
-    pub(super) fn peer(&self, peer: Peer, headers: &mut HeaderMap) -> Result<Peer, Problem> {
-        vouch::caller(peer, headers, &self.gateways)
+    pub(super) fn vouched(&self, headers: &mut HeaderMap) -> Result<Option<Vouched>, Problem> {
+        vouch::caller(headers, &self.gateways)
     }
 
     /// Who asks, where that can be said without waiting; whoever may use the socket of the data folder is the
@@ -140,11 +170,14 @@ impl Guard {
             Ok(None) => Some(Ok((peer == Peer::Local).then(|| Arc::clone(&self.installation)))),
             Ok(Some(key)) if self.keys.has(key.as_bytes()) => Some(Ok(Some(Arc::clone(&self.installation)))),
             _ if self.is_elsewhere(path) => Some(Ok(self.known(headers, peer))),
-            Ok(Some(key)) => match &self.authority {
-                Some(authority) => Some(found(authority.at_once(Claim::Key(key), address(peer))?)),
-                None => Some(Err(key_wrong())),
-            },
-            Err(TwoOrNone) => Some(Err(key_wrong())),
+            Ok(Some(key)) => {
+                let found = match &self.authority {
+                    Some(authority) => found(authority.at_once(Claim::Key(key), peer.network())?),
+                    None => Err(key_wrong()),
+                };
+                Some(found.map_err(|problem| self.refuse(problem, Some(key), path, peer)))
+            }
+            Err(TwoOrNone) => Some(Err(self.refuse(key_wrong(), None, path, peer))),
         }
     }
 
@@ -152,17 +185,42 @@ impl Guard {
     ///
     /// # Errors
     /// As [`Self::identify`].
-    pub(super) async fn ask(&self, headers: &HeaderMap, peer: Peer) -> Result<Who, Problem> {
+    pub(super) async fn ask(&self, path: &str, headers: &HeaderMap, peer: Peer) -> Result<Who, Problem> {
         let (Ok(Some(key)), Some(authority)) = (shown(headers), &self.authority) else {
             return Err(key_wrong());
         };
-        found(authority.ask(Claim::Key(key), address(peer)).await)
+        let found = found(authority.ask(Claim::Key(key), peer.network()).await);
+        found.map_err(|problem| self.refuse(problem, Some(key), path, peer))
+    }
+
+    /// Has a refusal kept that a handler came to.
+    pub(super) fn note(&self, problem: &Problem, caller: &Caller, what: &str) {
+        let is_refusal = matches!(problem.status(), StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN);
+        let claimed = match (problem.claimant(), &caller.who) {
+            (Some(name), _) => Claimed::Named(name),
+            (None, _) if !is_refusal => return,
+            (None, Some(who)) => Claimed::Known(who),
+            (None, None) => Claimed::Nobody,
+        };
+        if let Some(authority) = &self.authority {
+            authority.refused(Refused { claimed, from: caller.peer.address(), what, why: problem.code() });
+        }
+    }
+
+    /// Has a refusal kept that a key or its lack is the reason of.
+    fn refuse(&self, problem: Problem, key: Option<&str>, path: &str, peer: Peer) -> Problem {
+        if let Some(authority) = self.authority.as_ref().filter(|_| !problem.status().is_server_error()) {
+            let claimed = key.map_or(Claimed::Nobody, |key| Claimed::Shown(Claim::Key(key)));
+            let (from, what) = (peer.network(), &*without_token(path));
+            authority.refused(Refused { claimed, from, what, why: problem.code() });
+        }
+        problem
     }
 
     /// Whoever shows a key of ours where keys of others are shown, too.
     fn known(&self, headers: &HeaderMap, peer: Peer) -> Who {
         let (Ok(Some(key)), Some(authority)) = (shown(headers), &self.authority) else { return None };
-        authority.at_once(Claim::Key(key), address(peer))?.ok()
+        authority.at_once(Claim::Key(key), peer.network())?.ok()
     }
 
     /// What somebody may do, or anybody.
@@ -200,6 +258,11 @@ pub(super) type Who = Option<Arc<Identity>>;
 /// What is shown is no key, or more than one.
 struct TwoOrNone;
 
+/// The key or token that a request shows, if it is one.
+pub fn key_in(headers: &HeaderMap) -> Option<&str> {
+    shown(headers).ok().flatten()
+}
+
 /// The key of a request, in `Authorization: Bearer` or `X-API-Key`. A credential of another kind is no less a claim to be
 /// somebody, and two are one too many.
 fn shown(headers: &HeaderMap) -> Result<Option<&str>, TwoOrNone> {
@@ -211,14 +274,6 @@ fn shown(headers: &HeaderMap) -> Result<Option<&str>, TwoOrNone> {
     let Some(first) = all.next() else { return Ok(None) };
     let key = first.filter(|key| key.len() <= LONGEST).and_then(|key| std::str::from_utf8(key).ok());
     if all.next().is_some() { Err(TwoOrNone) } else { key.map(Some).ok_or(TwoOrNone) }
-}
-
-/// Whence somebody asks; through the socket, it is from here.
-fn address(peer: Peer) -> IpAddr {
-    match peer {
-        Peer::Tcp(from) => from.ip().to_canonical(),
-        Peer::Local => IpAddr::from([127, 0, 0, 1]),
-    }
 }
 
 fn found(found: Found) -> Result<Who, Problem> {
@@ -276,7 +331,7 @@ mod tests {
             let Claim::Key(key) = claim else { return Some(Err(Unproven::Wrong)) };
             match key {
                 "slow" => None,
-                "kim" if from == address(FAR) => Some(Ok(kim())),
+                "kim" if from == FAR.network() => Some(Ok(kim())),
                 "kim" => Some(Err(Unproven::Elsewhere)),
                 "old" => Some(Err(Unproven::Expired)),
                 "lost" => Some(Err(Unproven::Unknown)),
@@ -360,7 +415,7 @@ mod tests {
     #[tokio::test]
     async fn who_cannot_be_known_at_once_is_asked_for() {
         assert_eq!(with_key("slow"), "later");
-        let who = guard().ask(&headers(&[(X_API_KEY, "slow")]), FAR).await.unwrap();
+        let who = guard().ask("/x", &headers(&[(X_API_KEY, "slow")]), FAR).await.unwrap();
         assert_eq!(who.unwrap().name, "kim");
     }
 

@@ -82,7 +82,7 @@ fn changing<S: 'static>(handle: reload::Handle<EnvFilter, S>) -> Filter {
 /// What the log keeps of a request that is given away to a handler.
 pub(super) struct Seen {
     pub(super) method: Method,
-    path: String,
+    pub(super) path: String,
 }
 
 impl Seen {
@@ -121,11 +121,16 @@ pub(super) fn access(
     }
     if status.is_server_error() && inner.is_some() {
         line!(warn);
-    } else if matches!(route, "/health" | "/ready" | "/metrics") {
+    } else if matches!(route, "/health" | "/ready" | "/metrics") || code.is_some_and(is_flood) {
         line!(debug);
     } else {
         line!(info);
     }
+}
+
+/// Whoever asks too much is counted; a line for each would be a flood of its own.
+fn is_flood(code: &str) -> bool {
+    matches!(code, "too_many_requests" | "overloaded")
 }
 
 /// The line about a look-up or a feed, of which there are too many for more than debugging.
@@ -141,7 +146,7 @@ pub(super) fn fast_access(role: Role, request: &Request, response: &Response, id
 }
 
 /// The path with the token of `/f/{token}/…` struck out.
-fn without_token(path: &str) -> Cow<'_, str> {
+pub(super) fn without_token(path: &str) -> Cow<'_, str> {
     match path.strip_prefix("/f/") {
         Some(rest) => Cow::Owned(format!("/f/***{}", rest.find('/').map_or("", |at| &rest[at..]))),
         None => Cow::Borrowed(path),

@@ -65,6 +65,57 @@ pub(super) const TABLE: &[Setting] = &[
         "Listen on other addresses than loopback although nothing encrypts: only where the network itself is\nprotected, as that of a container is.",
     ),
     setting(
+        "tls.certificate",
+        r#""""#,
+        "The certificate of the ports, and what leads from it to its authority (PEM); empty: no TLS. It is read again by\nitself when the file changes.",
+    ),
+    setting("tls.key", r#""""#, "Its private key (PEM)."),
+    setting(
+        "tls.roles",
+        r#"["collection", "blacklist", "analytics", "gateway"]"#,
+        "The roles whose ports speak TLS.",
+    ),
+    setting(
+        "tls.clients",
+        r#""no""#,
+        "Whether callers are asked for a certificate: no, ask, or demand (without one there is no connection).",
+    ),
+    setting(
+        "tls.client_ca",
+        r#""""#,
+        "The authorities (PEM) that sign callers' certificates; empty: any is taken from whoever has its key, and known\nby its SHA-256.",
+    ),
+    setting(
+        "tls.redirect",
+        r#""""#,
+        "A port without TLS that leads to the gateway's (\"0.0.0.0:80\"); empty: none.",
+    ),
+    setting(
+        "tls.origin",
+        r#""""#,
+        "Where it leads (https://host:port); empty: to the host that was asked for, at the gateway's port.",
+    ),
+    setting(
+        "proxy.trusted",
+        "[]",
+        "The networks of the proxies before the ports. They alone are believed for whom they ask (X-Forwarded-For,\nForwarded); what comes through any other is open to nobody without a key.",
+    ),
+    setting(
+        "proxy.tls",
+        "false",
+        "Callers reach these proxies over TLS: so listeners may be on other addresses than loopback.",
+    ),
+    setting(
+        "proxy.protocol",
+        "false",
+        "Each of their connections begins with a PROXY header, version 1 or 2.",
+    ),
+    setting(
+        "cors.origins",
+        "[]",
+        "The pages of elsewhere that may use the API in a browser (\"https://soc.example.com\").",
+    ),
+    setting(
         "roles.run",
         r#"["collection", "blacklist", "analytics", "gateway"]"#,
         "The roles that this process plays; the others are found under [upstream].",
@@ -72,11 +123,23 @@ pub(super) const TABLE: &[Setting] = &[
     setting(
         "upstream.collection",
         r#""""#,
-        "Where the collection role runs (http://host:port) when it is not played here.",
+        "Where the collection role runs (http://host:port) when it is not played here. Several instances stand in brackets,\nor with commas between them; changes go to the first one.",
     )
     .also(&["COLLECTION_SERVICE_URL"]),
     setting("upstream.blacklist", r#""""#, "Where the blacklist role runs.").also(&["BLACKLIST_SERVICE_URL"]),
     setting("upstream.analytics", r#""""#, "Where the analytics role runs.").also(&["ANALYTICS_SERVICE_URL"]),
+    setting(
+        "upstream.balance",
+        r#""round_robin""#,
+        "Which instance of several is asked: round_robin (each in its turn) or least_loaded (where the fewest wait).",
+    ),
+    setting("upstream.timeout_seconds", "30", "So long the gateway waits for the head of an answer from elsewhere."),
+    setting("upstream.check_seconds", "3", "About so often every instance is asked whether it is ready."),
+    setting(
+        "upstream.at_work",
+        "1024",
+        "Requests at work in each role at once; as many wait for two seconds at most, and more are sent away (503).",
+    ),
     setting(
         "log.level",
         r#""info""#,
@@ -87,6 +150,25 @@ pub(super) const TABLE: &[Setting] = &[
     setting("limits.connections", "4096", "Connections at once on each port; more wait."),
     setting("limits.body", r#""1 MiB""#, "The longest request body."),
     setting("limits.import_body", r#""1 GiB""#, "The longest list that is taken in, as sent and unpacked."),
+    setting(
+        "cache.size",
+        r#""64 MiB""#,
+        "The memory that the gateway may take to keep answers about statistics, analytics and short active lists; 0 keeps\nnone.",
+    ),
+    setting(
+        "rate.check",
+        r#""2000/s""#,
+        "How often one caller may ask at the gateway, by identity, else by address (IPv6: by /64): \"100/s\", \"600/m\",\n\"1000/h\" or \"off\". This one is for single look-ups.",
+    ),
+    setting("rate.bulk", r#""300/m""#, "The same for look-ups of many at once, searches and bulk imports."),
+    setting(
+        "rate.feeds",
+        r#""600/m""#,
+        "The same for feeds, of those who read without a key; devices with a key are never limited.",
+    ),
+    setting("rate.read", r#""1200/m""#, "The same for everything else that is only read."),
+    setting("rate.write", r#""600/m""#, "The same for changes."),
+    setting("rate.auth", r#""60/m""#, "The same for logins and what belongs to them."),
     setting(
         "journal.keep_days",
         "400",
@@ -113,6 +195,18 @@ pub(super) const TABLE: &[Setting] = &[
         "collection.vault_key",
         r#""""#,
         "The file with the key that seals credentials (32 bytes, or 64 hexadecimal digits). Where none is named it is\nsystemd's credential ironlist-key, then IRONLIST_VAULT_KEY, then a file that is made in the data folder.",
+    ),
+    setting(
+        "identity.token_minutes",
+        "15",
+        "So long an access token holds; with its refresh token the session goes on.",
+    ),
+    setting("identity.idle_days", "7", "So long a session lasts that nobody uses."),
+    setting("identity.session_days", "30", "So long a session lasts in any case."),
+    setting(
+        "identity.signing_days",
+        "30",
+        "After so many days another key signs tokens; what the one before has signed holds to its end.",
     ),
     setting(
         "fetch.contact",
