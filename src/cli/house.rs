@@ -444,6 +444,14 @@ fn released(feeds: &Feeds, engine: &Engine) -> Check {
         );
     }
     let is_empty = |feed: &Arc<Feed>| matches!(&**feed.offer(), Offer::Empty(_));
+    let cut = all.iter().filter(|(_, feed)| is_empty(feed) && feed.status().cut.is_some());
+    let cut: Vec<&str> = cut.map(|(name, _)| name.as_str()).collect();
+    if !cut.is_empty() {
+        return Check::degraded(
+            format!("nothing is left of what a budget cuts, so that readers get 503: {}", cut.join(", ")),
+            "give the device or the feed more room, or the feed another priority: ironlist feeds report NAME",
+        );
+    }
     if all.values().any(is_empty) && !engine.snapshot().sources.is_empty() {
         let cure = "import a list, or see what expired or was allowed: ironlist generation list";
         return Check::degraded("nothing is listed: readers get 503 and keep their last list", cure);
