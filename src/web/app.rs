@@ -242,10 +242,14 @@ impl App {
     }
 
     fn pass(&self, request: &Request, peer: Peer, who: Who) -> Result<Caller, Problem> {
-        if let Some(guard) = &self.guard {
-            guard.pass(request.method(), request.uri().path(), &who)?;
+        let caller = Caller { peer, rights: Guard::rights(&who), who };
+        if let Some(guard) = &self.guard
+            && let Err(problem) = guard.pass(request.method(), request.uri().path(), &caller.who)
+        {
+            guard.note(&problem, &caller, &log::Seen::of(request));
+            return Err(problem);
         }
-        Ok(Caller { peer, rights: Guard::rights(&who), who })
+        Ok(caller)
     }
 
     fn limit_body(&self, request: &mut Request) -> Result<(), Problem> {
@@ -279,7 +283,7 @@ impl App {
         if let Some(problem) = &problem {
             response = with_headers_of(response, problem.render(request_id::as_text(&visit.id)));
             if let Some(guard) = &self.guard {
-                guard.note(problem, &who, &format!("{} {}", seen.method, seen.path));
+                guard.note(problem, &who, &seen);
             }
         }
         self.finish(&seen, route, response, problem.as_ref(), &visit)

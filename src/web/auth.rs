@@ -4,7 +4,7 @@
 //! for an [`Authority`] to say.
 
 use super::app::{Caller, Peer};
-use super::log::without_token;
+use super::log::{Seen, without_token};
 use super::problem::Problem;
 use super::vouch;
 use crate::rights::{Identity, Right, Rights};
@@ -194,7 +194,7 @@ impl Guard {
     }
 
     /// Has a refusal kept that a handler came to.
-    pub(super) fn note(&self, problem: &Problem, caller: &Caller, what: &str) {
+    pub(super) fn note(&self, problem: &Problem, caller: &Caller, seen: &Seen) {
         let is_refusal = matches!(problem.status(), StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN);
         let claimed = match (problem.claimant(), &caller.who) {
             (Some(name), _) => Claimed::Named(name),
@@ -203,7 +203,8 @@ impl Guard {
             (None, None) => Claimed::Nobody,
         };
         if let Some(authority) = &self.authority {
-            authority.refused(Refused { claimed, from: address(caller.peer), what, why: problem.code() });
+            let (from, what) = (address(caller.peer), &*format!("{} {}", seen.method, seen.path));
+            authority.refused(Refused { claimed, from, what, why: problem.code() });
         }
     }
 
