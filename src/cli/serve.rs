@@ -12,6 +12,7 @@ use super::settings::{Inputs, Settings, Webhooks};
 use crate::collect::{self, Terms, formats};
 use crate::disk::write_private;
 use crate::engine::Engine;
+use crate::gateway;
 use crate::model::{Batch, Cause, Change, Detail, Output, SourceName};
 use crate::publish::webhook::Courier;
 use crate::publish::{self, Publisher};
@@ -124,6 +125,11 @@ async fn serve(
             tokio::select! { () = follow => {} () = stop => {} }
         });
     }
+    let (upstreams, every) = (Arc::clone(&house.upstreams), settings.behind.check);
+    let stop_watching = raised(stopped.clone());
+    tasks.spawn(async move {
+        tokio::select! { () = gateway::watch(&upstreams, every) => {} () = stop_watching => {} }
+    });
     let limits = Limits { connections: settings.limits.connections, ..Limits::default() };
     if let Some((dnsbl, sockets)) = house.dnsbl.clone().zip(questions) {
         tracing::info!(role = "dnsbl", address = %sockets.address()?, "listening");

@@ -4,47 +4,96 @@
 //! this process is a call away, a role elsewhere an HTTP request; nobody behind the door sees which.
 
 mod both;
+mod breaker;
+mod buckets;
+mod budget;
+mod bulkhead;
+mod cache;
+mod door;
+mod hop;
+mod instance;
+mod limits;
+mod overload;
+mod pool;
+mod quota;
 mod routes;
 mod survey;
 mod upstream;
+mod watch;
+mod wire;
 
 #[cfg(test)]
 mod tests;
 
-pub use upstream::{Remote, Upstream, UpstreamError};
+pub use cache::Generation;
+pub use instance::UpstreamError;
+pub use limits::{BadRate, Class, Rate, Rates};
+pub use pool::{Balance, Remote};
+pub use upstream::Upstream;
+pub use watch::watch;
 
 use crate::rights::Right;
 use crate::web::app::Route;
 use crate::web::metrics::{self, Metrics};
-use crate::web::{App, Body, Caller, Problem, Request, Response, Role, auth::Guard};
+use crate::web::{App, Body, Caller, Json, Problem, Request, Response, Role, auth::Guard};
 use axum::Router;
 use axum::extract::State;
 use axum::response::IntoResponse;
-use axum::routing::{any, get};
+use axum::routing::{any, get, post};
+use cache::Cache;
+use door::Door;
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use survey::Survey;
+use upstream::Place;
 
 /// Where each role is.
 pub type Upstreams = BTreeMap<Role, Upstream>;
 
+/// What holds at the door.
+#[derive(Clone, Default)]
+pub struct Rules {
+    /// How often one caller may ask for what.
+    pub rates: Rates,
+    /// Bytes that answers may take which are kept for others who ask the same.
+    pub cache: u64,
+    /// The generation of the blacklist, where it is in this process.
+    pub generation: Option<Generation>,
+}
+
+/// What the router needs.
+#[derive(Clone)]
+struct Desk {
+    upstreams: Arc<Upstreams>,
+    cache: Arc<Cache>,
+    survey: Arc<Survey>,
+}
+
 /// The application of the gateway's port. Changes need what `guard` demands; look-ups and feeds of roles in
 /// this process are answered without the router.
-pub fn app(upstreams: Upstreams, guard: Option<Guard>, all: &Arc<Metrics>) -> Arc<App> {
-    let upstreams = Arc::new(upstreams);
-    let survey = Arc::new(Survey::new(Arc::clone(&upstreams)));
+pub fn app(upstreams: Arc<Upstreams>, guard: Option<Guard>, rules: Rules, all: &Arc<Metrics>) -> Arc<App> {
+    let door = Door::new(&rules.rates, all);
+    let desk = Desk {
+        cache: Arc::new(Cache::new(rules.cache, rules.generation, all)),
+        survey: Arc::new(Survey::new(Arc::clone(&upstreams))),
+        upstreams: Arc::clone(&upstreams),
+    };
     let router = Router::new()
         .route("/", any(pass_on))
         .route("/{*path}", any(pass_on))
         .route(both::PATHS[0], get(both::list))
         .route(both::PATHS[1], get(both::list))
-        .with_state(Arc::clone(&upstreams))
-        .merge(survey_routes(survey))
+        .route("/health", get(async |State(desk): State<Desk>| desk.survey.health().await))
+        .route("/ready", get(async |State(desk): State<Desk>| desk.survey.readiness().await))
+        .route("/admin/services", get(services))
+        .route("/admin/cache/clear", post(clear_cache))
+        .with_state(desk)
         .merge(metrics::routes(Arc::clone(all)));
     // How long a body may be is for its role to say.
     let app = App::new(Role::Gateway, router, all)
         .body_limit("/", u64::MAX)
+        .door(move |request, caller| door.admit(request, caller))
         .fast("/{*path}", move |request, _, caller| answer_at_once(&upstreams, request, caller));
     Arc::new(match guard {
         Some(guard) => app.guard(guard),
@@ -54,14 +103,14 @@ pub fn app(upstreams: Upstreams, guard: Option<Guard>, all: &Arc<Metrics>) -> Ar
 
 fn answer_at_once(upstreams: &Upstreams, request: &Request, caller: &Caller) -> Option<Response> {
     let (_, role) = routes::find(request.uri().path())?;
-    match upstreams.get(&role)? {
-        Upstream::Local(app) => app.try_fast(request, caller),
-        Upstream::Remote(_) => None,
+    match upstreams.get(&role)?.place() {
+        Place::Local(app) => app.try_fast(request, caller),
+        Place::Remote(_) => None,
     }
 }
 
 async fn pass_on(
-    State(upstreams): State<Arc<Upstreams>>,
+    State(desk): State<Desk>,
     axum::Extension(caller): axum::Extension<Caller>,
     request: axum::extract::Request,
 ) -> Result<Response, Problem> {
@@ -72,26 +121,24 @@ async fn pass_on(
     let path = request.uri().path();
     let (prefix, role) = routes::find(path)
         .ok_or_else(|| Problem::not_found("unknown_path", "There is nothing at this path."))?;
-    let upstream = upstreams.get(&role).ok_or_else(|| {
-        Problem::unavailable("role_missing", 30).detail(format!("The {} role is not set up.", role.name()))
-    })?;
-    let mut response = upstream.call(request, caller.peer).await?;
+    let mut response = desk.cache.answer(&desk.upstreams, role, request, &caller).await?;
     response.extensions_mut().insert(Route(Cow::Borrowed(prefix)));
     Ok(response)
 }
 
-fn survey_routes(survey: Arc<Survey>) -> Router {
-    Router::new()
-        .route("/health", get(async |State(survey): State<Arc<Survey>>| survey.health().await))
-        .route("/ready", get(async |State(survey): State<Arc<Survey>>| survey.readiness().await))
-        .route("/admin/services", get(services))
-        .with_state(survey)
-}
-
 async fn services(
-    State(survey): State<Arc<Survey>>,
+    State(desk): State<Desk>,
     axum::Extension(caller): axum::Extension<Caller>,
 ) -> Result<impl IntoResponse, Problem> {
     caller.demand(Right::Admin)?;
-    Ok(survey.services().await)
+    Ok(desk.survey.services().await)
+}
+
+async fn clear_cache(
+    State(desk): State<Desk>,
+    axum::Extension(caller): axum::Extension<Caller>,
+) -> Result<impl IntoResponse, Problem> {
+    caller.demand(Right::Admin)?;
+    let cleared = desk.cache.clear();
+    Ok(Json(serde_json::json!({"status": "success", "cleared": cleared})))
 }

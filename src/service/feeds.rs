@@ -16,6 +16,7 @@ use arc_swap::ArcSwap;
 use axum::extract::{Path, State};
 use axum::routing::get;
 use axum::{Extension, Router};
+use conditions::has_all;
 use http::header::CONTENT_LENGTH;
 use http::{HeaderMap, Method, StatusCode, Uri};
 use name::{Named, named};
@@ -122,8 +123,9 @@ impl Desk {
         let offer = named.feed.offer();
         let Offer::List(released) = &**offer else { return None };
         let rendition = released.get(named.part, named.document)?;
-        let response = self.page(released, rendition, named.document).answer(asking.method, asking.headers);
-        self.note(&reader, &named, released, asking.caller, &response);
+        let response =
+            self.page(released, rendition, named.document).answer(asking.method, asking.headers)?;
+        self.note(&reader, &named, released, asking, &response);
         Some(response)
     }
 
@@ -137,8 +139,9 @@ impl Desk {
             None => current(&named.feed)?,
         };
         let rendition = self.rendition(&released, named.part, named.document).await?;
-        let response = self.page(&released, &rendition, named.document).answer(asking.method, asking.headers);
-        self.note(&reader, &named, &released, asking.caller, &response);
+        let page = self.page(&released, &rendition, named.document);
+        let response = page.answer(asking.method, asking.headers).ok_or_else(changed)?;
+        self.note(&reader, &named, &released, asking, &response);
         Ok(response.map(Into::into))
     }
 
@@ -153,10 +156,10 @@ impl Desk {
         reader: &Reader,
         named: &Named,
         released: &Released,
-        caller: &Caller,
+        asking: &Asking<'_>,
         response: &Response,
     ) {
-        let Peer::Tcp(from) = caller.peer else { return };
+        let Peer::Tcp(from) = asking.caller.peer else { return };
         let length = response.headers().get(CONTENT_LENGTH).and_then(|length| length.to_str().ok());
         let answer = Answer {
             document: &named.label(),
@@ -166,6 +169,7 @@ impl Desk {
             modified: released.release.modified,
             status: response.status().as_u16(),
             bytes: length.and_then(|length| length.parse().ok()).unwrap_or(0),
+            has_all: *asking.method != Method::HEAD && has_all(asking.headers, response),
         };
         self.publisher.note(reader, answer);
     }
@@ -261,6 +265,11 @@ fn current(feed: &Feed) -> Result<Arc<Released>, Problem> {
         Offer::Empty(_) => Err(empty()),
         Offer::Nothing => Err(not_ready(feed)),
     }
+}
+
+fn changed() -> Problem {
+    Problem::new(StatusCode::PRECONDITION_FAILED, "feed_changed")
+        .detail("The feed is not what you know any more; read it from its beginning.")
 }
 
 fn gone() -> Problem {

@@ -11,12 +11,14 @@ use super::metrics::{HttpMetrics, Metrics, RouteMetrics};
 use super::problem::Problem;
 use super::request_id::{self, RequestIds, X_REQUEST_ID};
 use super::role::Role;
+use super::vouch::X_DEADLINE;
 use crate::rights::{Identity, Right, Rights};
 use axum::Router;
 use axum::extract::MatchedPath;
 use axum::middleware::{self, Next};
+use axum::response::IntoResponse;
 use futures_util::FutureExt;
-use http::{HeaderValue, Method, StatusCode};
+use http::{HeaderName, HeaderValue, Method, StatusCode};
 use hyper::body::Body as _;
 use std::borrow::Cow;
 use std::net::SocketAddr;
@@ -25,7 +27,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 use tower::ServiceExt;
 
 /// Who is at the other end of a connection.
@@ -76,6 +78,18 @@ pub struct Route(pub Cow<'static, str>);
 /// Answers at once, or leaves the request to the router. It is given what follows its prefix.
 type FastPath = Box<dyn Fn(&Request, &str, &Caller) -> Option<Response> + Send + Sync>;
 
+/// What the door says to a request before anything is done for it.
+#[derive(Debug)]
+pub enum Entry {
+    /// It may come in, and its answer says this.
+    Open(Option<[(HeaderName, HeaderValue); 2]>),
+    /// It may not. The answer is held back for so long: who waits for it asks nothing else meanwhile.
+    Shut(Problem, Duration),
+}
+
+/// Lets a request in, or not.
+type Door = Box<dyn Fn(&Request, &Caller) -> Entry + Send + Sync>;
+
 struct Fast {
     prefix: &'static str,
     answer: FastPath,
@@ -84,6 +98,9 @@ struct Fast {
 
 /// Bodies are short unless a route says otherwise, in bytes.
 const BODY_LIMIT: u64 = 1 << 20;
+
+/// No deadline is further away: a day is for ever.
+const LONGEST: Duration = Duration::from_secs(86_400);
 
 /// A limit in bytes that may change while it is in use.
 #[derive(Clone, Debug)]
@@ -112,6 +129,7 @@ pub struct App {
     fast: Vec<Fast>,
     router: Router,
     guard: Option<Guard>,
+    door: Option<Door>,
     limits: Vec<(&'static str, Limit)>,
     ids: RequestIds,
     /// The role's metrics.
@@ -129,6 +147,7 @@ impl App {
                 .fallback(unknown_path)
                 .layer(middleware::from_fn(note_route)),
             guard: None,
+            door: None,
             limits: Vec::new(),
             ids: RequestIds::new(),
             metrics: Arc::new(HttpMetrics::new(Arc::clone(metrics), role)),
@@ -156,6 +175,13 @@ impl App {
         self
     }
 
+    /// Has `door` look at every request once it is known who asks.
+    #[must_use]
+    pub fn door(mut self, door: impl Fn(&Request, &Caller) -> Entry + Send + Sync + 'static) -> Self {
+        self.door = Some(Box::new(door));
+        self
+    }
+
     /// Takes bodies of up to `limit` bytes on paths that begin with `prefix`, instead of 1 MiB.
     #[must_use]
     pub fn body_limit(mut self, prefix: &'static str, limit: impl Into<Limit>) -> Self {
@@ -170,18 +196,42 @@ impl App {
 
     /// Answers a request; never fails. Fast answers are there at once, without a box.
     pub fn answer(self: &Arc<Self>, mut request: Request, peer: Peer) -> Answer {
-        let visit = Visit { started: Instant::now(), id: self.ids.of(&request) };
-        let caller = match self.admit(&mut request, peer) {
-            Ok(Admitted::As(caller)) => caller,
+        let visit = Visit { started: Instant::now(), id: self.ids.of(&request), told: None };
+        match self.admit(&mut request, peer) {
+            Ok(Admitted::As(caller)) => self.enter(request, caller, visit),
             Ok(Admitted::Unknown(peer)) => {
-                return Answer::Later(Box::pin(Arc::clone(self).ask(request, peer, visit)));
+                Answer::Later(Box::pin(Arc::clone(self).ask(request, peer, visit)))
             }
-            Err(problem) => return Answer::Ready(Some(self.refuse(&request, problem, &visit))),
-        };
+            Err(problem) => Answer::Ready(Some(self.refuse(&request, problem, &visit))),
+        }
+    }
+
+    /// Answers whoever asks, if the door lets them in.
+    fn enter(self: &Arc<Self>, request: Request, caller: Caller, mut visit: Visit) -> Answer {
+        match self.door.as_ref().map(|door| door(&request, &caller)) {
+            Some(Entry::Shut(problem, held)) => {
+                return Answer::Later(Box::pin(Arc::clone(self).turn_away(request, problem, held, visit)));
+            }
+            Some(Entry::Open(told)) => visit.told = told,
+            None => {}
+        }
         match self.at_once(&request, &caller, &visit) {
             Some(response) => Answer::Ready(Some(response)),
             None => Answer::Later(Box::pin(Arc::clone(self).route(request, caller, visit))),
         }
+    }
+
+    async fn turn_away(
+        self: Arc<Self>,
+        request: Request,
+        problem: Problem,
+        held: Duration,
+        visit: Visit,
+    ) -> Response {
+        if !held.is_zero() {
+            tokio::time::sleep(held).await;
+        }
+        self.refuse(&request, problem, &visit)
     }
 
     /// Answers once somebody else has said who asks.
@@ -194,16 +244,13 @@ impl App {
             Ok(caller) => caller,
             Err(problem) => return self.refuse(&request, problem, &visit),
         };
-        match self.at_once(&request, &caller, &visit) {
-            Some(response) => response,
-            None => self.route(request, caller, visit).await,
-        }
+        self.enter(request, caller, visit).await
     }
 
     fn at_once(&self, request: &Request, caller: &Caller, visit: &Visit) -> Option<Response> {
         let mut response = self.fast_since(visit.started, request, caller)?;
         log::fast_access(self.role, request, &response, &visit.id);
-        response.headers_mut().insert(X_REQUEST_ID, visit.id.clone());
+        visit.sign(&mut response);
         Some(response)
     }
 
@@ -268,14 +315,19 @@ impl App {
     }
 
     async fn route(self: Arc<Self>, mut request: Request, caller: Caller, visit: Visit) -> Response {
-        let seen = log::Seen::of(&request);
+        let (seen, deadline) = (log::Seen::of(&request), deadline(&request));
         request.headers_mut().insert(X_REQUEST_ID, visit.id.clone());
         let who = caller.clone();
         request.extensions_mut().insert(caller);
-        let routed = AssertUnwindSafe(self.router.clone().oneshot(request)).catch_unwind().await;
+        let routed = AssertUnwindSafe(self.router.clone().oneshot(request)).catch_unwind();
+        let routed = match deadline {
+            Some(deadline) => tokio::time::timeout(deadline, routed).await.ok(),
+            None => Some(routed.await),
+        };
         let mut response = match routed {
-            Ok(Ok(response)) => response.map(body::Body::from),
-            Err(panic) => self.metrics.panicked(&*panic).render(request_id::as_text(&visit.id)),
+            Some(Ok(Ok(response))) => response.map(body::Body::from),
+            None => too_late().into_response().map(body::Body::from),
+            Some(Err(panic)) => self.metrics.panicked(&*panic).render(request_id::as_text(&visit.id)),
         };
         let route = response.extensions_mut().remove::<Route>();
         let route = route.as_ref().map_or("(none)", |Route(template)| template);
@@ -300,7 +352,7 @@ impl App {
         let elapsed = visit.started.elapsed();
         self.metrics.count(route, &seen.method, response.status(), elapsed.as_secs_f64());
         log::access(self.role, seen, route, &response, problem, elapsed, &visit.id);
-        response.headers_mut().insert(X_REQUEST_ID, visit.id.clone());
+        visit.sign(&mut response);
         response
     }
 }
@@ -324,6 +376,30 @@ enum Admitted {
 struct Visit {
     started: Instant,
     id: HeaderValue,
+    /// What the door has to say.
+    told: Option<[(HeaderName, HeaderValue); 2]>,
+}
+
+impl Visit {
+    /// Puts its name on the answer, and what the door has to say.
+    fn sign(&self, response: &mut Response) {
+        let headers = response.headers_mut();
+        headers.insert(X_REQUEST_ID, self.id.clone());
+        for (name, value) in self.told.iter().flatten() {
+            headers.insert(name, value.clone());
+        }
+    }
+}
+
+/// How much longer a gateway elsewhere waits; whoever else says so only cuts their own time short.
+fn deadline(request: &Request) -> Option<Duration> {
+    let millis = request.headers().get(X_DEADLINE)?.to_str().ok()?.parse().ok()?;
+    Some(Duration::from_millis(millis).min(LONGEST))
+}
+
+fn too_late() -> Problem {
+    Problem::new(StatusCode::GATEWAY_TIMEOUT, "deadline_passed")
+        .detail("Whoever asked waits for the answer no longer.")
 }
 
 /// The answer to a request, now or later.
@@ -459,6 +535,39 @@ mod tests {
             assert!(!text(response).await.contains("bug"));
         }
         assert!(metrics.render().contains("ironlist_http_panics_total{role=\"blacklist\"} 2\n"));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn nobody_works_on_for_a_gateway_that_has_gone() {
+        let router = Router::new().route("/long", get(async || tokio::time::sleep(LONGEST).await));
+        let app = Arc::new(App::new(Role::Blacklist, router, &Arc::new(Metrics::new())));
+        let mut asked = request(Method::GET, "/long");
+        asked.headers_mut().insert(X_DEADLINE, HeaderValue::from_static("250"));
+        let begun = tokio::time::Instant::now();
+        let response = app.answer(asked, Peer::Local).await;
+        assert_eq!((response.status().as_u16(), begun.elapsed().as_millis()), (504, 250));
+        assert!(text(response).await.contains("deadline_passed"));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_door_adds_to_answers_and_holds_refusals_back() {
+        let router = Router::new().route("/open", get(async || "in"));
+        let app = App::new(Role::Gateway, router, &Arc::new(Metrics::new())).door(|request, _| match request
+            .uri()
+            .path()
+        {
+            "/shut" => Entry::Shut(Problem::unavailable("overloaded", 1), Duration::from_millis(40)),
+            _ => {
+                let told = |name| (HeaderName::from_static(name), HeaderValue::from_static("1"));
+                Entry::Open(Some([told("x-a"), told("x-b")]))
+            }
+        });
+        let (app, begun) = (Arc::new(app), tokio::time::Instant::now());
+        let open = app.answer(request(Method::GET, "/open"), Peer::Local).await;
+        assert!(open.headers().contains_key("x-a") && open.headers().contains_key("x-b"));
+        let shut = app.answer(request(Method::GET, "/shut"), Peer::Local).await;
+        assert_eq!((shut.status().as_u16(), begun.elapsed().as_millis()), (503, 40));
+        assert!(shut.headers().contains_key(http::header::RETRY_AFTER));
     }
 
     #[tokio::test]

@@ -15,6 +15,8 @@ use std::net::IpAddr;
 pub const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 /// The gateway's word for that.
 pub const X_GATEWAY: HeaderName = HeaderName::from_static("x-ironlist-gateway");
+/// For how many more milliseconds it waits for the answer's head.
+pub const X_DEADLINE: HeaderName = HeaderName::from_static("x-ironlist-deadline");
 
 /// The word of gateways that have this key, in hexadecimal.
 pub fn word(key: &[u8]) -> String {
