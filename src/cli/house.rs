@@ -27,8 +27,11 @@ use crate::service::journal;
 use crate::service::publishing::{Hooking, Publishing, Pushing};
 use crate::service::taxii::{self, Taxii};
 use crate::web::auth::{Guard, Keys};
+use crate::web::entrance::Entrance;
 use crate::web::health::{self, Check, Health, Latch};
 use crate::web::metrics::{self, Metrics};
+use crate::web::proxy::Proxies;
+use crate::web::tls::Tls;
 use crate::web::{App, Limit, Role};
 use anyhow::{Context, bail};
 use axum::Router;
@@ -82,6 +85,8 @@ pub(super) struct House {
     pub(super) limits: LiveLimits,
     /// Where the gateway, if it is played here, finds the others.
     pub(super) upstreams: Arc<Upstreams>,
+    /// What is counted.
+    pub(super) metrics: Arc<Metrics>,
     /// What each role answers.
     pub(super) apps: BTreeMap<Role, Arc<App>>,
 }
@@ -97,6 +102,7 @@ impl House {
         key: &str,
         settings: &Settings,
         troubles: Vec<String>,
+        tls: Option<Arc<Tls>>,
     ) -> anyhow::Result<Self> {
         let (ready, limits, troubles) = (Latch::default(), LiveLimits::new(settings), Arc::new(troubles));
         let following = Arc::<Following>::default();
@@ -105,6 +111,7 @@ impl House {
         let watch = Arc::<Watch>::default();
         let publisher = publisher(engine.as_ref(), settings)?;
         let metrics = measured(engine.clone(), publisher.clone(), Arc::clone(&seen), Arc::clone(&watch));
+        let metrics = certificate(metrics, tls.clone());
         let (metrics, vault) = (Arc::new(metrics), Arc::new(collecting::vault(settings)));
         let collector = collecting::open(engine.as_ref(), key, settings, &vault, &metrics, seen);
         let pusher = publisher.as_ref().map(|publisher| pushing::open(publisher, &vault, settings, &metrics));
@@ -119,6 +126,7 @@ impl House {
                 None => guard,
             }
         };
+        let entrance = Arc::new(entrance(settings));
         let mut apps = BTreeMap::new();
         let mut upstreams = Arc::default();
         for role in settings.roles.iter().filter(|role| **role != Role::Gateway) {
@@ -130,6 +138,7 @@ impl House {
                 _ => health,
             };
             let health = if follows { follows_check(health, &engine, &following) } else { health };
+            let health = encrypted(health, tls.clone());
             let router = health::routes(Arc::new(health)).merge(metrics::routes(Arc::clone(&metrics)));
             let app = match role {
                 Role::Blacklist => {
@@ -148,19 +157,14 @@ impl House {
                         .body_limit(collection::UPLOAD_PATH, limits.import_body.clone())
                 }
             };
-            apps.insert(*role, Arc::new(app.guard(guard()).body_limit("/", limits.body.clone())));
+            let app = app.guard(guard()).entrance(&entrance).body_limit("/", limits.body.clone());
+            apps.insert(*role, Arc::new(app));
         }
         if settings.roles.contains(&Role::Gateway) {
             upstreams = Arc::new(behind(&apps, key, settings)?);
-            apps.insert(
-                Role::Gateway,
-                gateway::app(
-                    Arc::clone(&upstreams),
-                    Some(guard()),
-                    rules(engine.as_ref(), settings),
-                    &metrics,
-                ),
-            );
+            let (upstreams, rules) = (Arc::clone(&upstreams), rules(engine.as_ref(), settings, &entrance));
+            let door = gateway::app(upstreams, Some(guard()), rules, &metrics);
+            apps.insert(Role::Gateway, door);
         }
         let feeds = publisher.as_ref().map(|publisher| publisher.feeds());
         let dnsbl = dnsbl(engine.as_ref(), feeds, settings, &metrics);
@@ -177,8 +181,18 @@ impl House {
             dnsbl,
             limits,
             upstreams,
+            metrics,
             apps,
         })
+    }
+}
+
+/// What stands before the ports.
+fn entrance(settings: &Settings) -> Entrance {
+    Entrance {
+        proxies: Proxies::new(settings.proxy.trusted.clone()),
+        is_secured: settings.proxy.tls,
+        pages: settings.origins.0.iter().map(String::as_str).collect(),
     }
 }
 
@@ -281,12 +295,13 @@ fn behind(apps: &BTreeMap<Role, Arc<App>>, key: &str, settings: &Settings) -> an
 }
 
 /// What holds at the gateway's door.
-fn rules(engine: Option<&Engine>, settings: &Settings) -> Rules {
+fn rules(engine: Option<&Engine>, settings: &Settings, entrance: &Arc<Entrance>) -> Rules {
     let of = |engine: &Engine| -> Generation {
         let engine = engine.clone();
         Arc::new(move || engine.snapshot().generation)
     };
-    Rules { rates: settings.rates, cache: settings.behind.cache, generation: engine.map(of) }
+    let entrance = Arc::clone(entrance);
+    Rules { rates: settings.rates, cache: settings.behind.cache, generation: engine.map(of), entrance }
 }
 
 fn health(
@@ -351,6 +366,21 @@ fn taken_back(health: Health, engine: &Engine) -> Health {
         let cure = "when its lists are right again: ironlist source enable NAME";
         Check::degraded(format!("held, nothing of it is taken in: {}", held.join(", ")), cure)
     })
+}
+
+fn encrypted(health: Health, tls: Option<Arc<Tls>>) -> Health {
+    match tls {
+        Some(tls) => health.check("tls", move || tls.check()),
+        None => health,
+    }
+}
+
+/// Tells of the certificate at each scrape.
+fn certificate(metrics: Metrics, tls: Option<Arc<Tls>>) -> Metrics {
+    match tls {
+        Some(tls) => metrics.at_scrape(move |metrics| metrics.tls_expires().set(tls.ends())),
+        None => metrics,
+    }
 }
 
 fn follows_check(health: Health, engine: &Engine, following: &Arc<Following>) -> Health {

@@ -34,7 +34,9 @@ pub use watch::watch;
 
 use crate::rights::Right;
 use crate::web::app::Route;
+use crate::web::entrance::Entrance;
 use crate::web::metrics::{self, Metrics};
+use crate::web::tls::Secured;
 use crate::web::{App, Body, Caller, Json, Problem, Request, Response, Role, auth::Guard};
 use axum::Router;
 use axum::extract::State;
@@ -60,6 +62,8 @@ pub struct Rules {
     pub cache: u64,
     /// The generation of the blacklist, where it is in this process.
     pub generation: Option<Generation>,
+    /// What stands before the port.
+    pub entrance: Arc<Entrance>,
 }
 
 /// What the router needs.
@@ -94,6 +98,7 @@ pub fn app(upstreams: Arc<Upstreams>, guard: Option<Guard>, rules: Rules, all: &
     let app = App::new(Role::Gateway, router, all)
         .body_limit("/", u64::MAX)
         .door(move |request, caller| door.admit(request, caller))
+        .entrance(&rules.entrance)
         .fast("/{*path}", move |request, _, caller| answer_at_once(&upstreams, request, caller));
     Arc::new(match guard {
         Some(guard) => app.guard(guard),
@@ -116,7 +121,11 @@ async fn pass_on(
 ) -> Result<Response, Problem> {
     let mut request: Request = request.map(Body::from);
     // What this router found in the path is none of the next one's business: axum keeps it here.
+    let secured = request.extensions_mut().remove::<Secured>();
     request.extensions_mut().clear();
+    if let Some(secured) = secured {
+        request.extensions_mut().insert(secured);
+    }
     routes::rewrite(&mut request);
     let path = request.uri().path();
     let (prefix, role) = routes::find(path)

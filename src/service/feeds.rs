@@ -159,12 +159,14 @@ impl Desk {
         asking: &Asking<'_>,
         response: &Response,
     ) {
-        let Peer::Tcp(from) = asking.caller.peer else { return };
+        if asking.caller.peer == Peer::Local {
+            return;
+        }
         let length = response.headers().get(CONTENT_LENGTH).and_then(|length| length.to_str().ok());
         let answer = Answer {
             document: &named.label(),
             at: self.publisher.engine().now(),
-            from: from.ip().to_canonical(),
+            from: asking.caller.peer.address(),
             generation: released.release.generation,
             modified: released.release.modified,
             status: response.status().as_u16(),

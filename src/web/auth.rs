@@ -4,9 +4,11 @@
 //! for an [`Authority`] to say.
 
 use super::app::{Caller, Peer};
+use super::body::Request;
 use super::log::{Seen, without_token};
 use super::problem::Problem;
-use super::vouch;
+use super::tls::Secured;
+use super::vouch::{self, Vouched};
 use crate::rights::{Identity, Right, Rights};
 use futures_util::future::BoxFuture;
 use http::header::{AUTHORIZATION, HeaderName};
@@ -146,12 +148,12 @@ impl Guard {
         self
     }
 
-    /// The other end of the connection, or the caller of a gateway there.
+    /// The caller of a gateway at the other end, if there is one.
     ///
     /// # Errors
     /// 401 for what only claims to be a gateway.
-    pub(super) fn peer(&self, peer: Peer, headers: &mut HeaderMap) -> Result<Peer, Problem> {
-        vouch::caller(peer, headers, &self.gateways)
+    pub(super) fn vouched(&self, headers: &mut HeaderMap) -> Result<Option<Vouched>, Problem> {
+        vouch::caller(headers, &self.gateways)
     }
 
     /// Who asks, where that can be said without waiting; whoever may use the socket of the data folder is the
@@ -160,24 +162,26 @@ impl Guard {
     /// # Errors
     /// 401 when a key is given and wrong, whatever the request, 403 when it is right and may not be used from there,
     /// 503 when nobody can say.
-    pub(super) fn identify(
-        &self,
-        path: &str,
-        headers: &HeaderMap,
-        peer: Peer,
-    ) -> Option<Result<Who, Problem>> {
-        match shown(headers) {
-            Ok(None) => Some(Ok((peer == Peer::Local).then(|| Arc::clone(&self.installation)))),
-            Ok(Some(key)) if self.keys.has(key.as_bytes()) => Some(Ok(Some(Arc::clone(&self.installation)))),
-            _ if self.is_elsewhere(path) => Some(Ok(self.known(headers, peer))),
-            Ok(Some(key)) => {
-                let found = match &self.authority {
-                    Some(authority) => found(authority.at_once(Claim::Key(key), address(peer))?),
-                    None => Err(key_wrong()),
-                };
-                Some(found.map_err(|problem| self.refuse(problem, Some(key), path, peer)))
+    pub(super) fn identify(&self, asking: &Asking<'_>) -> Option<Result<Who, Problem>> {
+        let claim = match asking.claim() {
+            Ok(None) => {
+                return Some(Ok((asking.peer == Peer::Local).then(|| Arc::clone(&self.installation))));
             }
-            Err(TwoOrNone) => Some(Err(self.refuse(key_wrong(), None, path, peer))),
+            Ok(Some(Claim::Key(key))) if self.keys.has(key.as_bytes()) => {
+                return Some(Ok(Some(Arc::clone(&self.installation))));
+            }
+            other => other.ok().flatten(),
+        };
+        let found = claim.zip(self.authority.as_ref());
+        let found = found.map(|(claim, authority)| authority.at_once(claim, asking.peer.network()));
+        if self.is_elsewhere(asking.path) {
+            return Some(Ok(found.flatten().and_then(Result::ok)));
+        }
+        match (claim, found) {
+            (Some(_), Some(None)) => None,
+            (Some(claim), Some(Some(found))) => Some(self.judge(found, claim, asking)),
+            (Some(Claim::Certificate(_)), None) => Some(Ok(None)),
+            (claim, _) => Some(Err(self.refuse(key_wrong(), claim, asking))),
         }
     }
 
@@ -185,12 +189,20 @@ impl Guard {
     ///
     /// # Errors
     /// As [`Self::identify`].
-    pub(super) async fn ask(&self, path: &str, headers: &HeaderMap, peer: Peer) -> Result<Who, Problem> {
-        let (Ok(Some(key)), Some(authority)) = (shown(headers), &self.authority) else {
+    pub(super) async fn ask(&self, asking: &Asking<'_>) -> Result<Who, Problem> {
+        let (Ok(Some(claim)), Some(authority)) = (asking.claim(), &self.authority) else {
             return Err(key_wrong());
         };
-        let found = found(authority.ask(Claim::Key(key), address(peer)).await);
-        found.map_err(|problem| self.refuse(problem, Some(key), path, peer))
+        self.judge(authority.ask(claim, asking.peer.network()).await, claim, asking)
+    }
+
+    /// What becomes of whoever was looked up. A certificate that nobody knows is no claim: browsers show theirs unasked.
+    fn judge(&self, found: Found, claim: Claim<'_>, asking: &Asking<'_>) -> Result<Who, Problem> {
+        match (found, claim) {
+            (Err(Unproven::Wrong), Claim::Certificate(_)) => Ok(None),
+            (Ok(who), _) => Ok(Some(who)),
+            (Err(unproven), _) => Err(self.refuse(unproven.into(), Some(claim), asking)),
+        }
     }
 
     /// Has a refusal kept that a handler came to.
@@ -203,25 +215,19 @@ impl Guard {
             (None, None) => Claimed::Nobody,
         };
         if let Some(authority) = &self.authority {
-            let (from, what) = (address(caller.peer), &*format!("{} {}", seen.method, seen.path));
+            let (from, what) = (caller.peer.address(), &*format!("{} {}", seen.method, seen.path));
             authority.refused(Refused { claimed, from, what, why: problem.code() });
         }
     }
 
     /// Has a refusal kept that a key or its lack is the reason of.
-    fn refuse(&self, problem: Problem, key: Option<&str>, path: &str, peer: Peer) -> Problem {
+    fn refuse(&self, problem: Problem, claim: Option<Claim<'_>>, asking: &Asking<'_>) -> Problem {
         if let Some(authority) = self.authority.as_ref().filter(|_| !problem.status().is_server_error()) {
-            let claimed = key.map_or(Claimed::Nobody, |key| Claimed::Shown(Claim::Key(key)));
-            let (from, what) = (address(peer), &*without_token(path));
+            let claimed = claim.map_or(Claimed::Nobody, Claimed::Shown);
+            let (from, what) = (asking.peer.address(), &*without_token(asking.path));
             authority.refused(Refused { claimed, from, what, why: problem.code() });
         }
         problem
-    }
-
-    /// Whoever shows a key of ours where keys of others are shown, too.
-    fn known(&self, headers: &HeaderMap, peer: Peer) -> Who {
-        let (Ok(Some(key)), Some(authority)) = (shown(headers), &self.authority) else { return None };
-        authority.at_once(Claim::Key(key), address(peer))?.ok()
     }
 
     /// What somebody may do, or anybody.
@@ -259,6 +265,30 @@ pub(super) type Who = Option<Arc<Identity>>;
 /// What is shown is no key, or more than one.
 struct TwoOrNone;
 
+/// What a request says of whoever asks.
+pub(super) struct Asking<'r> {
+    path: &'r str,
+    headers: &'r HeaderMap,
+    /// The digest of the certificate that the connection showed.
+    certificate: Option<&'r [u8; 32]>,
+    peer: Peer,
+}
+
+impl<'r> Asking<'r> {
+    /// What `request` says, at whose other end is `peer`.
+    pub(super) fn of(request: &'r Request, peer: Peer) -> Self {
+        let secured = request.extensions().get::<Secured>();
+        let certificate = secured.and_then(|secured| secured.certificate.as_ref());
+        Self { path: request.uri().path(), headers: request.headers(), certificate, peer }
+    }
+
+    /// What is shown for somebody; a key counts before a certificate, which the connection of another may have.
+    fn claim(&self) -> Result<Option<Claim<'r>>, TwoOrNone> {
+        let key = shown(self.headers)?.map(Claim::Key);
+        Ok(key.or(self.certificate.map(Claim::Certificate)))
+    }
+}
+
 /// The key or token that a request shows, if it is one.
 pub fn key_in(headers: &HeaderMap) -> Option<&str> {
     shown(headers).ok().flatten()
@@ -277,27 +307,21 @@ fn shown(headers: &HeaderMap) -> Result<Option<&str>, TwoOrNone> {
     if all.next().is_some() { Err(TwoOrNone) } else { key.map(Some).ok_or(TwoOrNone) }
 }
 
-/// Whence somebody asks; through the socket, it is from here.
-fn address(peer: Peer) -> IpAddr {
-    match peer {
-        Peer::Tcp(from) => from.ip().to_canonical(),
-        Peer::Local => IpAddr::from([127, 0, 0, 1]),
+impl From<Unproven> for Problem {
+    fn from(unproven: Unproven) -> Self {
+        match unproven {
+            Unproven::Wrong => key_wrong(),
+            Unproven::Expired => {
+                refusal("key_expired", "The key or token is over; log in again, or ask for a new one.")
+            }
+            Unproven::Elsewhere => {
+                Self::forbidden("key_elsewhere").detail("This key may not be used from your address.")
+            }
+            Unproven::Unknown => {
+                Self::unavailable("identity_unknown", 5).detail("Keys cannot be looked up now.")
+            }
+        }
     }
-}
-
-fn found(found: Found) -> Result<Who, Problem> {
-    found.map(Some).map_err(|unproven| match unproven {
-        Unproven::Wrong => key_wrong(),
-        Unproven::Expired => {
-            refusal("key_expired", "The key or token is over; log in again, or ask for a new one.")
-        }
-        Unproven::Elsewhere => {
-            Problem::forbidden("key_elsewhere").detail("This key may not be used from your address.")
-        }
-        Unproven::Unknown => {
-            Problem::unavailable("identity_unknown", 5).detail("Keys cannot be looked up now.")
-        }
-    })
 }
 
 /// 401 for nobody, and 403 for somebody who lacks the right.
@@ -337,10 +361,15 @@ mod tests {
 
     impl Authority for Book {
         fn at_once(&self, claim: Claim<'_>, from: IpAddr) -> Option<Found> {
-            let Claim::Key(key) = claim else { return Some(Err(Unproven::Wrong)) };
+            let key = match claim {
+                Claim::Key(key) => key,
+                Claim::Certificate(print) => {
+                    ["kim", "old", "lost", "slow"].get(usize::from(print[0])).unwrap_or(&"")
+                }
+            };
             match key {
                 "slow" => None,
-                "kim" if from == address(FAR) => Some(Ok(kim())),
+                "kim" if from == FAR.network() => Some(Ok(kim())),
                 "kim" => Some(Err(Unproven::Elsewhere)),
                 "old" => Some(Err(Unproven::Expired)),
                 "lost" => Some(Err(Unproven::Unknown)),
@@ -371,7 +400,7 @@ mod tests {
 
     /// The name of whoever asks with these headers, or the refusal's code; `later` when somebody must be asked.
     fn asks(path: &str, pairs: &[(HeaderName, &'static str)], peer: Peer) -> String {
-        match guard().identify(path, &headers(pairs), peer) {
+        match guard().identify(&Asking { path, headers: &headers(pairs), certificate: None, peer }) {
             None => "later".to_owned(),
             Some(Ok(who)) => who.map_or_else(|| "nobody".to_owned(), |who| who.name.clone()),
             Some(Err(problem)) => problem.code().to_owned(),
@@ -380,6 +409,25 @@ mod tests {
 
     fn with_key(key: &'static str) -> String {
         asks("/x", &[(X_API_KEY, key)], FAR)
+    }
+
+    #[test]
+    fn a_certificate_that_is_known_stands_for_a_key_and_another_for_nobody() {
+        let asks = |print: u8, key: Option<&'static str>, path: &str| {
+            let (certificate, key) = ([print; 32], key.map(|key| (X_API_KEY, key)));
+            let headers = headers(key.as_slice());
+            let asking = Asking { path, headers: &headers, certificate: Some(&certificate), peer: FAR };
+            match guard().identify(&asking) {
+                None => "later".to_owned(),
+                Some(Ok(who)) => who.map_or_else(|| "nobody".to_owned(), |who| who.name.clone()),
+                Some(Err(problem)) => problem.code().to_owned(),
+            }
+        };
+        let found = [0, 1, 2, 3, 4].map(|print| asks(print, None, "/x"));
+        assert_eq!(found, ["kim", "key_expired", "identity_unknown", "later", "nobody"]);
+        assert_eq!(asks(0, Some("open sesame"), "/x"), "administrator", "a key counts first");
+        assert_eq!(asks(0, Some("wrong"), "/x"), "key_wrong");
+        assert_eq!([asks(0, None, "/v1/x"), asks(1, None, "/v1/x")], ["kim", "nobody"]);
     }
 
     #[test]
@@ -424,7 +472,15 @@ mod tests {
     #[tokio::test]
     async fn who_cannot_be_known_at_once_is_asked_for() {
         assert_eq!(with_key("slow"), "later");
-        let who = guard().ask("/x", &headers(&[(X_API_KEY, "slow")]), FAR).await.unwrap();
+        let who = guard()
+            .ask(&Asking {
+                path: "/x",
+                headers: &headers(&[(X_API_KEY, "slow")]),
+                certificate: None,
+                peer: FAR,
+            })
+            .await
+            .unwrap();
         assert_eq!(who.unwrap().name, "kim");
     }
 

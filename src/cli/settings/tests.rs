@@ -166,6 +166,43 @@ fn a_listener_for_the_network_wants_to_be_declared() {
 }
 
 #[test]
+fn tls_or_a_declared_proxy_with_tls_opens_a_listener() {
+    let open = "[listen]\ngateway = \"[::]:8443\"\n";
+    let files = "certificate = \"/c.pem\"\nkey = \"/k.pem\"\n";
+    for cure in ["tls.certificate", "proxy.trusted", "--insecure-listen"] {
+        assert!(refusal(open).contains(cure), "{cure}");
+    }
+    let encrypted = load(&format!("{open}[tls]\n{files}"), "", &[], &[]).unwrap();
+    assert!(encrypted.is_encrypted(Role::Gateway));
+    let behind = format!("{open}[proxy]\ntrusted = [\"10.0.0.1\"]\ntls = true\n");
+    assert!(load(&behind, "", &[], &[]).unwrap().proxy.trusted.contains("10.0.0.1".parse().unwrap()));
+    for insufficient in [
+        format!("{open}[tls]\n{files}roles = [\"blacklist\"]\n"),
+        format!("{open}[proxy]\ntrusted = [\"10.0.0.1\"]\n"),
+        format!("{open}[proxy]\ntrusted = [\"10.0.0.1\"]\nprotocol = true\n"),
+    ] {
+        assert!(refusal(&insufficient).contains("is not on loopback"), "{insufficient}");
+    }
+    assert!(load("[listen]\ngateway = \"[::ffff:127.0.0.1]:1\"", "", &[], &[]).is_ok());
+}
+
+#[test]
+fn halves_of_tls_and_of_proxies_are_refused() {
+    for (half, missing) in [
+        ("[tls]\ncertificate = \"/c.pem\"", "tls.key"),
+        ("[tls]\nkey = \"/k.pem\"", "tls.certificate"),
+        ("[tls]\nredirect = \"127.0.0.1:80\"", "tls.certificate"),
+        ("[tls]\ncertificate = \"/c\"\nkey = \"/k\"\nclient_ca = \"/ca\"", "tls.clients"),
+        ("[tls]\norigin = \"http://a\"", "https://"),
+        ("[proxy]\ntls = true", "proxy.trusted"),
+        ("[proxy]\nprotocol = true", "proxy.trusted"),
+        ("[cors]\norigins = [\"*\"]", "https://"),
+    ] {
+        assert!(refusal(half).contains(missing), "{}", refusal(half));
+    }
+}
+
+#[test]
 fn a_file_that_was_named_must_be_there() {
     let inputs = Inputs { config: Some("/nonexistent/ironlist.toml".into()), ..Inputs::default() };
     assert!(Settings::load(&inputs).unwrap_err().to_string().starts_with("/nonexistent/ironlist.toml: "));

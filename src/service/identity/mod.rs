@@ -17,7 +17,7 @@ use super::reply::aside;
 use crate::engine::EngineError;
 use crate::identity::{IdentityError, Keeper, Name};
 use crate::rights::{Kind, Right};
-use crate::web::{Caller, Json, Path, Peer, Problem};
+use crate::web::{Caller, Json, Path, Problem};
 use axum::Router;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post, put};
@@ -25,7 +25,6 @@ use http::header::CACHE_CONTROL;
 use http::{HeaderValue, StatusCode};
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::{Deserialize, Deserializer, Serialize};
-use std::net::IpAddr;
 use std::sync::Arc;
 
 /// How the paths begin on which nobody need be known: their handlers decide.
@@ -90,14 +89,6 @@ impl People {
             Ok(done)
         })
         .await
-    }
-}
-
-/// Whence the caller asks.
-fn from(caller: &Caller) -> IpAddr {
-    match caller.peer {
-        Peer::Tcp(from) => from.ip().to_canonical(),
-        Peer::Local => IpAddr::from([127, 0, 0, 1]),
     }
 }
 

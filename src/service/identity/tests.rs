@@ -8,7 +8,7 @@ use crate::model::Time;
 use crate::vault::{KeySource, Vault};
 use crate::web::auth::Guard;
 use crate::web::metrics::Metrics;
-use crate::web::{App, Body, Role};
+use crate::web::{App, Body, Peer, Role};
 use http::header::{CONTENT_TYPE, HOST, RETRY_AFTER};
 use serde_json::{Value, json};
 use std::sync::atomic::{AtomicI64, Ordering};
