@@ -54,7 +54,8 @@ fn guard() -> Guard {
 
 /// The gateway, with a limit that is counted and told, and never reached.
 fn door(blacklist: Upstream) -> Arc<App> {
-    let rules = Rules { rates: [Some("100000000/s".parse().unwrap()); 6], cache: 1 << 20, generation: None };
+    let rates = [Some("100000000/s".parse().unwrap()); 6];
+    let rules = Rules { rates, cache: 1 << 20, ..Rules::default() };
     let upstreams = Arc::new(Upstreams::from([(Role::Blacklist, blacklist)]));
     gateway::app(upstreams, Some(guard()), rules, &Arc::new(Metrics::new()))
 }

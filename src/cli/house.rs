@@ -4,13 +4,14 @@
 use super::collecting::{self, LastSeen};
 use super::follow::Following;
 use super::hooking;
+use super::identifying::{self, Identities};
 use super::named::Named;
 use super::published;
 use super::pushing;
 use super::settings::{self, Behind, CrowdSec, Settings};
 use crate::collect::collector::Collector;
 use crate::engine::{Condition, Engine};
-use crate::gateway::{self, Generation, Remote, Rules, Tls, Upstream, Upstreams, Way};
+use crate::gateway::{self, Generation, Remote, Rules, Upstream, UpstreamTls, Upstreams, Way};
 use crate::model::Profile;
 use crate::publish::push::Pusher;
 use crate::publish::webhook::Courier;
@@ -21,12 +22,16 @@ use crate::service::collection::{self, Collection, Trouble, Watch};
 use crate::service::decisions::{self, Decisions};
 use crate::service::dnsbl::Dnsbl;
 use crate::service::feeds::{Desk, OWN_LOCKS};
+use crate::service::identity;
 use crate::service::journal;
 use crate::service::publishing::{Hooking, Publishing, Pushing};
 use crate::service::taxii::{self, Taxii};
 use crate::web::auth::{Guard, Keys};
+use crate::web::entrance::Entrance;
 use crate::web::health::{self, Check, Health, Latch};
 use crate::web::metrics::{self, Metrics};
+use crate::web::proxy::Proxies;
+use crate::web::tls::Tls;
 use crate::web::{App, Limit, Role};
 use anyhow::{Context, bail};
 use axum::Router;
@@ -68,6 +73,8 @@ pub(super) struct House {
     pub(super) following: Arc<Following>,
     /// Opened once everything that readers may ask for is there, and shut when the service stops.
     pub(super) ready: Latch,
+    /// Who knows people and keys: in this process, or in the one with the blacklist role.
+    pub(super) identities: Identities,
     /// Who collects, where the collection role is played and its ledger can be used.
     pub(super) collector: Option<Collector>,
     /// How its sources stand.
@@ -78,6 +85,8 @@ pub(super) struct House {
     pub(super) limits: LiveLimits,
     /// Where the gateway, if it is played here, finds the others.
     pub(super) upstreams: Arc<Upstreams>,
+    /// What is counted.
+    pub(super) metrics: Arc<Metrics>,
     /// What each role answers.
     pub(super) apps: BTreeMap<Role, Arc<App>>,
 }
@@ -93,6 +102,7 @@ impl House {
         key: &str,
         settings: &Settings,
         troubles: Vec<String>,
+        tls: Option<Arc<Tls>>,
     ) -> anyhow::Result<Self> {
         let (ready, limits, troubles) = (Latch::default(), LiveLimits::new(settings), Arc::new(troubles));
         let following = Arc::<Following>::default();
@@ -101,31 +111,40 @@ impl House {
         let watch = Arc::<Watch>::default();
         let publisher = publisher(engine.as_ref(), settings)?;
         let metrics = measured(engine.clone(), publisher.clone(), Arc::clone(&seen), Arc::clone(&watch));
+        let metrics = certificate(metrics, tls.clone());
         let (metrics, vault) = (Arc::new(metrics), Arc::new(collecting::vault(settings)));
         let collector = collecting::open(engine.as_ref(), key, settings, &vault, &metrics, seen);
         let pusher = publisher.as_ref().map(|publisher| pushing::open(publisher, &vault, settings, &metrics));
         let tell = |publisher| hooking::open(publisher, &vault, settings, &metrics, &watch);
         let courier = publisher.as_ref().map(tell);
+        let identities = Identities::open(key, settings, &vault, &metrics);
         let guard = || {
             let guard = Guard::new(key, blacklist::QUESTIONS).leaving(OWN_LOCKS);
-            guard.leaving(&[decisions::PREFIX, taxii::PREFIX])
+            let guard = guard.leaving(&[decisions::PREFIX, taxii::PREFIX, identity::PREFIX]);
+            match identities.authority() {
+                Some(authority) => guard.believing(authority),
+                None => guard,
+            }
         };
+        let entrance = Arc::new(entrance(settings));
         let mut apps = BTreeMap::new();
         let mut upstreams = Arc::default();
         for role in settings.roles.iter().filter(|role| **role != Role::Gateway) {
             let engine = engine.clone().context("a role without its store")?;
             let health = health(*role, &engine, publisher.as_ref(), &troubles).latch("start", &ready);
             let health = match role {
-                Role::Blacklist => names(health, publisher.as_ref(), settings),
+                Role::Blacklist => identities.health(names(health, publisher.as_ref(), settings)),
                 Role::Collection => taken_back(collects(health, collector.is_some(), &watch), &engine),
                 _ => health,
             };
             let health = if follows { follows_check(health, &engine, &following) } else { health };
+            let health = encrypted(health, tls.clone());
             let router = health::routes(Arc::new(health)).merge(metrics::routes(Arc::clone(&metrics)));
             let app = match role {
                 Role::Blacklist => {
                     let router = router.merge(protocols(publisher.as_ref(), settings)?);
                     let router = router.merge(outward(publisher.as_ref(), pusher.as_ref(), courier.as_ref()));
+                    let router = router.merge(identifying::routes(&identities, publisher.as_ref()));
                     blacklist_app(engine, router, publisher.as_ref(), &metrics, &limits.import_body)
                 }
                 Role::Analytics => {
@@ -138,19 +157,15 @@ impl House {
                         .body_limit(collection::UPLOAD_PATH, limits.import_body.clone())
                 }
             };
-            apps.insert(*role, Arc::new(app.guard(guard()).body_limit("/", limits.body.clone())));
+            let app = app.guard(guard()).entrance(&entrance).body_limit("/", limits.body.clone());
+            apps.insert(*role, Arc::new(app));
         }
         if settings.roles.contains(&Role::Gateway) {
             upstreams = Arc::new(behind(&apps, key, settings)?);
-            apps.insert(
-                Role::Gateway,
-                gateway::app(
-                    Arc::clone(&upstreams),
-                    Some(guard()),
-                    rules(engine.as_ref(), settings),
-                    &metrics,
-                ),
-            );
+            let rules = Rules { tls, ..rules(engine.as_ref(), settings, &entrance) };
+            let upstreams = Arc::clone(&upstreams);
+            let door = gateway::app(upstreams, Some(guard()), rules, &metrics);
+            apps.insert(Role::Gateway, door);
         }
         let feeds = publisher.as_ref().map(|publisher| publisher.feeds());
         let dnsbl = dnsbl(engine.as_ref(), feeds, settings, &metrics);
@@ -161,13 +176,24 @@ impl House {
             courier,
             following,
             ready,
+            identities,
             collector,
             watch,
             dnsbl,
             limits,
             upstreams,
+            metrics,
             apps,
         })
+    }
+}
+
+/// What stands before the ports.
+fn entrance(settings: &Settings) -> Entrance {
+    Entrance {
+        proxies: Proxies::new(settings.proxy.trusted.clone()),
+        is_secured: settings.proxy.tls,
+        pages: settings.origins.0.iter().map(String::as_str).collect(),
     }
 }
 
@@ -257,7 +283,7 @@ fn behind(apps: &BTreeMap<Role, Arc<App>>, key: &str, settings: &Settings) -> an
     let key = HeaderValue::try_from(key).context("the administrator's key holds what no header can")?;
     let Behind { balance, timeout, at_work, ca_file, certificate, .. } = &settings.behind;
     let own = certificate.as_ref().map(|(chain, key)| (&**chain, &**key));
-    let tls = ca_file.as_ref().map(|authorities| Tls::read(authorities, own)).transpose()?;
+    let tls = ca_file.as_ref().map(|authorities| UpstreamTls::read(authorities, own)).transpose()?;
     let way = Way { patience: *timeout, tls, ..Way::default() };
     let mut upstreams = Upstreams::new();
     for role in Role::ALL {
@@ -273,12 +299,14 @@ fn behind(apps: &BTreeMap<Role, Arc<App>>, key: &str, settings: &Settings) -> an
 }
 
 /// What holds at the gateway's door.
-fn rules(engine: Option<&Engine>, settings: &Settings) -> Rules {
+fn rules(engine: Option<&Engine>, settings: &Settings, entrance: &Arc<Entrance>) -> Rules {
     let of = |engine: &Engine| -> Generation {
         let engine = engine.clone();
         Arc::new(move || engine.snapshot().generation)
     };
-    Rules { rates: settings.rates, cache: settings.behind.cache, generation: engine.map(of) }
+    let entrance = Arc::clone(entrance);
+    let (rates, cache, generation) = (settings.rates, settings.behind.cache, engine.map(of));
+    Rules { rates, cache, generation, entrance, tls: None }
 }
 
 fn health(
@@ -345,6 +373,21 @@ fn taken_back(health: Health, engine: &Engine) -> Health {
     })
 }
 
+fn encrypted(health: Health, tls: Option<Arc<Tls>>) -> Health {
+    match tls {
+        Some(tls) => health.check("tls", move || tls.check()),
+        None => health,
+    }
+}
+
+/// Tells of the certificate at each scrape.
+fn certificate(metrics: Metrics, tls: Option<Arc<Tls>>) -> Metrics {
+    match tls {
+        Some(tls) => metrics.at_scrape(move |metrics| metrics.tls_expires().set(tls.ends())),
+        None => metrics,
+    }
+}
+
 fn follows_check(health: Health, engine: &Engine, following: &Arc<Following>) -> Health {
     let (engine, following) = (engine.clone(), Arc::clone(following));
     health.check("follows", move || following.check(engine.snapshot().generation))
@@ -401,6 +444,14 @@ fn released(feeds: &Feeds, engine: &Engine) -> Check {
         );
     }
     let is_empty = |feed: &Arc<Feed>| matches!(&**feed.offer(), Offer::Empty(_));
+    let cut = all.iter().filter(|(_, feed)| is_empty(feed) && feed.status().cut.is_some());
+    let cut: Vec<&str> = cut.map(|(name, _)| name.as_str()).collect();
+    if !cut.is_empty() {
+        return Check::degraded(
+            format!("nothing is left of what a budget cuts, so that readers get 503: {}", cut.join(", ")),
+            "give the device or the feed more room, or the feed another priority: ironlist feeds report NAME",
+        );
+    }
     if all.values().any(is_empty) && !engine.snapshot().sources.is_empty() {
         let cure = "import a list, or see what expired or was allowed: ironlist generation list";
         return Check::degraded("nothing is listed: readers get 503 and keep their last list", cure);

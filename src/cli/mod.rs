@@ -18,10 +18,13 @@ mod follow;
 mod generation;
 mod hooking;
 mod house;
+mod identifying;
 mod import;
 mod lists;
 mod moment;
 mod named;
+mod people;
+mod ports;
 mod published;
 mod publishing;
 mod pushing;
@@ -131,6 +134,8 @@ async fn execute(
         ApiCommand::Hold(command) => collection::hold(&command, &door, console).await,
         ApiCommand::Allow(command) => lists::allow(&command, settings.zone, &door, console).await,
         ApiCommand::Suppression(command) => lists::suppression(&command, settings.zone, &door, console).await,
+        ApiCommand::User(command) => people::user(&command, &door, console).await,
+        ApiCommand::Key(command) => people::key(&command, settings.zone, &door, console).await,
         ApiCommand::Generation(command) => generation::generation(&command, &door, console).await,
     }
 }

@@ -7,6 +7,7 @@ use super::folder::{self, ADMIN_KEY, SOCKET};
 use super::follow::follow;
 use super::house::House;
 use super::named::Named;
+use super::ports;
 use super::reload::Reload;
 use super::settings::{Inputs, Settings, Webhooks};
 use crate::collect::{self, Terms, formats};
@@ -20,6 +21,7 @@ use crate::service::dnsbl::Sockets;
 use crate::service::journal::Remote;
 use crate::web::listener::{self, Limits, Listener};
 use crate::web::log::Filter;
+use crate::web::tls;
 use crate::web::{App, Role};
 use anyhow::{Context, bail};
 use sd_notify::NotifyState;
@@ -28,7 +30,6 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
-use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
@@ -66,7 +67,7 @@ fn runtime() -> std::io::Result<Runtime> {
 /// A role cannot be made.
 pub fn app(engine: &Engine, settings: &Settings) -> anyhow::Result<Arc<App>> {
     let key = admin_key(&settings.data)?;
-    let house = House::build(Some(engine.clone()), &key, settings, Vec::new())?;
+    let house = House::build(Some(engine.clone()), &key, settings, Vec::new(), None)?;
     if let Some(publisher) = &house.publisher {
         publisher.refresh();
     }
@@ -81,7 +82,10 @@ async fn serve(
 ) -> anyhow::Result<ExitCode> {
     let mut signals = Signals::listen()?;
     folder::make(&settings.data)?;
-    let bound = bind(&settings).await?;
+    ports::raise_limit();
+    let bound = ports::bind(&settings).await?;
+    let redirect = ports::redirect(&settings).await?;
+    let tls = ports::tls(&settings).await?;
     let questions = bind_dnsbl(&settings)?;
     let key = admin_key(&settings.data)?;
     let engine = open(&settings).await?;
@@ -89,7 +93,7 @@ async fn serve(
     if let Some(engine) = &engine {
         import(engine, imports, &mut troubles).await?;
     }
-    let house = House::build(engine.clone(), &key, &settings, troubles)?;
+    let house = House::build(engine.clone(), &key, &settings, troubles, tls.clone())?;
     if let Some(publisher) = &house.publisher {
         set_up(publisher, house.courier.as_ref(), &settings.outputs, &settings.webhooks).await;
     }
@@ -136,10 +140,24 @@ async fn serve(
         tasks.spawn(dnsbl.serve(sockets, raised(stopped.clone())));
     }
     for (role, listener) in bound {
-        tracing::info!(role = role.name(), address = %address(&listener), "listening");
+        let tls = tls.clone().filter(|_| settings.is_encrypted(role));
+        tracing::info!(role = role.name(), address = %ports::address(&listener), tls = tls.is_some(), "listening");
         if let Some(app) = house.apps.get(&role) {
-            tasks.spawn(listener::serve(listener, Arc::clone(app), limits, raised(stopped.clone())));
+            let (prelude, app) = (ports::prelude(&settings, tls), Arc::clone(app));
+            tasks.spawn(listener::serve_after(prelude, listener, app, limits, raised(stopped.clone())));
         }
+    }
+    if let Some((listener, target)) = redirect {
+        tracing::info!(role = "redirect", address = %ports::address(&listener), "listening");
+        let (prelude, app) =
+            (ports::prelude(&settings, None), Arc::new(tls::redirect(target, &house.metrics)));
+        tasks.spawn(listener::serve_after(prelude, listener, app, limits, raised(stopped.clone())));
+    }
+    if let Some(tls) = tls.clone() {
+        let stop = raised(stopped.clone());
+        tasks.spawn(async move {
+            tokio::select! { () = tls.watch() => {} () = stop => {} }
+        });
     }
     if let Some(app) = front(&house) {
         let socket = Listener::unix(&settings.data.join(SOCKET), 0o600).await;
@@ -147,7 +165,7 @@ async fn serve(
         tasks.spawn(listener::serve(socket, Arc::clone(app), limits, raised(stopped)));
     }
     announce(&[NotifyState::Ready]);
-    let mut reload = Reload { settings, inputs, filter, sources, outputs, limits: &house.limits };
+    let mut reload = Reload { settings, inputs, filter, sources, outputs, tls, limits: &house.limits };
     signals.end(&mut reload).await;
     announce(&[NotifyState::Stopping]);
     tracing::info!("stopping: requests in flight are answered first");
@@ -183,31 +201,6 @@ fn front(house: &House) -> Option<&Arc<App>> {
     house.apps.get(&Role::Gateway).or_else(|| house.apps.values().next())
 }
 
-/// Ports are bound before anything is opened, so that a second service fails at once, and so that
-/// connections wait in the kernel while the store opens. systemd may hand sockets over.
-async fn bind(settings: &Settings) -> anyhow::Result<Vec<(Role, Listener)>> {
-    let mut handed = listenfd::ListenFd::from_env();
-    let mut bound = Vec::new();
-    for (at, role) in settings.roles.iter().enumerate() {
-        let wanted = settings.listen(*role);
-        let listener = match handed.take_tcp_listener(at)? {
-            Some(listener) => {
-                listener.set_nonblocking(true)?;
-                TcpListener::from_std(listener)?
-            }
-            None => TcpListener::bind(wanted).await.with_context(|| {
-                format!(
-                    "the {} role cannot listen on {wanted}; set listen.{} or stop what is there",
-                    role.name(),
-                    role.name()
-                )
-            })?,
-        };
-        bound.push((*role, Listener::Tcp(listener)));
-    }
-    Ok(bound)
-}
-
 fn bind_dnsbl(settings: &Settings) -> anyhow::Result<Option<Sockets>> {
     let wanted = settings.dnsbl.as_ref().filter(|_| settings.roles.contains(&Role::Blacklist));
     let bind = |dnsbl: &super::settings::Dnsbl| {
@@ -217,13 +210,6 @@ fn bind_dnsbl(settings: &Settings) -> anyhow::Result<Option<Sockets>> {
         Sockets::bind(dnsbl.listen).with_context(place)
     };
     wanted.map(bind).transpose()
-}
-
-fn address(listener: &Listener) -> String {
-    match listener {
-        Listener::Tcp(listener) => listener.local_addr().map_or_else(|e| e.to_string(), |a| a.to_string()),
-        Listener::Unix(_) => SOCKET.to_owned(),
-    }
 }
 
 /// Reads the administrator's key, or makes it at the first start.
@@ -333,6 +319,7 @@ fn attend(
     stopped: &watch::Receiver<bool>,
     tasks: &mut JoinSet<()>,
 ) -> anyhow::Result<()> {
+    house.identities.attend(stopped, tasks);
     let Some(engine) = house.engine.clone() else { return Ok(()) };
     if let Some(publisher) = house.publisher.clone() {
         let feeds = Arc::clone(publisher.feeds());
@@ -360,7 +347,7 @@ fn attend(
     Ok(())
 }
 
-async fn raised(mut stopped: watch::Receiver<bool>) {
+pub(super) async fn raised(mut stopped: watch::Receiver<bool>) {
     // The sender outlives every task; were it gone, stopping is right as well.
     let _ = stopped.wait_for(|stopped| *stopped).await;
 }

@@ -3,8 +3,9 @@
 //! It must not know where it goes.
 
 use crate::web::auth::X_API_KEY;
-use crate::web::edge::strip_hop_headers;
-use crate::web::vouch::{self, X_DEADLINE, X_FORWARDED_FOR, X_GATEWAY};
+use crate::web::edge::{strip_hop_headers, strip_internal};
+use crate::web::tls::Secured;
+use crate::web::vouch::{self, X_DEADLINE, X_FORWARDED_FOR};
 use crate::web::{Peer, Problem, Request, Response};
 use http::header::{self, CONTENT_TYPE, HeaderName, HeaderValue};
 use http::uri::{Authority, PathAndQuery};
@@ -12,7 +13,7 @@ use http::{HeaderMap, Uri, Version};
 use std::time::Duration;
 
 /// Headers for one hop only (RFC 9110, 7.6.1), and what is said anew at each hop.
-const HOP: [HeaderName; 12] = [
+const HOP: [HeaderName; 10] = [
     HeaderName::from_static("keep-alive"),
     HeaderName::from_static("proxy-connection"),
     header::PROXY_AUTHENTICATE,
@@ -23,8 +24,6 @@ const HOP: [HeaderName; 12] = [
     header::UPGRADE,
     header::EXPECT,
     X_FORWARDED_FOR,
-    X_GATEWAY,
-    X_DEADLINE,
 ];
 
 /// What this process says of itself to roles elsewhere.
@@ -57,16 +56,14 @@ impl Hop {
         peer: Peer,
         patience: Duration,
     ) -> Result<(), Problem> {
+        let secured = request.extensions().get::<Secured>().copied();
         let headers = request.headers_mut();
         strip(headers)?;
         match (peer, &self.key) {
-            (Peer::Tcp(address), _) => {
-                if let Ok(address) = HeaderValue::try_from(address.ip().to_canonical().to_string()) {
-                    headers.insert(X_FORWARDED_FOR, address);
-                    if let Some(word) = &self.word {
-                        headers.insert(X_GATEWAY, word.clone());
-                        headers.insert(X_DEADLINE, HeaderValue::from(patience.as_millis() as u64));
-                    }
+            (Peer::Tcp(_) | Peer::Behind(_), _) => {
+                vouch::introduce(headers, peer, secured, self.word.as_ref());
+                if self.word.is_some() {
+                    headers.insert(X_DEADLINE, HeaderValue::from(patience.as_millis() as u64));
                 }
             }
             // A key of the caller's own has been found right before.
@@ -108,5 +105,6 @@ fn strip(headers: &mut HeaderMap) -> Result<(), Problem> {
     for name in &HOP {
         headers.remove(name);
     }
+    strip_internal(headers);
     Ok(())
 }

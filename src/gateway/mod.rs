@@ -30,13 +30,15 @@ pub use cache::Generation;
 pub use instance::UpstreamError;
 pub use limits::{BadRate, Class, Rate, Rates};
 pub use pool::{Balance, Remote, Way};
-pub use tls::{Tls, TlsError};
+pub use tls::{TlsError, UpstreamTls};
 pub use upstream::Upstream;
 pub use watch::watch;
 
 use crate::rights::Right;
 use crate::web::app::Route;
+use crate::web::entrance::Entrance;
 use crate::web::metrics::{self, Metrics};
+use crate::web::tls::{Secured, Tls};
 use crate::web::{App, Body, Caller, Json, Problem, Request, Response, Role, auth::Guard};
 use axum::Router;
 use axum::extract::State;
@@ -62,6 +64,10 @@ pub struct Rules {
     pub cache: u64,
     /// The generation of the blacklist, where it is in this process.
     pub generation: Option<Generation>,
+    /// What stands before the port.
+    pub entrance: Arc<Entrance>,
+    /// The TLS of this process's ports, for health.
+    pub tls: Option<Arc<Tls>>,
 }
 
 /// What the router needs.
@@ -78,7 +84,7 @@ pub fn app(upstreams: Arc<Upstreams>, guard: Option<Guard>, rules: Rules, all: &
     let door = Door::new(&rules.rates, all);
     let desk = Desk {
         cache: Arc::new(Cache::new(rules.cache, rules.generation, all)),
-        survey: Arc::new(Survey::new(Arc::clone(&upstreams))),
+        survey: Arc::new(Survey::new(Arc::clone(&upstreams), rules.tls)),
         upstreams: Arc::clone(&upstreams),
     };
     let router = Router::new()
@@ -95,6 +101,7 @@ pub fn app(upstreams: Arc<Upstreams>, guard: Option<Guard>, rules: Rules, all: &
     // How long a body may be is for its role to say.
     let app = App::new(Role::Gateway, router, all)
         .body_limit("/", u64::MAX)
+        .entrance(&rules.entrance)
         .door(move |request, caller| door.admit(request, caller))
         .fast("/{*path}", move |request, _, caller| answer_at_once(&upstreams, request, caller));
     Arc::new(match guard {
@@ -118,7 +125,11 @@ async fn pass_on(
 ) -> Result<Response, Problem> {
     let mut request: Request = request.map(Body::from);
     // What this router found in the path is none of the next one's business: axum keeps it here.
+    let secured = request.extensions_mut().remove::<Secured>();
     request.extensions_mut().clear();
+    if let Some(secured) = secured {
+        request.extensions_mut().insert(secured);
+    }
     routes::rewrite(&mut request);
     let path = request.uri().path();
     let (prefix, role) = routes::find(path)

@@ -9,6 +9,7 @@ use super::pool::Remote;
 use super::upstream::{Place, Upstream};
 use super::watch::ANYBODY;
 use crate::web::health::{self, Check, Report, Status};
+use crate::web::tls::Tls;
 use crate::web::{Body, Json, Problem, Request, Response as Answer, Role};
 use axum::response::Response;
 use futures_util::future::join_all;
@@ -27,6 +28,7 @@ const KEPT: Duration = Duration::from_secs(1);
 /// What the gateway knows of its roles.
 pub(super) struct Survey {
     upstreams: Arc<Upstreams>,
+    tls: Option<Arc<Tls>>,
     last: Mutex<Option<(Instant, Arc<Vec<Finding>>)>>,
 }
 
@@ -78,14 +80,18 @@ struct Row {
 }
 
 impl Survey {
-    pub(super) fn new(upstreams: Arc<Upstreams>) -> Self {
-        Self { upstreams, last: Mutex::new(None) }
+    pub(super) fn new(upstreams: Arc<Upstreams>, tls: Option<Arc<Tls>>) -> Self {
+        Self { upstreams, tls, last: Mutex::new(None) }
     }
 
     /// `/health`: every role with its cause.
     pub(super) async fn health(&self) -> Response {
         let findings = self.findings().await;
-        let report = report(findings.iter().map(|finding| (finding.role, finding.health.clone())));
+        let mut report = report(findings.iter().map(|finding| (finding.role, finding.health.clone())));
+        if let Some(tls) = self.tls.as_ref().map(|tls| tls.check()) {
+            report.status = report.status.max(tls.status);
+            report.checks.insert(Cow::Borrowed("tls"), tls);
+        }
         let services = findings.iter().map(|finding| {
             let healthy = finding.health.status != Status::Unhealthy;
             (finding.role.name(), Service { healthy, last_check: finding.at.clone() })

@@ -47,8 +47,7 @@ pub(super) fn anybody(
     token: Option<&str>,
     caller: &Caller,
 ) -> Result<Reader, Problem> {
-    let Peer::Tcp(from) = caller.peer else { return Ok(Reader::Administrator) };
-    if caller.is_somebody_with(Right::Feeds) {
+    if caller.peer == Peer::Local || caller.is_somebody_with(Right::Feeds) {
         return Ok(Reader::Administrator);
     }
     let shown = shown(headers).map_err(|()| wrong())?;
@@ -58,7 +57,7 @@ pub(super) fn anybody(
         (None, Shown::Token(token)) => Claim::Token(token),
         (None, Shown::Basic(pair)) => Claim::Basic(pair),
     };
-    publisher.admit(claim, from.ip().to_canonical()).map_err(|refused| match refused {
+    publisher.admit(claim, caller.peer.network()).map_err(|refused| match refused {
         Refused::Unknown => {
             Problem::unavailable("keys_unknown", SOON).detail("Keys cannot be looked up now.")
         }
@@ -70,18 +69,22 @@ pub(super) fn anybody(
     })
 }
 
-/// Notes that a reader was given a release in pages or pieces, whose bytes nobody has counted.
+/// Notes that a reader was given a release in pages or pieces, whose bytes nobody has counted; with the last of them it
+/// `has_all`.
 pub(super) fn note(
     publisher: &Publisher,
-    reader: &Reader,
-    caller: &Caller,
+    (reader, caller): (&Reader, &Caller),
     document: &str,
     release: &Release,
+    has_all: bool,
 ) {
-    let Peer::Tcp(from) = caller.peer else { return };
-    let (at, from) = (publisher.engine().now(), from.ip().to_canonical());
+    if caller.peer == Peer::Local {
+        return;
+    }
+    let (at, from) = (publisher.engine().now(), caller.peer.address());
     let Release { generation, modified, .. } = *release;
-    publisher.note(reader, Answer { document, at, from, generation, modified, status: 200, bytes: 0 });
+    publisher
+        .note(reader, Answer { document, at, from, generation, modified, status: 200, bytes: 0, has_all });
 }
 
 const REALM: &str = r#"Basic realm="ironlist", charset="UTF-8""#;

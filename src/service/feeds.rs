@@ -16,6 +16,7 @@ use arc_swap::ArcSwap;
 use axum::extract::{Path, State};
 use axum::routing::get;
 use axum::{Extension, Router};
+use conditions::has_all;
 use http::header::CONTENT_LENGTH;
 use http::{HeaderMap, Method, StatusCode, Uri};
 use name::{Named, named};
@@ -122,8 +123,9 @@ impl Desk {
         let offer = named.feed.offer();
         let Offer::List(released) = &**offer else { return None };
         let rendition = released.get(named.part, named.document)?;
-        let response = self.page(released, rendition, named.document).answer(asking.method, asking.headers);
-        self.note(&reader, &named, released, asking.caller, &response);
+        let response =
+            self.page(released, rendition, named.document).answer(asking.method, asking.headers)?;
+        self.note(&reader, &named, released, asking, &response);
         Some(response)
     }
 
@@ -137,8 +139,9 @@ impl Desk {
             None => current(&named.feed)?,
         };
         let rendition = self.rendition(&released, named.part, named.document).await?;
-        let response = self.page(&released, &rendition, named.document).answer(asking.method, asking.headers);
-        self.note(&reader, &named, &released, asking.caller, &response);
+        let page = self.page(&released, &rendition, named.document);
+        let response = page.answer(asking.method, asking.headers).ok_or_else(changed)?;
+        self.note(&reader, &named, &released, asking, &response);
         Ok(response.map(Into::into))
     }
 
@@ -153,19 +156,22 @@ impl Desk {
         reader: &Reader,
         named: &Named,
         released: &Released,
-        caller: &Caller,
+        asking: &Asking<'_>,
         response: &Response,
     ) {
-        let Peer::Tcp(from) = caller.peer else { return };
+        if asking.caller.peer == Peer::Local {
+            return;
+        }
         let length = response.headers().get(CONTENT_LENGTH).and_then(|length| length.to_str().ok());
         let answer = Answer {
             document: &named.label(),
             at: self.publisher.engine().now(),
-            from: from.ip().to_canonical(),
+            from: asking.caller.peer.address(),
             generation: released.release.generation,
             modified: released.release.modified,
             status: response.status().as_u16(),
             bytes: length.and_then(|length| length.parse().ok()).unwrap_or(0),
+            has_all: *asking.method != Method::HEAD && has_all(asking.headers, response),
         };
         self.publisher.note(reader, answer);
     }
@@ -257,10 +263,16 @@ fn generation(uri: &Uri) -> Result<Option<u64>, Problem> {
 fn current(feed: &Feed) -> Result<Arc<Released>, Problem> {
     match &**feed.offer() {
         Offer::List(released) => Ok(Arc::clone(released)),
-        Offer::Empty(_) if feed.status().hold.is_some() => Err(held()),
+        Offer::Empty(_) if feed.is_unspoken() => Err(held()),
+        Offer::Empty(_) if feed.status().cut.is_some() => Err(cut()),
         Offer::Empty(_) => Err(empty()),
         Offer::Nothing => Err(not_ready(feed)),
     }
+}
+
+fn changed() -> Problem {
+    Problem::new(StatusCode::PRECONDITION_FAILED, "feed_changed")
+        .detail("The feed is not what you know any more; read it from its beginning.")
 }
 
 fn gone() -> Problem {
@@ -272,6 +284,13 @@ fn empty() -> Problem {
     Problem::unavailable("feed_empty", LATER).detail(
         "Nothing is listed. An empty list would open the firewall's filter, so none is given; \
          the firewall keeps its last one.",
+    )
+}
+
+fn cut() -> Problem {
+    Problem::unavailable("feed_cut", LATER).detail(
+        "Nothing is left of the feed within its budget, or in what its devices have left for it; see `ironlist feeds \
+         report`. An empty list would open the firewall's filter, so none is given.",
     )
 }
 

@@ -5,12 +5,15 @@
 
 use super::auth::{self, Guard, Who};
 use super::body::{self, Request, Response};
-use super::edge;
+use super::browser;
+use super::edge::{self, Signs};
+use super::entrance::Entrance;
 use super::log;
 use super::metrics::{HttpMetrics, Metrics, RouteMetrics};
 use super::problem::Problem;
 use super::request_id::{self, RequestIds, X_REQUEST_ID};
 use super::role::Role;
+use super::tls::Secured;
 use super::vouch::X_DEADLINE;
 use crate::rights::{Identity, Right, Rights};
 use axum::Router;
@@ -21,7 +24,7 @@ use futures_util::FutureExt;
 use http::{HeaderName, HeaderValue, Method, StatusCode};
 use hyper::body::Body as _;
 use std::borrow::Cow;
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::sync::Arc;
@@ -35,8 +38,37 @@ use tower::ServiceExt;
 pub enum Peer {
     /// A program on some network.
     Tcp(SocketAddr),
+    /// Somebody unknown, behind a proxy there that nobody has declared.
+    Behind(SocketAddr),
     /// A program that may open the socket in the data folder.
     Local,
+}
+
+impl Peer {
+    /// Whom limits and books are kept for: the nearest that is known. Through the socket, it is this machine.
+    pub fn address(self) -> IpAddr {
+        match self {
+            Self::Tcp(from) | Self::Behind(from) => from.ip().to_canonical(),
+            Self::Local => Ipv4Addr::LOCALHOST.into(),
+        }
+    }
+
+    /// Whence somebody asks, for whoever opens something to a network: of those that are unknown it is `::`, which is
+    /// in none.
+    pub fn network(self) -> IpAddr {
+        match self {
+            Self::Behind(_) => Ipv6Addr::UNSPECIFIED.into(),
+            Self::Tcp(_) | Self::Local => self.address(),
+        }
+    }
+
+    /// Somebody behind it.
+    pub(super) fn behind(self) -> Self {
+        match self {
+            Self::Tcp(address) => Self::Behind(address),
+            other => other,
+        }
+    }
 }
 
 /// Who asks, for handlers: an extension of every routed request.
@@ -130,6 +162,7 @@ pub struct App {
     router: Router,
     guard: Option<Guard>,
     door: Option<Door>,
+    entrance: Arc<Entrance>,
     limits: Vec<(&'static str, Limit)>,
     ids: RequestIds,
     /// The role's metrics.
@@ -148,6 +181,7 @@ impl App {
                 .layer(middleware::from_fn(note_route)),
             guard: None,
             door: None,
+            entrance: Arc::default(),
             limits: Vec::new(),
             ids: RequestIds::new(),
             metrics: Arc::new(HttpMetrics::new(Arc::clone(metrics), role)),
@@ -182,6 +216,13 @@ impl App {
         self
     }
 
+    /// Says what stands before the port.
+    #[must_use]
+    pub fn entrance(mut self, entrance: &Arc<Entrance>) -> Self {
+        self.entrance = Arc::clone(entrance);
+        self
+    }
+
     /// Takes bodies of up to `limit` bytes on paths that begin with `prefix`, instead of 1 MiB.
     #[must_use]
     pub fn body_limit(mut self, prefix: &'static str, limit: impl Into<Limit>) -> Self {
@@ -194,11 +235,25 @@ impl App {
         self.role
     }
 
+    /// Answers a request of a connection: what stands before the port is looked at first.
+    pub(super) fn receive(self: &Arc<Self>, request: Request, peer: Peer) -> Answer {
+        let visit = Visit { is_received: true, ..Visit::new(self.ids.of(&request)) };
+        self.serve(request, peer, visit)
+    }
+
     /// Answers a request; never fails. Fast answers are there at once, without a box.
-    pub fn answer(self: &Arc<Self>, mut request: Request, peer: Peer) -> Answer {
-        let visit = Visit { started: Instant::now(), id: self.ids.of(&request), told: None };
-        match self.admit(&mut request, peer) {
+    pub fn answer(self: &Arc<Self>, request: Request, peer: Peer) -> Answer {
+        let visit = Visit::new(self.ids.of(&request));
+        self.serve(request, peer, visit)
+    }
+
+    fn serve(self: &Arc<Self>, mut request: Request, peer: Peer, mut visit: Visit) -> Answer {
+        match self.admit(&mut request, peer, &mut visit) {
             Ok(Admitted::As(caller)) => self.enter(request, caller, visit),
+            Ok(Admitted::Told(response)) => {
+                let seen = log::Seen::of(&request);
+                Answer::Ready(Some(self.finish(&seen, "(preflight)", response, None, &visit)))
+            }
             Ok(Admitted::Unknown(peer)) => {
                 Answer::Later(Box::pin(Arc::clone(self).ask(request, peer, visit)))
             }
@@ -236,8 +291,9 @@ impl App {
 
     /// Answers once somebody else has said who asks.
     async fn ask(self: Arc<Self>, request: Request, peer: Peer, visit: Visit) -> Response {
+        let shown = certificate(&request);
         let who = match &self.guard {
-            Some(guard) => guard.ask(request.headers(), peer).await,
+            Some(guard) => guard.ask(request.uri().path(), request.headers(), peer, shown).await,
             None => Ok(None),
         };
         let caller = match who.and_then(|who| self.pass(&request, peer, who)) {
@@ -251,6 +307,7 @@ impl App {
         let mut response = self.fast_since(visit.started, request, caller)?;
         log::fast_access(self.role, request, &response, &visit.id);
         visit.sign(&mut response);
+        visit.show(&mut response);
         Some(response)
     }
 
@@ -272,13 +329,26 @@ impl App {
         Some(response)
     }
 
-    fn admit(&self, request: &mut Request, peer: Peer) -> Result<Admitted, Problem> {
-        edge::admit(request)?;
+    fn admit(&self, request: &mut Request, peer: Peer, visit: &mut Visit) -> Result<Admitted, Problem> {
+        let signs = edge::admit(request)?;
+        let vouched = if signs.internal { self.vouched(request)? } else { None };
+        let peer = match vouched {
+            Some(peer) => peer,
+            None if visit.is_received => {
+                let caller = self.settle(request, peer, signs, visit);
+                if signs.browser
+                    && let Some(told) = self.browser(request, visit)?
+                {
+                    return Ok(Admitted::Told(told));
+                }
+                caller
+            }
+            None => peer,
+        };
         let admitted = match &self.guard {
             None => Admitted::As(self.pass(request, peer, None)?),
             Some(guard) => {
-                let peer = guard.peer(peer, request.headers_mut())?;
-                match guard.identify(request.uri().path(), request.headers(), peer) {
+                match guard.identify(request.uri().path(), request.headers(), peer, certificate(request)) {
                     Some(who) => Admitted::As(self.pass(request, peer, who?)?),
                     None => Admitted::Unknown(peer),
                 }
@@ -286,6 +356,41 @@ impl App {
         };
         self.limit_body(request)?;
         Ok(admitted)
+    }
+
+    /// Settles who asks, by what stands before the port.
+    fn settle(&self, request: &mut Request, peer: Peer, signs: Signs, visit: &mut Visit) -> Peer {
+        visit.is_secured = request.extensions().get::<Secured>().is_some()
+            || (self.entrance.is_secured && self.entrance.proxies.has(peer));
+        if signs.internal {
+            edge::strip_internal(request.headers_mut());
+        }
+        self.entrance.caller(peer, request, signs)
+    }
+
+    /// For whom a gateway elsewhere asks, if that is who asks.
+    fn vouched(&self, request: &mut Request) -> Result<Option<Peer>, Problem> {
+        let Some(guard) = &self.guard else { return Ok(None) };
+        let Some(vouched) = guard.vouched(request.headers_mut())? else { return Ok(None) };
+        // What the connection says of the gateway is not said of its caller.
+        request.extensions_mut().remove::<Secured>();
+        if let Some(secured) = vouched.secured {
+            request.extensions_mut().insert(secured);
+        }
+        Ok(Some(vouched.peer))
+    }
+
+    /// What a browser is told at once, if anything is.
+    ///
+    /// # Errors
+    /// 403 for what a page of elsewhere may not do.
+    fn browser(&self, request: &Request, visit: &mut Visit) -> Result<Option<Response>, Problem> {
+        visit.page = self.entrance.pages.named(request.headers());
+        if visit.page.is_some() {
+            return Ok(browser::preflight(request.method(), request.headers()));
+        }
+        browser::refuse_cross_site(request.method(), request.headers())?;
+        Ok(None)
     }
 
     fn pass(&self, request: &Request, peer: Peer, who: Who) -> Result<Caller, Problem> {
@@ -313,6 +418,7 @@ impl App {
     async fn route(self: Arc<Self>, mut request: Request, caller: Caller, visit: Visit) -> Response {
         let (seen, deadline) = (log::Seen::of(&request), deadline(&request));
         request.headers_mut().insert(X_REQUEST_ID, visit.id.clone());
+        let who = caller.clone();
         request.extensions_mut().insert(caller);
         let routed = AssertUnwindSafe(self.router.clone().oneshot(request)).catch_unwind();
         let routed = match deadline {
@@ -329,6 +435,9 @@ impl App {
         let problem = response.extensions_mut().remove::<Problem>();
         if let Some(problem) = &problem {
             response = with_headers_of(response, problem.render(request_id::as_text(&visit.id)));
+            if let Some(guard) = &self.guard {
+                guard.note(problem, &who, &format!("{} {}", seen.method, seen.path));
+            }
         }
         self.finish(&seen, route, response, problem.as_ref(), &visit)
     }
@@ -345,6 +454,10 @@ impl App {
         self.metrics.count(route, &seen.method, response.status(), elapsed.as_secs_f64());
         log::access(self.role, seen, route, &response, problem, elapsed, &visit.id);
         visit.sign(&mut response);
+        if visit.is_received {
+            browser::harden(response.headers_mut(), visit.is_secured);
+            visit.show(&mut response);
+        }
         response
     }
 }
@@ -357,11 +470,18 @@ impl Fast {
     }
 }
 
+/// The certificate of whoever asks.
+fn certificate(request: &Request) -> Option<[u8; 32]> {
+    request.extensions().get::<Secured>()?.certificate
+}
+
 /// How far it is known who asks.
 enum Admitted {
     As(Caller),
     /// Whoever knows must be asked.
     Unknown(Peer),
+    /// It does not matter: that is the answer.
+    Told(Response),
 }
 
 /// What belongs to one request from its arrival to its answer.
@@ -370,15 +490,31 @@ struct Visit {
     id: HeaderValue,
     /// What the door has to say.
     told: Option<[(HeaderName, HeaderValue); 2]>,
+    /// Over a connection, and not from another role of this process.
+    is_received: bool,
+    /// Over TLS.
+    is_secured: bool,
+    /// The page of elsewhere, one that is named, for which a browser asks.
+    page: Option<HeaderValue>,
 }
 
 impl Visit {
+    fn new(id: HeaderValue) -> Self {
+        Self { started: Instant::now(), id, told: None, is_received: false, is_secured: false, page: None }
+    }
+
     /// Puts its name on the answer, and what the door has to say.
     fn sign(&self, response: &mut Response) {
         let headers = response.headers_mut();
         headers.insert(X_REQUEST_ID, self.id.clone());
         for (name, value) in self.told.iter().flatten() {
             headers.insert(name, value.clone());
+        }
+    }
+
+    fn show(&self, response: &mut Response) {
+        if let Some(page) = &self.page {
+            browser::show_to(page.clone(), response.headers_mut());
         }
     }
 }

@@ -3,14 +3,15 @@
 //! Keys themselves are never kept here, only digests; they must not appear in any log or answer. Who has which key is
 //! for an [`Authority`] to say.
 
-use super::app::Peer;
+use super::app::{Caller, Peer};
+use super::log::without_token;
 use super::problem::Problem;
-use super::vouch;
+use super::vouch::{self, Vouched};
 use crate::rights::{Identity, Right, Rights};
 use futures_util::future::BoxFuture;
 use http::header::{AUTHORIZATION, HeaderName};
 use http::{HeaderMap, Method, StatusCode};
-use sha2::{Digest, Sha256};
+use sha2::{Digest as _, Sha256};
 use std::net::IpAddr;
 use std::sync::Arc;
 use subtle::ConstantTimeEq;
@@ -40,6 +41,9 @@ impl<'k> FromIterator<&'k str> for Keys {
     }
 }
 
+/// The SHA-256 of something.
+type Digest = [u8; 32];
+
 /// What a caller shows for itself.
 #[derive(Clone, Copy)]
 pub enum Claim<'a> {
@@ -65,6 +69,32 @@ pub enum Unproven {
 /// Who makes a claim.
 pub type Found = Result<Arc<Identity>, Unproven>;
 
+/// Somebody who was refused something.
+#[derive(Clone, Copy)]
+pub struct Refused<'a> {
+    /// Who they are, or wanted to be.
+    pub claimed: Claimed<'a>,
+    /// From where.
+    pub from: IpAddr,
+    /// What for: method and path, or the path alone.
+    pub what: &'a str,
+    /// The answer's code.
+    pub why: &'static str,
+}
+
+/// Who is refused.
+#[derive(Clone, Copy)]
+pub enum Claimed<'a> {
+    /// Whoever shows this.
+    Shown(Claim<'a>),
+    /// Somebody who is known.
+    Known(&'a Identity),
+    /// Somebody who says so.
+    Named(&'a str),
+    /// Nobody in particular.
+    Nobody,
+}
+
 /// Whoever knows whose a key is: in this process, or in another that is asked.
 pub trait Authority: Send + Sync {
     /// Who shows `claim` from `address`, where that can be said without waiting.
@@ -72,6 +102,9 @@ pub trait Authority: Send + Sync {
 
     /// The same, after asking whoever knows.
     fn ask<'a>(&'a self, claim: Claim<'a>, from: IpAddr) -> BoxFuture<'a, Found>;
+
+    /// Hears of a refusal; it must not wait.
+    fn refused(&self, _: Refused<'_>) {}
 }
 
 /// Finds out who asks, lets everybody read, and only the administrator write.
@@ -116,12 +149,12 @@ impl Guard {
         self
     }
 
-    /// The other end of the connection, or the caller of a gateway there.
+    /// The caller of a gateway at the other end, if there is one.
     ///
     /// # Errors
     /// 401 for what only claims to be a gateway.
-    pub(super) fn peer(&self, peer: Peer, headers: &mut HeaderMap) -> Result<Peer, Problem> {
-        vouch::caller(peer, headers, &self.gateways)
+    pub(super) fn vouched(&self, headers: &mut HeaderMap) -> Result<Option<Vouched>, Problem> {
+        vouch::caller(headers, &self.gateways)
     }
 
     /// Who asks, where that can be said without waiting; whoever may use the socket of the data folder is the
@@ -135,16 +168,41 @@ impl Guard {
         path: &str,
         headers: &HeaderMap,
         peer: Peer,
+        certificate: Option<Digest>,
     ) -> Option<Result<Who, Problem>> {
         match shown(headers) {
-            Ok(None) => Some(Ok((peer == Peer::Local).then(|| Arc::clone(&self.installation)))),
+            Ok(None) if peer == Peer::Local => Some(Ok(Some(Arc::clone(&self.installation)))),
+            Ok(None) => match certificate.zip(self.authority.as_ref()) {
+                Some((digest, authority)) => {
+                    let found = authority.at_once(Claim::Certificate(&digest), peer.network())?;
+                    Some(self.certified(found, &digest, path, peer))
+                }
+                None => Some(Ok(None)),
+            },
             Ok(Some(key)) if self.keys.has(key.as_bytes()) => Some(Ok(Some(Arc::clone(&self.installation)))),
             _ if self.is_elsewhere(path) => Some(Ok(self.known(headers, peer))),
-            Ok(Some(key)) => match &self.authority {
-                Some(authority) => Some(found(authority.at_once(Claim::Key(key), address(peer))?)),
-                None => Some(Err(key_wrong())),
-            },
-            Err(TwoOrNone) => Some(Err(key_wrong())),
+            Ok(Some(key)) => {
+                let claim = Claim::Key(key);
+                let found = match &self.authority {
+                    Some(authority) => found(authority.at_once(claim, peer.network())?),
+                    None => Err(key_wrong()),
+                };
+                Some(found.map_err(|problem| self.refuse(problem, Some(claim), path, peer)))
+            }
+            Err(TwoOrNone) => Some(Err(self.refuse(key_wrong(), None, path, peer))),
+        }
+    }
+
+    /// A certificate that is nobody's says nothing: programs show it to whoever asks for one, unlike a key, which is
+    /// meant for us. So it neither opens nor shuts anything.
+    fn certified(&self, found: Found, digest: &Digest, path: &str, peer: Peer) -> Result<Who, Problem> {
+        match found {
+            Err(Unproven::Wrong) => Ok(None),
+            Err(_) if self.is_elsewhere(path) => Ok(None),
+            found => {
+                let claim = Some(Claim::Certificate(digest));
+                self::found(found).map_err(|problem| self.refuse(problem, claim, path, peer))
+            }
         }
     }
 
@@ -152,17 +210,57 @@ impl Guard {
     ///
     /// # Errors
     /// As [`Self::identify`].
-    pub(super) async fn ask(&self, headers: &HeaderMap, peer: Peer) -> Result<Who, Problem> {
-        let (Ok(Some(key)), Some(authority)) = (shown(headers), &self.authority) else {
-            return Err(key_wrong());
+    pub(super) async fn ask(
+        &self,
+        path: &str,
+        headers: &HeaderMap,
+        peer: Peer,
+        certificate: Option<Digest>,
+    ) -> Result<Who, Problem> {
+        let Some(authority) = &self.authority else { return Err(key_wrong()) };
+        match (shown(headers), certificate) {
+            (Ok(Some(key)), _) => {
+                let claim = Claim::Key(key);
+                let found = found(authority.ask(claim, peer.network()).await);
+                found.map_err(|problem| self.refuse(problem, Some(claim), path, peer))
+            }
+            (Ok(None), Some(digest)) => {
+                let found = authority.ask(Claim::Certificate(&digest), peer.network()).await;
+                self.certified(found, &digest, path, peer)
+            }
+            _ => Err(key_wrong()),
+        }
+    }
+
+    /// Has a refusal kept that a handler came to.
+    pub(super) fn note(&self, problem: &Problem, caller: &Caller, what: &str) {
+        let is_refusal = matches!(problem.status(), StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN);
+        let claimed = match (problem.claimant(), &caller.who) {
+            (Some(name), _) => Claimed::Named(name),
+            (None, _) if !is_refusal => return,
+            (None, Some(who)) => Claimed::Known(who),
+            (None, None) => Claimed::Nobody,
         };
-        found(authority.ask(Claim::Key(key), address(peer)).await)
+        if let Some(authority) = &self.authority {
+            let from = caller.peer.address();
+            authority.refused(Refused { claimed, from, what, why: problem.code() });
+        }
+    }
+
+    /// Has a refusal kept that what is shown or its lack is the reason of.
+    fn refuse(&self, problem: Problem, shown: Option<Claim<'_>>, path: &str, peer: Peer) -> Problem {
+        if let Some(authority) = self.authority.as_ref().filter(|_| !problem.status().is_server_error()) {
+            let claimed = shown.map_or(Claimed::Nobody, Claimed::Shown);
+            let (from, what) = (peer.address(), &*without_token(path));
+            authority.refused(Refused { claimed, from, what, why: problem.code() });
+        }
+        problem
     }
 
     /// Whoever shows a key of ours where keys of others are shown, too.
     fn known(&self, headers: &HeaderMap, peer: Peer) -> Who {
         let (Ok(Some(key)), Some(authority)) = (shown(headers), &self.authority) else { return None };
-        authority.at_once(Claim::Key(key), address(peer))?.ok()
+        authority.at_once(Claim::Key(key), peer.network())?.ok()
     }
 
     /// What somebody may do, or anybody.
@@ -200,6 +298,11 @@ pub(super) type Who = Option<Arc<Identity>>;
 /// What is shown is no key, or more than one.
 struct TwoOrNone;
 
+/// The key or token that a request shows, if it is one.
+pub fn key_in(headers: &HeaderMap) -> Option<&str> {
+    shown(headers).ok().flatten()
+}
+
 /// The key of a request, in `Authorization: Bearer` or `X-API-Key`. A credential of another kind is no less a claim to be
 /// somebody, and two are one too many.
 fn shown(headers: &HeaderMap) -> Result<Option<&str>, TwoOrNone> {
@@ -211,14 +314,6 @@ fn shown(headers: &HeaderMap) -> Result<Option<&str>, TwoOrNone> {
     let Some(first) = all.next() else { return Ok(None) };
     let key = first.filter(|key| key.len() <= LONGEST).and_then(|key| std::str::from_utf8(key).ok());
     if all.next().is_some() { Err(TwoOrNone) } else { key.map(Some).ok_or(TwoOrNone) }
-}
-
-/// Whence somebody asks; through the socket, it is from here.
-fn address(peer: Peer) -> IpAddr {
-    match peer {
-        Peer::Tcp(from) => from.ip().to_canonical(),
-        Peer::Local => IpAddr::from([127, 0, 0, 1]),
-    }
 }
 
 fn found(found: Found) -> Result<Who, Problem> {
@@ -273,10 +368,15 @@ mod tests {
 
     impl Authority for Book {
         fn at_once(&self, claim: Claim<'_>, from: IpAddr) -> Option<Found> {
-            let Claim::Key(key) = claim else { return Some(Err(Unproven::Wrong)) };
+            let key = match claim {
+                Claim::Key(key) => key,
+                Claim::Certificate([1, ..]) => "kim",
+                Claim::Certificate([2, ..]) => "old",
+                Claim::Certificate(_) => "",
+            };
             match key {
                 "slow" => None,
-                "kim" if from == address(FAR) => Some(Ok(kim())),
+                "kim" if from == FAR.network() => Some(Ok(kim())),
                 "kim" => Some(Err(Unproven::Elsewhere)),
                 "old" => Some(Err(Unproven::Expired)),
                 "lost" => Some(Err(Unproven::Unknown)),
@@ -307,7 +407,11 @@ mod tests {
 
     /// The name of whoever asks with these headers, or the refusal's code; `later` when somebody must be asked.
     fn asks(path: &str, pairs: &[(HeaderName, &'static str)], peer: Peer) -> String {
-        match guard().identify(path, &headers(pairs), peer) {
+        told(guard().identify(path, &headers(pairs), peer, None))
+    }
+
+    fn told(found: Option<Result<Who, Problem>>) -> String {
+        match found {
             None => "later".to_owned(),
             Some(Ok(who)) => who.map_or_else(|| "nobody".to_owned(), |who| who.name.clone()),
             Some(Err(problem)) => problem.code().to_owned(),
@@ -326,6 +430,21 @@ mod tests {
         }
         assert_eq!((with_key("open sesame"), with_key("kim")), ("administrator".into(), "kim".into()));
         assert_eq!(asks("/x", &[(AUTHORIZATION, "Bearer kim")], FAR), "kim");
+    }
+
+    #[test]
+    fn a_certificate_makes_somebody_known_and_a_key_counts_more() {
+        let shows = |path: &str, first: u8, pairs: &[(HeaderName, &'static str)]| {
+            told(guard().identify(path, &headers(pairs), FAR, Some([first; 32])))
+        };
+        assert_eq!(shows("/x", 1, &[]), "kim");
+        assert_eq!(shows("/x", 2, &[]), "key_expired");
+        assert_eq!(shows("/x", 3, &[]), "nobody", "it is shown to whoever asks for one");
+        assert_eq!((shows("/v1/x", 1, &[]), shows("/v1/x", 2, &[])), ("kim".into(), "nobody".into()));
+        assert_eq!(shows("/x", 1, &[(X_API_KEY, "another")]), "key_wrong");
+        assert_eq!(shows("/x", 1, &[(X_API_KEY, "open sesame")]), "administrator");
+        let unknown = told(Guard::new("key", &[]).identify("/x", &HeaderMap::new(), FAR, Some([1; 32])));
+        assert_eq!(unknown, "nobody");
     }
 
     #[test]
@@ -360,7 +479,7 @@ mod tests {
     #[tokio::test]
     async fn who_cannot_be_known_at_once_is_asked_for() {
         assert_eq!(with_key("slow"), "later");
-        let who = guard().ask(&headers(&[(X_API_KEY, "slow")]), FAR).await.unwrap();
+        let who = guard().ask("/x", &headers(&[(X_API_KEY, "slow")]), FAR, None).await.unwrap();
         assert_eq!(who.unwrap().name, "kim");
     }
 

@@ -50,6 +50,10 @@ table! {
         "Connections open now.";
     HTTP_ACCEPT_ERRORS "ironlist_http_accept_errors_total" ["role"]
         "Connections that could not be accepted, for instance for want of file descriptors.";
+    PRELUDES_FAILED "ironlist_connection_failures_total" ["role"]
+        "Connections that ended before HTTP: no TLS came about, or no PROXY header came.";
+    TLS_EXPIRES "ironlist_tls_certificate_expiry_timestamp_seconds" []
+        "When the certificate that callers are shown ends, in seconds since 1970.";
     HTTP_PANICS "ironlist_http_panics_total" ["role"]
         "Handlers that panicked; each is a bug.";
     TURNED_AWAY "ironlist_gateway_turned_away_total" ["class", "reason"]
@@ -94,6 +98,10 @@ table! {
         "1 while the device has not asked for longer than it should.";
     WEBHOOK_DELIVERIES "ironlist_webhook_deliveries_total" ["hook", "result"]
         "Attempts to tell a webhook something: delivered, or by what was wrong.";
+    AUTH_REFUSALS "ironlist_auth_refusals_total" ["reason"]
+        "Requests of somebody who was not let in or lacked a right, by the answer's code.";
+    AUTH_TOKENS "ironlist_auth_tokens_issued_total" ["how"]
+        "Access tokens given: for a password, for one that may be used once, or for a refresh token.";
     WEBHOOK_BEHIND "ironlist_webhook_behind_seconds" ["hook"]
         "Age of the oldest event that waits for a webhook, in seconds; 0: none does.";
 }
@@ -125,6 +133,8 @@ pub struct Metrics {
     seconds: HistogramVec,
     connections: IntGaugeVec,
     accept_errors: IntCounterVec,
+    preludes_failed: IntCounterVec,
+    tls_expires: IntGaugeVec,
     panics: IntCounterVec,
     turned_away: IntCounterVec,
     cached: IntCounterVec,
@@ -142,6 +152,8 @@ pub struct Metrics {
     webhook_deliveries: IntCounterVec,
     webhook_behind: IntGaugeVec,
     dnsbl_questions: IntCounterVec,
+    auth_refusals: IntCounterVec,
+    auth_tokens: IntCounterVec,
     readings: Vec<Reading>,
 }
 
@@ -154,6 +166,8 @@ impl Metrics {
             seconds: histograms(&registry, HTTP_SECONDS, &BUCKETS),
             connections: gauges(&registry, HTTP_CONNECTIONS),
             accept_errors: counters(&registry, HTTP_ACCEPT_ERRORS),
+            preludes_failed: counters(&registry, PRELUDES_FAILED),
+            tls_expires: gauges(&registry, TLS_EXPIRES),
             panics: counters(&registry, HTTP_PANICS),
             turned_away: counters(&registry, TURNED_AWAY),
             cached: counters(&registry, CACHED),
@@ -171,6 +185,8 @@ impl Metrics {
             webhook_deliveries: counters(&registry, WEBHOOK_DELIVERIES),
             webhook_behind: gauges(&registry, WEBHOOK_BEHIND),
             dnsbl_questions: counters(&registry, DNSBL_QUESTIONS),
+            auth_refusals: counters(&registry, AUTH_REFUSALS),
+            auth_tokens: counters(&registry, AUTH_TOKENS),
             readings: Vec::new(),
             registry,
         };
@@ -208,6 +224,11 @@ impl Metrics {
     /// How long the runs of a source took, in seconds.
     pub fn collection_seconds(&self, source: &str) -> Histogram {
         self.collection_seconds.with_label_values(&[source])
+    }
+
+    /// When the certificate of the ports ends, in seconds since 1970.
+    pub fn tls_expires(&self) -> Gauge {
+        self.tls_expires.with_label_values::<&str>(&[])
     }
 
     /// Seconds since the last complete run of a source.
@@ -263,6 +284,16 @@ impl Metrics {
     /// Questions to the DNS list that were answered so.
     pub fn dnsbl_questions(&self, outcome: &str) -> Counter {
         self.dnsbl_questions.with_label_values(&[outcome])
+    }
+
+    /// Refusals with that code.
+    pub fn auth_refusals(&self, reason: &str) -> Counter {
+        self.auth_refusals.with_label_values(&[reason])
+    }
+
+    /// Access tokens that were given so: `password`, `one_time`, `refresh`.
+    pub fn auth_tokens(&self, how: &str) -> Counter {
+        self.auth_tokens.with_label_values(&[how])
     }
 
     /// Everything in Prometheus' text format.
@@ -339,6 +370,8 @@ pub struct HttpMetrics {
     pub connections: Gauge,
     /// Connections that could not be accepted.
     pub accept_errors: Counter,
+    /// Connections that ended before HTTP.
+    pub preludes_failed: Counter,
     /// Handlers that panicked.
     pub panics: Counter,
 }
@@ -351,6 +384,7 @@ impl HttpMetrics {
         Self {
             connections: all.connections.with_label_values(&[role]),
             accept_errors: all.accept_errors.with_label_values(&[role]),
+            preludes_failed: all.preludes_failed.with_label_values(&[role]),
             panics: all.panics.with_label_values(&[role]),
             all,
             role,

@@ -7,7 +7,9 @@
 pub mod app;
 pub mod auth;
 pub mod body;
+pub mod browser;
 pub mod edge;
+pub mod entrance;
 pub mod extract;
 pub mod health;
 pub mod listener;
@@ -15,9 +17,11 @@ pub mod log;
 pub mod metrics;
 pub mod multipart;
 pub mod problem;
+pub mod proxy;
 pub mod request_id;
 mod role;
 mod stall;
+pub mod tls;
 pub mod vouch;
 
 pub use app::{App, Caller, Limit, Peer};

@@ -4,6 +4,7 @@
 //! where it was said. What the values are used for is not known here.
 
 mod collection;
+mod entrance;
 mod gateway;
 mod layers;
 mod protocols;
@@ -17,6 +18,7 @@ mod tests;
 
 pub use collection::Collection;
 use collection::SOURCES;
+pub use entrance::{Origins, Proxy, Tls};
 pub use gateway::Behind;
 pub(super) use layers::CONFIG_VARIABLE;
 pub use layers::{Inputs, Origin};
@@ -28,6 +30,7 @@ pub(super) use show::example;
 use crate::addr::IpRange;
 use crate::fetch::Exception;
 use crate::gateway::Rates;
+use crate::identity::Lives;
 use crate::journal::Keep;
 use crate::model::{Lines, Output};
 use crate::web::Role;
@@ -113,8 +116,9 @@ pub enum SettingsError {
     },
     /// A listener would be open to a network without protection.
     #[error(
-        "{origin}: listen.{role} = \"{address}\" is not on loopback, and nothing there would be encrypted: put a \
-         proxy with TLS before it, or give --insecure-listen where the network itself is protected"
+        "{origin}: listen.{role} = \"{address}\" is not on loopback, and nothing there would be encrypted: name \
+         tls.certificate and tls.key, or declare the proxy with TLS before it (proxy.trusted, proxy.tls), or give \
+         --insecure-listen where the network itself is protected"
     )]
     OpenListener {
         /// Which role's.
@@ -139,6 +143,12 @@ pub struct Settings {
     listen: [SocketAddr; 4],
     /// Whether listeners may be on other addresses than loopback.
     pub insecure: bool,
+    /// TLS of the ports, if there is to be some.
+    pub tls: Option<Tls>,
+    /// The proxies before the ports.
+    pub proxy: Proxy,
+    /// The pages of elsewhere that may use the API in a browser.
+    pub origins: Origins,
     /// The roles that this process plays, sorted.
     pub roles: Vec<Role>,
     /// Where roles run that are not played here: collection, blacklist, analytics.
@@ -155,6 +165,8 @@ pub struct Settings {
     pub keep: Keep,
     /// How collection works.
     pub collection: Collection,
+    /// How long tokens and sessions last.
+    pub lives: Lives,
     /// How the FortiGate feed writes what is listed.
     pub lines: Lines,
     /// From where everybody may read every feed.
@@ -203,6 +215,21 @@ pub struct Limits {
     pub import_body: u64,
 }
 
+/// How long tokens and sessions last; none longer than a year, and no token longer than a day.
+fn lives(layers: &Layers) -> Result<Lives, SettingsError> {
+    let seconds = |key: &'static str, unit: i64, most: i64| {
+        let number: usize = layers.get(key)?;
+        Ok(i64::try_from(number).unwrap_or(i64::MAX).min(most) * unit)
+    };
+    Ok(Lives {
+        token: seconds("identity.token_minutes", 60, 24 * 60)?,
+        idle: seconds("identity.idle_days", 86_400, 366)?,
+        session: seconds("identity.session_days", 86_400, 366)?,
+        signing_key: seconds("identity.signing_days", 86_400, 366)?,
+        ..Lives::default()
+    })
+}
+
 impl Settings {
     /// Reads and checks everything.
     ///
@@ -219,6 +246,9 @@ impl Settings {
                 layers.get("listen.gateway")?,
             ],
             insecure: layers.get("listen.insecure")?,
+            tls: Tls::read(&layers, layers.get("listen.gateway")?)?,
+            proxy: Proxy::read(&layers)?,
+            origins: layers.get("cors.origins")?,
             roles: layers.get("roles.run")?,
             upstream: [
                 layers.get::<Urls>("upstream.collection")?.0,
@@ -239,6 +269,7 @@ impl Settings {
                 ..Keep::default()
             },
             collection: Collection::read(&layers)?,
+            lives: lives(&layers)?,
             lines: layers.get("feed.lines")?,
             open: layers.get("publish.open")?,
             outputs: layers.outputs(),
@@ -249,7 +280,7 @@ impl Settings {
             zone: layers.get("time.display_zone")?,
             layers,
         };
-        settings.refuse_open_listeners()?;
+        settings.roles.iter().try_for_each(|role| settings.refuse_open(*role, settings.listen(*role)))?;
         Ok(settings)
     }
 
@@ -280,13 +311,24 @@ impl Settings {
         keys.filter(|key| value(self, key) != value(other, key)).chain(tables).collect()
     }
 
-    fn refuse_open_listeners(&self) -> Result<(), SettingsError> {
-        let open = |role: &&Role| !self.listen(**role).ip().is_loopback() && !self.insecure;
-        let Some(role) = self.roles.iter().find(open) else { return Ok(()) };
+    /// Whether the port of a role speaks TLS.
+    pub fn is_encrypted(&self, role: Role) -> bool {
+        self.tls.as_ref().is_some_and(|tls| tls.roles.contains(&role))
+    }
+
+    /// Refuses a role to be at an address that others can reach, unless something encrypts there.
+    ///
+    /// # Errors
+    /// [`SettingsError::OpenListener`].
+    pub fn refuse_open(&self, role: Role, address: SocketAddr) -> Result<(), SettingsError> {
+        let protected = self.insecure || self.proxy.tls || self.is_encrypted(role);
+        if protected || address.ip().to_canonical().is_loopback() {
+            return Ok(());
+        }
         let said = self.layers.entry(&format!("listen.{}", role.name()));
         Err(SettingsError::OpenListener {
             role: role.name(),
-            address: self.listen(*role),
+            address,
             origin: said.map_or(Origin::Default, |(_, origin)| origin.clone()),
         })
     }

@@ -9,6 +9,7 @@ mod push;
 mod webhooks;
 
 pub use holds::WHOLE;
+pub(super) use holds::note;
 pub use push::Pushing;
 pub use webhooks::Hooking;
 
@@ -52,6 +53,11 @@ impl Publishing {
         self.0.engine()
     }
 
+    /// The generation of what is listed.
+    pub(super) fn generation(&self) -> u64 {
+        self.engine().snapshot().generation
+    }
+
     fn feed(&self, name: &OutputName) -> Result<Arc<Feed>, Problem> {
         let feed = self.0.feeds().get(name.as_str());
         feed.ok_or_else(|| Problem::not_found("unknown_feed", format!("There is no feed {name}.")))
@@ -90,7 +96,7 @@ impl Publishing {
         Ok(Json(Changed::by(receipt)))
     }
 
-    fn audit(&self, caller: &Caller, action: &str, subject: &str, reason: &str) -> Audit {
+    pub(super) fn audit(&self, caller: &Caller, action: &str, subject: &str, reason: &str) -> Audit {
         Audit {
             at: self.engine().now(),
             actor: actor(caller),
@@ -109,6 +115,12 @@ struct Changed {
     generation: u64,
     /// Whether anything differs from before.
     changed: bool,
+    /// Addresses that are blocked no more, of a device's networks.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    frees: Option<u64>,
+    /// What a device's budget leaves of its feeds, where it cuts something.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    cuts: Vec<devices::CutFeed>,
     /// What is odd, and may be meant.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     warnings: Vec<String>,
@@ -120,6 +132,8 @@ impl Changed {
             status: "success",
             generation: receipt.generation,
             changed: receipt.unchanged == 0,
+            frees: None,
+            cuts: Vec::new(),
             warnings: Vec::new(),
         }
     }

@@ -1,11 +1,13 @@
 //! The listener as hostile, slow and broken clients see it, over real sockets.
 
+mod secure;
+
 use super::*;
-use crate::web::Role;
 use crate::web::extract::Whole;
 use crate::web::metrics::Metrics;
-use axum::Router;
+use crate::web::{Caller, Role};
 use axum::routing::{get, post};
+use axum::{Extension, Router};
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU32, Ordering};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -26,12 +28,18 @@ fn app(metrics: &Arc<Metrics>) -> Arc<App> {
         .route("/slow", get(async || tokio::time::sleep(Duration::from_millis(300)).await))
         .route("/endless", get(async || std::future::pending::<()>().await))
         .route("/panic", get(async || -> &str { panic!("a bug") }))
+        .route("/peer", get(async |caller: Extension<Caller>| format!("{:?}", caller.peer)))
+        .route("/secured", get(async |request: axum::extract::Request| secured(&request)))
         .route("/large", get(async || vec![b'x'; 32 << 20]))
         .route("/length", post(async |body: Whole| body.0.len().to_string()));
     Arc::new(
         App::new(Role::Blacklist, router, metrics)
             .fast("/fast/{x}", |_, x, _| Some(Response::new(Body::full(x.to_owned())))),
     )
+}
+
+fn secured(request: &axum::extract::Request) -> String {
+    format!("{:?}", request.extensions().get::<Secured>())
 }
 
 fn quick() -> Limits {
@@ -45,12 +53,17 @@ fn quick() -> Limits {
 }
 
 async fn served(limits: Limits) -> Served {
+    served_after(Prelude::default(), limits).await
+}
+
+async fn served_after(prelude: Prelude, limits: Limits) -> Served {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let metrics = Arc::new(Metrics::new());
     let (stop, stopped) = oneshot::channel::<()>();
     let stopped = async move { drop(stopped.await) };
-    let done = tokio::spawn(serve(Listener::Tcp(listener), app(&metrics), limits, stopped));
+    let done = serve_after(prelude, Listener::Tcp(listener), app(&metrics), limits, stopped);
+    let done = tokio::spawn(done);
     Served { address, metrics, stop, done }
 }
 
@@ -294,7 +307,7 @@ impl Accept for Arc<Failing> {
 #[tokio::test]
 async fn failures_to_accept_are_counted_and_survived() {
     let metrics = Arc::new(Metrics::new());
-    let server = Server::new(app(&metrics), quick());
+    let server = Server::new(app(&metrics), quick(), Prelude::default());
     let calls = Arc::new(Failing(AtomicU32::new(0)));
     let began = Instant::now();
     server.run(Arc::clone(&calls), tokio::time::sleep(Duration::from_millis(500))).await;
