@@ -15,6 +15,8 @@ use std::time::{Duration, Instant};
 
 /// Between two readings, while there is anything to do.
 const TICK: Duration = Duration::from_millis(10);
+/// What a thread did before that is none of now's load.
+const WINDOW: Duration = Duration::from_millis(50);
 /// The share of what it may have that the process aims at under load: what is left takes up bursts, which in a short
 /// period of a quota are larger than in a long one.
 const AIM: f32 = 0.75;
@@ -111,9 +113,11 @@ impl Overload {
     fn look(&self, now: Instant) {
         match LOOKED.get() {
             Some((then, _)) if now.saturating_duration_since(then) < TICK => return,
-            Some((_, before)) => {
+            Some((then, before)) => {
                 let spent = quota::spent();
-                let more = spent.saturating_sub(before).as_nanos() as u64;
+                // Of a thread that nobody looked at for long, only what it may have had of late is of now.
+                let late = WINDOW.as_secs_f64() / now.saturating_duration_since(then).as_secs_f64();
+                let more = (spent.saturating_sub(before).as_nanos() as f64 * late.min(1.0)) as u64;
                 self.spent.fetch_add(more, Ordering::Relaxed);
                 LOOKED.set(Some((now, spent)));
             }
