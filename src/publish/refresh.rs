@@ -184,8 +184,11 @@ impl Feed {
 
     /// What it would keep back in the stage's generation. What cannot be worked out now will be its fault soon.
     pub(super) fn keeps_back(&self, stage: &Stage<'_>, profile: &Profile) -> Option<IpSet> {
-        let state = self.book().state.clone();
-        let looked = look(stage, profile, &[Selector::of(profile)], &state, None).ok()?;
+        let (state, consent) = {
+            let book = self.book();
+            (book.state.clone(), book.consent.clone())
+        };
+        let looked = look(stage, profile, &[Selector::of(profile)], &state, consent.as_ref()).ok()?;
         match looked.decision.outcome {
             Outcome::Holds(_, difference) => Some(difference.added),
             Outcome::Follows { .. } => None,
