@@ -15,12 +15,12 @@ pub use upstream::{Remote, Upstream, UpstreamError};
 
 use crate::rights::Right;
 use crate::web::app::Route;
+use crate::web::auth::Guard;
 use crate::web::metrics::{self, Metrics};
-use crate::web::{App, Body, Caller, Problem, Request, Response, Role, auth::Guard};
-use axum::Router;
+use crate::web::routes::Row;
+use crate::web::{App, Body, Caller, Demand, Problem, Request, Response, Role, Routes};
 use axum::extract::State;
 use axum::response::IntoResponse;
-use axum::routing::{any, get};
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -29,27 +29,39 @@ use survey::Survey;
 /// Where each role is.
 pub type Upstreams = BTreeMap<Role, Upstream>;
 
-/// The application of the gateway's port. Changes need what `guard` demands; look-ups and feeds of roles in
-/// this process are answered without the router.
-pub fn app(upstreams: Upstreams, guard: Option<Guard>, all: &Arc<Metrics>) -> Arc<App> {
+/// The application of the gateway's port, before roles with routes as in `behind`, which judge for themselves what is
+/// passed on to them. Look-ups and feeds of roles in this process are answered without the router.
+pub fn app(upstreams: Upstreams, guard: Guard, all: &Arc<Metrics>, behind: &[Row]) -> Arc<App> {
     let upstreams = Arc::new(upstreams);
     let survey = Arc::new(Survey::new(Arc::clone(&upstreams)));
-    let router = Router::new()
-        .route("/", any(pass_on))
-        .route("/{*path}", any(pass_on))
-        .route(both::PATHS[0], get(both::list))
-        .route(both::PATHS[1], get(both::list))
+    let routes = own_routes()
+        .otherwise(pass_on)
         .with_state(Arc::clone(&upstreams))
-        .merge(survey_routes(survey))
-        .merge(metrics::routes(Arc::clone(all)));
-    // How long a body may be is for its role to say.
-    let app = App::new(Role::Gateway, router, all)
-        .body_limit("/", u64::MAX)
-        .fast("/{*path}", move |request, _, caller| answer_at_once(&upstreams, request, caller));
-    Arc::new(match guard {
-        Some(guard) => app.guard(guard),
-        None => app,
-    })
+        .merge(survey_routes().with_state(survey))
+        .merge(metrics::routes().with_state(Arc::clone(all)));
+    // How long a body may be is for its role to say, and so is what it asks of its caller.
+    let app = App::new(Role::Gateway, routes, all).body_limit("/", u64::MAX).fast(
+        "/{*path}",
+        Demand::Nothing,
+        move |request, _, caller| answer_at_once(&upstreams, request, caller),
+    );
+    Arc::new(app.guard(guard.leaving(behind)))
+}
+
+/// The gateway's own routes, for documents.
+pub fn rows() -> Vec<Row> {
+    [own_routes().rows(), survey_routes().rows(), metrics::routes().rows()].concat()
+}
+
+fn own_routes() -> Routes<Arc<Upstreams>> {
+    let [holds, audit] = both::PATHS;
+    let feed = "The usual feed, where the earlier system's door had it.";
+    let [usual, active] = routes::EARLIER.map(|(earlier, _)| earlier);
+    Routes::new()
+        .get(usual, Demand::Own, pass_on, feed)
+        .get(active, Demand::Own, pass_on, feed)
+        .get(holds, Demand::Of(Right::Read), both::list, "Lists what is kept back, of sources and of feeds.")
+        .get(audit, Demand::Of(Right::Admin), both::list, "Lists who did what, and why.")
 }
 
 fn answer_at_once(upstreams: &Upstreams, request: &Request, caller: &Caller) -> Option<Response> {
@@ -80,18 +92,15 @@ async fn pass_on(
     Ok(response)
 }
 
-fn survey_routes(survey: Arc<Survey>) -> Router {
-    Router::new()
-        .route("/health", get(async |State(survey): State<Arc<Survey>>| survey.health().await))
-        .route("/ready", get(async |State(survey): State<Arc<Survey>>| survey.readiness().await))
-        .route("/admin/services", get(services))
-        .with_state(survey)
+fn survey_routes() -> Routes<Arc<Survey>> {
+    let health = async |State(survey): State<Arc<Survey>>| survey.health().await;
+    let ready = async |State(survey): State<Arc<Survey>>| survey.readiness().await;
+    Routes::new()
+        .get("/health", Demand::Nothing, health, "Says what works, what does not, and what cures it.")
+        .get("/ready", Demand::Nothing, ready, "Says whether requests may be sent here.")
+        .get("/admin/services", Demand::Of(Right::Admin), services, "Shows where the roles are.")
 }
 
-async fn services(
-    State(survey): State<Arc<Survey>>,
-    axum::Extension(caller): axum::Extension<Caller>,
-) -> Result<impl IntoResponse, Problem> {
-    caller.demand(Right::Admin)?;
-    Ok(survey.services().await)
+async fn services(State(survey): State<Arc<Survey>>) -> impl IntoResponse {
+    survey.services().await
 }

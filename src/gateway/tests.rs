@@ -2,10 +2,10 @@
 
 use super::*;
 use crate::web::app::Peer;
+use crate::web::auth::Access;
 use crate::web::extract::Whole;
 use crate::web::health::{self, Check, Health};
 use crate::web::listener::{Limits, Listener, serve};
-use axum::routing::post;
 use http::{HeaderValue, Method, StatusCode};
 use serde_json::Value;
 use std::time::Duration;
@@ -14,23 +14,31 @@ use tokio::net::{TcpListener, TcpStream};
 
 fn blacklist() -> Arc<App> {
     let health = Health::new("blacklist").check("store", || Check::degraded("read-only", "ironlist doctor"));
-    let router = Router::new()
-        .route("/api/v1/blacklist/echo", post(async |body: Whole| body.0))
-        .route("/api/v1/blacklist/fortigate", get(async || "192.0.2.1\n"))
-        .route(
-            "/api/v1/blacklist/headers",
-            get(async |headers: http::HeaderMap| {
-                headers
-                    .iter()
-                    .map(|(name, value)| format!("{name}: {}\n", value.to_str().unwrap()))
-                    .collect::<String>()
-            }),
-        )
-        .merge(health::routes(Arc::new(health)));
-    let app = App::new(Role::Blacklist, router, &Arc::new(Metrics::new()))
+    let headers = async |headers: http::HeaderMap| {
+        let line = |(name, value): (_, &HeaderValue)| format!("{name}: {}\n", value.to_str().unwrap());
+        headers.iter().map(line).collect::<String>()
+    };
+    let routes = Routes::new()
+        .post("/api/v1/blacklist/echo", Demand::Of(Right::Check), async |body: Whole| body.0, "Echoes.")
+        .get("/api/v1/fortigate", Demand::Own, async || "192.0.2.1\n", "Lists.")
+        .get("/api/v1/blacklist/headers", Demand::Of(Right::Read), headers, "Shows headers.")
+        .get("/api/v1/blacklist/secret", Demand::Of(Right::Admin), async || "secret", "Is closed.")
+        .merge(health::routes().with_state(Arc::new(health)));
+    let app = App::new(Role::Blacklist, routes, &Arc::new(Metrics::new()))
         .body_limit("/api/v1/blacklist/echo", 8 << 20)
-        .fast("/api/v1/blacklist/check/{ip}", |_, ip, _| Some(Response::new(Body::full(ip.to_owned()))));
-    Arc::new(app)
+        .fast("/api/v1/blacklist/check/{ip}", Demand::Of(Right::Check), |_, ip, _| {
+            Some(Response::new(Body::full(ip.to_owned())))
+        });
+    Arc::new(app.guard(guard()))
+}
+
+fn guard() -> Guard {
+    Guard::new("key", Access::everywhere())
+}
+
+/// The door in front of `upstreams`.
+fn before(upstreams: Upstreams) -> Arc<App> {
+    app(upstreams, guard(), &Arc::new(Metrics::new()), &[])
 }
 
 /// Serves `app` on a port of its own and gives its URL.
@@ -65,7 +73,7 @@ fn remote(url: &str) -> Upstream {
 }
 
 fn door(upstream: Upstream) -> Arc<App> {
-    app(Upstreams::from([(Role::Blacklist, upstream)]), None, &Arc::new(Metrics::new()))
+    before(Upstreams::from([(Role::Blacklist, upstream)]))
 }
 
 fn request(method: Method, target: &str, body: Body) -> Request {
@@ -205,7 +213,7 @@ async fn health_shows_every_role_with_its_cause() {
         (Role::Blacklist, Upstream::Local(blacklist())),
         (Role::Analytics, remote(&hanging)),
     ]);
-    let door = app(upstreams, None, &Arc::new(Metrics::new()));
+    let door = before(upstreams);
     let (status, text) = ask(&door, "/health").await;
     let document: Value = serde_json::from_str(&text).unwrap();
     assert_eq!((status.as_u16(), &document["status"]), (200, &"degraded".into()));
@@ -218,7 +226,7 @@ async fn health_shows_every_role_with_its_cause() {
 
 #[tokio::test]
 async fn a_door_with_nothing_behind_it_is_not_ready() {
-    let door = app(Upstreams::new(), None, &Arc::new(Metrics::new()));
+    let door = before(Upstreams::new());
     assert_eq!(ask(&door, "/ready").await.0, 503);
     assert_eq!(ask(&door, "/health").await.0, 503);
     assert!(ask(&door, "/metrics").await.1.contains("blacklist_up{role=\"gateway\"} 1\n"));
@@ -227,7 +235,7 @@ async fn a_door_with_nothing_behind_it_is_not_ready() {
 #[tokio::test]
 async fn where_the_roles_are_is_for_administrators() {
     let upstreams = Upstreams::from([(Role::Blacklist, Upstream::Local(blacklist()))]);
-    let door = app(upstreams, Some(Guard::new("key", &[])), &Arc::new(Metrics::new()));
+    let door = before(upstreams);
     assert_eq!(code(&door, "/admin/services").await, (401, "key_missing".into()));
     let response = door.answer(request(Method::GET, "/admin/services", Body::empty()), Peer::Local).await;
     let document: Value = serde_json::from_slice(&response.into_body().read().await.unwrap()).unwrap();

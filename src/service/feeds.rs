@@ -11,13 +11,14 @@ mod ranges;
 
 use crate::model::Document;
 use crate::publish::{Answer, Feed, Offer, Publisher, Reader, Released, Rendition, write};
-use crate::web::{App, Caller, Peer, Problem, Response};
+use crate::web::Demand::Own;
+use crate::web::{App, Caller, Peer, Problem, Response, Routes};
 use arc_swap::ArcSwap;
+use axum::Extension;
 use axum::extract::{Path, State};
-use axum::routing::get;
-use axum::{Extension, Router};
 use http::header::CONTENT_LENGTH;
 use http::{HeaderMap, Method, StatusCode, Uri};
+use super::claim::NO_KEY;
 use name::{Named, named};
 use page::Page;
 use std::sync::Arc;
@@ -33,9 +34,6 @@ const BY_NAME: &str = "/feeds/{*name}";
 
 /// The same for readers that can show a key nowhere else.
 const BY_TOKEN: &str = "/f/{token}/{*name}";
-
-/// Where readers show keys of their own; the last is the earlier system's at the door.
-pub const OWN_LOCKS: &[&str] = &["/feeds/", "/f/", DEFAULT_PATHS[0], DEFAULT_PATHS[1], "/api/fortigate"];
 
 /// So long a reader should wait for what is not there yet, in seconds.
 const SOON: u32 = 10;
@@ -74,6 +72,11 @@ impl<'a> Asking<'a> {
     ) -> Self {
         Self { method: request.method(), uri: request.uri(), headers: request.headers(), name, token, caller }
     }
+
+    /// Whether it asks as the earlier system's firewalls do, and from where they are.
+    fn is_earlier(&self) -> bool {
+        self.caller.is_earlier && self.uri.path() == DEFAULT_PATHS[1]
+    }
 }
 
 impl Desk {
@@ -88,28 +91,34 @@ impl Desk {
     pub fn fast(self: &Arc<Self>, app: App) -> App {
         let app = DEFAULT_PATHS.into_iter().fold(app, |app, path| {
             let desk = Arc::clone(self);
-            app.fast(path, move |request, rest, caller| {
+            app.fast(path, Own, move |request, rest, caller| {
                 let asking = Asking::of(request, DEFAULT, None, caller);
                 rest.is_empty().then(|| desk.at_hand(&asking))?
             })
         });
         let desk = Arc::clone(self);
-        let app = app.fast(BY_NAME, move |request, name, caller| {
+        let app = app.fast(BY_NAME, Own, move |request, name, caller| {
             desk.at_hand(&Asking::of(request, name, None, caller))
         });
         let desk = Arc::clone(self);
-        app.fast(BY_TOKEN, move |request, rest, caller| {
+        app.fast(BY_TOKEN, Own, move |request, rest, caller| {
             let (token, name) = rest.split_once('/')?;
             desk.at_hand(&Asking::of(request, name, Some(token), caller))
         })
     }
 
     /// The same paths for the router, which can wait, and knows how a problem is told.
-    pub fn routes(self: &Arc<Self>) -> Router {
-        let router =
-            DEFAULT_PATHS.into_iter().fold(Router::new(), |router, path| router.route(path, get(default)));
-        let router = router.route(BY_NAME, get(by_name)).route(BY_TOKEN, get(by_token));
-        router.with_state(Arc::clone(self))
+    pub fn routes() -> Routes<Arc<Self>> {
+        Routes::new()
+            .get(DEFAULT_PATHS[0], Own, default, "The usual feed of FortiGate firewalls, one range a line.")
+            .get(DEFAULT_PATHS[1], Own, default, "The same, where the earlier system had it.")
+            .get(
+                BY_NAME,
+                Own,
+                by_name,
+                "A feed as its readers take it: its name, a part of it, or another document.",
+            )
+            .get(BY_TOKEN, Own, by_token, "The same for readers that can show a key nowhere else.")
     }
 
     /// What lies ready; none where somebody must wait or be told why there is nothing.
@@ -145,7 +154,13 @@ impl Desk {
     /// Who asks, if they may read what is named.
     fn reader(&self, asking: &Asking<'_>, named: &Named) -> Result<Reader, Problem> {
         let Asking { headers, token, caller, .. } = *asking;
-        super::claim::reader(&self.publisher, headers, token, caller, &named.feed.profile().name)
+        let name = &named.feed.profile().name;
+        match (super::claim::reader(&self.publisher, headers, token, caller, name), caller.peer) {
+            (Err(problem), Peer::Tcp(from)) if problem.code() == NO_KEY && asking.is_earlier() => {
+                Ok(Reader::Address(from.ip().to_canonical()))
+            }
+            (reader, _) => reader,
+        }
     }
 
     fn note(

@@ -3,9 +3,9 @@
 //! A check is a cheap look at state that its owner keeps; it must not do the work that it judges.
 
 use super::extract::Json;
-use axum::Router;
+use super::routes::{Demand, Routes};
+use axum::extract::State;
 use axum::response::{IntoResponse, Response};
-use axum::routing::get;
 use chrono::{SecondsFormat, Utc};
 use http::header::CACHE_CONTROL;
 use http::{HeaderValue, StatusCode};
@@ -176,11 +176,12 @@ impl Health {
 }
 
 /// `GET /health` and `GET /ready` of a role.
-pub fn routes(health: Arc<Health>) -> Router {
-    let ready = Arc::clone(&health);
-    Router::new()
-        .route("/health", get(async move || health.report()))
-        .route("/ready", get(async move || ready.readiness()))
+pub fn routes() -> Routes<Arc<Health>> {
+    let health = async |State(health): State<Arc<Health>>| health.report();
+    let ready = async |State(health): State<Arc<Health>>| health.readiness();
+    Routes::new()
+        .get("/health", Demand::Nothing, health, "Says what works, what does not, and what cures it.")
+        .get("/ready", Demand::Nothing, ready, "Says whether requests may be sent here.")
 }
 
 #[cfg(test)]

@@ -6,9 +6,10 @@
 use super::body::{Body, Response};
 use super::problem::Problem;
 use super::role::Role;
-use axum::Router;
+use super::routes::{Demand, Routes};
+use crate::rights::Right;
+use axum::extract::State;
 use axum::response::IntoResponse;
-use axum::routing::get;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use prometheus::proto::{LabelPair, Metric, MetricFamily};
 use prometheus::{HistogramOpts, HistogramVec, IntCounterVec, IntGaugeVec, Opts, Registry, TextEncoder};
@@ -408,8 +409,9 @@ fn method_label(method: &http::Method) -> &'static str {
 }
 
 /// `GET /metrics`.
-pub fn routes(metrics: Arc<Metrics>) -> Router {
-    Router::new().route("/metrics", get(async move || scrape(&metrics).into_response()))
+pub fn routes() -> Routes<Arc<Metrics>> {
+    let scrape = async |State(metrics): State<Arc<Metrics>>| scrape(&metrics).into_response();
+    Routes::new().get("/metrics", Demand::Of(Right::Metrics), scrape, "Everything counted, for Prometheus.")
 }
 
 fn scrape(metrics: &Metrics) -> Response {

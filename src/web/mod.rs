@@ -17,6 +17,7 @@ pub mod multipart;
 pub mod problem;
 pub mod request_id;
 mod role;
+pub mod routes;
 mod stall;
 pub mod vouch;
 
@@ -25,3 +26,4 @@ pub use body::{Body, Request, Response};
 pub use extract::{Json, Path, Query};
 pub use problem::Problem;
 pub use role::Role;
+pub use routes::{Demand, Routes};

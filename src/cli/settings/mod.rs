@@ -28,6 +28,7 @@ use crate::fetch::Exception;
 use crate::journal::Keep;
 use crate::model::{Lines, Output};
 use crate::web::Role;
+use crate::web::auth::{Access, Networks};
 use crate::web::log::Format;
 use chrono_tz::Tz;
 use layers::Layers;
@@ -123,6 +124,11 @@ pub enum SettingsError {
     },
 }
 
+/// Ranges, as whoever guards a port compares them.
+fn networks(ranges: Vec<IpRange>) -> Networks {
+    ranges.into_iter().map(|range| (range.first(), range.last())).collect()
+}
+
 fn hint(closest: &str) -> String {
     if closest.is_empty() { String::new() } else { format!("; was {closest} meant?") }
 }
@@ -152,6 +158,8 @@ pub struct Settings {
     pub lines: Lines,
     /// From where everybody may read every feed.
     pub open: Vec<IpRange>,
+    /// From where nobody in particular is let in, and how far.
+    pub access: Access,
     /// The feeds and devices of the file, feeds first.
     pub outputs: Vec<Output>,
     /// The webhooks of the file.
@@ -232,6 +240,10 @@ impl Settings {
             collection: Collection::read(&layers)?,
             lines: layers.get("feed.lines")?,
             open: layers.get("publish.open")?,
+            access: Access {
+                open: networks(layers.get("access.open")?),
+                earlier: networks(layers.get("access.legacy_networks")?),
+            },
             outputs: layers.outputs(),
             webhooks: layers.webhooks(),
             crowdsec: CrowdSec::read(&layers)?,

@@ -5,12 +5,13 @@ use crate::addr::IpRange;
 use crate::collect::collector::SourceView;
 use crate::collect::run::State as RunState;
 use crate::model::{Country, Day, Detail, SourceId, SourceName, Time};
+use crate::rights::Right;
 use crate::service::reply::view;
 use crate::store::{Dimension, Entry, View};
-use crate::web::{Caller, Json, Problem, Query};
+use crate::web::Demand::{Earlier, Of};
+use crate::web::{Caller, Json, Problem, Query, Routes};
+use axum::Extension;
 use axum::extract::State;
-use axum::routing::{get, post, put};
-use axum::{Extension, Router};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -18,14 +19,35 @@ use std::collections::BTreeMap;
 const LIMIT: usize = 100;
 const MOST: usize = 10_000;
 
-pub(super) fn routes() -> Router<Collection> {
-    Router::new()
-        .route("/api/v1/collection/status", get(status))
-        .route("/api/v1/status", get(status))
-        .route("/api/v1/collect", post(collect))
-        .route("/api/v1/sources/{name}/enable", put(sources::enable))
-        .route("/api/v1/sources/{name}/disable", put(sources::disable))
-        .route("/api/v1/collected-data", get(collected_data))
+pub(super) fn routes() -> Routes<Collection> {
+    let (writes, admin) = (Earlier(Right::Write), Earlier(Right::Admin));
+    Routes::new()
+        .get("/api/v1/collection/status", Of(Right::Read), status, "Shows in short how all sources stand.")
+        .get(
+            "/api/v1/status",
+            Earlier(Right::Read),
+            status,
+            "Shows how all sources stand, where the earlier system did.",
+        )
+        .post("/api/v1/collect", writes, collect, "Begins a run, as the earlier system did.")
+        .put(
+            "/api/v1/sources/{name}/enable",
+            admin,
+            sources::enable,
+            "Lets a source be fetched, where the earlier system did.",
+        )
+        .put(
+            "/api/v1/sources/{name}/disable",
+            admin,
+            sources::disable,
+            "Has a source fetched no more, where the earlier system did.",
+        )
+        .get(
+            "/api/v1/collected-data",
+            Earlier(Right::Read),
+            collected_data,
+            "Lists what sources list, as the earlier system did.",
+        )
 }
 
 /// The earlier system's view of all sources; the gateway shows it too.

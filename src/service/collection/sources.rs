@@ -55,7 +55,8 @@ struct Collected {
     /// In a word, why it needs somebody: it is stopped, held, hindered, or was taken back.
     trouble: Option<&'static str>,
     origin: crate::collect::collector::Origin,
-    definition: Definition,
+    /// For administrators: a URL may hold a key, in its path as well as in its query.
+    definition: Option<Definition>,
 }
 
 impl SourceRow {
@@ -75,7 +76,7 @@ impl SourceRow {
         }
     }
 
-    fn collected(self, view: SourceView, is_held: bool) -> Self {
+    fn collected(self, view: SourceView, is_held: bool, caller: &Caller) -> Self {
         let trouble = match (&view.stopped, &self.held, is_held, &view.hindered) {
             (Some(_), ..) => Some("stopped"),
             (None, Some(_), ..) => Some("taken_back"),
@@ -84,6 +85,7 @@ impl SourceRow {
             (None, None, false, None) => None,
         };
         let policy = if self.since.is_none() { view.definition.policy.clone() } else { self.policy };
+        let (kind, enabled) = (Some(view.definition.kind), view.enabled);
         let collected = Collected {
             state: view.state,
             next_run: view.next_run,
@@ -96,10 +98,9 @@ impl SourceRow {
             dated: view.dated,
             trouble,
             origin: view.origin,
-            definition: view.definition,
+            definition: caller.rights.has(Right::Admin).then_some(view.definition),
         };
-        let kind = Some(collected.definition.kind);
-        Self { kind, enabled: view.enabled, policy, collected: Some(collected), ..self }
+        Self { kind, enabled, policy, collected: Some(collected), ..self }
     }
 }
 
@@ -108,8 +109,6 @@ pub(super) async fn list(
     Extension(caller): Extension<Caller>,
     Query(paging): Query<Paging<SourceName>>,
 ) -> Result<Json<Page<SourceRow, SourceName>>, Problem> {
-    // A URL may hold a key, in its path as well as in its query.
-    caller.demand(Right::Admin)?;
     let snapshot = std::sync::Arc::clone(&role.engine.snapshot());
     let row = |name: &SourceName| (name.clone(), SourceRow::of_blacklist(&snapshot, name));
     let mut rows: BTreeMap<_, _> = snapshot.sources.values().map(|source| row(&source.name)).collect();
@@ -118,7 +117,7 @@ pub(super) async fn list(
         for view in collector.sources().await? {
             let (name, plain) = row(&view.name);
             let is_held = holds.iter().any(|hold| hold.source == name);
-            rows.insert(name, plain.collected(view, is_held));
+            rows.insert(name, plain.collected(view, is_held, &caller));
         }
     }
     let rows = rows.into_values().collect();
@@ -130,14 +129,13 @@ pub(super) async fn one(
     Extension(caller): Extension<Caller>,
     Path(name): Path<SourceName>,
 ) -> Result<Json<SourceRow>, Problem> {
-    caller.demand(Right::Admin)?;
     let row = SourceRow::of_blacklist(&role.engine.snapshot(), &name);
     let known = row.since.is_some();
     match role.collector.as_ref() {
         Some(collector) => match collector.source(&name).await {
             Ok(view) => {
                 let is_held = collector.holds().await?.iter().any(|hold| hold.source == name);
-                Ok(Json(row.collected(view, is_held)))
+                Ok(Json(row.collected(view, is_held, &caller)))
             }
             Err(_) if known => Ok(Json(row)),
             Err(error) => Err(error.into()),
