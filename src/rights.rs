@@ -3,6 +3,7 @@
 //!
 //! It must not know how somebody proves who they are, nor which path asks for which right.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::str::FromStr;
@@ -134,7 +135,7 @@ impl fmt::Debug for Rights {
 }
 
 /// What kind of somebody.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Kind {
     /// Whoever holds the installation itself: its key, or the socket in its folder.

@@ -26,6 +26,7 @@ use crate::service::publishing::{Hooking, Publishing, Pushing};
 use crate::service::taxii::Taxii;
 use crate::service::{self, journal};
 use crate::web::auth::{Guard, Keys};
+use crate::web::docs::Docs;
 use crate::web::health::{self, Check, Health, Latch};
 use crate::web::metrics::{self, Metrics};
 use crate::web::{App, Demand, Limit, Role, Routes};
@@ -121,6 +122,7 @@ impl House {
             let health = if follows { follows_check(health, &engine, &following) } else { health };
             let routes = health::routes().with_state(Arc::new(health));
             let routes = routes.merge(metrics::routes().with_state(Arc::clone(&metrics)));
+            let routes = routes.merge(Docs::routes().with_state(docs(*role)));
             let app = match role {
                 Role::Blacklist => {
                     let routes = routes.merge(protocols(publisher.as_ref(), settings)?);
@@ -141,7 +143,8 @@ impl House {
         }
         if settings.roles.contains(&Role::Gateway) {
             let upstreams = upstreams(&apps, key, settings)?;
-            apps.insert(Role::Gateway, gateway::app(upstreams, guard(), &metrics, &service::rows()));
+            let docs = Docs::new(gateway::chapters(service::chapters()), service::PLACES);
+            apps.insert(Role::Gateway, gateway::app(upstreams, guard(), &metrics, docs));
         }
         let feeds = publisher.as_ref().map(|publisher| publisher.feeds());
         let dnsbl = dnsbl(engine.as_ref(), feeds, settings, &metrics);
@@ -159,6 +162,16 @@ impl House {
             apps,
         })
     }
+}
+
+/// The documents of a role's own port.
+fn docs(role: Role) -> Arc<Docs> {
+    let own = service::chapters().into_iter().filter(|chapter| chapter.role == role);
+    let with_docs = own.map(|mut chapter| {
+        chapter.rows.extend(Docs::routes().into_rows());
+        chapter
+    });
+    Docs::new(with_docs.collect(), service::PLACES)
 }
 
 fn publisher(engine: Option<&Engine>, settings: &Settings) -> anyhow::Result<Option<Arc<Publisher>>> {
@@ -428,5 +441,7 @@ fn measured(
     })
 }
 
+#[cfg(test)]
+mod papers;
 #[cfg(test)]
 mod tests;

@@ -16,41 +16,53 @@ pub use upstream::{Remote, Upstream, UpstreamError};
 use crate::rights::Right;
 use crate::web::app::Route;
 use crate::web::auth::Guard;
+use crate::web::docs::Docs;
 use crate::web::metrics::{self, Metrics};
-use crate::web::routes::Row;
-use crate::web::{App, Body, Caller, Demand, Problem, Request, Response, Role, Routes};
+use crate::web::openapi::Chapter;
+use crate::web::{App, Body, Caller, Demand, Json, Problem, Request, Response, Role, Routes};
 use axum::extract::State;
-use axum::response::IntoResponse;
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use survey::Survey;
+use survey::{Places, Survey};
 
 /// Where each role is.
 pub type Upstreams = BTreeMap<Role, Upstream>;
 
-/// The application of the gateway's port, before roles with routes as in `behind`, which judge for themselves what is
-/// passed on to them. Look-ups and feeds of roles in this process are answered without the router.
-pub fn app(upstreams: Upstreams, guard: Guard, all: &Arc<Metrics>, behind: &[Row]) -> Arc<App> {
+/// The application of the gateway's port, before roles that judge for themselves what is passed on to them; `docs` tell of
+/// what is served there. Look-ups and feeds of roles in this process are answered without the router.
+pub fn app(upstreams: Upstreams, guard: Guard, all: &Arc<Metrics>, docs: Arc<Docs>) -> Arc<App> {
     let upstreams = Arc::new(upstreams);
     let survey = Arc::new(Survey::new(Arc::clone(&upstreams)));
+    let guard = guard.leaving(&docs.rows());
     let routes = own_routes()
         .otherwise(pass_on)
         .with_state(Arc::clone(&upstreams))
         .merge(survey_routes().with_state(survey))
-        .merge(metrics::routes().with_state(Arc::clone(all)));
+        .merge(metrics::routes().with_state(Arc::clone(all)))
+        .merge(Docs::routes().with_state(docs));
     // How long a body may be is for its role to say, and so is what it asks of its caller.
     let app = App::new(Role::Gateway, routes, all).body_limit("/", u64::MAX).fast(
         "/{*path}",
         Demand::Nothing,
         move |request, _, caller| answer_at_once(&upstreams, request, caller),
     );
-    Arc::new(app.guard(guard.leaving(behind)))
+    Arc::new(app.guard(guard))
 }
 
-/// The gateway's own routes, for documents.
-pub fn rows() -> Vec<Row> {
-    [own_routes().rows(), survey_routes().rows(), metrics::routes().rows()].concat()
+/// What the gateway serves: its own routes, and those of `behind` that it passes on.
+pub fn chapters(behind: Vec<Chapter>) -> Vec<Chapter> {
+    let own = [
+        own_routes().into_rows(),
+        survey_routes().into_rows(),
+        metrics::routes().into_rows(),
+        Docs::routes().into_rows(),
+    ];
+    let passed = behind.into_iter().map(|Chapter { role, mut rows }| {
+        rows.retain(|row| routes::find(row.path).is_some());
+        Chapter { role, rows }
+    });
+    [Chapter { role: Role::Gateway, rows: own.concat() }].into_iter().chain(passed).collect()
 }
 
 fn own_routes() -> Routes<Arc<Upstreams>> {
@@ -101,6 +113,6 @@ fn survey_routes() -> Routes<Arc<Survey>> {
         .get("/admin/services", Demand::Of(Right::Admin), services, "Shows where the roles are.")
 }
 
-async fn services(State(survey): State<Arc<Survey>>) -> impl IntoResponse {
+async fn services(State(survey): State<Arc<Survey>>) -> Json<Places> {
     survey.services().await
 }

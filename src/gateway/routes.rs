@@ -29,10 +29,8 @@ const HOLDS: &str = "/api/v1/holds/";
 
 /// Paths of the earlier system's door that begin unlike its roles'. Firewalls read both, so both lead to the
 /// released feed: a listing of what is active may be empty, and an empty answer opens a firewall.
-pub(super) const EARLIER: [(&str, &str); 2] = [
-    ("/api/fortigate", "/api/v1/fortigate"),
-    ("/api/blacklist/active", "/api/v1/fortigate"),
-];
+pub(super) const EARLIER: [(&str, &str); 2] =
+    [("/api/fortigate", "/api/v1/fortigate"), ("/api/blacklist/active", "/api/v1/fortigate")];
 
 /// The role that answers `path`, and the prefix that says so.
 pub(super) fn find(path: &str) -> Option<(&'static str, Role)> {

@@ -9,6 +9,7 @@ use crate::web::{Body, Json, Peer, Request, Role};
 use axum::response::Response;
 use futures_util::future::join_all;
 use http::header::HOST;
+use schemars::JsonSchema;
 use serde::Serialize;
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -38,21 +39,27 @@ struct Finding {
 }
 
 /// `/health` of the gateway: its own report, and the earlier system's `services` beside it.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 struct Document {
     #[serde(flatten)]
     report: Report,
     services: BTreeMap<&'static str, Service>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 struct Service {
     healthy: bool,
     last_check: String,
 }
 
-/// A row of `/admin/services`.
-#[derive(Serialize)]
+/// What `/admin/services` answers.
+#[derive(Serialize, JsonSchema)]
+pub(super) struct Places {
+    services: BTreeMap<&'static str, Place>,
+}
+
+/// A row of it.
+#[derive(Serialize, JsonSchema)]
 struct Place {
     url: String,
     healthy: bool,
@@ -87,7 +94,7 @@ impl Survey {
     }
 
     /// `/admin/services`: where the roles are.
-    pub(super) async fn services(&self) -> Json<impl Serialize + use<>> {
+    pub(super) async fn services(&self) -> Json<Places> {
         let findings = self.findings().await;
         let places = findings.iter().filter_map(|finding| {
             let upstream = self.upstreams.get(&finding.role)?;
@@ -102,7 +109,7 @@ impl Survey {
             };
             Some((finding.role.name(), place))
         });
-        Json(BTreeMap::from([("services", places.collect::<BTreeMap<_, _>>())]))
+        Json(Places { services: places.collect() })
     }
 
     /// The lock is held while asking: those who come meanwhile share the answer.

@@ -38,7 +38,7 @@ fn guard() -> Guard {
 
 /// The door in front of `upstreams`.
 fn before(upstreams: Upstreams) -> Arc<App> {
-    app(upstreams, guard(), &Arc::new(Metrics::new()), &[])
+    app(upstreams, guard(), &Arc::new(Metrics::new()), Docs::new(Vec::new(), &[]))
 }
 
 /// Serves `app` on a port of its own and gives its URL.

@@ -14,6 +14,7 @@ use crate::web::Demand::{Earlier, Of};
 use crate::web::metrics::Metrics;
 use crate::web::{Json, Problem, Query, Routes};
 use axum::extract::State;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
@@ -49,14 +50,14 @@ fn earlier() -> Routes<Analytics> {
 }
 
 /// An answer with the word that the earlier system's callers look for.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 struct Success<T> {
     status: &'static str,
     data: T,
 }
 
 /// The same, its fields beside that word.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 struct Open<T> {
     status: &'static str,
     #[serde(flatten)]
@@ -65,17 +66,17 @@ struct Open<T> {
 
 type Answer<T> = Result<Json<T>, Problem>;
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct NoParameters {}
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct OfPeriod {
     period: Option<Period>,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct OfTrends {
     period: Option<Period>,
@@ -83,7 +84,7 @@ struct OfTrends {
 }
 
 /// What the earlier paths take.
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 struct OfEarlier {
     period: Option<Period>,
     granularity: Option<Granularity>,

@@ -9,6 +9,7 @@ mod name;
 mod page;
 mod ranges;
 
+use super::claim::NO_KEY;
 use crate::model::Document;
 use crate::publish::{Answer, Feed, Offer, Publisher, Reader, Released, Rendition, write};
 use crate::web::Demand::Own;
@@ -18,7 +19,6 @@ use axum::Extension;
 use axum::extract::{Path, State};
 use http::header::CONTENT_LENGTH;
 use http::{HeaderMap, Method, StatusCode, Uri};
-use super::claim::NO_KEY;
 use name::{Named, named};
 use page::Page;
 use std::sync::Arc;
@@ -34,6 +34,12 @@ const BY_NAME: &str = "/feeds/{*name}";
 
 /// The same for readers that can show a key nowhere else.
 const BY_TOKEN: &str = "/f/{token}/{*name}";
+
+const TEXT: &str = "text/plain";
+/// How a feed is handed out: whole, in part, or not again.
+const FEED_ANSWERS: &[u16] = &[200, 206, 304];
+/// And how it is not: an unknown feed, part or document, an old generation, a bad range, a bad query.
+const FEED_REFUSALS: &[u16] = &[404, 410, 412, 416, 422];
 
 /// So long a reader should wait for what is not there yet, in seconds.
 const SOON: u32 = 10;
@@ -111,14 +117,26 @@ impl Desk {
     pub fn routes() -> Routes<Arc<Self>> {
         Routes::new()
             .get(DEFAULT_PATHS[0], Own, default, "The usual feed of FortiGate firewalls, one range a line.")
+            .writes(&[TEXT])
+            .succeeds(FEED_ANSWERS)
+            .refuses(FEED_REFUSALS)
             .get(DEFAULT_PATHS[1], Own, default, "The same, where the earlier system had it.")
+            .writes(&[TEXT])
+            .succeeds(FEED_ANSWERS)
+            .refuses(FEED_REFUSALS)
             .get(
                 BY_NAME,
                 Own,
                 by_name,
                 "A feed as its readers take it: its name, a part of it, or another document.",
             )
+            .writes(&["*/*"])
+            .succeeds(FEED_ANSWERS)
+            .refuses(FEED_REFUSALS)
             .get(BY_TOKEN, Own, by_token, "The same for readers that can show a key nowhere else.")
+            .writes(&["*/*"])
+            .succeeds(FEED_ANSWERS)
+            .refuses(FEED_REFUSALS)
     }
 
     /// What lies ready; none where somebody must wait or be told why there is nothing.

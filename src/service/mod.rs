@@ -3,6 +3,7 @@
 
 pub mod analytics;
 pub mod blacklist;
+mod chapters;
 mod claim;
 pub mod collection;
 pub mod decisions;
@@ -18,25 +19,7 @@ mod reason;
 mod reply;
 pub mod taxii;
 
-use crate::web::routes::Row;
-use crate::web::{health, metrics};
-
-/// The routes of all roles, wherever they are.
-pub fn rows() -> Vec<Row> {
-    let blacklist = [
-        blacklist::Blacklist::routes().rows(),
-        feeds::Desk::routes().rows(),
-        publishing::Publishing::routes().rows(),
-        publishing::Pushing::routes().rows(),
-        publishing::Hooking::routes().rows(),
-        decisions::Decisions::routes().rows(),
-        taxii::Taxii::routes().rows(),
-        journal::routes().rows(),
-    ]
-    .concat();
-    let others = [collection::Collection::routes().rows(), analytics::Analytics::routes().rows()].concat();
-    [health::routes().rows(), metrics::routes().rows(), &blacklist, &others].concat()
-}
+pub use chapters::{PLACES, chapters};
 
 /// What is kept back, of sources and of feeds.
 pub const HOLDS: &str = "/api/v1/holds";

@@ -9,12 +9,14 @@ use crate::model::Time;
 use crate::publish::taxii::{Behind, Collection, Filter, Item, bundle, collection_id};
 use crate::publish::{Feed, Publisher, Reader, Released, Rolls};
 use crate::web::Demand::Own;
+use crate::web::sketch::{Sketched, Takes};
 use crate::web::{Body, Caller, Path, Problem, Query, Response, Routes};
 use axum::extract::{FromRequestParts, State};
 use axum::handler::Handler;
 use http::header::{ACCEPT, CONTENT_TYPE, HeaderName};
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -110,14 +112,16 @@ impl Taxii {
     }
 }
 
-fn both<H: Handler<T, Arc<Taxii>> + Clone, T: 'static>(
+fn both<H: Handler<T, Arc<Taxii>> + Sketched<T> + Clone, T: 'static>(
     routes: Routes<Arc<Taxii>>,
     paths: [&'static str; 2],
     handler: H,
     text: &'static str,
 ) -> Routes<Arc<Taxii>> {
     let [plain, slashed] = paths;
-    routes.get(plain, Own, handler.clone(), text).get(slashed, Own, handler, text)
+    let kinds = &[TAXII_21, TAXII_20, STIX_20];
+    let routes = routes.get(plain, Own, handler.clone(), text).writes(kinds).refuses(&[404]);
+    routes.get(slashed, Own, handler, text).writes(kinds).refuses(&[404])
 }
 
 /// Somebody who may read something, and what they say beside that.
@@ -126,6 +130,8 @@ struct Asking {
     caller: Caller,
     headers: HeaderMap,
 }
+
+impl Takes for Asking {}
 
 impl FromRequestParts<Arc<Taxii>> for Asking {
     type Rejection = Problem;
@@ -203,7 +209,7 @@ async fn collection(
 }
 
 /// What a reader may ask for (TAXII 2.1, 3.4 and 3.5).
-#[derive(Deserialize, Default)]
+#[derive(Deserialize, Default, JsonSchema)]
 struct Asked {
     added_after: Option<String>,
     limit: Option<String>,
@@ -306,7 +312,7 @@ async fn page(
 }
 
 /// What stands before the objects of a page.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 struct Head {
     more: bool,
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -289,7 +289,7 @@ fn refusal(code: &'static str, detail: &'static str) -> Problem {
 mod tests {
     use super::*;
     use crate::rights::Kind;
-    use crate::web::Demand;
+    use crate::web::{Demand, Routes};
     use http::HeaderValue;
 
     const FAR: Peer =
@@ -327,8 +327,8 @@ mod tests {
             open: [(open[0], open[1])].into_iter().collect(),
             earlier: earlier.into_iter().map(|one| (one, one)).collect(),
         };
-        let own = Row { method: http::Method::GET, path: "/v1/{any}", demand: Demand::Own, text: "" };
-        Guard::new("open sesame", access).believing(Arc::new(Book)).leaving(&[own])
+        let own = Routes::<()>::new().get("/v1/{any}", Demand::Own, async || (), "Has keys of its own.");
+        Guard::new("open sesame", access).believing(Arc::new(Book)).leaving(&own.into_rows())
     }
 
     fn headers(pairs: &[(HeaderName, &'static str)]) -> HeaderMap {

@@ -411,7 +411,9 @@ fn method_label(method: &http::Method) -> &'static str {
 /// `GET /metrics`.
 pub fn routes() -> Routes<Arc<Metrics>> {
     let scrape = async |State(metrics): State<Arc<Metrics>>| scrape(&metrics).into_response();
-    Routes::new().get("/metrics", Demand::Of(Right::Metrics), scrape, "Everything counted, for Prometheus.")
+    Routes::new()
+        .get("/metrics", Demand::Of(Right::Metrics), scrape, "Everything counted, for Prometheus.")
+        .writes(&["text/plain"])
 }
 
 fn scrape(metrics: &Metrics) -> Response {

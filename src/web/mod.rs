@@ -7,6 +7,7 @@
 pub mod app;
 pub mod auth;
 pub mod body;
+pub mod docs;
 pub mod edge;
 pub mod extract;
 pub mod health;
@@ -14,10 +15,12 @@ pub mod listener;
 pub mod log;
 pub mod metrics;
 pub mod multipart;
+pub mod openapi;
 pub mod problem;
 pub mod request_id;
 mod role;
 pub mod routes;
+pub mod sketch;
 mod stall;
 pub mod vouch;
 

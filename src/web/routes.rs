@@ -6,6 +6,7 @@
 use super::app::Caller;
 use super::auth;
 use super::problem::Problem;
+use super::sketch::{BYTES, JSON, Shape, Sketch, Sketched};
 use crate::rights::Right;
 use axum::Router;
 use axum::extract::{Request, State};
@@ -73,7 +74,7 @@ impl fmt::Display for Demand {
 }
 
 /// What is known of a route beside its handler.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Row {
     /// Its method; a GET is a HEAD, too.
     pub method: Method,
@@ -83,6 +84,8 @@ pub struct Row {
     pub demand: Demand,
     /// What it is for, in one sentence.
     pub text: &'static str,
+    /// What it takes and gives.
+    pub(super) sketch: Sketch,
 }
 
 /// Routes whose handlers need an `S`, and a row for each.
@@ -100,56 +103,102 @@ impl<S: Clone + Send + Sync + 'static> Routes<S> {
 
     /// A GET, and its HEAD.
     #[must_use]
-    pub fn get<H: Handler<T, S>, T: 'static>(
+    pub fn get<H: Handler<T, S> + Sketched<T>, T: 'static>(
         self,
         path: &'static str,
         demand: Demand,
         handler: H,
         text: &'static str,
     ) -> Self {
-        self.add(Row { method: Method::GET, path, demand, text }, on(MethodFilter::GET, handler))
+        self.add(row(Method::GET, path, demand, text, H::sketch()), on(MethodFilter::GET, handler))
     }
 
     /// A POST.
     #[must_use]
-    pub fn post<H: Handler<T, S>, T: 'static>(
+    pub fn post<H: Handler<T, S> + Sketched<T>, T: 'static>(
         self,
         path: &'static str,
         demand: Demand,
         handler: H,
         text: &'static str,
     ) -> Self {
-        self.add(Row { method: Method::POST, path, demand, text }, on(MethodFilter::POST, handler))
+        self.add(row(Method::POST, path, demand, text, H::sketch()), on(MethodFilter::POST, handler))
     }
 
     /// A PUT.
     #[must_use]
-    pub fn put<H: Handler<T, S>, T: 'static>(
+    pub fn put<H: Handler<T, S> + Sketched<T>, T: 'static>(
         self,
         path: &'static str,
         demand: Demand,
         handler: H,
         text: &'static str,
     ) -> Self {
-        self.add(Row { method: Method::PUT, path, demand, text }, on(MethodFilter::PUT, handler))
+        self.add(row(Method::PUT, path, demand, text, H::sketch()), on(MethodFilter::PUT, handler))
     }
 
     /// A DELETE.
     #[must_use]
-    pub fn delete<H: Handler<T, S>, T: 'static>(
+    pub fn delete<H: Handler<T, S> + Sketched<T>, T: 'static>(
         self,
         path: &'static str,
         demand: Demand,
         handler: H,
         text: &'static str,
     ) -> Self {
-        self.add(Row { method: Method::DELETE, path, demand, text }, on(MethodFilter::DELETE, handler))
+        self.add(row(Method::DELETE, path, demand, text, H::sketch()), on(MethodFilter::DELETE, handler))
     }
 
     fn add(mut self, row: Row, handler: MethodRouter<S, Infallible>) -> Self {
         let checked = handler.route_layer(middleware::from_fn_with_state(row.demand, check));
         self.router = self.router.route(row.path, checked);
         self.rows.push(row);
+        self
+    }
+
+    /// The last route's good answers are JSON in that shape, written by hand.
+    #[must_use]
+    pub fn shows(self, shape: Shape) -> Self {
+        self.noting(|sketch| _ = sketch.answer.insert(JSON, Some(shape)))
+    }
+
+    /// The last route's good answers may be of these media types, too.
+    #[must_use]
+    pub fn writes(self, kinds: &[&'static str]) -> Self {
+        self.noting(|sketch| sketch.answer.extend(kinds.iter().map(|kind| (*kind, None))))
+    }
+
+    /// The last route takes bodies of these media types.
+    #[must_use]
+    pub fn reads(self, kinds: &[&'static str]) -> Self {
+        self.noting(|sketch| {
+            sketch.body.remove(BYTES);
+            sketch.body.extend(kinds.iter().map(|kind| (*kind, None)));
+        })
+    }
+
+    /// The last route takes JSON in that shape, which it reads by hand.
+    #[must_use]
+    pub fn reads_json(self, shape: Shape) -> Self {
+        self.noting(|sketch| _ = sketch.body.insert(JSON, Some(shape)))
+    }
+
+    /// The last route's good answers have these statuses instead of 200.
+    #[must_use]
+    pub fn succeeds(self, statuses: &'static [u16]) -> Self {
+        self.noting(|sketch| sketch.good = statuses)
+    }
+
+    /// The last route has problems of these statuses beside those that all have.
+    #[must_use]
+    pub fn refuses(self, statuses: &'static [u16]) -> Self {
+        self.noting(|sketch| sketch.bad = statuses)
+    }
+
+    fn noting(mut self, note: impl FnOnce(&mut Sketch)) -> Self {
+        if let Some(row) = self.rows.last_mut() {
+            note(&mut row.sketch);
+        }
         self
     }
 
@@ -176,8 +225,8 @@ impl<S: Clone + Send + Sync + 'static> Routes<S> {
     }
 
     /// What is known of each.
-    pub fn rows(&self) -> &[Row] {
-        &self.rows
+    pub fn into_rows(self) -> Vec<Row> {
+        self.rows
     }
 
     /// The router, what is known of each route, and whether it hands on what it does not know.
@@ -196,6 +245,10 @@ impl<S: Clone + Send + Sync + 'static> Default for Routes<S> {
 pub fn own_locks(rows: &[Row]) -> impl Iterator<Item = &'static str> + '_ {
     let own = rows.iter().filter(|row| row.demand == Demand::Own);
     own.map(|row| row.path.split('{').next().unwrap_or(row.path))
+}
+
+fn row(method: Method, path: &'static str, demand: Demand, text: &'static str, sketch: Sketch) -> Row {
+    Row { method, path, demand, text, sketch }
 }
 
 async fn check(State(demand): State<Demand>, request: Request, next: Next) -> Result<Response, Problem> {

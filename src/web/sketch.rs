@@ -5,6 +5,7 @@
 
 use super::body::Response;
 use super::extract::{Json, Path, Query, Whole};
+use super::health::Report;
 use super::multipart::File;
 use super::problem::Problem;
 use axum::Extension;
@@ -14,12 +15,16 @@ use schemars::{JsonSchema, Schema, SchemaGenerator};
 use std::collections::BTreeMap;
 
 /// Makes the schema of a type, once somebody reads the document.
-pub(super) type Shape = fn(&mut SchemaGenerator) -> Schema;
+pub type Shape = fn(&mut SchemaGenerator) -> Schema;
 
 /// The shape of `T`.
-pub(super) fn shape<T: JsonSchema>(generator: &mut SchemaGenerator) -> Schema {
+pub fn shape<T: JsonSchema>(generator: &mut SchemaGenerator) -> Schema {
     generator.subschema_for::<T>()
 }
+
+pub(super) const JSON: &str = "application/json";
+/// Bytes of any kind.
+pub(super) const BYTES: &str = "application/octet-stream";
 
 /// What is known of an operation's requests and answers.
 #[derive(Clone, Default)]
@@ -115,25 +120,25 @@ impl<T: JsonSchema> Takes for Query<T> {
 
 impl<T: JsonSchema> Takes for Json<T> {
     fn note(sketch: &mut Sketch) {
-        sketch.body.insert("application/json", Some(shape::<T>));
+        sketch.body.insert(JSON, Some(shape::<T>));
     }
 }
 
 impl Takes for Whole {
     fn note(sketch: &mut Sketch) {
-        sketch.body.insert("application/octet-stream", None);
+        sketch.body.insert(BYTES, None);
     }
 }
 
 impl Takes for File {
     fn note(sketch: &mut Sketch) {
-        sketch.body.extend([("application/octet-stream", None), ("multipart/form-data", None)]);
+        sketch.body.extend([(BYTES, None), ("multipart/form-data", None)]);
     }
 }
 
 impl<T: JsonSchema> Gives for Json<T> {
     fn note(sketch: &mut Sketch) {
-        sketch.answer.insert("application/json", Some(shape::<T>));
+        sketch.answer.insert(JSON, Some(shape::<T>));
     }
 }
 
@@ -151,9 +156,26 @@ impl<T: Gives> Gives for Result<T, Problem> {
     }
 }
 
+impl Gives for Report {
+    fn note(sketch: &mut Sketch) {
+        <Json<Self> as Gives>::note(sketch);
+        sketch.good = &[200, 503];
+    }
+}
+
 /// Answers whose bytes are written by hand: what they are is said beside the route.
 macro_rules! by_hand {
     ($($given:ty),*) => { $(impl Gives for $given {})* };
 }
 
-by_hand!(Response, axum::response::Response, StatusCode, Problem, (), &'static str, String, Vec<u8>);
+by_hand!(
+    Response,
+    axum::response::Response,
+    StatusCode,
+    Problem,
+    (),
+    &'static str,
+    String,
+    Vec<u8>,
+    bytes::Bytes
+);

@@ -22,6 +22,7 @@ mod house;
 mod http;
 mod keys;
 mod lists;
+mod papers;
 mod place;
 mod publishing;
 mod push;

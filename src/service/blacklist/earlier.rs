@@ -14,6 +14,7 @@ use crate::web::extract::Whole;
 use crate::web::{Caller, Json, Path, Problem, Routes};
 use axum::Extension;
 use axum::extract::State;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -26,6 +27,7 @@ pub(super) fn routes() -> Routes<Blacklist> {
     Routes::new()
         .post("/api/v1/ips", writes, add, "Lists an address, as the earlier system took it.")
         .post("/api/v1/bulk-insert", writes, insert, "Lists many, as the earlier system took them.")
+        .reads(&["application/json"])
         .get(
             "/api/v1/ips/{ip}",
             checks,
@@ -55,7 +57,7 @@ pub(super) fn routes() -> Routes<Blacklist> {
 }
 
 /// An entry as the earlier system took it: sources in capitals, countries by any name.
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 struct Row {
     ip: String,
     source: Option<String>,
@@ -99,7 +101,7 @@ async fn entry(State(role): State<Blacklist>, Path(ip): Path<String>) -> Result<
     first.map(Json).ok_or_else(|| Problem::not_found("not_listed", format!("Nobody lists {address}.")))
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 struct Question {
     ips: Vec<String>,
 }
@@ -111,13 +113,13 @@ async fn search(
     entry::found(&role, question.ips).await
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 struct Inserted {
     status: &'static str,
     data: Counts,
 }
 
-#[derive(Serialize, Default)]
+#[derive(Serialize, Default, JsonSchema)]
 struct Counts {
     /// Rows that are listed now, each as often as it came.
     success_count: u64,

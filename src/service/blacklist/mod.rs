@@ -27,9 +27,13 @@ use crate::model::{Batch, Cause, Change, Receipt};
 use crate::publish::Feeds;
 use crate::rights::Right;
 use crate::web::Demand::{Earlier, Of};
+use crate::web::sketch::shape;
 use crate::web::{Caller, Limit, Problem, Request, Response, Routes};
 use std::sync::Arc;
 use uuid::Uuid;
+
+const TEXT: &str = "text/plain";
+const LINES: &str = "application/x-ndjson";
 
 /// The template of the single look-up, which [`answer_check`] serves before the router.
 pub const CHECK: &str = "/api/v1/blacklist/check/{ip}";
@@ -64,7 +68,12 @@ impl Blacklist {
                 check::one,
                 "Says whether an address is listed, by whom, and what exempts it.",
             )
+            .shows(check::verdict)
             .post("/api/v1/blacklist/check", checks, bulk::many, "Says so of many addresses at once.")
+            .shows(bulk::verdicts)
+            .writes(&[TEXT])
+            .reads(&[TEXT])
+            .reads_json(shape::<bulk::Question<'static>>)
             .get("/api/v1/blacklist/ips/{ip}", checks, story::tell, "Tells all that is known of an address.")
             .post("/api/v1/blacklist/ips", writes, manual::add, "Lists a range by hand.")
             .put(
@@ -80,6 +89,7 @@ impl Blacklist {
                 import::bulk,
                 "Lists many ranges by hand; good lines are kept.",
             )
+            .reads(&["application/x-ndjson", "text/csv", "application/json"])
             .post(
                 IMPORT_PATH,
                 writes,
@@ -87,12 +97,16 @@ impl Blacklist {
                 "Takes a list in; in place of all that its source lists it takes an administrator.",
             )
             .get("/api/v1/blacklist/active", reads, active::active, "Lists what is active.")
+            .shows(shape::<pages::Page<String>>)
+            .writes(&[TEXT])
+            .refuses(&[404])
             .post(
                 "/api/v1/blacklist/search",
                 Earlier(Right::Read),
                 search::search,
                 "Searches by address, source, country, threat, reason and days.",
             )
+            .shows(search::found)
             .get("/api/v1/blacklist/statistics", reads, statistics::statistics, "Counts what is listed.")
             .get("/api/v1/blacklist/allowlist", reads, allow::list, "Lists what is never published.")
             .post(
@@ -123,18 +137,25 @@ impl Blacklist {
                 "Lists the journal's records, the newest first.",
             )
             .get("/api/v1/generations/{number}", reads, generations::one, "Shows what one record changed.")
+            .shows(shape::<generations::Shown>)
+            .writes(&[LINES])
+            .refuses(&[410, 422])
             .get(
                 "/api/v1/generations/{number}/diff/{to}",
                 reads,
                 generations::difference,
                 "Shows what changed between two generations.",
             )
+            .shows(shape::<generations::Compared>)
+            .writes(&[LINES])
+            .refuses(&[410, 422])
             .post(
                 "/api/v1/generations/{number}/rollback",
                 Of(Right::Admin),
                 generations::rollback,
                 "Takes a source back to how it was.",
             )
+            .refuses(&[410])
             .merge(earlier::routes())
     }
 

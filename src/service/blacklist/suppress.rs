@@ -9,6 +9,7 @@ use crate::model::{Cause, Change, SourceName, Suppression, Time};
 use crate::web::{Caller, Json, Path, Problem, Query};
 use axum::Extension;
 use axum::extract::State;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// What tells one suppression from another.
@@ -23,7 +24,7 @@ pub(super) async fn list(
     paging.page(snapshot.suppressions.to_vec(), key, snapshot.generation).map(Json)
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct New {
     /// Listings whose range lies inside this one are meant.
@@ -34,7 +35,7 @@ pub(super) struct New {
     expires: Option<Time>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 pub(super) struct Done {
     range: IpRange,
     generation: u64,

@@ -12,6 +12,7 @@ use crate::web::Demand::{Earlier, Of};
 use crate::web::{Caller, Json, Problem, Query, Routes};
 use axum::Extension;
 use axum::extract::State;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -51,7 +52,7 @@ pub(super) fn routes() -> Routes<Collection> {
 }
 
 /// The earlier system's view of all sources; the gateway shows it too.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 struct Status {
     status: &'static str,
     data: BTreeMap<SourceName, SourceStatus>,
@@ -59,7 +60,7 @@ struct Status {
     total_collected: u64,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 struct SourceStatus {
     /// Whether it is fetched on a schedule; a list that only people import is not.
     enabled: bool,
@@ -105,7 +106,7 @@ fn stand(view: &SourceView, seen: Option<Time>) -> SourceStatus {
 }
 
 /// What the earlier system's callers send; what else they send is ignored, as it was.
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 struct Collect {
     source: SourceName,
     start_date: Option<Day>,
@@ -114,7 +115,7 @@ struct Collect {
     force: bool,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 struct Collecting {
     status: &'static str,
     message: String,
@@ -134,13 +135,13 @@ async fn collect(
     Ok(Json(Collecting { status: "success", message, timestamp: role.engine.now(), run }))
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 struct Page {
     limit: Option<usize>,
 }
 
 /// One listing, in the earlier system's words.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 struct Collected {
     ip: IpRange,
     source: SourceName,
@@ -150,7 +151,7 @@ struct Collected {
     country: Option<Country>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 struct CollectedData {
     status: &'static str,
     data: Vec<Collected>,

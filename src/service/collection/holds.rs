@@ -8,6 +8,7 @@ use crate::service::reply::actor;
 use crate::web::{Caller, Json, Path, Problem, Query};
 use axum::Extension;
 use axum::extract::State;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
@@ -15,7 +16,7 @@ const LIMIT: usize = 50;
 const MOST: usize = 1_000;
 
 /// A hold with its grounds in words.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 pub(super) struct HoldRow {
     #[serde(flatten)]
     hold: Hold,
@@ -46,13 +47,13 @@ pub(super) async fn list(
 }
 
 /// Why an administrator decides so.
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Decision {
     reason: String,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 pub(super) struct Consented {
     status: &'static str,
     #[serde(flatten)]
@@ -69,7 +70,7 @@ pub(super) async fn consent(
     Ok(Json(Consented { status: "success", receipt }))
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 pub(super) struct Rejected {
     status: &'static str,
 }
@@ -84,7 +85,7 @@ pub(super) async fn reject(
     Ok(Json(Rejected { status: "success" }))
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 pub(super) struct AuditRow {
     number: u64,
     #[serde(flatten)]

@@ -16,12 +16,15 @@ mod watch;
 pub use watch::{Trouble, Watch};
 
 use crate::collect::collector::Collector;
+use crate::collect::run::Run;
 use crate::engine::Engine;
 use crate::rights::Right;
 use crate::service::paging::Opaque;
 use crate::service::{AUDIT, HOLDS};
 use crate::web::Demand::{Earlier, Of};
+use crate::web::sketch::shape;
 use crate::web::{Problem, Routes};
+use schemars::JsonSchema;
 use serde::Serialize;
 
 /// Where files are brought to.
@@ -43,6 +46,7 @@ impl Collection {
         Routes::new()
             .get("/api/v1/collection/sources", reads, sources::list, "Lists the sources and how they stand.")
             .post("/api/v1/collection/sources", admin, sources::add, "Defines a source.")
+            .succeeds(&[201])
             .get(
                 "/api/v1/collection/sources/{name}",
                 reads,
@@ -82,10 +86,15 @@ impl Collection {
                 "Tries a source; nothing is changed.",
             )
             .post("/api/v1/collection/trigger", writes, runs::trigger, "Begins a run.")
+            .succeeds(&[202])
             .post(UPLOAD_PATH, writes, runs::upload, "Begins a run with a file that somebody brings.")
+            .succeeds(&[202])
             .get("/api/v1/collection/runs", reads, runs::list, "Lists runs, the newest first.")
             .get("/api/v1/collection/runs/{id}", reads, runs::one, "Shows a run, or follows it as events.")
+            .shows(shape::<Run>)
+            .writes(&["text/event-stream"])
             .post("/api/v1/collection/runs/{id}/cancel", writes, runs::cancel, "Ends a run.")
+            .succeeds(&[202])
             .post(
                 "/api/v1/collection/runs/{id}/otp",
                 writes,
@@ -98,12 +107,15 @@ impl Collection {
                 runs::raw,
                 "Hands out the bytes as they were fetched.",
             )
+            .writes(&["application/octet-stream"])
+            .refuses(&[410])
             .post(
                 "/api/v1/collection/runs/{id}/again",
                 writes,
                 runs::again,
                 "Reads the bytes of a run again.",
             )
+            .succeeds(&[202])
             .get(HOLDS, reads, holds::list, "Lists what is kept back from sources.")
             .post("/api/v1/holds/{id}/consent", admin, holds::consent, "Takes in what is kept back.")
             .post("/api/v1/holds/{id}/reject", admin, holds::reject, "Refuses what is kept back.")
@@ -120,7 +132,7 @@ impl Collection {
 }
 
 /// A page of a list that is kept on the disk.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 #[serde(bound = "T: Serialize, K: Serialize")]
 struct List<T, K> {
     status: &'static str,

@@ -12,6 +12,7 @@ use axum::extract::State;
 use axum::response::IntoResponse;
 use http::header::{ACCEPT, CONTENT_DISPOSITION, CONTENT_TYPE};
 use http::{HeaderMap, HeaderValue, StatusCode};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
@@ -19,7 +20,7 @@ const LIMIT: usize = 20;
 const MOST: usize = 200;
 
 /// What is to be collected.
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Trigger {
     pub(super) source: SourceName,
@@ -30,7 +31,7 @@ pub(super) struct Trigger {
 }
 
 /// A run has been begun.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 pub(super) struct Begun {
     pub(super) status: &'static str,
     pub(super) run: Uuid,
@@ -51,7 +52,7 @@ pub(super) async fn begin(role: &Collection, caller: &Caller, trigger: Trigger) 
     Ok(role.collector()?.trigger(source, &actor(caller), wish).await?)
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Upload {
     source: SourceName,
@@ -70,7 +71,7 @@ pub(super) async fn upload(
     Ok((StatusCode::ACCEPTED, Json(Begun { status: "accepted", run })))
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Page {
     source: Option<SourceName>,
@@ -103,7 +104,7 @@ pub(super) async fn one(
     Ok(Json(collector.run(id).await?).into_response())
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 pub(super) struct Done {
     status: &'static str,
 }
@@ -119,7 +120,7 @@ pub(super) async fn cancel(
     Ok((StatusCode::ACCEPTED, Json(DONE)))
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Otp {
     code: String,
@@ -135,7 +136,7 @@ pub(super) async fn otp(
     Ok(Json(DONE))
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Document {
     /// Which of the run's documents, from 0.

@@ -12,12 +12,13 @@ use crate::web::{Caller, Json, Path, Problem, Query};
 use axum::Extension;
 use axum::extract::State;
 use http::StatusCode;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::collections::BTreeMap;
 
 /// One source, as it stands: what the blacklist knows of it, and what the collector does.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 pub(super) struct SourceRow {
     name: SourceName,
     /// What holds for its listings.
@@ -40,7 +41,7 @@ pub(super) struct SourceRow {
     collected: Option<Collected>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 struct Collected {
     state: Option<crate::collect::run::State>,
     next_run: Option<Time>,
@@ -146,7 +147,7 @@ pub(super) async fn one(
 }
 
 /// A new source: its name beside its definition.
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 pub(super) struct New {
     name: SourceName,
     #[serde(flatten)]
@@ -174,7 +175,7 @@ pub(super) async fn put(
     Ok(Json(role.collector()?.define(name, definition, &actor(&caller), false).await?))
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 pub(super) struct Removed {
     status: &'static str,
     removed: SourceName,
@@ -190,7 +191,7 @@ pub(super) async fn remove(
 }
 
 /// What the earlier system said, too.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 pub(super) struct Switched {
     status: &'static str,
     message: String,
@@ -240,7 +241,7 @@ async fn switch(
     Ok(Json(Switched { status: "success", message, enabled: view.enabled }))
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 pub(super) struct Kept {
     status: &'static str,
     message: &'static str,

@@ -28,6 +28,7 @@ use bytes::{Buf as _, Bytes, BytesMut};
 use futures_util::stream;
 use http_body_util::StreamBody;
 use hyper::body::Frame;
+use schemars::JsonSchema;
 use serde::Deserialize;
 use std::time::Duration;
 use tokio::fs::File;
@@ -53,12 +54,16 @@ pub fn routes() -> Routes<Engine> {
     let admin = Of(Right::Admin);
     Routes::new()
         .get(JOURNAL, admin, send, "Hands records to a process that follows, or nothing after some waiting.")
+        .writes(&["application/octet-stream"])
+        .refuses(&[410])
         .get(CHECKPOINT, admin, checkpoint, "Hands out what the records before the oldest came to.")
+        .writes(&["application/octet-stream"])
+        .refuses(&[404])
         .post(BATCHES, admin, submit, "Takes a change of another process in.")
         .post(PREVIEW, admin, preview, "Says what such a change would do.")
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct From {
     after: u64,

@@ -10,11 +10,12 @@ use crate::publish::{Blocked, PRESETS, with_preset};
 use crate::web::{Caller, Json, Path, Problem, Query};
 use axum::Extension;
 use axum::extract::State;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
 /// A device with the reason for it.
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Wish {
     reason: String,
@@ -28,7 +29,7 @@ impl Wish {
 }
 
 /// A device and what it has.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 pub(super) struct Row {
     #[serde(flatten)]
     device: Device,
@@ -126,7 +127,7 @@ pub(super) async fn remove(
     role.withdraw(&caller, reason, OutputKey::Device(name)).await
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 pub(super) struct PresetRow {
     name: &'static str,
     about: &'static str,
@@ -147,7 +148,7 @@ pub(super) async fn presets() -> Json<Vec<PresetRow>> {
 }
 
 /// The keys of a device, shown this once.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 pub(super) struct MadeKeys {
     device: OutputName,
     token: String,

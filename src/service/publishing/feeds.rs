@@ -12,11 +12,12 @@ use crate::publish::{
 use crate::web::{Caller, Json, Path, Problem, Query};
 use axum::Extension;
 use axum::extract::State;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
 /// A feed with the reason for it.
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Wish {
     reason: String,
@@ -30,7 +31,7 @@ impl Wish {
 }
 
 /// A feed and how it fares.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 pub(super) struct Row {
     #[serde(flatten)]
     profile: Profile,
@@ -47,7 +48,7 @@ pub(super) struct Row {
 }
 
 /// What is listed, and since which generation.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 struct ReleasedRow {
     generation: u64,
     modified: Time,
@@ -58,7 +59,7 @@ struct ReleasedRow {
     compressed: u64,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 pub(super) struct HoldRow {
     since: Time,
     generation: u64,
@@ -74,7 +75,7 @@ impl From<Hold> for HoldRow {
     }
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 pub(super) struct CutRow {
     budget: crate::model::Budget,
     wanted_entries: u64,
@@ -89,7 +90,7 @@ impl From<Cut> for CutRow {
     }
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 struct FaultRow {
     what: String,
     since: Time,
@@ -183,7 +184,7 @@ pub(super) async fn remove(
 }
 
 /// What a profile would list, before anybody reads it.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 pub(super) struct Preview {
     generation: u64,
     /// What its readers would get once nobody has to be asked.
@@ -226,7 +227,7 @@ fn warnings(role: &Publishing, profile: &Profile) -> Vec<String> {
 }
 
 /// What a feed leaves out and why, and who fetched which generation.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 pub(super) struct Report {
     feed: Row,
     left_out: LeftOut,
@@ -234,7 +235,7 @@ pub(super) struct Report {
 }
 
 /// Who has what.
-#[derive(Clone, Serialize)]
+#[derive(Clone, Serialize, JsonSchema)]
 pub(super) struct PullRow {
     pub(super) reader: String,
     pub(super) document: String,

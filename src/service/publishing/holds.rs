@@ -12,6 +12,7 @@ use crate::rights::Right;
 use crate::web::{Caller, Json, Path, Problem, Query};
 use axum::Extension;
 use axum::extract::State;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
@@ -23,7 +24,7 @@ const MOST: usize = 1_000;
 const EXAMPLES: usize = 5;
 
 /// A hold of a feed.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 pub(super) struct Row {
     /// The feed's name, or `_all` for the hold over all of them.
     id: String,
@@ -41,7 +42,7 @@ pub(super) struct Row {
 }
 
 /// What consent would come to, by example.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 struct Would {
     /// Some of what would go.
     gone: Vec<IpRange>,
@@ -54,7 +55,7 @@ struct Would {
 }
 
 /// What a feed would wait for.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 pub(super) struct HeldBack {
     grounds: Vec<Ground>,
     why: Vec<String>,
@@ -85,7 +86,7 @@ fn why(grounds: &[Ground]) -> Vec<String> {
     grounds.iter().map(ToString::to_string).collect()
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 pub(super) struct List {
     status: &'static str,
     data: Vec<Row>,
@@ -134,7 +135,7 @@ fn age(now: Time, since: Time) -> i64 {
 }
 
 /// Why an administrator decides so, and what they have seen.
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Decision {
     reason: String,
@@ -161,7 +162,7 @@ pub(super) async fn consent(
 }
 
 /// Why an administrator wants it to stay held.
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Rejection {
     reason: String,
@@ -219,21 +220,21 @@ fn refused(refused: NoConsent) -> Problem {
     }
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Asked {
     limit: Option<usize>,
     cursor: Option<Opaque<u64>>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 pub(super) struct AuditRow {
     number: u64,
     #[serde(flatten)]
     entry: Audit,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 pub(super) struct AuditPage {
     status: &'static str,
     data: Vec<AuditRow>,

@@ -19,7 +19,9 @@ use crate::publish::{Audit, Feed, Publisher};
 use crate::rights::Right;
 use crate::service::{AUDIT, HOLDS};
 use crate::web::Demand::Of;
+use crate::web::sketch::shape;
 use crate::web::{Caller, Json, Path, Problem, Routes};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 use uuid::Uuid;
@@ -79,6 +81,9 @@ impl Publishing {
                 changes::since,
                 "Says what a feed's list changed since a generation, or follows it as events.",
             )
+            .shows(shape::<changes::Told<'static>>)
+            .writes(&["application/x-ndjson", "text/event-stream"])
+            .refuses(&[404, 410, 422])
     }
 
     fn engine(&self) -> &Engine {
@@ -136,7 +141,7 @@ impl Publishing {
 }
 
 /// What a change came to.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 struct Changed {
     status: &'static str,
     generation: u64,
@@ -189,7 +194,7 @@ fn name_in(mut fields: Fields, name: Option<&OutputName>) -> Result<Fields, Prob
 }
 
 /// Why something is made anew.
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct Why {
     reason: String,

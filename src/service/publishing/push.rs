@@ -14,6 +14,7 @@ use crate::web::{Caller, Json, Path, Problem, Routes};
 use axum::Extension;
 use axum::extract::State;
 use http::StatusCode;
+use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
@@ -34,11 +35,12 @@ impl Pushing {
             .put(PATH, admin, set, "Says where and how a device is pushed to.")
             .delete(PATH, admin, remove, "Has a device pushed to no more.")
             .post(PATH, admin, now, "Pushes to a device at once.")
+            .succeeds(&[202])
     }
 }
 
 /// A target and what is proven to be there. The key is not shown.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 pub(super) struct Row {
     url: String,
     vdom: Option<String>,
@@ -49,7 +51,7 @@ pub(super) struct Row {
     lists: Vec<ListRow>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 struct ListRow {
     feed: OutputName,
     /// The firewall's name of it.

@@ -17,6 +17,7 @@ use crate::web::Demand::Of;
 use crate::web::{Caller, Json, Path, Problem, Query, Routes};
 use axum::Extension;
 use axum::extract::State;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use std::sync::Arc;
@@ -51,9 +52,10 @@ impl Hooking {
 }
 
 /// A hook and how it fares. The secret is not shown.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 struct Row {
     name: OutputName,
+    #[schemars(with = "String")]
     url: Url,
     /// None is all.
     events: Vec<Kind>,
@@ -170,7 +172,7 @@ fn told(name: &OutputName, shown: Shown) -> Value {
 }
 
 /// What came of a test.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 struct Tested {
     /// Whether the receiver has said 2xx.
     delivered: bool,
@@ -184,7 +186,7 @@ async fn test(State(desk): State<Hooking>, name: Path<String>) -> Result<Json<Te
 }
 
 /// A delivery, and how it went.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 struct LogRow {
     number: u64,
     id: uuid::Uuid,
@@ -251,7 +253,7 @@ async fn log(
 }
 
 /// A webhook with the reason for it.
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Wish {
     reason: String,

@@ -10,7 +10,7 @@ use serde_json::{Map, Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// The statuses of problems, and when they come.
-const PROBLEMS: [(u16, &str); 18] = [
+const PROBLEMS: [(u16, &str); 19] = [
     (400, "The request is not understood."),
     (401, "A key or login is missing, wrong or over."),
     (403, "It is known who asks, and this is not for them."),
@@ -19,6 +19,7 @@ const PROBLEMS: [(u16, &str); 18] = [
     (408, "The body came too slowly."),
     (409, "It does not fit what is there now."),
     (410, "It was there, and is no more."),
+    (412, "A condition of the request does not hold."),
     (413, "The body is too long."),
     (415, "The body is of a type that is not taken."),
     (416, "No such part."),
@@ -107,7 +108,7 @@ fn parameters(path: &str, rows: &[&Row], places: &[Place], shapes: &mut Shapes) 
             let (_, description, kind, example) = place.copied().unwrap_or((name, "", "string", ""));
             json!({
                 "name": name, "in": "path", "required": true, "description": description,
-                "schema": { "type": kind }, "example": example,
+                "schema": { "type": kind }, "example": example_of(kind, example),
             })
         })
         .collect();
@@ -128,6 +129,10 @@ fn parameters(path: &str, rows: &[&Row], places: &[Place], shapes: &mut Shapes) 
         }
     }
     all
+}
+
+fn example_of(kind: &str, text: &str) -> Value {
+    if kind == "integer" { json!(text.parse::<u64>().unwrap_or_default()) } else { json!(text) }
 }
 
 /// A parameter is there or not; it is never null.
@@ -177,7 +182,8 @@ fn good(row: &Row) -> Vec<u16> {
 }
 
 fn bad(path: &str, method: &str, rows: &[&Row]) -> BTreeSet<u16> {
-    let mut all: BTreeSet<u16> = ALWAYS.into_iter().chain(rows.iter().flat_map(|row| row.sketch.bad).copied()).collect();
+    let mut all: BTreeSet<u16> =
+        ALWAYS.into_iter().chain(rows.iter().flat_map(|row| row.sketch.bad).copied()).collect();
     if rows.iter().any(|row| row.demand != Demand::Nothing) {
         all.insert(403);
     }

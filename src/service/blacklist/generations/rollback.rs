@@ -7,9 +7,10 @@ use crate::service::reply::blocking;
 use crate::web::{Caller, Json, Path, Problem};
 use axum::Extension;
 use axum::extract::State;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(in super::super) struct Wanted {
     source: SourceName,
@@ -20,7 +21,7 @@ pub(in super::super) struct Wanted {
 }
 
 /// What it comes to.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 pub(in super::super) struct Done {
     status: &'static str,
     source: SourceName,
