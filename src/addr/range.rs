@@ -166,14 +166,6 @@ impl IpRange {
         }
     }
 
-    /// The highest address.
-    pub fn last(self) -> IpAddr {
-        match self {
-            Self::V4(r) => r.last().ip(),
-            Self::V6(r) => r.last().ip(),
-        }
-    }
-
     /// How many addresses it holds, at most `u128::MAX`.
     pub fn size(self) -> u128 {
         match self {

@@ -27,8 +27,11 @@ use crate::service::taxii::Taxii;
 use crate::service::{self, journal};
 use crate::web::auth::{Guard, Keys};
 use crate::web::docs::Docs;
+use crate::web::entrance::Entrance;
 use crate::web::health::{self, Check, Health, Latch};
 use crate::web::metrics::{self, Metrics};
+use crate::web::proxy::Proxies;
+use crate::web::tls::Tls;
 use crate::web::{App, Demand, Limit, Role, Routes};
 use anyhow::{Context, bail};
 use http::HeaderValue;
@@ -81,6 +84,8 @@ pub(super) struct House {
     pub(super) dnsbl: Option<Arc<Dnsbl>>,
     /// How long bodies may be.
     pub(super) limits: LiveLimits,
+    /// What is counted.
+    pub(super) metrics: Arc<Metrics>,
     /// What each role answers.
     pub(super) apps: BTreeMap<Role, Arc<App>>,
 }
@@ -96,6 +101,7 @@ impl House {
         key: &str,
         settings: &Settings,
         troubles: Vec<String>,
+        tls: Option<Arc<Tls>>,
     ) -> anyhow::Result<Self> {
         let (ready, limits, troubles) = (Latch::default(), LiveLimits::new(settings), Arc::new(troubles));
         let following = Arc::<Following>::default();
@@ -104,12 +110,14 @@ impl House {
         let watch = Arc::<Watch>::default();
         let publisher = publisher(engine.as_ref(), settings)?;
         let metrics = measured(engine.clone(), publisher.clone(), Arc::clone(&seen), Arc::clone(&watch));
+        let metrics = certificate(metrics, tls.clone());
         let (metrics, vault) = (Arc::new(metrics), Arc::new(collecting::vault(settings)));
         let collector = collecting::open(engine.as_ref(), key, settings, &vault, &metrics, seen);
         let pusher = publisher.as_ref().map(|publisher| pushing::open(publisher, &vault, settings, &metrics));
         let tell = |publisher| hooking::open(publisher, &vault, settings, &metrics, &watch);
         let courier = publisher.as_ref().map(tell);
         let guard = || Guard::new(key, settings.access.clone());
+        let entrance = Arc::new(entrance(settings));
         let mut apps = BTreeMap::new();
         for role in settings.roles.iter().filter(|role| **role != Role::Gateway) {
             let engine = engine.clone().context("a role without its store")?;
@@ -120,6 +128,7 @@ impl House {
                 _ => health,
             };
             let health = if follows { follows_check(health, &engine, &following) } else { health };
+            let health = encrypted(health, tls.clone());
             let routes = health::routes().with_state(Arc::new(health));
             let routes = routes.merge(metrics::routes().with_state(Arc::clone(&metrics)));
             let routes = routes.merge(Docs::routes().with_state(docs(*role)));
@@ -139,12 +148,13 @@ impl House {
                         .body_limit(collection::UPLOAD_PATH, limits.import_body.clone())
                 }
             };
-            apps.insert(*role, Arc::new(app.guard(guard()).body_limit("/", limits.body.clone())));
+            let app = app.guard(guard()).entrance(&entrance).body_limit("/", limits.body.clone());
+            apps.insert(*role, Arc::new(app));
         }
         if settings.roles.contains(&Role::Gateway) {
             let upstreams = upstreams(&apps, key, settings)?;
             let docs = Docs::new(gateway::chapters(service::chapters()), service::PLACES);
-            apps.insert(Role::Gateway, gateway::app(upstreams, guard(), &metrics, docs));
+            apps.insert(Role::Gateway, gateway::app(upstreams, guard(), &entrance, &metrics, docs));
         }
         let feeds = publisher.as_ref().map(|publisher| publisher.feeds());
         let dnsbl = dnsbl(engine.as_ref(), feeds, settings, &metrics);
@@ -159,6 +169,7 @@ impl House {
             watch,
             dnsbl,
             limits,
+            metrics,
             apps,
         })
     }
@@ -172,6 +183,15 @@ fn docs(role: Role) -> Arc<Docs> {
         chapter
     });
     Docs::new(with_docs.collect(), service::PLACES)
+}
+
+/// What stands before the ports.
+fn entrance(settings: &Settings) -> Entrance {
+    Entrance {
+        proxies: Proxies::new(settings.proxy.trusted.clone()),
+        is_secured: settings.proxy.tls,
+        pages: settings.origins.0.iter().map(String::as_str).collect(),
+    }
 }
 
 fn publisher(engine: Option<&Engine>, settings: &Settings) -> anyhow::Result<Option<Arc<Publisher>>> {
@@ -341,6 +361,21 @@ fn taken_back(health: Health, engine: &Engine) -> Health {
         let cure = "when its lists are right again: ironlist source enable NAME";
         Check::degraded(format!("held, nothing of it is taken in: {}", held.join(", ")), cure)
     })
+}
+
+fn encrypted(health: Health, tls: Option<Arc<Tls>>) -> Health {
+    match tls {
+        Some(tls) => health.check("tls", move || tls.check()),
+        None => health,
+    }
+}
+
+/// Tells of the certificate at each scrape.
+fn certificate(metrics: Metrics, tls: Option<Arc<Tls>>) -> Metrics {
+    match tls {
+        Some(tls) => metrics.at_scrape(move |metrics| metrics.tls_expires().set(tls.ends())),
+        None => metrics,
+    }
 }
 
 fn follows_check(health: Health, engine: &Engine, following: &Arc<Following>) -> Health {

@@ -5,11 +5,24 @@ use super::settings::{Inputs, Settings, Webhooks};
 use crate::collect::collector::Configured;
 use crate::model::Output;
 use crate::web::log::Filter;
+use crate::web::tls::Tls;
+use std::sync::Arc;
 use tokio::sync::watch::Sender;
 
 /// What counts at once, `source` being all tables of sources and `feeds` those of feeds and devices, `webhooks` those of webhooks; listeners, roles, folders and what is made of them
 /// need a restart.
-const LIVE: [&str; 6] = ["log.level", "limits.body", "limits.import_body", "source", "feeds", "webhooks"];
+const LIVE: [&str; 10] = [
+    "log.level",
+    "limits.body",
+    "limits.import_body",
+    "source",
+    "feeds",
+    "webhooks",
+    "tls.certificate",
+    "tls.key",
+    "tls.clients",
+    "tls.client_ca",
+];
 
 /// What a running service was configured with, and what of it can be changed.
 pub(super) struct Reload<'h> {
@@ -20,6 +33,8 @@ pub(super) struct Reload<'h> {
     pub(super) sources: Sender<Configured>,
     /// Whoever publishes is told by it.
     pub(super) outputs: Sender<(Vec<Output>, Webhooks)>,
+    /// The certificate of the ports, if they have one.
+    pub(super) tls: Option<Arc<Tls>>,
     pub(super) limits: &'h LiveLimits,
 }
 
@@ -33,6 +48,10 @@ impl Reload<'_> {
     }
 
     fn apply(&mut self, settings: Settings) {
+        if let Some((tls, wanted)) = self.tls.as_ref().zip(settings.tls.as_ref()) {
+            // Also when nothing is said otherwise: what the files hold may have changed.
+            tls.follow(wanted.files.clone());
+        }
         let changed = self.settings.changed(&settings);
         if changed.is_empty() {
             return tracing::info!("the configuration is as it was");
@@ -52,7 +71,10 @@ impl Reload<'_> {
             *outputs = said;
             differ
         });
-        let (live, later): (Vec<&str>, Vec<&str>) = changed.into_iter().partition(|key| LIVE.contains(key));
+        // Ports begin with TLS or without, and stay so.
+        let turned = self.tls.is_some() != settings.tls.is_some();
+        let is_live = |key: &&str| LIVE.contains(key) && !(turned && key.starts_with("tls."));
+        let (live, later): (Vec<&str>, Vec<&str>) = changed.into_iter().partition(is_live);
         tracing::info!(applied = live.join(", "), "the configuration was read again");
         if !later.is_empty() {
             tracing::warn!(settings = later.join(", "), "restart to apply these");

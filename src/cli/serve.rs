@@ -17,8 +17,10 @@ use crate::publish::webhook::Courier;
 use crate::publish::{self, Publisher};
 use crate::service::dnsbl::Sockets;
 use crate::service::journal::Remote;
-use crate::web::listener::{self, Limits, Listener};
+use crate::web::listener::{self, Limits, Listener, Prelude};
 use crate::web::log::Filter;
+use crate::web::proxy::Proxies;
+use crate::web::tls::{self, Target, Tls};
 use crate::web::{App, Role};
 use anyhow::{Context, bail};
 use sd_notify::NotifyState;
@@ -65,7 +67,7 @@ fn runtime() -> std::io::Result<Runtime> {
 /// A role cannot be made.
 pub fn app(engine: &Engine, settings: &Settings) -> anyhow::Result<Arc<App>> {
     let key = admin_key(&settings.data)?;
-    let house = House::build(Some(engine.clone()), &key, settings, Vec::new())?;
+    let house = House::build(Some(engine.clone()), &key, settings, Vec::new(), None)?;
     if let Some(publisher) = &house.publisher {
         publisher.refresh();
     }
@@ -81,6 +83,8 @@ async fn serve(
     let mut signals = Signals::listen()?;
     folder::make(&settings.data)?;
     let bound = bind(&settings).await?;
+    let redirect = bind_redirect(&settings).await?;
+    let tls = open_tls(&settings).await?;
     let questions = bind_dnsbl(&settings)?;
     let key = admin_key(&settings.data)?;
     let engine = open(&settings).await?;
@@ -88,7 +92,7 @@ async fn serve(
     if let Some(engine) = &engine {
         import(engine, imports, &mut troubles).await?;
     }
-    let house = House::build(engine.clone(), &key, &settings, troubles)?;
+    let house = House::build(engine.clone(), &key, &settings, troubles, tls.clone())?;
     if let Some(publisher) = &house.publisher {
         set_up(publisher, house.courier.as_ref(), &settings.outputs, &settings.webhooks).await;
     }
@@ -130,10 +134,23 @@ async fn serve(
         tasks.spawn(dnsbl.serve(sockets, raised(stopped.clone())));
     }
     for (role, listener) in bound {
-        tracing::info!(role = role.name(), address = %address(&listener), "listening");
+        let tls = tls.clone().filter(|_| settings.is_encrypted(role));
+        tracing::info!(role = role.name(), address = %address(&listener), tls = tls.is_some(), "listening");
         if let Some(app) = house.apps.get(&role) {
-            tasks.spawn(listener::serve(listener, Arc::clone(app), limits, raised(stopped.clone())));
+            let (prelude, app) = (prelude(&settings, tls), Arc::clone(app));
+            tasks.spawn(listener::serve_after(prelude, listener, app, limits, raised(stopped.clone())));
         }
+    }
+    if let Some((listener, target)) = redirect {
+        tracing::info!(role = "redirect", address = %address(&listener), "listening");
+        let (prelude, app) = (prelude(&settings, None), Arc::new(tls::redirect(target, &house.metrics)));
+        tasks.spawn(listener::serve_after(prelude, listener, app, limits, raised(stopped.clone())));
+    }
+    if let Some(tls) = tls.clone() {
+        let stop = raised(stopped.clone());
+        tasks.spawn(async move {
+            tokio::select! { () = tls.watch() => {} () = stop => {} }
+        });
     }
     if let Some(app) = front(&house) {
         let socket = Listener::unix(&settings.data.join(SOCKET), 0o600).await;
@@ -141,7 +158,7 @@ async fn serve(
         tasks.spawn(listener::serve(socket, Arc::clone(app), limits, raised(stopped)));
     }
     announce(&[NotifyState::Ready]);
-    let mut reload = Reload { settings, inputs, filter, sources, outputs, limits: &house.limits };
+    let mut reload = Reload { settings, inputs, filter, sources, outputs, tls, limits: &house.limits };
     signals.end(&mut reload).await;
     announce(&[NotifyState::Stopping]);
     tracing::info!("stopping: requests in flight are answered first");
@@ -197,9 +214,33 @@ async fn bind(settings: &Settings) -> anyhow::Result<Vec<(Role, Listener)>> {
                 )
             })?,
         };
+        // A socket that was handed over is somebody's choice, too, and may be open.
+        settings.refuse_open(*role, listener.local_addr()?)?;
         bound.push((*role, Listener::Tcp(listener)));
     }
     Ok(bound)
+}
+
+/// The port that leads to TLS, and where to.
+async fn bind_redirect(settings: &Settings) -> anyhow::Result<Option<(Listener, Target)>> {
+    let Some((wanted, target)) = settings.tls.as_ref().and_then(|tls| tls.redirect.clone()) else {
+        return Ok(None);
+    };
+    let place = || format!("cannot listen on {wanted}; set tls.redirect or stop what is there");
+    let listener = TcpListener::bind(wanted).await.with_context(place)?;
+    Ok(Some((Listener::Tcp(listener), target)))
+}
+
+async fn open_tls(settings: &Settings) -> anyhow::Result<Option<Arc<Tls>>> {
+    let Some(files) = settings.tls.as_ref().map(|tls| tls.files.clone()) else { return Ok(None) };
+    let tls = tokio::task::spawn_blocking(|| Tls::open(files)).await?;
+    Ok(Some(Arc::new(tls.context("there is no TLS with what the settings [tls] name")?)))
+}
+
+/// What comes before HTTP on the connections of a port.
+fn prelude(settings: &Settings, tls: Option<Arc<Tls>>) -> Prelude {
+    let proxies = || Arc::new(Proxies::new(settings.proxy.trusted.clone()));
+    Prelude { proxies: settings.proxy.protocol.then(proxies), tls }
 }
 
 fn bind_dnsbl(settings: &Settings) -> anyhow::Result<Option<Sockets>> {

@@ -17,8 +17,10 @@ use crate::rights::Right;
 use crate::web::app::Route;
 use crate::web::auth::Guard;
 use crate::web::docs::Docs;
+use crate::web::entrance::Entrance;
 use crate::web::metrics::{self, Metrics};
 use crate::web::openapi::Chapter;
+use crate::web::tls::Secured;
 use crate::web::{App, Body, Caller, Demand, Json, Problem, Request, Response, Role, Routes};
 use axum::extract::State;
 use std::borrow::Cow;
@@ -31,7 +33,13 @@ pub type Upstreams = BTreeMap<Role, Upstream>;
 
 /// The application of the gateway's port, before roles that judge for themselves what is passed on to them; `docs` tell of
 /// what is served there. Look-ups and feeds of roles in this process are answered without the router.
-pub fn app(upstreams: Upstreams, guard: Guard, all: &Arc<Metrics>, docs: Arc<Docs>) -> Arc<App> {
+pub fn app(
+    upstreams: Upstreams,
+    guard: Guard,
+    entrance: &Arc<Entrance>,
+    all: &Arc<Metrics>,
+    docs: Arc<Docs>,
+) -> Arc<App> {
     let upstreams = Arc::new(upstreams);
     let survey = Arc::new(Survey::new(Arc::clone(&upstreams)));
     let guard = guard.leaving(&docs.rows());
@@ -47,7 +55,7 @@ pub fn app(upstreams: Upstreams, guard: Guard, all: &Arc<Metrics>, docs: Arc<Doc
         Demand::Nothing,
         move |request, _, caller| answer_at_once(&upstreams, request, caller),
     );
-    Arc::new(app.guard(guard))
+    Arc::new(app.entrance(entrance).guard(guard))
 }
 
 /// What the gateway serves: its own routes, and those of `behind` that it passes on.
@@ -91,7 +99,11 @@ async fn pass_on(
 ) -> Result<Response, Problem> {
     let mut request: Request = request.map(Body::from);
     // What this router found in the path is none of the next one's business: axum keeps it here.
+    let secured = request.extensions_mut().remove::<Secured>();
     request.extensions_mut().clear();
+    if let Some(secured) = secured {
+        request.extensions_mut().insert(secured);
+    }
     routes::rewrite(&mut request);
     let path = request.uri().path();
     let (prefix, role) = routes::find(path)

@@ -4,8 +4,9 @@
 
 use crate::web::auth::X_API_KEY;
 use crate::web::body::{BodyError, Pace, cause};
-use crate::web::edge::strip_hop_headers;
-use crate::web::vouch::{self, X_FORWARDED_FOR, X_GATEWAY};
+use crate::web::edge::{self, strip_hop_headers};
+use crate::web::tls::Secured;
+use crate::web::vouch::{self, X_FORWARDED_FOR};
 use crate::web::{App, Body, Peer, Problem, Request, Response};
 use http::header::{self, CONTENT_TYPE, HeaderName, HeaderValue};
 use http::uri::{Authority, PathAndQuery, Scheme};
@@ -69,7 +70,7 @@ const CONNECT: Duration = Duration::from_secs(2);
 const BODY_PATIENCE: u32 = 10;
 
 /// Headers for one hop only (RFC 9110, 7.6.1), and what is said anew at each hop.
-const HOP: [HeaderName; 11] = [
+const HOP: [HeaderName; 10] = [
     HeaderName::from_static("keep-alive"),
     HeaderName::from_static("proxy-connection"),
     header::PROXY_AUTHENTICATE,
@@ -80,7 +81,6 @@ const HOP: [HeaderName; 11] = [
     header::UPGRADE,
     header::EXPECT,
     X_FORWARDED_FOR,
-    X_GATEWAY,
 ];
 
 impl Remote {
@@ -132,15 +132,13 @@ impl Remote {
     }
 
     fn prepare(&self, request: &mut Request, peer: Peer) -> Result<(), Problem> {
+        let secured = request.extensions().get::<Secured>().copied();
         let headers = request.headers_mut();
         strip(headers)?;
         headers.remove(header::HOST);
         match (peer, &self.key) {
-            (Peer::Tcp(address), _) => {
-                if let Ok(address) = HeaderValue::try_from(address.ip().to_canonical().to_string()) {
-                    headers.insert(X_FORWARDED_FOR, address);
-                    headers.extend(self.word.clone().map(|word| (X_GATEWAY, word)));
-                }
+            (Peer::Tcp(_) | Peer::Behind(_), _) => {
+                vouch::introduce(headers, peer, secured, self.word.as_ref());
             }
             // A key of the caller's own has been found right before.
             (Peer::Local, Some(key)) => _ = headers.insert(X_API_KEY, key.clone()),
@@ -163,6 +161,7 @@ fn strip(headers: &mut HeaderMap) -> Result<(), Problem> {
     for name in &HOP {
         headers.remove(name);
     }
+    edge::strip_internal(headers);
     Ok(())
 }
 

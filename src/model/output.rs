@@ -324,7 +324,7 @@ pub struct Device {
     /// How much it can take of all of them together.
     #[serde(default)]
     pub budget: Budget,
-    /// How much it can take of each of them, all its parts together.
+    /// How much it can take of each of them; of one that has parts, of each part.
     #[serde(default)]
     pub each: Budget,
     /// Whence it asks. These addresses are never published: a firewall must not block itself.

@@ -4,7 +4,7 @@ use super::feed::{Feed, NoConsent};
 use super::refresh::Stage;
 use super::select::{Scene, Selector};
 use super::selections::Selections;
-use super::size::{size, tighter};
+use super::size::{Room, size, tighter};
 use crate::disk::DiskError;
 use crate::engine::{Condition, Engine, EngineError, Gone, Snapshot};
 use crate::model::{Budget, Device, Families, Format, GateLimits, OutputName, Profile, SourceId, Time};
@@ -136,7 +136,7 @@ impl Feeds {
             selections: Selections::new(scene, &exempt, filters),
             exempt: &exempt,
             whole_is_held: false,
-            budget: Budget::default(),
+            room: Room::default(),
             is_newest,
             gone: &gone,
             now: engine.now(),
@@ -151,7 +151,7 @@ impl Feeds {
         let mut shares = Shares::new(snapshot.devices());
         for profile in &profiles {
             let Some(feed) = self.get(profile.name.as_str()) else { continue };
-            stage.budget = shares.left(&profile.name);
+            stage.room = shares.left(&profile.name);
             alone(&feed, &stage, profile, &[Selector::of(profile)]);
             shares.take(profile, &feed);
         }
@@ -261,9 +261,12 @@ impl<'a> Shares<'a> {
     }
 
     /// What its readers can take of a feed.
-    pub(super) fn left(&self, feed: &OutputName) -> Budget {
+    pub(super) fn left(&self, feed: &OutputName) -> Room {
         let readers = self.0.iter().filter(|(device, _)| device.feeds.contains(feed));
-        readers.fold(Budget::default(), |least, (device, left)| tighter(least, tighter(*left, device.each)))
+        readers.fold(Room::default(), |least, (device, left)| Room {
+            whole: tighter(least.whole, *left),
+            each: tighter(least.each, device.each),
+        })
     }
 
     pub(super) fn take(&mut self, profile: &Profile, feed: &Feed) {

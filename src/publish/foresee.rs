@@ -7,11 +7,11 @@ use super::hold::Hold;
 use super::refresh::{FollowError, Stage, base, decision};
 use super::select::{Scene, Selector};
 use super::selections::Selections;
-use super::size::fitted;
+use super::size::{Room, fitted};
 use super::state::State;
 use crate::addr::{IpRange, IpSet};
 use crate::engine::{Engine, Snapshot};
-use crate::model::{Budget, Profile, SourceId, SourceName};
+use crate::model::{Profile, SourceId, SourceName};
 use schemars::JsonSchema;
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -73,7 +73,7 @@ impl Feeds {
                 selections: Selections::new(scene, &exempt, []),
                 exempt: &exempt,
                 whole_is_held: profile.is_some() && self.whole().status().hold.is_some(),
-                budget: profile.map_or(Budget::default(), |profile| self.left(snapshot, &profiles, profile)),
+                room: profile.map_or(Room::default(), |profile| self.left(snapshot, &profiles, profile)),
                 is_newest: true,
                 gone: &gone,
                 now: engine.now(),
@@ -95,7 +95,7 @@ impl Feeds {
     }
 
     /// What the devices that read a feed can take after the feeds that are served before it.
-    fn left(&self, snapshot: &Snapshot, in_turn: &[Profile], profile: &Profile) -> Budget {
+    fn left(&self, snapshot: &Snapshot, in_turn: &[Profile], profile: &Profile) -> Room {
         let mut shares = Shares::new(snapshot.devices());
         let turn = |profile: &Profile| (profile.priority, profile.name.clone());
         for before in in_turn.iter().filter(|other| turn(other) < turn(profile)) {
@@ -116,7 +116,7 @@ fn foresee(
     let next = stage.selections.of(selectors)?;
     let base = base(stage, profile, state, (selectors, &next))?;
     let decision = decision(stage, profile, state, (selectors, next.clone()), (base.as_ref(), None))?;
-    let (listed, cut) = fitted(stage.scene, profile, stage.budget, &next)?;
+    let (listed, cut) = fitted(stage.scene, profile, stage.room, &next)?;
     let held = decision.hold.map(|hold| {
         let (gone, new) = (decision.set.subtract(&next), next.subtract(&decision.set));
         let since = base.map_or(state.seen, |base| base.generation);

@@ -12,13 +12,13 @@ use super::packed::Packed;
 use super::release::{Release, Released};
 use super::select::{Scene, SelectError, Selector, fresh};
 use super::selections::Selections;
-use super::size::fitted;
+use super::size::{Room, fitted};
 use super::split::{of_part, split};
 use super::state::{Held, State};
 use crate::addr::IpSet;
 use crate::disk::DiskError;
 use crate::engine::Gone;
-use crate::model::{Budget, Families, Format, Profile, SourceId, Time};
+use crate::model::{Families, Format, Profile, SourceId, Time};
 use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -34,7 +34,7 @@ pub(super) struct Stage<'a> {
     /// Whether all feeds together are held.
     pub(super) whole_is_held: bool,
     /// What the devices that read it can take of it.
-    pub(super) budget: Budget,
+    pub(super) room: Room,
     /// Whether the stores are whole, so that the generation is the newest there is.
     pub(super) is_newest: bool,
     /// What each source lists no more after a generation.
@@ -104,7 +104,7 @@ impl Feed {
         let next = stage.selections.of(selectors)?;
         let base = base(stage, profile, &state, (selectors, &next))?;
         let decision = decision(stage, profile, &state, (selectors, next), (base.as_ref(), consent))?;
-        let (set, cut) = fitted(stage.scene, profile, stage.budget, &decision.set)?;
+        let (set, cut) = fitted(stage.scene, profile, stage.room, &decision.set)?;
         let passed = Packed::of(&decision.set);
         let next = State {
             profile: Some(profile.clone()),

@@ -9,32 +9,67 @@ use super::split::split;
 use crate::addr::IpSet;
 use crate::model::{Budget, Document, Lines, Profile, Time};
 
-/// As much of `set` as fits the budget of the profile, that of its devices, and what its form can tell at all; and what
-/// was cut, if anything was.
+/// What the devices that read a feed can take of it.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Room {
+    /// All of it.
+    pub whole: Budget,
+    /// Each document: each part of a feed that has parts, else the feed.
+    pub each: Budget,
+}
+
+/// As much of `set` as fits the budget of the profile, the room of its devices, and what its form can tell at all; and
+/// what was cut, if anything was.
 ///
 /// # Errors
 /// As [`fit`].
 pub(super) fn fitted(
     scene: Scene<'_>,
     profile: &Profile,
-    devices: Budget,
+    room: Room,
     set: &IpSet,
 ) -> Result<(IpSet, Option<Cut>), FollowError> {
-    let mut budget = tighter(profile.budget, devices);
+    let Room { mut whole, mut each } = room;
+    whole = tighter(profile.budget, whole);
     if profile.lines() == Lines::Addresses && set.size() > u128::from(MOST_ADDRESSES) {
-        budget = tighter(budget, Budget { entries: Some(MOST_ADDRESSES), bytes: None });
+        whole = tighter(whole, Budget { entries: Some(MOST_ADDRESSES), bytes: None });
     }
-    if budget == Budget::default() {
-        return Ok((set.clone(), None));
+    if profile.parts <= 1 {
+        (whole, each) = (tighter(whole, each), Budget::default());
     }
-    let wanted = size(profile, set)?;
-    if wanted.fits(budget) {
-        return Ok((set.clone(), None));
+    let (mut within, mut budget) = (in_parts(scene, profile, each, set)?, each);
+    if whole != Budget::default() {
+        let left = within.as_ref().unwrap_or(set);
+        if !size(profile, left)?.fits(whole) {
+            (within, budget) = (Some(fit(scene, profile, whole, left, |set| size(profile, set))?), whole);
+        }
     }
-    let within = fit(scene, profile, budget, set, |set| size(profile, set))?;
+    let Some(within) = within else { return Ok((set.clone(), None)) };
+    let (wanted, taken) = (size(profile, set)?, size(profile, &within)?);
     let addresses = set.subtract(&within).size();
-    let taken = size(profile, &within)?;
     Ok((within, Some(Cut { budget, wanted, taken, addresses })))
+}
+
+/// As much of each part as fits `each`; nothing where all of it does.
+fn in_parts(
+    scene: Scene<'_>,
+    profile: &Profile,
+    each: Budget,
+    set: &IpSet,
+) -> Result<Option<IpSet>, FollowError> {
+    if each == Budget::default() {
+        return Ok(None);
+    }
+    let single = Profile { parts: 1, ..profile.clone() };
+    let mut parts = split(set, profile.parts);
+    let mut is_cut = false;
+    for part in &mut parts {
+        if !size(&single, part)?.fits(each) {
+            *part = fit(scene, profile, each, part, |set| size(&single, set))?;
+            is_cut = true;
+        }
+    }
+    Ok(is_cut.then(|| parts.into_iter().reduce(|all, part| all.union(&part)).unwrap_or_default()))
 }
 
 /// Both budgets at once.

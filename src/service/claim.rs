@@ -50,8 +50,7 @@ pub(super) fn anybody(
     token: Option<&str>,
     caller: &Caller,
 ) -> Result<Reader, Problem> {
-    let Peer::Tcp(from) = caller.peer else { return Ok(Reader::Administrator) };
-    if caller.is_somebody_with(Right::Feeds) {
+    if caller.peer == Peer::Local || caller.is_somebody_with(Right::Feeds) {
         return Ok(Reader::Administrator);
     }
     let shown = shown(headers).map_err(|()| wrong())?;
@@ -61,7 +60,7 @@ pub(super) fn anybody(
         (None, Shown::Token(token)) => Claim::Token(token),
         (None, Shown::Basic(pair)) => Claim::Basic(pair),
     };
-    publisher.admit(claim, from.ip().to_canonical()).map_err(|refused| match refused {
+    publisher.admit(claim, caller.peer.network()).map_err(|refused| match refused {
         Refused::Unknown => {
             Problem::unavailable("keys_unknown", SOON).detail("Keys cannot be looked up now.")
         }
@@ -85,8 +84,10 @@ pub(super) fn note(
     document: &str,
     release: &Release,
 ) {
-    let Peer::Tcp(from) = caller.peer else { return };
-    let (at, from) = (publisher.engine().now(), from.ip().to_canonical());
+    if caller.peer == Peer::Local {
+        return;
+    }
+    let (at, from) = (publisher.engine().now(), caller.peer.address());
     let Release { generation, modified, .. } = *release;
     publisher.note(reader, Answer { document, at, from, generation, modified, status: 200, bytes: 0 });
 }

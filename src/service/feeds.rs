@@ -173,11 +173,11 @@ impl Desk {
     fn reader(&self, asking: &Asking<'_>, named: &Named) -> Result<Reader, Problem> {
         let Asking { headers, token, caller, .. } = *asking;
         let name = &named.feed.profile().name;
-        match (super::claim::reader(&self.publisher, headers, token, caller, name), caller.peer) {
-            (Err(problem), Peer::Tcp(from)) if problem.code() == NO_KEY && asking.is_earlier() => {
-                Ok(Reader::Address(from.ip().to_canonical()))
+        match super::claim::reader(&self.publisher, headers, token, caller, name) {
+            Err(problem) if problem.code() == NO_KEY && asking.is_earlier() => {
+                Ok(Reader::Address(caller.peer.address()))
             }
-            (reader, _) => reader,
+            reader => reader,
         }
     }
 
@@ -189,12 +189,14 @@ impl Desk {
         caller: &Caller,
         response: &Response,
     ) {
-        let Peer::Tcp(from) = caller.peer else { return };
+        if caller.peer == Peer::Local {
+            return;
+        }
         let length = response.headers().get(CONTENT_LENGTH).and_then(|length| length.to_str().ok());
         let answer = Answer {
             document: &named.label(),
             at: self.publisher.engine().now(),
-            from: from.ip().to_canonical(),
+            from: caller.peer.address(),
             generation: released.release.generation,
             modified: released.release.modified,
             status: response.status().as_u16(),

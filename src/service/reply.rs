@@ -68,7 +68,7 @@ pub(super) fn actor(caller: &Caller) -> String {
     let who = caller.who.as_ref().map_or_else(|| "anonymous".to_owned(), |who| who.to_string());
     match caller.peer {
         Peer::Local => format!("{who} (local)"),
-        Peer::Tcp(from) => format!("{who} ({})", from.ip()),
+        Peer::Tcp(_) | Peer::Behind(_) => format!("{who} ({})", caller.peer.address()),
     }
 }
 

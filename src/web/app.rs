@@ -5,13 +5,16 @@
 
 use super::auth::{self, Guard, Who};
 use super::body::{self, Request, Response};
-use super::edge;
+use super::browser;
+use super::edge::{self, Signs};
+use super::entrance::Entrance;
 use super::log;
 use super::metrics::{HttpMetrics, Metrics, RouteMetrics};
 use super::problem::Problem;
 use super::request_id::{self, RequestIds, X_REQUEST_ID};
 use super::role::Role;
 use super::routes::{Demand, Routes, Row};
+use super::tls::Secured;
 use crate::rights::{Identity, Right, Rights};
 use axum::Router;
 use axum::extract::MatchedPath;
@@ -20,7 +23,7 @@ use futures_util::FutureExt;
 use http::{HeaderValue, Method, StatusCode};
 use hyper::body::Body as _;
 use std::borrow::Cow;
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::sync::Arc;
@@ -34,8 +37,37 @@ use tower::ServiceExt;
 pub enum Peer {
     /// A program on some network.
     Tcp(SocketAddr),
+    /// Somebody unknown, behind a proxy there that nobody has declared.
+    Behind(SocketAddr),
     /// A program that may open the socket in the data folder.
     Local,
+}
+
+impl Peer {
+    /// Whom limits and books are kept for: the nearest that is known. Through the socket, it is this machine.
+    pub fn address(self) -> IpAddr {
+        match self {
+            Self::Tcp(from) | Self::Behind(from) => from.ip().to_canonical(),
+            Self::Local => Ipv4Addr::LOCALHOST.into(),
+        }
+    }
+
+    /// Whence somebody asks, for whoever opens something to a network: of those that are unknown it is `::`, which is
+    /// in none.
+    pub fn network(self) -> IpAddr {
+        match self {
+            Self::Behind(_) => Ipv6Addr::UNSPECIFIED.into(),
+            Self::Tcp(_) | Self::Local => self.address(),
+        }
+    }
+
+    /// Somebody behind it.
+    pub(super) fn behind(self) -> Self {
+        match self {
+            Self::Tcp(address) => Self::Behind(address),
+            other => other,
+        }
+    }
 }
 
 /// Who asks, for handlers: an extension of every routed request.
@@ -118,6 +150,7 @@ pub struct App {
     router: Router,
     rows: Vec<Row>,
     guard: Option<Guard>,
+    entrance: Arc<Entrance>,
     limits: Vec<(&'static str, Limit)>,
     ids: RequestIds,
     /// The role's metrics.
@@ -137,6 +170,7 @@ impl App {
             router: router.layer(middleware::from_fn(note_route)),
             rows,
             guard: None,
+            entrance: Arc::default(),
             limits: Vec::new(),
             ids: RequestIds::new(),
             metrics: Arc::new(HttpMetrics::new(Arc::clone(metrics), role)),
@@ -165,6 +199,13 @@ impl App {
         self
     }
 
+    /// Says what stands before the port.
+    #[must_use]
+    pub fn entrance(mut self, entrance: &Arc<Entrance>) -> Self {
+        self.entrance = Arc::clone(entrance);
+        self
+    }
+
     /// Takes bodies of up to `limit` bytes on paths that begin with `prefix`, instead of 1 MiB.
     #[must_use]
     pub fn body_limit(mut self, prefix: &'static str, limit: impl Into<Limit>) -> Self {
@@ -177,11 +218,25 @@ impl App {
         self.role
     }
 
+    /// Answers a request of a connection: what stands before the port is looked at first.
+    pub(super) fn receive(self: &Arc<Self>, request: Request, peer: Peer) -> Answer {
+        let visit = Visit { is_received: true, ..Visit::new(self.ids.of(&request)) };
+        self.serve(request, peer, visit)
+    }
+
     /// Answers a request; never fails. Fast answers are there at once, without a box.
-    pub fn answer(self: &Arc<Self>, mut request: Request, peer: Peer) -> Answer {
-        let visit = Visit { started: Instant::now(), id: self.ids.of(&request) };
-        let caller = match self.admit(&mut request, peer) {
+    pub fn answer(self: &Arc<Self>, request: Request, peer: Peer) -> Answer {
+        let visit = Visit::new(self.ids.of(&request));
+        self.serve(request, peer, visit)
+    }
+
+    fn serve(self: &Arc<Self>, mut request: Request, peer: Peer, mut visit: Visit) -> Answer {
+        let caller = match self.admit(&mut request, peer, &mut visit) {
             Ok(Admitted::As(caller)) => caller,
+            Ok(Admitted::Told(response)) => {
+                let seen = log::Seen::of(&request);
+                return Answer::Ready(Some(self.finish(&seen, "(preflight)", response, None, &visit)));
+            }
             Ok(Admitted::Unknown(peer)) => {
                 return Answer::Later(Box::pin(Arc::clone(self).ask(request, peer, visit)));
             }
@@ -213,6 +268,7 @@ impl App {
         let mut response = self.fast_since(visit.started, request, caller)?;
         log::fast_access(self.role, request, &response, &visit.id);
         response.headers_mut().insert(X_REQUEST_ID, visit.id.clone());
+        visit.show(&mut response);
         Some(response)
     }
 
@@ -234,20 +290,66 @@ impl App {
         Some(response)
     }
 
-    fn admit(&self, request: &mut Request, peer: Peer) -> Result<Admitted, Problem> {
-        edge::admit(request)?;
+    fn admit(&self, request: &mut Request, peer: Peer, visit: &mut Visit) -> Result<Admitted, Problem> {
+        let signs = edge::admit(request)?;
+        let vouched = if signs.internal { self.vouched(request)? } else { None };
+        let peer = match vouched {
+            Some(peer) => peer,
+            None if visit.is_received => {
+                let caller = self.enter(request, peer, signs, visit);
+                if signs.browser
+                    && let Some(told) = self.browser(request, visit)?
+                {
+                    return Ok(Admitted::Told(told));
+                }
+                caller
+            }
+            None => peer,
+        };
         let admitted = match &self.guard {
             None => Admitted::As(self.caller(peer, None)),
-            Some(guard) => {
-                let peer = guard.peer(peer, request.headers_mut())?;
-                match guard.identify(request.uri().path(), request.headers(), peer) {
-                    Some(who) => Admitted::As(self.caller(peer, who?)),
-                    None => Admitted::Unknown(peer),
-                }
-            }
+            Some(guard) => match guard.identify(request.uri().path(), request.headers(), peer) {
+                Some(who) => Admitted::As(self.caller(peer, who?)),
+                None => Admitted::Unknown(peer),
+            },
         };
         self.limit_body(request)?;
         Ok(admitted)
+    }
+
+    /// Who stands before the port.
+    fn enter(&self, request: &mut Request, peer: Peer, signs: Signs, visit: &mut Visit) -> Peer {
+        visit.is_secured = request.extensions().get::<Secured>().is_some()
+            || (self.entrance.is_secured && self.entrance.proxies.has(peer));
+        if signs.internal {
+            edge::strip_internal(request.headers_mut());
+        }
+        self.entrance.caller(peer, request, signs)
+    }
+
+    /// For whom a gateway elsewhere asks, if that is who asks.
+    fn vouched(&self, request: &mut Request) -> Result<Option<Peer>, Problem> {
+        let Some(guard) = &self.guard else { return Ok(None) };
+        let Some(vouched) = guard.vouched(request.headers_mut())? else { return Ok(None) };
+        // What the connection says of the gateway is not said of its caller.
+        request.extensions_mut().remove::<Secured>();
+        if let Some(secured) = vouched.secured {
+            request.extensions_mut().insert(secured);
+        }
+        Ok(Some(vouched.peer))
+    }
+
+    /// What a browser is told at once, if anything is.
+    ///
+    /// # Errors
+    /// 403 for what a page of elsewhere may not do.
+    fn browser(&self, request: &Request, visit: &mut Visit) -> Result<Option<Response>, Problem> {
+        visit.page = self.entrance.pages.named(request.headers());
+        if visit.page.is_some() {
+            return Ok(browser::preflight(request.method(), request.headers()));
+        }
+        browser::refuse_cross_site(request.method(), request.headers())?;
+        Ok(None)
     }
 
     fn caller(&self, peer: Peer, who: Who) -> Caller {
@@ -302,6 +404,10 @@ impl App {
         self.metrics.count(route, &seen.method, response.status(), elapsed.as_secs_f64());
         log::access(self.role, seen, route, &response, problem, elapsed, &visit.id);
         response.headers_mut().insert(X_REQUEST_ID, visit.id.clone());
+        if visit.is_received {
+            browser::harden(response.headers_mut(), visit.is_secured);
+            visit.show(&mut response);
+        }
         response
     }
 }
@@ -319,12 +425,32 @@ enum Admitted {
     As(Caller),
     /// Whoever knows must be asked.
     Unknown(Peer),
+    /// It does not matter: that is the answer.
+    Told(Response),
 }
 
 /// What belongs to one request from its arrival to its answer.
 struct Visit {
     started: Instant,
     id: HeaderValue,
+    /// Over a connection, and not from another role of this process.
+    is_received: bool,
+    /// Over TLS.
+    is_secured: bool,
+    /// The page of elsewhere, one that is named, for which a browser asks.
+    page: Option<HeaderValue>,
+}
+
+impl Visit {
+    fn new(id: HeaderValue) -> Self {
+        Self { started: Instant::now(), id, is_received: false, is_secured: false, page: None }
+    }
+
+    fn show(&self, response: &mut Response) {
+        if let Some(page) = &self.page {
+            browser::show_to(page.clone(), response.headers_mut());
+        }
+    }
 }
 
 /// The answer to a request, now or later.

@@ -5,8 +5,9 @@
 
 use super::app::{Caller, Peer};
 use super::problem::Problem;
+use super::proxy::Networks;
 use super::routes::{self, Row};
-use super::vouch;
+use super::vouch::{self, Vouched};
 use crate::rights::{Identity, Right, Rights};
 use futures_util::future::BoxFuture;
 use http::header::{AUTHORIZATION, HeaderName};
@@ -75,23 +76,6 @@ pub trait Authority: Send + Sync {
     fn ask<'a>(&'a self, claim: Claim<'a>, from: IpAddr) -> BoxFuture<'a, Found>;
 }
 
-/// Networks, each from its first address to its last.
-#[derive(Clone, Default, Debug)]
-pub struct Networks(Vec<(IpAddr, IpAddr)>);
-
-impl Networks {
-    /// Whether `address` is in one of them.
-    pub fn has(&self, address: IpAddr) -> bool {
-        self.0.iter().any(|(first, last)| (first..=last).contains(&&address))
-    }
-}
-
-impl FromIterator<(IpAddr, IpAddr)> for Networks {
-    fn from_iter<I: IntoIterator<Item = (IpAddr, IpAddr)>>(networks: I) -> Self {
-        Self(networks.into_iter().collect())
-    }
-}
-
 /// From where nobody in particular is let in, and how far.
 #[derive(Clone, Default, Debug)]
 pub struct Access {
@@ -153,12 +137,12 @@ impl Guard {
         self
     }
 
-    /// The other end of the connection, or the caller of a gateway there.
+    /// The caller of a gateway at the other end, if there is one.
     ///
     /// # Errors
     /// 401 for what only claims to be a gateway.
-    pub(super) fn peer(&self, peer: Peer, headers: &mut HeaderMap) -> Result<Peer, Problem> {
-        vouch::caller(peer, headers, &self.gateways)
+    pub(super) fn vouched(&self, headers: &mut HeaderMap) -> Result<Option<Vouched>, Problem> {
+        vouch::caller(headers, &self.gateways)
     }
 
     /// Who asks, where that can be said without waiting; whoever may use the socket of the data folder is the
@@ -178,7 +162,7 @@ impl Guard {
             Ok(Some(key)) if self.keys.has(key.as_bytes()) => Some(Ok(Some(Arc::clone(&self.installation)))),
             _ if self.is_elsewhere(path) => Some(Ok(self.known(headers, peer))),
             Ok(Some(key)) => match &self.authority {
-                Some(authority) => Some(found(authority.at_once(Claim::Key(key), address(peer))?)),
+                Some(authority) => Some(found(authority.at_once(Claim::Key(key), peer.network())?)),
                 None => Some(Err(key_wrong())),
             },
             Err(TwoOrNone) => Some(Err(key_wrong())),
@@ -193,13 +177,13 @@ impl Guard {
         let (Ok(Some(key)), Some(authority)) = (shown(headers), &self.authority) else {
             return Err(key_wrong());
         };
-        found(authority.ask(Claim::Key(key), address(peer)).await)
+        found(authority.ask(Claim::Key(key), peer.network()).await)
     }
 
     /// Whoever shows a key of ours where keys of others are shown, too.
     fn known(&self, headers: &HeaderMap, peer: Peer) -> Who {
         let (Ok(Some(key)), Some(authority)) = (shown(headers), &self.authority) else { return None };
-        authority.at_once(Claim::Key(key), address(peer))?.ok()
+        authority.at_once(Claim::Key(key), peer.network())?.ok()
     }
 
     /// Who asks from `peer` with what they may do: somebody what is theirs, and nobody what is open there.
@@ -207,9 +191,9 @@ impl Guard {
         let (rights, is_earlier) = match &who {
             Some(who) => (who.rights, false),
             None => {
-                let from = address(peer);
-                let rights = if self.access.open.has(from) { ANYBODY } else { Rights::NONE };
-                (rights, self.access.earlier.has(from))
+                let from = peer.network();
+                let rights = if self.access.open.contains(from) { ANYBODY } else { Rights::NONE };
+                (rights, self.access.earlier.contains(from))
             }
         };
         Caller { peer, who, rights, is_earlier }
@@ -237,14 +221,6 @@ fn shown(headers: &HeaderMap) -> Result<Option<&str>, TwoOrNone> {
     let Some(first) = all.next() else { return Ok(None) };
     let key = first.filter(|key| key.len() <= LONGEST).and_then(|key| std::str::from_utf8(key).ok());
     if all.next().is_some() { Err(TwoOrNone) } else { key.map(Some).ok_or(TwoOrNone) }
-}
-
-/// Whence somebody asks; through the socket, it is from here.
-fn address(peer: Peer) -> IpAddr {
-    match peer {
-        Peer::Tcp(from) => from.ip().to_canonical(),
-        Peer::Local => IpAddr::from([127, 0, 0, 1]),
-    }
 }
 
 fn found(found: Found) -> Result<Who, Problem> {
@@ -303,7 +279,7 @@ mod tests {
             let Claim::Key(key) = claim else { return Some(Err(Unproven::Wrong)) };
             match key {
                 "slow" => None,
-                "kim" if from == address(FAR) => Some(Ok(kim())),
+                "kim" if from == FAR.network() => Some(Ok(kim())),
                 "kim" => Some(Err(Unproven::Elsewhere)),
                 "old" => Some(Err(Unproven::Expired)),
                 "lost" => Some(Err(Unproven::Unknown)),
@@ -427,13 +403,5 @@ mod tests {
             let caller = guard().caller(Peer::Tcp((from, 9).into()), Some(Arc::new(reader.clone())));
             assert_eq!((caller.rights, caller.is_earlier), (reader.rights, false));
         }
-    }
-
-    #[test]
-    fn networks_are_of_one_family() {
-        let all = Access::everywhere().open;
-        assert!(all.has([0, 0, 0, 0].into()) && all.has([255; 16].into()));
-        let v4: Networks = [([0; 4].into(), [255; 4].into())].into_iter().collect();
-        assert!(!v4.has([0; 16].into()) && !Networks::default().has([0; 4].into()));
     }
 }

@@ -6,18 +6,46 @@
 //! written anew. It must not know any route.
 
 use super::body::Request;
+use super::browser::SEC_FETCH_SITE;
 use super::problem::Problem;
-use http::header::{CONNECTION, CONTENT_LENGTH, Entry, HOST, HeaderName, TRANSFER_ENCODING};
+use super::proxy;
+use http::header::{
+    CONNECTION, CONTENT_LENGTH, EXPECT, Entry, FORWARDED, HOST, HeaderName, ORIGIN, TRANSFER_ENCODING,
+    UPGRADE, VIA,
+};
 use http::uri::{Authority, PathAndQuery};
 use http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, Version};
+
+/// How names of headers begin that mean something between processes of ours alone.
+const INTERNAL: &str = "x-ironlist-";
+/// Goes with an upgrade that is not made.
+const HTTP2_SETTINGS: HeaderName = HeaderName::from_static("http2-settings");
+
+/// The longest target, in bytes: the longest question of ours has some hundred.
+const TARGET_LIMIT: usize = 8 << 10;
+/// The most headers, which is what hyper takes over HTTP/1.
+const HEADERS_LIMIT: usize = 100;
+
+/// What the headers of a request show that others look at.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Signs {
+    /// It says that it came through a proxy.
+    pub(super) forwarded: bool,
+    /// A browser sent it, and says for whom.
+    pub(super) browser: bool,
+    /// It says what only processes of ours say to each other.
+    pub(super) internal: bool,
+}
 
 /// Lets a request in, in one plain form: an origin-form target, one Host, no header that was for the
 /// last hop only.
 ///
 /// # Errors
-/// A problem of status 400 (405 for TRACE and CONNECT) that names what is ambiguous.
-pub fn admit(request: &mut Request) -> Result<(), Problem> {
+/// A problem that names what is ambiguous: of status 400, 405 for TRACE and CONNECT, 414 and 431 for what is too long,
+/// 417 for an expectation that nobody has heard of.
+pub fn admit(request: &mut Request) -> Result<Signs, Problem> {
     refuse_method(request.method())?;
+    refuse_excess(request)?;
     let odd = look_over(request.headers())?;
     if odd.twins {
         refuse_twins(request.headers())?;
@@ -25,8 +53,34 @@ pub fn admit(request: &mut Request) -> Result<(), Problem> {
     if odd.connection {
         strip_hop_headers(request.headers_mut())?;
     }
+    if odd.upgrade {
+        request.headers_mut().remove(UPGRADE);
+        request.headers_mut().remove(HTTP2_SETTINGS);
+    }
     one_host(request, odd.hosts)?;
-    refuse_climbing(request.uri().path())
+    refuse_odd_path(request.uri().path())?;
+    Ok(odd.signs)
+}
+
+/// Takes away what only processes of ours say to each other.
+pub fn strip_internal(headers: &mut HeaderMap) {
+    let internal: Vec<HeaderName> =
+        headers.keys().filter(|name| name.as_str().starts_with(INTERNAL)).cloned().collect();
+    for name in internal {
+        headers.remove(name);
+    }
+}
+
+fn refuse_excess(request: &Request) -> Result<(), Problem> {
+    if request.uri().path_and_query().is_some_and(|target| target.as_str().len() > TARGET_LIMIT) {
+        return Err(Problem::new(StatusCode::URI_TOO_LONG, "target_too_long")
+            .detail(format!("A path with its query has at most {TARGET_LIMIT} bytes.")));
+    }
+    if request.headers().len() > HEADERS_LIMIT {
+        return Err(Problem::new(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, "too_many_headers")
+            .detail(format!("A request has at most {HEADERS_LIMIT} headers.")));
+    }
+    Ok(())
 }
 
 /// TRACE shows a caller's headers to whoever made it send them (RFC 9110, 9.3.8); this is no tunnel either.
@@ -39,14 +93,17 @@ fn refuse_method(method: &Method) -> Result<(), Problem> {
 }
 
 /// What one pass over the headers saw that needs a second look.
+#[derive(Default)]
 struct Odd {
     hosts: usize,
     connection: bool,
+    upgrade: bool,
     twins: bool,
+    signs: Signs,
 }
 
 fn look_over(headers: &HeaderMap) -> Result<Odd, Problem> {
-    let mut odd = Odd { hosts: 0, connection: false, twins: false };
+    let mut odd = Odd::default();
     let mut codings = 0;
     for (name, value) in headers {
         match *name {
@@ -61,10 +118,29 @@ fn look_over(headers: &HeaderMap) -> Result<Odd, Problem> {
                     ));
                 }
             }
-            ref other => odd.twins |= other.as_str().contains('_'),
+            UPGRADE => odd.upgrade = true,
+            FORWARDED | VIA => odd.signs.forwarded = true,
+            ORIGIN => odd.signs.browser = true,
+            EXPECT if !value.as_bytes().eq_ignore_ascii_case(b"100-continue") => {
+                return Err(Problem::new(StatusCode::EXPECTATION_FAILED, "expectation")
+                    .detail("Only 100-continue can be expected."));
+            }
+            ref other => odd.look_at(other.as_str()),
         }
     }
     Ok(odd)
+}
+
+impl Odd {
+    fn look_at(&mut self, name: &str) {
+        self.twins |= name.contains('_');
+        match name.as_bytes().first() {
+            Some(b's') => self.signs.browser |= name == SEC_FETCH_SITE.as_str(),
+            Some(b'x') if name.starts_with(INTERNAL) => self.signs.internal = true,
+            Some(b'x' | b'c' | b't' | b'f') => self.signs.forwarded |= proxy::is_told_by(name),
+            _ => {}
+        }
+    }
 }
 
 /// Programs that turn `-` into `_` (CGI did) would see one header where the other was checked.
@@ -145,12 +221,17 @@ fn to_origin_form(request: &mut Request) -> Result<(), Problem> {
     Ok(())
 }
 
-/// Refuses a path that does not begin with `/`, and one with a segment `.` or `..`, plain or encoded.
-fn refuse_climbing(path: &str) -> Result<(), Problem> {
+/// Refuses a path that two programs could read differently: one that does not begin with `/`, with a segment `.` or
+/// `..`, plain or encoded, with a backslash, which some take for a slash, or with an encoded control character.
+fn refuse_odd_path(path: &str) -> Result<(), Problem> {
     let bytes = path.as_bytes();
     let begins = |at: usize| matches!(bytes.get(at + 1), Some(b'.' | b'%'));
     let suspicious = memchr::memchr_iter(b'/', bytes).any(begins);
-    if bytes.first() != Some(&b'/') || (suspicious && path.split('/').any(is_dots)) {
+    let climbs = suspicious && path.split('/').any(is_dots);
+    if bytes.first() != Some(&b'/')
+        || climbs
+        || memchr::memchr2(b'%', b'\\', bytes).is_some_and(|at| is_odd(&bytes[at..]))
+    {
         return Err(Problem::bad_request("path", "The path is not a plain one."));
     }
     Ok(())
@@ -158,6 +239,19 @@ fn refuse_climbing(path: &str) -> Result<(), Problem> {
 
 fn is_dots(segment: &str) -> bool {
     matches!(segment.to_ascii_lowercase().replace("%2e", ".").as_str(), "." | "..")
+}
+
+/// Whether there is a backslash, a control character that is encoded, or an encoding that is none.
+fn is_odd(bytes: &[u8]) -> bool {
+    let digit = |at: usize| bytes.get(at).and_then(|digit| char::from(*digit).to_digit(16));
+    (0..bytes.len()).any(|at| match bytes[at] {
+        b'\\' => true,
+        b'%' => match (digit(at + 1), digit(at + 2)) {
+            (Some(high), Some(low)) => matches!(high << 4 | low, 0..=0x1F | 0x5C | 0x7F),
+            _ => true,
+        },
+        _ => false,
+    })
 }
 
 #[cfg(test)]
@@ -174,7 +268,7 @@ mod tests {
     }
 
     fn code(target: &str, headers: &[(&str, &str)]) -> &'static str {
-        admit(&mut request(target, headers)).map_or_else(|problem| problem.code(), |()| "")
+        admit(&mut request(target, headers)).map_or_else(|problem| problem.code(), |_| "")
     }
 
     const HERE: (&str, &str) = ("host", "a:8080");
@@ -222,9 +316,70 @@ mod tests {
         for path in ["/..", "/a/../b", "/a/.", "/%2e%2E/b", "/.%2e", "/a/%2e", "*"] {
             assert_eq!(code(path, &[HERE]), "path", "{path}");
         }
-        for path in ["/a..b", "/...", "/.well-known", "/10.1.0.0%2F16", "/a/%41"] {
+        for path in ["/a..b", "/...", "/.well-known", "/10.1.0.0%2F16", "/a/%41", "/a?x=%00\\.."] {
             assert_eq!(code(path, &[HERE]), "", "{path}");
         }
+    }
+
+    #[test]
+    fn what_two_programs_read_differently_is_no_path() {
+        for path in ["/a\\b", "/a%5Cb", "/a%00", "/a%0d%0aX:1", "/%7f", "/a%", "/a%4", "/a%zz", "/%2"] {
+            assert_eq!(code(path, &[HERE]), "path", "{path}");
+        }
+    }
+
+    #[test]
+    fn what_is_too_long_or_too_much_is_refused() {
+        let most = format!("/{}", "a".repeat(TARGET_LIMIT - 1));
+        assert_eq!(code(&most, &[HERE]), "");
+        assert_eq!(code(&format!("{most}?"), &[HERE]), "target_too_long");
+        let many: Vec<(&str, &str)> = std::iter::once(HERE).chain([("x", "y"); HEADERS_LIMIT]).collect();
+        assert_eq!(code("/", &many[1..]), "host");
+        assert_eq!(code("/", &many), "too_many_headers");
+    }
+
+    #[test]
+    fn no_upgrade_is_made_or_passed_on_and_nothing_strange_expected() {
+        let pairs = [
+            HERE,
+            ("connection", "Upgrade, HTTP2-Settings"),
+            ("upgrade", "h2c"),
+            ("http2-settings", "AAMAAABkAARAAAAAAAIAAAAA"),
+        ];
+        let mut upgrade = request("/", &pairs);
+        admit(&mut upgrade).unwrap();
+        assert_eq!(upgrade.headers().len(), 1, "{:?}", upgrade.headers());
+        let mut alone = request("/", &[HERE, pairs[2], pairs[3]]);
+        admit(&mut alone).unwrap();
+        assert_eq!(alone.headers().len(), 1, "{:?}", alone.headers());
+        assert_eq!(code("/", &[HERE, ("expect", "100-Continue")]), "");
+        assert_eq!(code("/", &[HERE, ("expect", "a miracle")]), "expectation");
+    }
+
+    #[test]
+    fn what_others_look_at_is_seen() {
+        let signs = |name: &str| admit(&mut request("/", &[HERE, (name, "x")])).unwrap();
+        let none = Signs::default();
+        for name in
+            ["forwarded", "via", "x-forwarded-for", "x-forwarded-proto", "x-real-ip", "cf-connecting-ip"]
+        {
+            assert_eq!(signs(name), Signs { forwarded: true, ..none }, "{name}");
+        }
+        for name in ["origin", "sec-fetch-site"] {
+            assert_eq!(signs(name), Signs { browser: true, ..none }, "{name}");
+        }
+        assert_eq!(signs("x-ironlist-anything"), Signs { internal: true, ..none });
+        for name in ["accept", "x-api-key", "x-request-id", "sec-fetch-mode", "te"] {
+            assert_eq!(signs(name), none, "{name}");
+        }
+    }
+
+    #[test]
+    fn what_is_said_between_processes_is_taken_from_strangers() {
+        let mut said =
+            request("/", &[HERE, ("x-ironlist-gateway", "1"), ("x-ironlist-new", "1"), ("x-iron", "1")]);
+        strip_internal(said.headers_mut());
+        assert_eq!(said.headers().len(), 2);
     }
 
     #[test]

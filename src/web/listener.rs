@@ -2,14 +2,20 @@
 //!
 //! The socket and the stop are given from outside. It must not know what is served on them.
 
+mod prelude;
+
+pub use prelude::Prelude;
+
 use super::app::{Answer, App, Peer};
 use super::body::{Body, Pace, Request, Response};
 use super::stall::{AtWork, Guarded};
+use super::tls::Secured;
 use hyper::body::Incoming;
 use hyper::service::Service;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
-use hyper_util::server::graceful::GracefulShutdown;
+use hyper_util::server::graceful::{GracefulShutdown, Watcher};
+use prelude::Opened;
 use std::convert::Infallible;
 use std::fs::Permissions;
 use std::io;
@@ -21,7 +27,7 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::task::{JoinError, JoinSet};
 
 /// What connections may cost.
@@ -92,7 +98,18 @@ fn remove_if_there(path: &Path) -> io::Result<()> {
 /// Serves `app` on `listener` until `stop` is done; then takes no more connections, closes idle ones, and returns when
 /// the requests in flight have been answered or [`Limits::drain`] is over.
 pub async fn serve(listener: Listener, app: Arc<App>, limits: Limits, stop: impl Future<Output = ()>) {
-    let server = Server::new(app, limits);
+    serve_after(Prelude::default(), listener, app, limits, stop).await;
+}
+
+/// The same with a `prelude` on each connection.
+pub async fn serve_after(
+    prelude: Prelude,
+    listener: Listener,
+    app: Arc<App>,
+    limits: Limits,
+    stop: impl Future<Output = ()>,
+) {
+    let server = Server::new(app, limits, prelude);
     match listener {
         Listener::Tcp(listener) => server.run(listener, stop).await,
         Listener::Unix(listener) => server.run(listener, stop).await,
@@ -126,24 +143,31 @@ impl Accept for UnixListener {
     }
 }
 
-struct Server {
+/// What every connection of a port needs.
+struct Port {
     app: Arc<App>,
     limits: Limits,
     http: Builder<TokioExecutor>,
+    prelude: Prelude,
+}
+
+struct Server {
+    port: Arc<Port>,
     slots: Arc<Semaphore>,
     draining: GracefulShutdown,
+    /// Dropped when no more connections are taken: what has not come to HTTP by then never does.
+    closing: watch::Sender<()>,
     connections: JoinSet<()>,
 }
 
 impl Server {
-    fn new(app: Arc<App>, limits: Limits) -> Self {
+    fn new(app: Arc<App>, limits: Limits, prelude: Prelude) -> Self {
         Self {
-            http: builder(&limits),
             slots: Arc::new(Semaphore::new(limits.connections)),
             draining: GracefulShutdown::new(),
+            closing: watch::Sender::new(()),
             connections: JoinSet::new(),
-            app,
-            limits,
+            port: Arc::new(Port { http: builder(&limits), app, limits, prelude }),
         }
     }
 
@@ -175,28 +199,33 @@ impl Server {
     where
         S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
     {
-        let at_work = AtWork::default();
-        let io = Guarded::new(stream, self.limits.head, self.limits.stalled_reader, at_work.clone());
-        let visitor = Visitor { app: Arc::clone(&self.app), peer, pace: self.limits.pace, at_work };
-        let connection = self.http.serve_connection(io, visitor).into_owned();
-        let connection = self.draining.watch(connection);
-        let open = self.app.metrics.connections.clone();
+        let (port, watcher) = (Arc::clone(&self.port), self.draining.watcher());
+        let open = port.app.metrics.connections.clone();
         open.inc();
-        self.connections.spawn(async move {
-            if let Err(error) = connection.await {
-                tracing::debug!(error, ?peer, "connection ended");
-            }
+        let done = move || {
             open.dec();
             drop(slot);
-        });
+        };
+        if port.prelude.is_nothing() {
+            self.connections.spawn(async move {
+                port.converse(stream, peer, None, watcher).await;
+                done();
+            });
+        } else {
+            let closing = self.closing.subscribe();
+            self.connections.spawn(async move {
+                port.greet(stream, peer, closing, watcher).await;
+                done();
+            });
+        }
     }
 
     fn ended(&self, connection: Result<(), JoinError>) {
         if let Err(error) = connection
             && let Ok(panic) = error.try_into_panic()
         {
-            self.app.metrics.connections.dec();
-            self.app.metrics.panicked(&*panic);
+            self.port.app.metrics.connections.dec();
+            self.port.app.metrics.panicked(&*panic);
         }
     }
 
@@ -206,21 +235,59 @@ impl Server {
         if matches!(error.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset) {
             return;
         }
-        self.app.metrics.accept_errors.inc();
+        self.port.app.metrics.accept_errors.inc();
         tracing::warn!(error = error as &dyn std::error::Error, "cannot accept a connection");
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
 
     async fn drain(mut self) {
+        drop(self.closing);
         let all = async {
             self.draining.shutdown().await;
             while self.connections.join_next().await.is_some() {}
         };
-        if tokio::time::timeout(self.limits.drain, all).await.is_err() {
+        if tokio::time::timeout(self.port.limits.drain, all).await.is_err() {
             tracing::warn!(
-                seconds = self.limits.drain.as_secs(),
+                seconds = self.port.limits.drain.as_secs(),
                 "requests were cut off: they did not end in time"
             );
+        }
+    }
+}
+
+impl Port {
+    /// Goes through the prelude, which has as long as a head has, and then to HTTP.
+    async fn greet<S>(&self, stream: S, peer: Peer, mut closing: watch::Receiver<()>, watcher: Watcher)
+    where
+        S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+    {
+        let opened = tokio::select! {
+            opened = tokio::time::timeout(self.limits.head, self.prelude.open(stream, peer)) => opened,
+            // Nobody sends on it: it changes by being dropped.
+            _ = closing.changed() => return,
+        };
+        match opened.map_err(io::Error::from).flatten() {
+            Ok(Opened::Plain(stream, peer)) => self.converse(stream, peer, None, watcher).await,
+            Ok(Opened::Tls(stream, peer, secured)) => {
+                self.converse(*stream, peer, Some(secured), watcher).await;
+            }
+            Err(error) => {
+                self.app.metrics.preludes_failed.inc();
+                tracing::debug!(%error, ?peer, "no connection");
+            }
+        }
+    }
+
+    async fn converse<S>(&self, stream: S, peer: Peer, secured: Option<Secured>, watcher: Watcher)
+    where
+        S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+    {
+        let at_work = AtWork::default();
+        let io = Guarded::new(stream, self.limits.head, self.limits.stalled_reader, at_work.clone());
+        let visitor = Visitor { app: Arc::clone(&self.app), peer, secured, pace: self.limits.pace, at_work };
+        let connection = self.http.serve_connection(io, visitor).into_owned();
+        if let Err(error) = watcher.watch(connection).await {
+            tracing::debug!(error, ?peer, "connection ended");
         }
     }
 }
@@ -246,6 +313,7 @@ fn builder(limits: &Limits) -> Builder<TokioExecutor> {
 struct Visitor {
     app: Arc<App>,
     peer: Peer,
+    secured: Option<Secured>,
     pace: Pace,
     at_work: AtWork,
 }
@@ -256,8 +324,11 @@ impl Service<http::Request<Incoming>> for Visitor {
     type Future = Reply;
 
     fn call(&self, request: http::Request<Incoming>) -> Reply {
-        let request: Request = request.map(|body| Body::received(body, self.pace));
-        let answer = self.app.answer(request, self.peer);
+        let mut request: Request = request.map(|body| Body::received(body, self.pace));
+        if let Some(secured) = self.secured {
+            request.extensions_mut().insert(secured);
+        }
+        let answer = self.app.receive(request, self.peer);
         let at_work = matches!(answer, Answer::Later(_)).then(|| self.at_work.clone());
         Reply { answer, at_work }
     }

@@ -51,6 +51,10 @@ table! {
         "Connections open now.";
     HTTP_ACCEPT_ERRORS "ironlist_http_accept_errors_total" ["role"]
         "Connections that could not be accepted, for instance for want of file descriptors.";
+    PRELUDES_FAILED "ironlist_connection_failures_total" ["role"]
+        "Connections that ended before HTTP: no TLS came about, or no PROXY header came.";
+    TLS_EXPIRES "ironlist_tls_certificate_expiry_timestamp_seconds" []
+        "When the certificate that callers are shown ends, in seconds since 1970.";
     HTTP_PANICS "ironlist_http_panics_total" ["role"]
         "Handlers that panicked; each is a bug.";
     UP "blacklist_up" ["role"]
@@ -122,6 +126,8 @@ pub struct Metrics {
     seconds: HistogramVec,
     connections: IntGaugeVec,
     accept_errors: IntCounterVec,
+    preludes_failed: IntCounterVec,
+    tls_expires: IntGaugeVec,
     panics: IntCounterVec,
     up: IntGaugeVec,
     entries: IntGaugeVec,
@@ -149,6 +155,8 @@ impl Metrics {
             seconds: histograms(&registry, HTTP_SECONDS, &BUCKETS),
             connections: gauges(&registry, HTTP_CONNECTIONS),
             accept_errors: counters(&registry, HTTP_ACCEPT_ERRORS),
+            preludes_failed: counters(&registry, PRELUDES_FAILED),
+            tls_expires: gauges(&registry, TLS_EXPIRES),
             panics: counters(&registry, HTTP_PANICS),
             up: gauges(&registry, UP),
             entries: gauges(&registry, ENTRIES),
@@ -191,6 +199,11 @@ impl Metrics {
     /// How long the runs of a source took, in seconds.
     pub fn collection_seconds(&self, source: &str) -> Histogram {
         self.collection_seconds.with_label_values(&[source])
+    }
+
+    /// When the certificate of the ports ends, in seconds since 1970.
+    pub fn tls_expires(&self) -> Gauge {
+        self.tls_expires.with_label_values::<&str>(&[])
     }
 
     /// Seconds since the last complete run of a source.
@@ -322,6 +335,8 @@ pub struct HttpMetrics {
     pub connections: Gauge,
     /// Connections that could not be accepted.
     pub accept_errors: Counter,
+    /// Connections that ended before HTTP.
+    pub preludes_failed: Counter,
     /// Handlers that panicked.
     pub panics: Counter,
 }
@@ -334,6 +349,7 @@ impl HttpMetrics {
         Self {
             connections: all.connections.with_label_values(&[role]),
             accept_errors: all.accept_errors.with_label_values(&[role]),
+            preludes_failed: all.preludes_failed.with_label_values(&[role]),
             panics: all.panics.with_label_values(&[role]),
             all,
             role,

@@ -7,8 +7,10 @@
 pub mod app;
 pub mod auth;
 pub mod body;
+pub mod browser;
 pub mod docs;
 pub mod edge;
+pub mod entrance;
 pub mod extract;
 pub mod health;
 pub mod listener;
@@ -17,11 +19,13 @@ pub mod metrics;
 pub mod multipart;
 pub mod openapi;
 pub mod problem;
+pub mod proxy;
 pub mod request_id;
 mod role;
 pub mod routes;
 pub mod sketch;
 mod stall;
+pub mod tls;
 pub mod vouch;
 
 pub use app::{App, Caller, Limit, Peer};

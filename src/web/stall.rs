@@ -40,6 +40,8 @@ pub(super) struct Guarded<S> {
     patience: Duration,
     /// What is left of it: waiting takes from it, and what the reader takes gives back.
     left: Duration,
+    /// Bytes written since the reader was last waited for. TLS takes some before they go.
+    taken: usize,
     stalled: Option<(Instant, Pin<Box<Sleep>>)>,
 }
 
@@ -87,6 +89,7 @@ impl<S> Guarded<S> {
             idle: Some(Idle::new(head, at_work)),
             patience,
             left: patience,
+            taken: 0,
             stalled: None,
         }
     }
@@ -98,26 +101,33 @@ impl<S> Guarded<S> {
         Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
     }
 
-    fn poll_stalled(
-        &mut self,
-        written: Poll<io::Result<usize>>,
-        cx: &mut Context<'_>,
-    ) -> Poll<io::Result<usize>> {
-        if let Poll::Ready(written) = written {
+    fn poll_stalled<T>(&mut self, done: Poll<io::Result<T>>, cx: &mut Context<'_>) -> Poll<io::Result<T>> {
+        if done.is_ready() {
             if let Some(idle) = &mut self.idle {
                 idle.wrote = true;
             }
             if let Some((since, _)) = self.stalled.take() {
-                let earned = Duration::from_secs_f64(*written.as_ref().unwrap_or(&0) as f64 / SLOWEST);
+                let earned = Duration::from_secs_f64(std::mem::take(&mut self.taken) as f64 / SLOWEST);
                 self.left = (self.left.saturating_sub(since.elapsed()) + earned).min(self.patience);
             }
-            return Poll::Ready(written);
+            return done;
         }
         let left = self.left;
         let begin = || (Instant::now(), Box::pin(tokio::time::sleep(left)));
         let (_, stalled) = self.stalled.get_or_insert_with(begin);
         ready!(stalled.as_mut().poll(cx));
         Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
+    }
+
+    fn poll_written(
+        &mut self,
+        written: Poll<io::Result<usize>>,
+        cx: &mut Context<'_>,
+    ) -> Poll<io::Result<usize>> {
+        if let Poll::Ready(Ok(bytes)) = &written {
+            self.taken = self.taken.saturating_add(*bytes);
+        }
+        self.poll_stalled(written, cx)
     }
 }
 
@@ -167,7 +177,7 @@ impl<S: AsyncRead + Unpin> Read for Guarded<S> {
 impl<S: AsyncWrite + Unpin> Write for Guarded<S> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         let written = Pin::new(&mut self.stream).poll_write(cx, buf);
-        self.poll_stalled(written, cx)
+        self.poll_written(written, cx)
     }
 
     fn poll_write_vectored(
@@ -176,7 +186,7 @@ impl<S: AsyncWrite + Unpin> Write for Guarded<S> {
         bufs: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         let written = Pin::new(&mut self.stream).poll_write_vectored(cx, bufs);
-        self.poll_stalled(written, cx)
+        self.poll_written(written, cx)
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -184,11 +194,13 @@ impl<S: AsyncWrite + Unpin> Write for Guarded<S> {
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(cx)
+        let flushed = Pin::new(&mut self.stream).poll_flush(cx);
+        if flushed.is_ready() && self.stalled.is_none() { flushed } else { self.poll_stalled(flushed, cx) }
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(cx)
+        let shut = Pin::new(&mut self.stream).poll_shutdown(cx);
+        self.poll_stalled(shut, cx)
     }
 }
 

@@ -136,3 +136,16 @@ fn a_setting_that_names_no_feed_is_told_until_there_is_one() {
     assert_eq!(told(&house.run(["feeds", "add", "later", "--reason", "test"])).0, 0);
     assert_eq!((&check()["status"], ask().status), (&json!("healthy"), 200));
 }
+
+#[test]
+fn a_firewalls_own_address_counts_as_allowed_and_the_story_says_why() {
+    let folder = tempfile::tempdir().unwrap();
+    let house = Plan::new(folder.path()).start();
+    list(&house);
+    device(&house, "20.0.0.1");
+    let told = |path: &str| house.get("gateway", path).ok().json();
+    let verdict = told("/api/v1/blacklist/check/20.0.0.1");
+    assert_eq!((&verdict["listed"], &verdict["exempt"]), (&json!(false), &json!("allowlist")));
+    assert_eq!(told("/api/v1/blacklist/ips/20.0.0.1")["exempt"], "device");
+    assert_eq!(told("/api/v1/blacklist/check/20.0.0.3")["listed"], true);
+}

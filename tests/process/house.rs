@@ -72,6 +72,8 @@ pub(crate) struct Plan {
     command: Command,
     data: PathBuf,
     roles: Vec<String>,
+    /// Those that are not asked in the clear.
+    encrypted: Vec<String>,
 }
 
 impl Plan {
@@ -79,7 +81,12 @@ impl Plan {
     pub(crate) fn new(data: &Path) -> Self {
         let mut command = ironlist(data);
         command.arg("serve");
-        Self { command, data: data.to_owned(), roles: ROLES.map(str::to_owned).to_vec() }
+        Self {
+            command,
+            data: data.to_owned(),
+            roles: ROLES.map(str::to_owned).to_vec(),
+            encrypted: Vec::new(),
+        }
     }
 
     /// The same in namespaces of its own, after `script` has been run in a shell there.
@@ -104,6 +111,17 @@ impl Plan {
         self
     }
 
+    /// A role whose port is not spoken to plainly.
+    pub(crate) fn encrypted(mut self, role: &str) -> Self {
+        self.encrypted.push(role.to_owned());
+        self
+    }
+
+    /// Nobody asks its ports whether they are ready.
+    pub(crate) fn unasked(self) -> Self {
+        ROLES.into_iter().fold(self, Self::encrypted)
+    }
+
     /// One more argument.
     pub(crate) fn argument(mut self, argument: impl AsRef<OsStr>) -> Self {
         self.command.arg(argument);
@@ -123,7 +141,7 @@ impl Plan {
             house.addresses = house.log.addresses();
             self.roles.iter().all(|role| house.addresses.contains_key(role)).then_some(())
         });
-        for role in &self.roles {
+        for role in self.roles.iter().filter(|role| !self.encrypted.contains(role)) {
             until("every role is ready", || (house.get(role, "/ready").status == 200).then_some(()));
         }
         until("commands are taken", || UnixStream::connect(house.data().join("ironlist.sock")).ok());

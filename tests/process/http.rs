@@ -99,7 +99,7 @@ pub(crate) fn read(mut stream: TcpStream, method: &str) -> io::Result<Answer> {
 }
 
 /// None if the answer was cut off.
-fn parse(bytes: &[u8], method: &str) -> Option<Answer> {
+pub(crate) fn parse(bytes: &[u8], method: &str) -> Option<Answer> {
     let end = bytes.windows(4).position(|four| four == b"\r\n\r\n")?;
     let mut lines = std::str::from_utf8(&bytes[..end]).ok()?.split("\r\n");
     let status = lines.next()?.split(' ').nth(1)?.parse().ok()?;

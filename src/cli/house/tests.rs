@@ -13,7 +13,7 @@ use serde_json::Value;
 pub(super) fn house(place: &Place) -> House {
     folder::make(&place.settings.data).unwrap();
     let engine = Engine::open(Options::new(Medium::folder(&place.settings.data))).unwrap();
-    House::build(Some(engine), "key", &place.settings, Vec::new()).unwrap()
+    House::build(Some(engine), "key", &place.settings, Vec::new(), None).unwrap()
 }
 
 async fn ask(house: &House, method: &str, path: &str, kind: &str, body: String) -> (u16, String) {

@@ -120,6 +120,14 @@ impl Layers {
         T::from_value(value).map_err(|why| wrong(key, value, origin, why))
     }
 
+    /// What to say of a value that is of its kind, and yet wrong beside the others.
+    pub(super) fn refusal(&self, key: &'static str, why: &str) -> SettingsError {
+        match self.entry(key) {
+            Some((value, origin)) => wrong(key, value, origin, why.to_owned()),
+            None => unknown(key, "the program"),
+        }
+    }
+
     fn file(&mut self, path: &Path, text: &str) -> Result<(), SettingsError> {
         let mut table: Table = text
             .parse()

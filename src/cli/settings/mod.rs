@@ -4,6 +4,7 @@
 //! where it was said. What the values are used for is not known here.
 
 mod collection;
+mod entrance;
 mod layers;
 mod protocols;
 mod publishing;
@@ -16,6 +17,7 @@ mod tests;
 
 pub use collection::Collection;
 use collection::SOURCES;
+pub use entrance::{Origins, Proxy, Tls};
 pub(super) use layers::CONFIG_VARIABLE;
 pub use layers::{Inputs, Origin};
 pub use protocols::{CrowdSec, Dnsbl};
@@ -28,7 +30,7 @@ use crate::fetch::Exception;
 use crate::journal::Keep;
 use crate::model::{Lines, Output};
 use crate::web::Role;
-use crate::web::auth::{Access, Networks};
+use crate::web::auth::Access;
 use crate::web::log::Format;
 use chrono_tz::Tz;
 use layers::Layers;
@@ -111,8 +113,9 @@ pub enum SettingsError {
     },
     /// A listener would be open to a network without protection.
     #[error(
-        "{origin}: listen.{role} = \"{address}\" is not on loopback, and nothing there would be encrypted: put a \
-         proxy with TLS before it, or give --insecure-listen where the network itself is protected"
+        "{origin}: listen.{role} = \"{address}\" is not on loopback, and nothing there would be encrypted: name \
+         tls.certificate and tls.key, or declare the proxy with TLS before it (proxy.trusted, proxy.tls), or give \
+         --insecure-listen where the network itself is protected"
     )]
     OpenListener {
         /// Which role's.
@@ -122,11 +125,6 @@ pub enum SettingsError {
         /// Where that was said.
         origin: Origin,
     },
-}
-
-/// Ranges, as whoever guards a port compares them.
-fn networks(ranges: Vec<IpRange>) -> Networks {
-    ranges.into_iter().map(|range| (range.first(), range.last())).collect()
 }
 
 fn hint(closest: &str) -> String {
@@ -142,6 +140,12 @@ pub struct Settings {
     listen: [SocketAddr; 4],
     /// Whether listeners may be on other addresses than loopback.
     pub insecure: bool,
+    /// TLS of the ports, if there is to be some.
+    pub tls: Option<Tls>,
+    /// The proxies before the ports.
+    pub proxy: Proxy,
+    /// The pages of elsewhere that may use the API in a browser.
+    pub origins: Origins,
     /// The roles that this process plays, sorted.
     pub roles: Vec<Role>,
     /// Where roles run that are not played here: collection, blacklist, analytics.
@@ -220,6 +224,9 @@ impl Settings {
                 layers.get("listen.gateway")?,
             ],
             insecure: layers.get("listen.insecure")?,
+            tls: Tls::read(&layers, layers.get("listen.gateway")?)?,
+            proxy: Proxy::read(&layers)?,
+            origins: layers.get("cors.origins")?,
             roles: layers.get("roles.run")?,
             upstream: [
                 layers.get::<Url>("upstream.collection")?.0,
@@ -240,10 +247,7 @@ impl Settings {
             collection: Collection::read(&layers)?,
             lines: layers.get("feed.lines")?,
             open: layers.get("publish.open")?,
-            access: Access {
-                open: networks(layers.get("access.open")?),
-                earlier: networks(layers.get("access.legacy_networks")?),
-            },
+            access: entrance::access(&layers)?,
             outputs: layers.outputs(),
             webhooks: layers.webhooks(),
             crowdsec: CrowdSec::read(&layers)?,
@@ -252,7 +256,7 @@ impl Settings {
             zone: layers.get("time.display_zone")?,
             layers,
         };
-        settings.refuse_open_listeners()?;
+        settings.roles.iter().try_for_each(|role| settings.refuse_open(*role, settings.listen(*role)))?;
         Ok(settings)
     }
 
@@ -278,13 +282,24 @@ impl Settings {
         keys.filter(|key| value(self, key) != value(other, key)).chain(tables).collect()
     }
 
-    fn refuse_open_listeners(&self) -> Result<(), SettingsError> {
-        let open = |role: &&Role| !self.listen(**role).ip().is_loopback() && !self.insecure;
-        let Some(role) = self.roles.iter().find(open) else { return Ok(()) };
+    /// Whether the port of a role speaks TLS.
+    pub fn is_encrypted(&self, role: Role) -> bool {
+        self.tls.as_ref().is_some_and(|tls| tls.roles.contains(&role))
+    }
+
+    /// Refuses a role to be at an address that others can reach, unless something encrypts there.
+    ///
+    /// # Errors
+    /// [`SettingsError::OpenListener`].
+    pub fn refuse_open(&self, role: Role, address: SocketAddr) -> Result<(), SettingsError> {
+        let protected = self.insecure || self.proxy.tls || self.is_encrypted(role);
+        if protected || address.ip().to_canonical().is_loopback() {
+            return Ok(());
+        }
         let said = self.layers.entry(&format!("listen.{}", role.name()));
         Err(SettingsError::OpenListener {
             role: role.name(),
-            address: self.listen(*role),
+            address,
             origin: said.map_or(Origin::Default, |(_, origin)| origin.clone()),
         })
     }

@@ -1,7 +1,7 @@
 //! What is said about the protocols beside HTTP feeds.
 
 use super::SettingsError;
-use super::layers::{Layers, Origin};
+use super::layers::Layers;
 use super::value::Words;
 use crate::model::OutputName;
 use crate::publish::dnsbl::Zone;
@@ -63,9 +63,6 @@ impl Dnsbl {
 }
 
 fn no_zone(layers: &Layers) -> SettingsError {
-    let (value, origin) = layers
-        .entry("dnsbl.zone")
-        .map_or((String::new(), Origin::Default), |(value, origin)| (value.to_string(), origin.clone()));
     let why = "with dnsbl.listen the names of a zone and of its server are meant, as in \"bl.example.com\"";
-    SettingsError::WrongValue { key: "dnsbl.zone", value, origin, why: why.to_owned() }
+    layers.refusal("dnsbl.zone", why)
 }

@@ -65,6 +65,57 @@ pub(super) const TABLE: &[Setting] = &[
         "Listen on other addresses than loopback although nothing encrypts: only where the network itself is\nprotected, as that of a container is.",
     ),
     setting(
+        "tls.certificate",
+        r#""""#,
+        "The certificate of the ports, and what leads from it to its authority (PEM); empty: no TLS. It is read again by\nitself when the file changes.",
+    ),
+    setting("tls.key", r#""""#, "Its private key (PEM)."),
+    setting(
+        "tls.roles",
+        r#"["collection", "blacklist", "analytics", "gateway"]"#,
+        "The roles whose ports speak TLS.",
+    ),
+    setting(
+        "tls.clients",
+        r#""no""#,
+        "Whether callers are asked for a certificate: no, ask, or demand (without one there is no connection).",
+    ),
+    setting(
+        "tls.client_ca",
+        r#""""#,
+        "The authorities (PEM) that sign callers' certificates; empty: any is taken from whoever has its key, and known\nby its SHA-256.",
+    ),
+    setting(
+        "tls.redirect",
+        r#""""#,
+        "A port without TLS that leads to the gateway's (\"0.0.0.0:80\"); empty: none.",
+    ),
+    setting(
+        "tls.origin",
+        r#""""#,
+        "Where it leads (https://host:port); empty: to the host that was asked for, at the gateway's port.",
+    ),
+    setting(
+        "proxy.trusted",
+        "[]",
+        "The networks of the proxies before the ports. They alone are believed for whom they ask (X-Forwarded-For,\nForwarded); what comes through any other is open to nobody without a key.",
+    ),
+    setting(
+        "proxy.tls",
+        "false",
+        "Callers reach these proxies over TLS: so listeners may be on other addresses than loopback.",
+    ),
+    setting(
+        "proxy.protocol",
+        "false",
+        "Each of their connections begins with a PROXY header, version 1 or 2.",
+    ),
+    setting(
+        "cors.origins",
+        "[]",
+        "The pages of elsewhere that may use the API in a browser (\"https://soc.example.com\").",
+    ),
+    setting(
         "roles.run",
         r#"["collection", "blacklist", "analytics", "gateway"]"#,
         "The roles that this process plays; the others are found under [upstream].",

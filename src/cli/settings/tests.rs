@@ -86,7 +86,7 @@ fn a_stray_key_is_refused_in_every_table_of_the_example() {
     let example = example();
     assert!(refusal("stray = 1").contains("there is no setting stray"));
     let sections: Vec<&str> = example.lines().filter(|line| line.starts_with('[')).collect();
-    assert_eq!(sections.len(), 16);
+    assert_eq!(sections.len(), 19);
     for section in sections {
         let file = example.replace(&format!("\n{section}\n"), &format!("\n{section}\nstray = 1\n"));
         let refusal = refusal(&file);
@@ -163,6 +163,43 @@ fn a_listener_for_the_network_wants_to_be_declared() {
     assert!(load(open, "", &[], &flag).unwrap().insecure);
     let elsewhere = [("roles.run", "--roles", "blacklist")];
     assert!(load(open, "", &[], &elsewhere).is_ok());
+}
+
+#[test]
+fn tls_or_a_declared_proxy_with_tls_opens_a_listener() {
+    let open = "[listen]\ngateway = \"[::]:8443\"\n";
+    let files = "certificate = \"/c.pem\"\nkey = \"/k.pem\"\n";
+    for cure in ["tls.certificate", "proxy.trusted", "--insecure-listen"] {
+        assert!(refusal(open).contains(cure), "{cure}");
+    }
+    let encrypted = load(&format!("{open}[tls]\n{files}"), "", &[], &[]).unwrap();
+    assert!(encrypted.is_encrypted(Role::Gateway));
+    let behind = format!("{open}[proxy]\ntrusted = [\"10.0.0.1\"]\ntls = true\n");
+    assert!(load(&behind, "", &[], &[]).unwrap().proxy.trusted.contains("10.0.0.1".parse().unwrap()));
+    for insufficient in [
+        format!("{open}[tls]\n{files}roles = [\"blacklist\"]\n"),
+        format!("{open}[proxy]\ntrusted = [\"10.0.0.1\"]\n"),
+        format!("{open}[proxy]\ntrusted = [\"10.0.0.1\"]\nprotocol = true\n"),
+    ] {
+        assert!(refusal(&insufficient).contains("is not on loopback"), "{insufficient}");
+    }
+    assert!(load("[listen]\ngateway = \"[::ffff:127.0.0.1]:1\"", "", &[], &[]).is_ok());
+}
+
+#[test]
+fn halves_of_tls_and_of_proxies_are_refused() {
+    for (half, missing) in [
+        ("[tls]\ncertificate = \"/c.pem\"", "tls.key"),
+        ("[tls]\nkey = \"/k.pem\"", "tls.certificate"),
+        ("[tls]\nredirect = \"127.0.0.1:80\"", "tls.certificate"),
+        ("[tls]\ncertificate = \"/c\"\nkey = \"/k\"\nclient_ca = \"/ca\"", "tls.clients"),
+        ("[tls]\norigin = \"http://a\"", "https://"),
+        ("[proxy]\ntls = true", "proxy.trusted"),
+        ("[proxy]\nprotocol = true", "proxy.trusted"),
+        ("[cors]\norigins = [\"*\"]", "https://"),
+    ] {
+        assert!(refusal(half).contains(missing), "{}", refusal(half));
+    }
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! What is cut when readers cannot take all of it, and how that is told.
 
 use super::house::{House, set, singles, text};
+use crate::addr::{IpRange, IpSet, Range};
 use crate::model::{Budget, Cause, Change, Detail, Device, Lines, Output, Profile};
 
 #[test]
@@ -38,6 +39,42 @@ fn the_feeds_of_a_device_share_what_it_can_take() {
     house.refresh();
     let entries = |name: &str| house.feed(name).released().unwrap().list().unwrap().counts.entries;
     assert_eq!((entries("first"), entries("second"), entries("fortigate")), (1000, 300, 1000));
+}
+
+#[test]
+fn what_a_device_can_take_of_each_feed_it_can_take_of_each_part() {
+    let house = House::new();
+    // So many /16s that all parts have some, and a single line in each.
+    let all: Vec<IpRange> =
+        (0..1000_u32).map(|n| IpRange::V4(Range::single((20 << 24) + (n << 16) + n))).collect();
+    house.list("a", &all, &Detail::default());
+    house.publish(Profile { parts: 4, ..house.profile("parted") });
+    let each = |entries| Device {
+        feeds: vec!["parted".parse().unwrap()],
+        each: Budget { entries: Some(entries), bytes: None },
+        ..Device::new("box".parse().unwrap())
+    };
+    let parts = || {
+        let sets = house.feed("parted").released().unwrap().sets();
+        sets.iter().map(IpSet::prefixes).collect::<Vec<u64>>()
+    };
+    house.change(Cause::Manual, Change::Publish(Output::Device(each(300))));
+    house.refresh();
+    let whole = parts();
+    assert!(
+        whole.iter().sum::<u64>() == 1000 && whole.iter().all(|lines| (180..300).contains(lines)),
+        "{whole:?}"
+    );
+    assert_eq!(house.feed("parted").status().cut, None);
+    house.change(Cause::Manual, Change::Publish(Output::Device(each(200))));
+    house.refresh();
+    let cut: Vec<u64> = whole.iter().map(|lines| *lines.min(&200)).collect();
+    assert_eq!(parts(), cut, "what is too long is cut, and no other");
+    let told = house.feed("parted").status().cut.unwrap();
+    assert_eq!(
+        (told.budget.entries, told.wanted.entries, told.taken.entries),
+        (Some(200), 1000, cut.iter().sum())
+    );
 }
 
 #[test]

@@ -1,9 +1,12 @@
 //! The listener as hostile, slow and broken clients see it, over real sockets.
 
+mod secure;
+
 use super::*;
 use crate::web::extract::Whole;
 use crate::web::metrics::Metrics;
 use crate::web::{Caller, Demand, Role, Routes};
+use axum::Extension;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU32, Ordering};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -22,14 +25,21 @@ struct Served {
 fn app(metrics: &Arc<Metrics>) -> Arc<App> {
     let anybody = Demand::Nothing;
     let slow = async || tokio::time::sleep(Duration::from_millis(300)).await;
+    let peer = async |caller: Extension<Caller>| format!("{:?}", caller.peer);
     let routes = Routes::new()
         .get("/slow", anybody, slow, "Is slow.")
         .get("/endless", anybody, async || std::future::pending::<()>().await, "Never ends.")
         .get("/panic", anybody, async || -> &str { panic!("a bug") }, "Panics.")
+        .get("/peer", anybody, peer, "Says who asks.")
+        .get("/secured", anybody, async |request: axum::extract::Request| secured(&request), "Says how.")
         .get("/large", anybody, async || vec![b'x'; 32 << 20], "Is large.")
         .post("/length", anybody, async |body: Whole| body.0.len().to_string(), "Measures.");
     let fast = |_: &Request, x: &str, _: &Caller| Some(Response::new(Body::full(x.to_owned())));
     Arc::new(App::new(Role::Blacklist, routes, metrics).fast("/fast/{x}", anybody, fast))
+}
+
+fn secured(request: &axum::extract::Request) -> String {
+    format!("{:?}", request.extensions().get::<Secured>())
 }
 
 fn quick() -> Limits {
@@ -43,12 +53,17 @@ fn quick() -> Limits {
 }
 
 async fn served(limits: Limits) -> Served {
+    served_after(Prelude::default(), limits).await
+}
+
+async fn served_after(prelude: Prelude, limits: Limits) -> Served {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let metrics = Arc::new(Metrics::new());
     let (stop, stopped) = oneshot::channel::<()>();
     let stopped = async move { drop(stopped.await) };
-    let done = tokio::spawn(serve(Listener::Tcp(listener), app(&metrics), limits, stopped));
+    let done = serve_after(prelude, Listener::Tcp(listener), app(&metrics), limits, stopped);
+    let done = tokio::spawn(done);
     Served { address, metrics, stop, done }
 }
 
@@ -292,7 +307,7 @@ impl Accept for Arc<Failing> {
 #[tokio::test]
 async fn failures_to_accept_are_counted_and_survived() {
     let metrics = Arc::new(Metrics::new());
-    let server = Server::new(app(&metrics), quick());
+    let server = Server::new(app(&metrics), quick(), Prelude::default());
     let calls = Arc::new(Failing(AtomicU32::new(0)));
     let began = Instant::now();
     server.run(Arc::clone(&calls), tokio::time::sleep(Duration::from_millis(500))).await;

@@ -1,0 +1,141 @@
+//! TLS as its callers see it: both versions, a certificate that is renewed while it runs, and the port that leads there.
+
+use super::house::{House, Plan, told, until};
+use super::http::{self, Answer, head};
+use rustix::process::Signal;
+use rustls::pki_types::pem::PemObject as _;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
+use rustls::version::{TLS12, TLS13};
+use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned, SupportedProtocolVersion};
+use std::io::{self, Read as _, Write as _};
+use std::net::{SocketAddr, TcpStream};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+const NAME: &str = "ironlist.example";
+
+/// A certificate that signed itself, with its key.
+pub(crate) struct Pair {
+    pub(crate) certificate: String,
+    pub(crate) key: String,
+}
+
+impl Pair {
+    pub(crate) fn new() -> Self {
+        let key = rcgen::KeyPair::generate().unwrap();
+        let wanted = rcgen::CertificateParams::new([NAME.to_owned()]).unwrap();
+        let made = wanted.self_signed(&key).unwrap();
+        Self { certificate: made.pem(), key: key.serialize_pem() }
+    }
+
+    /// Writes both into a folder, and gives their paths.
+    pub(crate) fn write(&self, folder: &Path) -> [PathBuf; 2] {
+        let paths = ["cert.pem", "key.pem"].map(|name| folder.join(name));
+        std::fs::write(&paths[0], &self.certificate).unwrap();
+        std::fs::write(&paths[1], &self.key).unwrap();
+        paths
+    }
+}
+
+/// A service whose gateway speaks TLS with the pair.
+pub(crate) fn encrypted(plan: Plan, folder: &Path, pair: &Pair) -> Plan {
+    let [certificate, key] = pair.write(folder);
+    plan.set("IRONLIST_TLS_CERTIFICATE", certificate.to_str().unwrap())
+        .set("IRONLIST_TLS_KEY", key.to_str().unwrap())
+        .set("IRONLIST_TLS_ROLES", "gateway")
+        .encrypted("gateway")
+}
+
+/// A connection of a client that trusts this pair and shows another.
+pub(crate) fn connect(
+    to: SocketAddr,
+    trusted: &Pair,
+    shown: Option<&Pair>,
+    version: &'static SupportedProtocolVersion,
+) -> io::Result<StreamOwned<ClientConnection, TcpStream>> {
+    let mut roots = RootCertStore::empty();
+    roots.add(CertificateDer::from_pem_slice(trusted.certificate.as_bytes()).unwrap()).unwrap();
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let builder = ClientConfig::builder_with_provider(provider).with_protocol_versions(&[version]).unwrap();
+    let builder = builder.with_root_certificates(roots);
+    let config = match shown {
+        None => builder.with_no_client_auth(),
+        Some(pair) => {
+            let chain = vec![CertificateDer::from_pem_slice(pair.certificate.as_bytes()).unwrap()];
+            let key = PrivateKeyDer::from_pem_slice(pair.key.as_bytes()).unwrap();
+            builder.with_client_auth_cert(chain, key).unwrap()
+        }
+    };
+    let name = ServerName::try_from(NAME).unwrap();
+    let session = ClientConnection::new(Arc::new(config), name).map_err(io::Error::other)?;
+    Ok(StreamOwned::new(session, http::connect(to)?))
+}
+
+fn get(house: &House, trusted: &Pair, path: &str) -> io::Result<Answer> {
+    let mut stream = connect(house.address("gateway"), trusted, None, &TLS13)?;
+    stream.write_all(&head("GET", path, &[]))?;
+    let mut bytes = Vec::new();
+    stream.read_to_end(&mut bytes)?;
+    http::parse(&bytes, "GET").ok_or_else(|| io::ErrorKind::UnexpectedEof.into())
+}
+
+fn tls_check(house: &House) -> serde_json::Value {
+    house.get("blacklist", "/health").json()["checks"]["tls"].clone()
+}
+
+#[test]
+fn a_certificate_is_renewed_while_it_runs_and_a_bad_one_is_refused() {
+    let (folder, first, second) = (tempfile::tempdir().unwrap(), Pair::new(), Pair::new());
+    let plan = encrypted(Plan::new(&folder.path().join("data")), folder.path(), &first);
+    let house = plan.start();
+    let health = get(&house, &first, "/health").unwrap();
+    assert_eq!(health.header("strict-transport-security"), Some("max-age=31536000"));
+    assert_eq!(health.header("x-content-type-options"), Some("nosniff"));
+    connect(house.address("gateway"), &first, None, &TLS12).unwrap().write_all(b"GET").unwrap();
+    assert!(get(&house, &second, "/health").is_err(), "it is the first certificate that is shown");
+
+    std::fs::write(folder.path().join("cert.pem"), "no certificate").unwrap();
+    house.signal(Signal::HUP);
+    until("the bad one is told", || (tls_check(&house)["status"] == "degraded").then_some(()));
+    assert!(tls_check(&house)["detail"].as_str().unwrap().contains("cert.pem"));
+    get(&house, &first, "/health").unwrap();
+
+    second.write(folder.path());
+    until("the new one is seen without a word", || get(&house, &second, "/health").ok());
+    assert_eq!(tls_check(&house)["status"], "healthy");
+    let metrics = house.get("blacklist", "/metrics");
+    assert!(metrics.text().contains("ironlist_tls_certificate_expiry_timestamp_seconds "));
+    assert!(house.stop().success());
+}
+
+#[test]
+fn the_port_beside_it_leads_to_https_and_takes_nothing() {
+    let (folder, pair) = (tempfile::tempdir().unwrap(), Pair::new());
+    let plan = encrypted(Plan::new(&folder.path().join("data")), folder.path(), &pair);
+    let plan = plan.set("IRONLIST_TLS_REDIRECT", "127.0.0.1:0");
+    let house = plan.set("IRONLIST_TLS_ORIGIN", "https://ironlist.example").start();
+    let ask = |method: &str| house.ask("redirect", method, "/feeds/x?y=1", &[], b"").unwrap();
+    let led = ask("GET");
+    assert_eq!((led.status, led.header("location")), (308, Some("https://ironlist.example/feeds/x?y=1")));
+    assert_eq!(ask("POST").problem(), (403, "tls_required".to_owned()));
+    let plain = house.ask("gateway", "GET", "/health", &[], b"");
+    assert!(plain.is_err(), "nothing is answered in the clear: {plain:?}");
+}
+
+#[test]
+fn an_open_listener_is_refused_until_it_is_protected() {
+    let folder = tempfile::tempdir().unwrap();
+    let (data, pair) = (folder.path().join("data"), Pair::new());
+    let mut command = super::house::ironlist(&data);
+    let open = command.arg("serve").env("IRONLIST_LISTEN_BLACKLIST", "0.0.0.0:0").output().unwrap();
+    let (code, _, errors) = told(&open);
+    assert_eq!(code, 78, "{errors}");
+    for cure in ["tls.certificate", "proxy.trusted", "--insecure-listen"] {
+        assert!(errors.contains(cure), "{errors}");
+    }
+    let house =
+        encrypted(Plan::new(&data), folder.path(), &pair).set("IRONLIST_LISTEN_GATEWAY", "0.0.0.0:0").start();
+    let port = house.address("gateway").port();
+    let mut stream = connect(([127, 0, 0, 1], port).into(), &pair, None, &TLS13).unwrap();
+    stream.write_all(&head("GET", "/health", &[])).unwrap();
+}
