@@ -1,6 +1,7 @@
 //! The command line as people type it.
 
 use super::collection::{HoldCommand, RunCommand, SourceCommand};
+use super::people::{KeyCommand, UserCommand};
 use super::publishing::{DeviceCommand, FeedsCommand, WebhookCommand, valid};
 use super::set::SetArgs;
 use super::settings::{CONFIG_VARIABLE, Inputs};
@@ -84,6 +85,12 @@ pub(super) enum ApiCommand {
     /// Listings that a person has ended, whatever their source repeats
     #[command(subcommand)]
     Suppression(SuppressionCommand),
+    /// The people who may log in, and who was refused
+    #[command(subcommand)]
+    User(UserCommand),
+    /// The keys of programs
+    #[command(subcommand)]
+    Key(KeyCommand),
     /// The changes to the blacklist
     #[command(subcommand)]
     Generation(GenerationCommand),

@@ -4,6 +4,7 @@
 use super::collecting::{self, LastSeen};
 use super::follow::Following;
 use super::hooking;
+use super::identifying::{self, Identities};
 use super::named::Named;
 use super::published;
 use super::pushing;
@@ -76,6 +77,8 @@ pub(super) struct House {
     pub(super) following: Arc<Following>,
     /// Opened once everything that readers may ask for is there, and shut when the service stops.
     pub(super) ready: Latch,
+    /// Who knows people and keys: in this process, or in the one with the blacklist role.
+    pub(super) identities: Identities,
     /// Who collects, where the collection role is played and its ledger can be used.
     pub(super) collector: Option<Collector>,
     /// How its sources stand.
@@ -116,14 +119,21 @@ impl House {
         let pusher = publisher.as_ref().map(|publisher| pushing::open(publisher, &vault, settings, &metrics));
         let tell = |publisher| hooking::open(publisher, &vault, settings, &metrics, &watch);
         let courier = publisher.as_ref().map(tell);
-        let guard = || Guard::new(key, settings.access.clone());
+        let identities = Identities::open(key, settings, &vault, &metrics);
+        let guard = || {
+            let guard = Guard::new(key, settings.access.clone());
+            match identities.authority() {
+                Some(authority) => guard.believing(authority),
+                None => guard,
+            }
+        };
         let entrance = Arc::new(entrance(settings));
         let mut apps = BTreeMap::new();
         for role in settings.roles.iter().filter(|role| **role != Role::Gateway) {
             let engine = engine.clone().context("a role without its store")?;
             let health = health(*role, &engine, publisher.as_ref(), &troubles).latch("start", &ready);
             let health = match role {
-                Role::Blacklist => names(health, publisher.as_ref(), settings),
+                Role::Blacklist => identities.health(names(health, publisher.as_ref(), settings)),
                 Role::Collection => taken_back(collects(health, collector.is_some(), &watch), &engine),
                 _ => health,
             };
@@ -136,6 +146,7 @@ impl House {
                 Role::Blacklist => {
                     let routes = routes.merge(protocols(publisher.as_ref(), settings)?);
                     let routes = routes.merge(outward(publisher.as_ref(), pusher.as_ref(), courier.as_ref()));
+                    let routes = routes.merge(identifying::routes(&identities, publisher.as_ref()));
                     blacklist_app(engine, routes, publisher.as_ref(), &metrics, &limits.import_body)
                 }
                 Role::Analytics => {
@@ -165,6 +176,7 @@ impl House {
             courier,
             following,
             ready,
+            identities,
             collector,
             watch,
             dnsbl,

@@ -18,10 +18,12 @@ mod follow;
 mod generation;
 mod hooking;
 mod house;
+mod identifying;
 mod import;
 mod lists;
 mod moment;
 mod named;
+mod people;
 mod published;
 mod publishing;
 mod pushing;
@@ -131,6 +133,8 @@ async fn execute(
         ApiCommand::Hold(command) => collection::hold(&command, &door, console).await,
         ApiCommand::Allow(command) => lists::allow(&command, settings.zone, &door, console).await,
         ApiCommand::Suppression(command) => lists::suppression(&command, settings.zone, &door, console).await,
+        ApiCommand::User(command) => people::user(&command, &door, console).await,
+        ApiCommand::Key(command) => people::key(&command, settings.zone, &door, console).await,
         ApiCommand::Generation(command) => generation::generation(&command, &door, console).await,
     }
 }

@@ -368,6 +368,7 @@ fn attend(
     stopped: &watch::Receiver<bool>,
     tasks: &mut JoinSet<()>,
 ) -> anyhow::Result<()> {
+    house.identities.attend(stopped, tasks);
     let Some(engine) = house.engine.clone() else { return Ok(()) };
     if let Some(publisher) = house.publisher.clone() {
         let feeds = Arc::clone(publisher.feeds());
@@ -395,7 +396,7 @@ fn attend(
     Ok(())
 }
 
-async fn raised(mut stopped: watch::Receiver<bool>) {
+pub(super) async fn raised(mut stopped: watch::Receiver<bool>) {
     // The sender outlives every task; were it gone, stopping is right as well.
     let _ = stopped.wait_for(|stopped| *stopped).await;
 }

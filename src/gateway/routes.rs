@@ -18,6 +18,7 @@ const ROUTES: &[(&str, Role)] = &[
     ("/api/v1/generations", Role::Blacklist),
     ("/api/v1/changes", Role::Blacklist),
     ("/api/v1/pulls", Role::Blacklist),
+    ("/api/v1/auth", Role::Blacklist),
     ("/v1", Role::Blacklist),
     ("/taxii2", Role::Blacklist),
     ("/api/v1/collection", Role::Collection),

@@ -5,6 +5,7 @@ use super::blacklist::Blacklist;
 use super::collection::Collection;
 use super::decisions::Decisions;
 use super::feeds::Desk;
+use super::identity::People;
 use super::journal;
 use super::publishing::{Hooking, Publishing, Pushing};
 use super::taxii::Taxii;
@@ -40,6 +41,7 @@ pub fn chapters() -> Vec<Chapter> {
         Decisions::routes().into_rows(),
         Taxii::routes().into_rows(),
         journal::routes().into_rows(),
+        People::routes().into_rows(),
     ];
     let chapter = |role, rows: Vec<_>| Chapter { role, rows: [common.clone(), rows].concat() };
     vec![

@@ -11,6 +11,7 @@ pub mod dnsbl;
 pub mod feeds;
 #[cfg(test)]
 mod fixture;
+pub mod identity;
 pub mod journal;
 mod paging;
 mod pieces;

@@ -251,7 +251,7 @@ impl App {
     /// Answers once somebody else has said who asks.
     async fn ask(self: Arc<Self>, request: Request, peer: Peer, visit: Visit) -> Response {
         let who = match &self.guard {
-            Some(guard) => guard.ask(request.headers(), peer).await,
+            Some(guard) => guard.ask(request.uri().path(), request.headers(), peer).await,
             None => Ok(None),
         };
         let caller = match who {
@@ -377,6 +377,7 @@ impl App {
     async fn route(self: Arc<Self>, mut request: Request, caller: Caller, visit: Visit) -> Response {
         let seen = log::Seen::of(&request);
         request.headers_mut().insert(X_REQUEST_ID, visit.id.clone());
+        let who = caller.clone();
         request.extensions_mut().insert(caller);
         let routed = AssertUnwindSafe(self.router.clone().oneshot(request)).catch_unwind().await;
         let mut response = match routed {
@@ -388,6 +389,9 @@ impl App {
         let problem = response.extensions_mut().remove::<Problem>();
         if let Some(problem) = &problem {
             response = with_headers_of(response, problem.render(request_id::as_text(&visit.id)));
+            if let Some(guard) = &self.guard {
+                guard.note(problem, &who, &format!("{} {}", seen.method, seen.path));
+            }
         }
         self.finish(&seen, route, response, problem.as_ref(), &visit)
     }

@@ -4,6 +4,7 @@
 //! for an [`Authority`] to say.
 
 use super::app::{Caller, Peer};
+use super::log::without_token;
 use super::problem::Problem;
 use super::proxy::Networks;
 use super::routes::{self, Row};
@@ -67,6 +68,32 @@ pub enum Unproven {
 /// Who makes a claim.
 pub type Found = Result<Arc<Identity>, Unproven>;
 
+/// Somebody who was refused something.
+#[derive(Clone, Copy)]
+pub struct Refused<'a> {
+    /// Who they are, or wanted to be.
+    pub claimed: Claimed<'a>,
+    /// From where.
+    pub from: IpAddr,
+    /// What for: method and path, or the path alone.
+    pub what: &'a str,
+    /// The answer's code.
+    pub why: &'static str,
+}
+
+/// Who is refused.
+#[derive(Clone, Copy)]
+pub enum Claimed<'a> {
+    /// Whoever shows this.
+    Shown(Claim<'a>),
+    /// Somebody who is known.
+    Known(&'a Identity),
+    /// Somebody who says so.
+    Named(&'a str),
+    /// Nobody in particular.
+    Nobody,
+}
+
 /// Whoever knows whose a key is: in this process, or in another that is asked.
 pub trait Authority: Send + Sync {
     /// Who shows `claim` from `address`, where that can be said without waiting.
@@ -74,6 +101,9 @@ pub trait Authority: Send + Sync {
 
     /// The same, after asking whoever knows.
     fn ask<'a>(&'a self, claim: Claim<'a>, from: IpAddr) -> BoxFuture<'a, Found>;
+
+    /// Hears of a refusal; it must not wait.
+    fn refused(&self, _: Refused<'_>) {}
 }
 
 /// From where nobody in particular is let in, and how far.
@@ -161,11 +191,14 @@ impl Guard {
             Ok(None) => Some(Ok((peer == Peer::Local).then(|| Arc::clone(&self.installation)))),
             Ok(Some(key)) if self.keys.has(key.as_bytes()) => Some(Ok(Some(Arc::clone(&self.installation)))),
             _ if self.is_elsewhere(path) => Some(Ok(self.known(headers, peer))),
-            Ok(Some(key)) => match &self.authority {
-                Some(authority) => Some(found(authority.at_once(Claim::Key(key), peer.network())?)),
-                None => Some(Err(key_wrong())),
-            },
-            Err(TwoOrNone) => Some(Err(key_wrong())),
+            Ok(Some(key)) => {
+                let found = match &self.authority {
+                    Some(authority) => found(authority.at_once(Claim::Key(key), peer.network())?),
+                    None => Err(key_wrong()),
+                };
+                Some(found.map_err(|problem| self.refuse(problem, Some(key), path, peer)))
+            }
+            Err(TwoOrNone) => Some(Err(self.refuse(key_wrong(), None, path, peer))),
         }
     }
 
@@ -173,11 +206,36 @@ impl Guard {
     ///
     /// # Errors
     /// As [`Self::identify`].
-    pub(super) async fn ask(&self, headers: &HeaderMap, peer: Peer) -> Result<Who, Problem> {
+    pub(super) async fn ask(&self, path: &str, headers: &HeaderMap, peer: Peer) -> Result<Who, Problem> {
         let (Ok(Some(key)), Some(authority)) = (shown(headers), &self.authority) else {
             return Err(key_wrong());
         };
-        found(authority.ask(Claim::Key(key), peer.network()).await)
+        let found = found(authority.ask(Claim::Key(key), peer.network()).await);
+        found.map_err(|problem| self.refuse(problem, Some(key), path, peer))
+    }
+
+    /// Has a refusal kept that a handler came to.
+    pub(super) fn note(&self, problem: &Problem, caller: &Caller, what: &str) {
+        let is_refusal = matches!(problem.status(), StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN);
+        let claimed = match (problem.claimant(), &caller.who) {
+            (Some(name), _) => Claimed::Named(name),
+            (None, _) if !is_refusal => return,
+            (None, Some(who)) => Claimed::Known(who),
+            (None, None) => Claimed::Nobody,
+        };
+        if let Some(authority) = &self.authority {
+            authority.refused(Refused { claimed, from: caller.peer.address(), what, why: problem.code() });
+        }
+    }
+
+    /// Has a refusal kept that a key or its lack is the reason of.
+    fn refuse(&self, problem: Problem, key: Option<&str>, path: &str, peer: Peer) -> Problem {
+        if let Some(authority) = self.authority.as_ref().filter(|_| !problem.status().is_server_error()) {
+            let claimed = key.map_or(Claimed::Nobody, |key| Claimed::Shown(Claim::Key(key)));
+            let (from, what) = (peer.address(), &*without_token(path));
+            authority.refused(Refused { claimed, from, what, why: problem.code() });
+        }
+        problem
     }
 
     /// Whoever shows a key of ours where keys of others are shown, too.
@@ -209,6 +267,11 @@ pub(super) type Who = Option<Arc<Identity>>;
 
 /// What is shown is no key, or more than one.
 struct TwoOrNone;
+
+/// The key or token that a request shows, if it is one.
+pub fn key_in(headers: &HeaderMap) -> Option<&str> {
+    shown(headers).ok().flatten()
+}
 
 /// The key of a request, in `Authorization: Bearer` or `X-API-Key`. A credential of another kind is no less a claim to be
 /// somebody, and two are one too many.
@@ -370,7 +433,7 @@ mod tests {
     #[tokio::test]
     async fn who_cannot_be_known_at_once_is_asked_for() {
         assert_eq!(with_key("slow"), "later");
-        let who = guard().ask(&headers(&[(X_API_KEY, "slow")]), FAR).await.unwrap();
+        let who = guard().ask("/x", &headers(&[(X_API_KEY, "slow")]), FAR).await.unwrap();
         assert_eq!(who.unwrap().name, "kim");
     }
 

@@ -82,7 +82,7 @@ fn changing<S: 'static>(handle: reload::Handle<EnvFilter, S>) -> Filter {
 /// What the log keeps of a request that is given away to a handler.
 pub(super) struct Seen {
     pub(super) method: Method,
-    path: String,
+    pub(super) path: String,
 }
 
 impl Seen {
@@ -141,7 +141,7 @@ pub(super) fn fast_access(role: Role, request: &Request, response: &Response, id
 }
 
 /// The path with the token of `/f/{token}/…` struck out.
-fn without_token(path: &str) -> Cow<'_, str> {
+pub(super) fn without_token(path: &str) -> Cow<'_, str> {
     match path.strip_prefix("/f/") {
         Some(rest) => Cow::Owned(format!("/f/***{}", rest.find('/').map_or("", |at| &rest[at..]))),
         None => Cow::Borrowed(path),

@@ -95,6 +95,10 @@ table! {
         "1 while the device has not asked for longer than it should.";
     WEBHOOK_DELIVERIES "ironlist_webhook_deliveries_total" ["hook", "result"]
         "Attempts to tell a webhook something: delivered, or by what was wrong.";
+    AUTH_REFUSALS "ironlist_auth_refusals_total" ["reason"]
+        "Requests of somebody who was not let in or lacked a right, by the answer's code.";
+    AUTH_TOKENS "ironlist_auth_tokens_issued_total" ["how"]
+        "Access tokens given: for a password, for one that may be used once, or for a refresh token.";
     WEBHOOK_BEHIND "ironlist_webhook_behind_seconds" ["hook"]
         "Age of the oldest event that waits for a webhook, in seconds; 0: none does.";
 }
@@ -143,6 +147,8 @@ pub struct Metrics {
     webhook_deliveries: IntCounterVec,
     webhook_behind: IntGaugeVec,
     dnsbl_questions: IntCounterVec,
+    auth_refusals: IntCounterVec,
+    auth_tokens: IntCounterVec,
     readings: Vec<Reading>,
 }
 
@@ -172,6 +178,8 @@ impl Metrics {
             webhook_deliveries: counters(&registry, WEBHOOK_DELIVERIES),
             webhook_behind: gauges(&registry, WEBHOOK_BEHIND),
             dnsbl_questions: counters(&registry, DNSBL_QUESTIONS),
+            auth_refusals: counters(&registry, AUTH_REFUSALS),
+            auth_tokens: counters(&registry, AUTH_TOKENS),
             readings: Vec::new(),
             registry,
         };
@@ -259,6 +267,16 @@ impl Metrics {
     /// Questions to the DNS list that were answered so.
     pub fn dnsbl_questions(&self, outcome: &str) -> Counter {
         self.dnsbl_questions.with_label_values(&[outcome])
+    }
+
+    /// Refusals with that code.
+    pub fn auth_refusals(&self, reason: &str) -> Counter {
+        self.auth_refusals.with_label_values(&[reason])
+    }
+
+    /// Access tokens that were given so: `password`, `one_time`, `refresh`.
+    pub fn auth_tokens(&self, how: &str) -> Counter {
+        self.auth_tokens.with_label_values(&[how])
     }
 
     /// Everything in Prometheus' text format.

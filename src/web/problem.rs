@@ -26,6 +26,7 @@ struct Parts {
     inner: Option<String>,
     members: Map<String, Value>,
     headers: HeaderMap,
+    claimed: Option<String>,
 }
 
 impl From<ReadError> for Problem {
@@ -58,6 +59,7 @@ impl Problem {
             inner: None,
             members: Map::new(),
             headers: HeaderMap::new(),
+            claimed: None,
         }))
     }
 
@@ -138,6 +140,18 @@ impl Problem {
     pub fn header(mut self, name: HeaderName, value: HeaderValue) -> Self {
         self.0.headers.insert(name, value);
         self
+    }
+
+    /// Says as whom the caller wanted to be known, for whoever keeps what was refused; never what was shown for it.
+    #[must_use]
+    pub fn claimed(mut self, name: impl Into<String>) -> Self {
+        self.0.claimed = Some(name.into());
+        self
+    }
+
+    /// As whom the caller wanted to be known.
+    pub(super) fn claimant(&self) -> Option<&str> {
+        self.0.claimed.as_deref()
     }
 
     /// The HTTP status.

@@ -21,6 +21,7 @@ mod full_disk;
 mod hostile;
 mod house;
 mod http;
+mod identity;
 mod keys;
 mod lists;
 mod papers;

@@ -27,6 +27,7 @@ pub(super) use show::example;
 
 use crate::addr::IpRange;
 use crate::fetch::Exception;
+use crate::identity::Lives;
 use crate::journal::Keep;
 use crate::model::{Lines, Output};
 use crate::web::Role;
@@ -158,6 +159,8 @@ pub struct Settings {
     pub keep: Keep,
     /// How collection works.
     pub collection: Collection,
+    /// How long tokens and sessions last.
+    pub lives: Lives,
     /// How the FortiGate feed writes what is listed.
     pub lines: Lines,
     /// From where everybody may read every feed.
@@ -208,6 +211,21 @@ pub struct Limits {
     pub import_body: u64,
 }
 
+/// How long tokens and sessions last; none longer than a year, and no token longer than a day.
+fn lives(layers: &Layers) -> Result<Lives, SettingsError> {
+    let seconds = |key: &'static str, unit: i64, most: i64| {
+        let number: usize = layers.get(key)?;
+        Ok(i64::try_from(number).unwrap_or(i64::MAX).min(most) * unit)
+    };
+    Ok(Lives {
+        token: seconds("identity.token_minutes", 60, 24 * 60)?,
+        idle: seconds("identity.idle_days", 86_400, 366)?,
+        session: seconds("identity.session_days", 86_400, 366)?,
+        signing_key: seconds("identity.signing_days", 86_400, 366)?,
+        ..Lives::default()
+    })
+}
+
 impl Settings {
     /// Reads and checks everything.
     ///
@@ -245,6 +263,7 @@ impl Settings {
                 ..Keep::default()
             },
             collection: Collection::read(&layers)?,
+            lives: lives(&layers)?,
             lines: layers.get("feed.lines")?,
             open: layers.get("publish.open")?,
             access: entrance::access(&layers)?,

@@ -166,6 +166,18 @@ pub(super) const TABLE: &[Setting] = &[
         "The file with the key that seals credentials (32 bytes, or 64 hexadecimal digits). Where none is named it is\nsystemd's credential ironlist-key, then IRONLIST_VAULT_KEY, then a file that is made in the data folder.",
     ),
     setting(
+        "identity.token_minutes",
+        "15",
+        "So long an access token holds; with its refresh token the session goes on.",
+    ),
+    setting("identity.idle_days", "7", "So long a session lasts that nobody uses."),
+    setting("identity.session_days", "30", "So long a session lasts in any case."),
+    setting(
+        "identity.signing_days",
+        "30",
+        "After so many days another key signs tokens; what the one before has signed holds to its end.",
+    ),
+    setting(
         "fetch.contact",
         r#""""#,
         "How owners of lists reach you, told with every download: an address or a URL.",

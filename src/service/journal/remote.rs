@@ -7,13 +7,14 @@ use crate::journal::Sealed;
 use crate::model::{Batch, Preview, Receipt};
 use crate::web::auth::X_API_KEY;
 use bytes::{Bytes, BytesMut};
-use http::header::{HeaderValue, InvalidHeaderValue};
+use http::header::{CONTENT_TYPE, HeaderValue, InvalidHeaderValue};
 use http::{Request, StatusCode};
 use http_body_util::{BodyExt as _, Full, Limited};
 use hyper::body::Body;
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
+use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -105,6 +106,26 @@ impl Remote {
     /// As [`Remote::submit`].
     pub async fn preview(&self, batch: Batch) -> Result<Preview, EngineError> {
         self.post(PREVIEW, batch).await
+    }
+
+    /// Sends a JSON document there, and takes one. It is not tried again.
+    ///
+    /// # Errors
+    /// What is the matter, for people.
+    pub(in crate::service) async fn tell<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        document: &impl Serialize,
+        patience: Duration,
+    ) -> Result<T, String> {
+        let body = serde_json::to_vec(document).map_err(|error| error.to_string())?;
+        let request = Request::post(format!("{}{path}", self.url)).header(CONTENT_TYPE, "application/json");
+        let answer = self.ask(request, body.into(), patience).await;
+        let (status, body) = answer.map_err(|Unanswered(why)| why)?;
+        match status.is_success() {
+            true => serde_json::from_slice(&body).map_err(|error| format!("its answer is unknown: {error}")),
+            false => Err(failure(status, &body).to_string()),
+        }
     }
 
     async fn post<T: DeserializeOwned>(&self, path: &str, batch: Batch) -> Result<T, EngineError> {

@@ -195,7 +195,7 @@ pub(super) async fn reject(
 }
 
 /// What was decided holds whether or not the audit could be written; that it could not is told.
-fn note(publisher: &Publisher, audit: &Audit) -> Result<(), Problem> {
+pub(in crate::service) fn note(publisher: &Publisher, audit: &Audit) -> Result<(), Problem> {
     let Some(book) = publisher.book() else {
         return Err(Problem::unavailable("audit_unwritten", 60)
             .detail("It is done, but the audit cannot be written."));

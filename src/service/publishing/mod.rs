@@ -9,6 +9,7 @@ mod push;
 mod webhooks;
 
 pub use holds::WHOLE;
+pub(super) use holds::note;
 pub use push::Pushing;
 pub use webhooks::Hooking;
 
@@ -90,6 +91,11 @@ impl Publishing {
         self.0.engine()
     }
 
+    /// The generation of what is listed.
+    pub(super) fn generation(&self) -> u64 {
+        self.engine().snapshot().generation
+    }
+
     fn feed(&self, name: &OutputName) -> Result<Arc<Feed>, Problem> {
         let feed = self.0.feeds().get(name.as_str());
         feed.ok_or_else(|| Problem::not_found("unknown_feed", format!("There is no feed {name}.")))
@@ -128,7 +134,7 @@ impl Publishing {
         Ok(Json(Changed::by(receipt)))
     }
 
-    fn audit(&self, caller: &Caller, action: &str, subject: &str, reason: &str) -> Audit {
+    pub(super) fn audit(&self, caller: &Caller, action: &str, subject: &str, reason: &str) -> Audit {
         Audit {
             at: self.engine().now(),
             actor: actor(caller),

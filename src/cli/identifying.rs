@@ -1,0 +1,113 @@
+//! Who knows people and keys: the keeper of this process, or the process with the blacklist role, where that is another.
+
+use super::serve::raised;
+use super::settings::Settings;
+use crate::disk::Medium;
+use crate::identity::{ADMIN_PASSWORD, Keeper, Observe, Options, Told};
+use crate::publish::Publisher;
+use crate::service::identity::{Elsewhere, Local, People};
+use crate::service::journal::Remote;
+use crate::service::publishing::Publishing;
+use crate::vault::Vault;
+use crate::web::auth::Authority;
+use crate::web::health::{Check, Health};
+use crate::web::metrics::Metrics;
+use crate::web::{Role, Routes};
+use secrecy::ExposeSecret as _;
+use std::io::{IsTerminal as _, Write as _};
+use std::sync::Arc;
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+
+/// Where a process finds out who somebody is.
+pub(super) enum Identities {
+    /// Here; none: the book cannot be used, and nobody can be looked up.
+    Here(Option<Arc<Keeper>>),
+    /// At the process with the blacklist role.
+    There(Arc<Elsewhere>),
+    /// Nowhere: there is the installation's key and nothing else.
+    Nowhere,
+}
+
+impl Identities {
+    /// Opens what is here; `key` is the installation's. Blocks.
+    pub(super) fn open(key: &str, settings: &Settings, vault: &Arc<Vault>, metrics: &Arc<Metrics>) -> Self {
+        if settings.roles.contains(&Role::Blacklist) {
+            return Self::Here(keeper(settings, vault, metrics));
+        }
+        let owner = settings.upstream(Role::Blacklist).and_then(|url| Remote::new(url, key).ok());
+        owner.map_or(Self::Nowhere, |owner| Self::There(Arc::new(Elsewhere::new(owner))))
+    }
+
+    /// Whom guards believe.
+    pub(super) fn authority(&self) -> Option<Arc<dyn Authority>> {
+        match self {
+            Self::Here(keeper) => Some(Arc::new(Local(keeper.clone()))),
+            Self::There(elsewhere) => Some(Arc::clone(elsewhere) as Arc<dyn Authority>),
+            Self::Nowhere => None,
+        }
+    }
+
+    /// Says when nobody can be looked up.
+    pub(super) fn health(&self, health: Health) -> Health {
+        let is_open = !matches!(self, Self::Here(None));
+        health.check("identity", move || match is_open {
+            true => Check::healthy(""),
+            false => Check::degraded(
+                "people and keys cannot be looked up; the administrator's key works",
+                "the log says why: restore identity.redb from a backup, or move it away and make people known anew",
+            ),
+        })
+    }
+
+    /// Starts what runs beside the listeners.
+    pub(super) fn attend(&self, stopped: &watch::Receiver<bool>, tasks: &mut JoinSet<()>) {
+        let stop = raised(stopped.clone());
+        match self {
+            Self::Here(Some(keeper)) => _ = tasks.spawn(Arc::clone(keeper).run(stop)),
+            Self::There(elsewhere) => {
+                let elsewhere = Arc::clone(elsewhere);
+                tasks.spawn(async move { elsewhere.run(stop).await });
+            }
+            Self::Here(None) | Self::Nowhere => {}
+        }
+    }
+}
+
+/// The routes of the process that keeps identities.
+pub(super) fn routes(identities: &Identities, publisher: Option<&Arc<Publisher>>) -> Routes {
+    let (Identities::Here(keeper), Some(publisher)) = (identities, publisher) else { return Routes::new() };
+    let people = People { keeper: keeper.clone(), publishing: Publishing(Arc::clone(publisher)) };
+    People::routes().with_state(people)
+}
+
+fn keeper(settings: &Settings, vault: &Arc<Vault>, metrics: &Arc<Metrics>) -> Option<Arc<Keeper>> {
+    let told = Arc::clone(metrics);
+    let observe: Observe = Arc::new(move |event| match event {
+        Told::Refused(why) => told.auth_refusals(why).inc(),
+        Told::Issued(how) => told.auth_tokens(how).inc(),
+    });
+    let options = Options {
+        lives: settings.lives,
+        observe,
+        ..Options::new(Medium::folder(&settings.data), Arc::clone(vault))
+    };
+    match Keeper::open(options) {
+        Ok((keeper, made)) => {
+            if let Some(password) = made {
+                let file = settings.data.join(ADMIN_PASSWORD);
+                tracing::info!(file = %file.display(), "made the user admin, with a password for the first login");
+                if std::io::stderr().is_terminal() {
+                    // Whoever watches the terminal may miss the line; the file is there in any case.
+                    let password = password.expose_secret();
+                    let _ = writeln!(std::io::stderr(), "one-time password of the user admin: {password}");
+                }
+            }
+            Some(Arc::new(keeper))
+        }
+        Err(error) => {
+            tracing::error!(%error, "nobody can log in, and no key is known but the administrator's");
+            None
+        }
+    }
+}

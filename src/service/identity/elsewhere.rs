@@ -1,0 +1,116 @@
+//! What the guard asks in a process without the blacklist role: the process that has it. Answers are remembered for a
+//! moment, so that what was ended there ends here within five seconds.
+
+use super::super::journal::Remote;
+use super::authority::name_of;
+use super::internal::{Answer, Asked, CLAIMS, REFUSALS};
+use crate::disk::{Digest, digest};
+use crate::identity::Refusal;
+use crate::web::auth::{Authority, Claim, Found, Refused, Unproven};
+use futures_util::future::BoxFuture;
+use std::net::IpAddr;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+use tokio::sync::Semaphore;
+
+/// So long an answer is remembered. With the time that it takes to come it is less than five seconds.
+const REMEMBERED: Duration = Duration::from_secs(4);
+/// So many answers are.
+const ANSWERS: u64 = 20_000;
+/// So long the other process may think.
+const PATIENCE: Duration = Duration::from_secs(1);
+/// So many questions are on their way at once; who comes beyond them cannot be looked up now.
+const QUESTIONS: usize = 64;
+/// Refusals wait for so long to be told, and so many of them.
+const TICK: Duration = Duration::from_secs(5);
+const REFUSALS_WAITING: usize = 1_000;
+
+/// The authority in another process.
+pub struct Elsewhere {
+    owner: Remote,
+    answers: moka::sync::Cache<Digest, Found>,
+    questions: Semaphore,
+    refusals: Mutex<Vec<Refusal>>,
+}
+
+impl Elsewhere {
+    /// The one that `owner` speaks for.
+    pub fn new(owner: Remote) -> Self {
+        let answers = moka::sync::Cache::builder().max_capacity(ANSWERS).time_to_live(REMEMBERED).build();
+        Self { owner, answers, questions: Semaphore::new(QUESTIONS), refusals: Mutex::default() }
+    }
+
+    async fn look_up(&self, claim: Claim<'_>, from: IpAddr) -> Found {
+        let Ok(_question) = self.questions.try_acquire() else { return Err(Unproven::Unknown) };
+        match self.owner.tell(CLAIMS, &Asked::new(claim, from), PATIENCE).await {
+            Ok(answer) => Answer::found(answer),
+            Err(error) => {
+                tracing::warn!(error, "keys cannot be looked up at the process with the blacklist role");
+                Err(Unproven::Unknown)
+            }
+        }
+    }
+
+    /// Tells the other process who was refused here, until `stop`, and a last time then.
+    pub async fn run(&self, stop: impl Future<Output = ()>) {
+        let mut stop = std::pin::pin!(stop);
+        loop {
+            let is_over = tokio::select! {
+                () = &mut stop => true,
+                () = tokio::time::sleep(TICK) => false,
+            };
+            let refusals = std::mem::take(&mut *self.waiting());
+            if !refusals.is_empty()
+                && let Err(error) = self.owner.tell::<serde_json::Value>(REFUSALS, &refusals, PATIENCE).await
+            {
+                tracing::warn!(error, count = refusals.len(), "refusals could not be told");
+                let mut waiting = self.waiting();
+                let room = REFUSALS_WAITING.saturating_sub(waiting.len());
+                waiting.extend(refusals.into_iter().take(room));
+            }
+            if is_over {
+                return;
+            }
+        }
+    }
+
+    fn waiting(&self) -> MutexGuard<'_, Vec<Refusal>> {
+        self.refusals.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Authority for Elsewhere {
+    fn at_once(&self, claim: Claim<'_>, from: IpAddr) -> Option<Found> {
+        self.answers.get(&mark(claim, from))
+    }
+
+    fn ask<'a>(&'a self, claim: Claim<'a>, from: IpAddr) -> BoxFuture<'a, Found> {
+        Box::pin(async move {
+            let found = self.look_up(claim, from).await;
+            if found != Err(Unproven::Unknown) {
+                self.answers.insert(mark(claim, from), found.clone());
+            }
+            found
+        })
+    }
+
+    fn refused(&self, refused: Refused<'_>) {
+        let mut waiting = self.waiting();
+        if waiting.len() < REFUSALS_WAITING {
+            let claimed = name_of(refused.claimed);
+            waiting.push(Refusal::new(&claimed, Some(refused.from), refused.what, refused.why));
+        }
+    }
+}
+
+/// Under what an answer is remembered: what was shown, and whence, which matters to a key with networks.
+fn mark(claim: Claim<'_>, from: IpAddr) -> Digest {
+    let from = match from.to_canonical() {
+        IpAddr::V4(from) => from.to_ipv6_mapped().octets(),
+        IpAddr::V6(from) => from.octets(),
+    };
+    match claim {
+        Claim::Key(key) => digest(&[b"key", &from, key.as_bytes()]),
+        Claim::Certificate(print) => digest(&[b"certificate", &from, print]),
+    }
+}

@@ -1,0 +1,201 @@
+//! People and keys from the first password to the last word, in one process and across two.
+
+use super::house::{House, Plan, ironlist, say, told, until};
+use serde_json::{Value, json};
+use std::time::{Duration, Instant};
+
+const PASSWORD: &str = "correct horse battery";
+
+/// Asks with a key or token, and gives status and document.
+fn ask(house: &House, role: &str, key: &str, call: &str, body: &Value) -> (u16, Value) {
+    let (method, path) = call.split_once(' ').unwrap();
+    let authorization = format!("Bearer {key}");
+    let mut headers = vec![("content-type", "application/json")];
+    headers.extend((!key.is_empty()).then_some(("authorization", authorization.as_str())));
+    let body = if body.is_null() { String::new() } else { body.to_string() };
+    let answer = house.ask(role, method, path, &headers, body.as_bytes()).unwrap();
+    (answer.status, serde_json::from_slice(&answer.body).unwrap_or_default())
+}
+
+fn token(session: &Value) -> String {
+    session["access_token"].as_str().unwrap_or_else(|| panic!("{session}")).to_owned()
+}
+
+fn log_in(house: &House, role: &str, username: &str, password: &str) -> Value {
+    let body = json!({"username": username, "password": password});
+    ask(house, role, "", "POST /api/v1/auth/login", &body).1
+}
+
+fn choose(house: &House, role: &str, session: &Value) -> Value {
+    let body = json!({"new_password": PASSWORD});
+    ask(house, role, &token(session), "PUT /api/v1/auth/me/password", &body).1
+}
+
+fn list(house: &House, role: &str, key: &str, ip: &str) -> u16 {
+    let body = json!({"ip": ip, "reason": "brute force"});
+    ask(house, role, key, "POST /api/v1/blacklist/ips", &body).0
+}
+
+/// A gateway of its own before the process with the blacklist role.
+fn gateway(owner: &House, data: &std::path::Path) -> House {
+    std::fs::create_dir(data).unwrap();
+    std::fs::copy(owner.data().join("admin.key"), data.join("admin.key")).unwrap();
+    let url = format!("http://{}", owner.address("blacklist"));
+    Plan::new(data).roles("gateway").set("IRONLIST_UPSTREAM_BLACKLIST", &url).start()
+}
+
+#[test]
+fn from_the_first_password_to_a_users_write_and_a_logout_that_every_process_hears_of() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name);
+    let owner = Plan::new(&at("owner")).roles("blacklist").start();
+    let door = gateway(&owner, &at("door"));
+    let file = owner.data().join("admin.password");
+    let first = std::fs::read_to_string(&file).unwrap();
+    assert!(!owner.has_logged(first.trim()));
+
+    let limited = log_in(&door, "gateway", "admin", first.trim());
+    assert_eq!(limited["must_change_password"], true, "{limited}");
+    assert_eq!(list(&door, "gateway", &token(&limited), "45.1.2.3"), 403);
+    let admin = token(&choose(&door, "gateway", &limited));
+    until("the file is gone", || (!file.exists()).then_some(()));
+    assert_eq!(log_in(&door, "gateway", "admin", first.trim())["code"], "login_wrong");
+
+    let body = json!({"name": "kim", "reason": "a colleague"});
+    let (_, made) = ask(&door, "gateway", &admin, "POST /api/v1/auth/users", &body);
+    let kim = choose(
+        &door,
+        "gateway",
+        &log_in(&door, "gateway", "kim", made["one_time_password"].as_str().unwrap()),
+    );
+    assert_eq!(list(&door, "gateway", &token(&kim), "45.1.2.3"), 200);
+    assert_eq!(list(&owner, "blacklist", &token(&kim), "45.1.2.4"), 200, "every port believes the same");
+    let (_, batches) = ask(&owner, "blacklist", &admin, "GET /api/v1/generations", &Value::Null);
+    assert!(batches.to_string().contains("kim (127.0.0.1)"), "{batches}");
+
+    let (status, _) = ask(&owner, "blacklist", &token(&kim), "POST /api/v1/auth/logout", &Value::Null);
+    assert_eq!(status, 200);
+    assert_eq!(list(&owner, "blacklist", &token(&kim), "45.1.2.5"), 401, "at once in this process");
+    let begin = Instant::now();
+    until("the other process hears of it", || {
+        (ask(&door, "gateway", &token(&kim), "GET /api/v1/feeds", &Value::Null).0 == 401).then_some(())
+    });
+    assert!(begin.elapsed() < Duration::from_secs(5), "{:?}", begin.elapsed());
+    let refused = until("its refusals are told", || {
+        let (_, refusals) = ask(&owner, "blacklist", &admin, "GET /api/v1/auth/refusals", &Value::Null);
+        let text = refusals.to_string();
+        (text.contains("/api/v1/feeds") && text.contains("login_wrong")).then_some(text)
+    });
+    assert!(!refused.contains(&token(&kim)) && !refused.contains(first.trim()));
+
+    // Across a restart without a last word.
+    owner.kill();
+    let (status, answer) = ask(&door, "gateway", &admin, "GET /api/v1/feeds", &Value::Null);
+    assert!(status == 503 || status == 502, "an owner that is away is no wrong key: {answer}");
+    until("nobody is called wrong whom nobody knows", || {
+        let (status, answer) = ask(&door, "gateway", &admin, "GET /health", &Value::Null);
+        assert_ne!(status, 401, "{answer}");
+        (answer["code"] == "identity_unknown").then_some(())
+    });
+    let owner = Plan::new(&at("owner")).roles("blacklist").start();
+    assert_eq!(list(&owner, "blacklist", &token(&kim), "45.1.2.6"), 401, "what was ended stays ended");
+    let again = log_in(&owner, "blacklist", "kim", PASSWORD);
+    assert_eq!(list(&owner, "blacklist", &token(&again), "45.1.2.6"), 200);
+}
+
+#[test]
+fn the_command_line_makes_people_and_keys_known_and_prints_a_secret_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let house = Plan::new(folder.path()).start();
+    let run = |line: &str| {
+        let (code, out, err) = told(&house.run(line.split(' ')));
+        assert_eq!(code, 0, "{line}: {err}");
+        out
+    };
+    let value = |out: &str, name: &str| {
+        let line = out.lines().find_map(|line| line.strip_prefix(&format!("{name}: ")));
+        line.unwrap_or_else(|| panic!("{out}")).to_owned()
+    };
+    let one_time = value(&run("user add kim --role admin --reason test"), "one_time_password");
+    assert_eq!(log_in(&house, "gateway", "kim", &one_time)["must_change_password"], true);
+    let (code, out, err) = house.say("user password kim --password-stdin --reason test", PASSWORD);
+    assert_eq!(code, 0, "{out}{err}");
+    let session = log_in(&house, "gateway", "kim", PASSWORD);
+    assert_eq!(session["must_change_password"], false, "{session}");
+    assert!(run("user list").contains("kim") && run("user show kim").contains("role: admin"));
+
+    let made = run("key add siem --right check --right read --expires 90d --reason test");
+    let key = value(&made, "secret");
+    assert_eq!(ask(&house, "gateway", &key, "GET /api/v1/auth/me", &Value::Null).1["name"], "siem");
+    assert_eq!(list(&house, "gateway", &key, "45.1.2.3"), 403);
+    assert!(!run("key show siem").contains(&key) && run("key list").contains("check, read"));
+    let next = value(&run("key rotate siem --overlap-hours 0 --reason test"), "secret");
+    for (key, expected) in [(&key, 401), (&next, 200)] {
+        assert_eq!(ask(&house, "gateway", key, "GET /api/v1/feeds", &Value::Null).0, expected);
+    }
+    run("key remove siem --reason test");
+    assert_eq!(ask(&house, "gateway", &next, "GET /api/v1/feeds", &Value::Null).0, 401);
+
+    let refusals = run("user refusals");
+    assert!(refusals.contains("key_wrong") && refusals.contains("right_missing"), "{refusals}");
+    run("user rotate-signing --reason test");
+    assert_eq!(ask(&house, "gateway", &token(&session), "GET /api/v1/auth/me", &Value::Null).0, 200);
+    run("user logout kim --reason test");
+    assert_eq!(ask(&house, "gateway", &token(&session), "GET /api/v1/feeds", &Value::Null).0, 401);
+    run("user set kim --disabled true --reason test");
+    assert_eq!(log_in(&house, "gateway", "kim", PASSWORD)["code"], "login_wrong");
+    let remove = ["user", "remove", "admin", "--reason", "test"];
+    let (code, _, err) = told(&house.run(remove));
+    assert!(code == 2 && err.contains("last_administrator"), "{err}");
+    assert!(house.stop().success());
+
+    // The same without a service: over the store itself.
+    let mut command = ironlist(folder.path());
+    command.args("user password admin --password-stdin --reason forgotten".split(' '));
+    assert_eq!(say(command, PASSWORD).0, 0);
+    assert!(!folder.path().join("admin.password").exists());
+    let house = Plan::new(folder.path()).start();
+    let admin = token(&log_in(&house, "gateway", "admin", PASSWORD));
+    let audit = ask(&house, "gateway", &admin, "GET /api/v1/audit", &Value::Null).1.to_string();
+    for action in
+        ["user.add", "user.password", "user.logout", "user.set", "key.add", "key.rotate", "key.remove"]
+    {
+        assert!(audit.contains(action), "{action} is not in {audit}");
+    }
+    assert!(!audit.contains(PASSWORD) && !audit.contains(&next));
+}
+
+#[test]
+fn a_flood_of_logins_does_not_keep_look_ups_waiting() {
+    let folder = tempfile::tempdir().unwrap();
+    let house = Plan::new(folder.path()).roles("blacklist").start();
+    let look = || {
+        let begin = Instant::now();
+        house.get("blacklist", "/api/v1/blacklist/check/192.0.2.1").ok();
+        begin.elapsed()
+    };
+    let over = std::sync::atomic::AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        let flood: Vec<_> = (0..16)
+            .map(|n| {
+                let (house, over) = (&house, &over);
+                scope.spawn(move || {
+                    let mut statuses = Vec::new();
+                    while !over.load(std::sync::atomic::Ordering::Relaxed) {
+                        let body = json!({"username": format!("user{n}"), "password": "guessed"});
+                        statuses.push(ask(house, "blacklist", "", "POST /api/v1/auth/login", &body).0);
+                    }
+                    statuses
+                })
+            })
+            .collect();
+        let mut times: Vec<Duration> = (0..100).map(|_| look()).collect();
+        over.store(true, std::sync::atomic::Ordering::Relaxed);
+        times.sort_unstable();
+        let statuses: Vec<u16> = flood.into_iter().flat_map(|one| one.join().unwrap()).collect();
+        assert!(statuses.iter().all(|status| matches!(status, 401 | 429 | 503)), "{statuses:?}");
+        assert!(statuses.contains(&429));
+        // On a machine that does much else: a hash takes longer than this look-up.
+        assert!(times[90] < Duration::from_millis(500), "{times:?}");
+    });
+}
