@@ -30,6 +30,7 @@ mod proxies;
 mod publishing;
 mod push;
 mod readme;
+mod rights;
 mod several;
 mod signals;
 mod smuggling;
