@@ -8,10 +8,10 @@ use super::identifying::{self, Identities};
 use super::named::Named;
 use super::published;
 use super::pushing;
-use super::settings::{self, CrowdSec, Settings};
+use super::settings::{self, Behind, CrowdSec, Settings};
 use crate::collect::collector::Collector;
 use crate::engine::{Condition, Engine};
-use crate::gateway::{self, Remote, Upstream, Upstreams};
+use crate::gateway::{self, Generation, Remote, Rules, Upstream, Upstreams};
 use crate::model::Profile;
 use crate::publish::push::Pusher;
 use crate::publish::webhook::Courier;
@@ -40,10 +40,6 @@ use std::collections::BTreeMap;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
-
-/// How long the gateway waits for the head of another process's answer.
-const PATIENCE: Duration = Duration::from_secs(30);
 
 /// The limits that may change while the service runs.
 pub(super) struct LiveLimits {
@@ -87,6 +83,8 @@ pub(super) struct House {
     pub(super) dnsbl: Option<Arc<Dnsbl>>,
     /// How long bodies may be.
     pub(super) limits: LiveLimits,
+    /// Where the gateway, if it is played here, finds the others.
+    pub(super) upstreams: Arc<Upstreams>,
     /// What is counted.
     pub(super) metrics: Arc<Metrics>,
     /// What each role answers.
@@ -129,6 +127,7 @@ impl House {
         };
         let entrance = Arc::new(entrance(settings));
         let mut apps = BTreeMap::new();
+        let mut upstreams = Arc::default();
         for role in settings.roles.iter().filter(|role| **role != Role::Gateway) {
             let engine = engine.clone().context("a role without its store")?;
             let health = health(*role, &engine, publisher.as_ref(), &troubles).latch("start", &ready);
@@ -163,9 +162,10 @@ impl House {
             apps.insert(*role, Arc::new(app));
         }
         if settings.roles.contains(&Role::Gateway) {
-            let upstreams = upstreams(&apps, key, settings)?;
+            upstreams = Arc::new(behind(&apps, key, settings)?);
+            let (upstreams, rules) = (Arc::clone(&upstreams), rules(engine.as_ref(), settings, &entrance));
             let docs = Docs::new(gateway::chapters(service::chapters()), service::PLACES);
-            apps.insert(Role::Gateway, gateway::app(upstreams, guard(), &entrance, &metrics, docs));
+            apps.insert(Role::Gateway, gateway::app(upstreams, guard(), rules, &metrics, docs));
         }
         let feeds = publisher.as_ref().map(|publisher| publisher.feeds());
         let dnsbl = dnsbl(engine.as_ref(), feeds, settings, &metrics);
@@ -181,6 +181,7 @@ impl House {
             watch,
             dnsbl,
             limits,
+            upstreams,
             metrics,
             apps,
         })
@@ -297,18 +298,30 @@ fn blacklist_app(
 }
 
 /// Where the gateway finds each role: in this process, or where the settings say.
-fn upstreams(apps: &BTreeMap<Role, Arc<App>>, key: &str, settings: &Settings) -> anyhow::Result<Upstreams> {
+fn behind(apps: &BTreeMap<Role, Arc<App>>, key: &str, settings: &Settings) -> anyhow::Result<Upstreams> {
     let key = HeaderValue::try_from(key).context("the administrator's key holds what no header can")?;
+    let Behind { balance, timeout, at_work, .. } = settings.behind;
     let mut upstreams = Upstreams::new();
     for role in Role::ALL {
         if let Some(app) = apps.get(&role) {
-            upstreams.insert(role, Upstream::Local(Arc::clone(app)));
-        } else if let Some(url) = settings.upstream(role) {
-            let remote = Remote::new(url, PATIENCE)?.with_key(key.clone());
-            upstreams.insert(role, Upstream::Remote(Box::new(remote)));
+            upstreams.insert(role, Upstream::local(Arc::clone(app)).room(at_work));
+        } else if !settings.upstreams(role).is_empty() {
+            let remote =
+                Remote::new(settings.upstreams(role), timeout)?.with_key(key.clone()).balanced(balance);
+            upstreams.insert(role, Upstream::remote(remote).room(at_work));
         }
     }
     Ok(upstreams)
+}
+
+/// What holds at the gateway's door.
+fn rules(engine: Option<&Engine>, settings: &Settings, entrance: &Arc<Entrance>) -> Rules {
+    let of = |engine: &Engine| -> Generation {
+        let engine = engine.clone();
+        Arc::new(move || engine.snapshot().generation)
+    };
+    let entrance = Arc::clone(entrance);
+    Rules { rates: settings.rates, cache: settings.behind.cache, generation: engine.map(of), entrance }
 }
 
 fn health(

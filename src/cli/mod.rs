@@ -24,6 +24,7 @@ mod lists;
 mod moment;
 mod named;
 mod people;
+mod ports;
 mod published;
 mod publishing;
 mod pushing;

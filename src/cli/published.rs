@@ -1,7 +1,7 @@
 //! What is measured of feeds and of the devices that read them, and what health says of the silent ones.
 
 use crate::model::{Device, OutputName, Time};
-use crate::publish::{Feed, Publisher};
+use crate::publish::{Feed, Publisher, Pull};
 use crate::service::publishing::WHOLE;
 use crate::web::health::Check;
 use crate::web::metrics::{
@@ -57,15 +57,14 @@ struct Stands {
 
 fn devices(publisher: &Publisher) -> BTreeMap<OutputName, Stands> {
     let snapshot = Arc::clone(&publisher.engine().snapshot());
-    let (pulls, feeds) = (publisher.pulls().all(), publisher.feeds().all());
+    let pulls = publisher.pulls().all();
     let stands = |device: &Device| {
         let mut own = pulls.iter().filter(|((reader, _), _)| reader == device.name.as_str());
-        let newest = |document: &str| {
-            let name = document.split('/').next().unwrap_or(document);
-            Some(feeds.get(name)?.released()?.release.generation)
+        let is_behind = |document: &str, pull: &Pull| {
+            publisher.newest(document).is_some_and(|newest| pull.is_before(&newest.release))
         };
         Stands {
-            is_behind: own.any(|((_, document), pull)| Some(pull.generation) < newest(document)),
+            is_behind: own.any(|((_, document), pull)| is_behind(document, pull)),
             is_silent: publisher.is_silent(device),
         }
     };

@@ -7,20 +7,21 @@ use super::folder::{self, ADMIN_KEY, SOCKET};
 use super::follow::follow;
 use super::house::House;
 use super::named::Named;
+use super::ports;
 use super::reload::Reload;
 use super::settings::{Inputs, Settings, Webhooks};
 use crate::collect::{self, Terms, formats};
 use crate::disk::write_private;
 use crate::engine::Engine;
+use crate::gateway;
 use crate::model::{Batch, Cause, Change, Detail, Output, SourceName};
 use crate::publish::webhook::Courier;
 use crate::publish::{self, Publisher};
 use crate::service::dnsbl::Sockets;
 use crate::service::journal::Remote;
-use crate::web::listener::{self, Limits, Listener, Prelude};
+use crate::web::listener::{self, Limits, Listener};
 use crate::web::log::Filter;
-use crate::web::proxy::Proxies;
-use crate::web::tls::{self, Target, Tls};
+use crate::web::tls;
 use crate::web::{App, Role};
 use anyhow::{Context, bail};
 use sd_notify::NotifyState;
@@ -29,7 +30,6 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
-use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
@@ -82,9 +82,10 @@ async fn serve(
 ) -> anyhow::Result<ExitCode> {
     let mut signals = Signals::listen()?;
     folder::make(&settings.data)?;
-    let bound = bind(&settings).await?;
-    let redirect = bind_redirect(&settings).await?;
-    let tls = open_tls(&settings).await?;
+    ports::raise_limit();
+    let bound = ports::bind(&settings).await?;
+    let redirect = ports::redirect(&settings).await?;
+    let tls = ports::tls(&settings).await?;
     let questions = bind_dnsbl(&settings)?;
     let key = admin_key(&settings.data)?;
     let engine = open(&settings).await?;
@@ -128,6 +129,11 @@ async fn serve(
             tokio::select! { () = follow => {} () = stop => {} }
         });
     }
+    let (upstreams, every) = (Arc::clone(&house.upstreams), settings.behind.check);
+    let stop_watching = raised(stopped.clone());
+    tasks.spawn(async move {
+        tokio::select! { () = gateway::watch(&upstreams, every) => {} () = stop_watching => {} }
+    });
     let limits = Limits { connections: settings.limits.connections, ..Limits::default() };
     if let Some((dnsbl, sockets)) = house.dnsbl.clone().zip(questions) {
         tracing::info!(role = "dnsbl", address = %sockets.address()?, "listening");
@@ -135,15 +141,16 @@ async fn serve(
     }
     for (role, listener) in bound {
         let tls = tls.clone().filter(|_| settings.is_encrypted(role));
-        tracing::info!(role = role.name(), address = %address(&listener), tls = tls.is_some(), "listening");
+        tracing::info!(role = role.name(), address = %ports::address(&listener), tls = tls.is_some(), "listening");
         if let Some(app) = house.apps.get(&role) {
-            let (prelude, app) = (prelude(&settings, tls), Arc::clone(app));
+            let (prelude, app) = (ports::prelude(&settings, tls), Arc::clone(app));
             tasks.spawn(listener::serve_after(prelude, listener, app, limits, raised(stopped.clone())));
         }
     }
     if let Some((listener, target)) = redirect {
-        tracing::info!(role = "redirect", address = %address(&listener), "listening");
-        let (prelude, app) = (prelude(&settings, None), Arc::new(tls::redirect(target, &house.metrics)));
+        tracing::info!(role = "redirect", address = %ports::address(&listener), "listening");
+        let (prelude, app) =
+            (ports::prelude(&settings, None), Arc::new(tls::redirect(target, &house.metrics)));
         tasks.spawn(listener::serve_after(prelude, listener, app, limits, raised(stopped.clone())));
     }
     if let Some(tls) = tls.clone() {
@@ -194,55 +201,6 @@ fn front(house: &House) -> Option<&Arc<App>> {
     house.apps.get(&Role::Gateway).or_else(|| house.apps.values().next())
 }
 
-/// Ports are bound before anything is opened, so that a second service fails at once, and so that
-/// connections wait in the kernel while the store opens. systemd may hand sockets over.
-async fn bind(settings: &Settings) -> anyhow::Result<Vec<(Role, Listener)>> {
-    let mut handed = listenfd::ListenFd::from_env();
-    let mut bound = Vec::new();
-    for (at, role) in settings.roles.iter().enumerate() {
-        let wanted = settings.listen(*role);
-        let listener = match handed.take_tcp_listener(at)? {
-            Some(listener) => {
-                listener.set_nonblocking(true)?;
-                TcpListener::from_std(listener)?
-            }
-            None => TcpListener::bind(wanted).await.with_context(|| {
-                format!(
-                    "the {} role cannot listen on {wanted}; set listen.{} or stop what is there",
-                    role.name(),
-                    role.name()
-                )
-            })?,
-        };
-        // A socket that was handed over is somebody's choice, too, and may be open.
-        settings.refuse_open(*role, listener.local_addr()?)?;
-        bound.push((*role, Listener::Tcp(listener)));
-    }
-    Ok(bound)
-}
-
-/// The port that leads to TLS, and where to.
-async fn bind_redirect(settings: &Settings) -> anyhow::Result<Option<(Listener, Target)>> {
-    let Some((wanted, target)) = settings.tls.as_ref().and_then(|tls| tls.redirect.clone()) else {
-        return Ok(None);
-    };
-    let place = || format!("cannot listen on {wanted}; set tls.redirect or stop what is there");
-    let listener = TcpListener::bind(wanted).await.with_context(place)?;
-    Ok(Some((Listener::Tcp(listener), target)))
-}
-
-async fn open_tls(settings: &Settings) -> anyhow::Result<Option<Arc<Tls>>> {
-    let Some(files) = settings.tls.as_ref().map(|tls| tls.files.clone()) else { return Ok(None) };
-    let tls = tokio::task::spawn_blocking(|| Tls::open(files)).await?;
-    Ok(Some(Arc::new(tls.context("there is no TLS with what the settings [tls] name")?)))
-}
-
-/// What comes before HTTP on the connections of a port.
-fn prelude(settings: &Settings, tls: Option<Arc<Tls>>) -> Prelude {
-    let proxies = || Arc::new(Proxies::new(settings.proxy.trusted.clone()));
-    Prelude { proxies: settings.proxy.protocol.then(proxies), tls }
-}
-
 fn bind_dnsbl(settings: &Settings) -> anyhow::Result<Option<Sockets>> {
     let wanted = settings.dnsbl.as_ref().filter(|_| settings.roles.contains(&Role::Blacklist));
     let bind = |dnsbl: &super::settings::Dnsbl| {
@@ -252,13 +210,6 @@ fn bind_dnsbl(settings: &Settings) -> anyhow::Result<Option<Sockets>> {
         Sockets::bind(dnsbl.listen).with_context(place)
     };
     wanted.map(bind).transpose()
-}
-
-fn address(listener: &Listener) -> String {
-    match listener {
-        Listener::Tcp(listener) => listener.local_addr().map_or_else(|e| e.to_string(), |a| a.to_string()),
-        Listener::Unix(_) => SOCKET.to_owned(),
-    }
 }
 
 /// Reads the administrator's key, or makes it at the first start.

@@ -2,7 +2,7 @@
 //!
 //! It knows that such a list has `data`, `total` and `cursor`, and nothing of its rows.
 
-use super::Upstreams;
+use super::Desk;
 use super::upstream::Upstream;
 use crate::web::{Body, Caller, Json, Peer, Problem, Query, Request, Response, Role};
 use axum::Extension;
@@ -11,7 +11,6 @@ use http::{HeaderMap, Method, StatusCode, Uri};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use std::sync::Arc;
 
 /// The paths of such lists.
 pub(super) const PATHS: [&str; 2] = ["/api/v1/holds", "/api/v1/audit"];
@@ -49,7 +48,7 @@ pub(super) struct Both {
 }
 
 pub(super) async fn list(
-    State(upstreams): State<Arc<Upstreams>>,
+    State(desk): State<Desk>,
     Extension(caller): Extension<Caller>,
     uri: Uri,
     Query(asked): Query<Asked>,
@@ -59,7 +58,7 @@ pub(super) async fn list(
     let mut both = Both { status: "success", data: Vec::new(), total: 0, cursor: None };
     let mut next = Vec::new();
     for (role, cursor) in ROLES.into_iter().zip(cursors) {
-        let Some(upstream) = upstreams.get(&role) else {
+        let Some(upstream) = desk.upstreams.get(&role) else {
             next.push(END.to_owned());
             continue;
         };

@@ -4,14 +4,33 @@
 //! this process is a call away, a role elsewhere an HTTP request; nobody behind the door sees which.
 
 mod both;
+mod breaker;
+mod buckets;
+mod budget;
+mod bulkhead;
+mod cache;
+mod door;
+mod hop;
+mod instance;
+mod limits;
+mod overload;
+mod pool;
+mod quota;
 mod routes;
 mod survey;
 mod upstream;
+mod watch;
+mod wire;
 
 #[cfg(test)]
 mod tests;
 
-pub use upstream::{Remote, Upstream, UpstreamError};
+pub use cache::Generation;
+pub use instance::UpstreamError;
+pub use limits::{BadRate, Class, Rate, Rates};
+pub use pool::{Balance, Remote};
+pub use upstream::Upstream;
+pub use watch::watch;
 
 use crate::rights::Right;
 use crate::web::app::Route;
@@ -23,49 +42,75 @@ use crate::web::openapi::Chapter;
 use crate::web::tls::Secured;
 use crate::web::{App, Body, Caller, Demand, Json, Problem, Request, Response, Role, Routes};
 use axum::extract::State;
+use cache::Cache;
+use door::Door;
+use schemars::JsonSchema;
+use serde::Serialize;
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use survey::{Places, Survey};
+use upstream::Place;
 
 /// Where each role is.
 pub type Upstreams = BTreeMap<Role, Upstream>;
 
+/// What holds at the door.
+#[derive(Clone, Default)]
+pub struct Rules {
+    /// How often one caller may ask for what.
+    pub rates: Rates,
+    /// Bytes that answers may take which are kept for others who ask the same.
+    pub cache: u64,
+    /// The generation of the blacklist, where it is in this process.
+    pub generation: Option<Generation>,
+    /// What stands before the port.
+    pub entrance: Arc<Entrance>,
+}
+
+/// What the router needs.
+#[derive(Clone)]
+struct Desk {
+    upstreams: Arc<Upstreams>,
+    cache: Arc<Cache>,
+    survey: Arc<Survey>,
+}
+
 /// The application of the gateway's port, before roles that judge for themselves what is passed on to them; `docs` tell of
 /// what is served there. Look-ups and feeds of roles in this process are answered without the router.
 pub fn app(
-    upstreams: Upstreams,
+    upstreams: Arc<Upstreams>,
     guard: Guard,
-    entrance: &Arc<Entrance>,
+    rules: Rules,
     all: &Arc<Metrics>,
     docs: Arc<Docs>,
 ) -> Arc<App> {
-    let upstreams = Arc::new(upstreams);
-    let survey = Arc::new(Survey::new(Arc::clone(&upstreams)));
+    let door = Door::new(&rules.rates, all);
+    let desk = Desk {
+        cache: Arc::new(Cache::new(rules.cache, rules.generation, all)),
+        survey: Arc::new(Survey::new(Arc::clone(&upstreams))),
+        upstreams: Arc::clone(&upstreams),
+    };
     let guard = guard.leaving(&docs.rows());
     let routes = own_routes()
         .otherwise(pass_on)
-        .with_state(Arc::clone(&upstreams))
-        .merge(survey_routes().with_state(survey))
+        .with_state(desk)
         .merge(metrics::routes().with_state(Arc::clone(all)))
         .merge(Docs::routes().with_state(docs));
     // How long a body may be is for its role to say, and so is what it asks of its caller.
-    let app = App::new(Role::Gateway, routes, all).body_limit("/", u64::MAX).fast(
-        "/{*path}",
-        Demand::Nothing,
-        move |request, _, caller| answer_at_once(&upstreams, request, caller),
-    );
-    Arc::new(app.entrance(entrance).guard(guard))
+    let app = App::new(Role::Gateway, routes, all)
+        .body_limit("/", u64::MAX)
+        .door(move |request, caller| door.admit(request, caller))
+        .entrance(&rules.entrance)
+        .fast("/{*path}", Demand::Nothing, move |request, _, caller| {
+            answer_at_once(&upstreams, request, caller)
+        });
+    Arc::new(app.guard(guard))
 }
 
 /// What the gateway serves: its own routes, and those of `behind` that it passes on.
 pub fn chapters(behind: Vec<Chapter>) -> Vec<Chapter> {
-    let own = [
-        own_routes().into_rows(),
-        survey_routes().into_rows(),
-        metrics::routes().into_rows(),
-        Docs::routes().into_rows(),
-    ];
+    let own = [own_routes().into_rows(), metrics::routes().into_rows(), Docs::routes().into_rows()];
     let passed = behind.into_iter().map(|Chapter { role, mut rows }| {
         rows.retain(|row| routes::find(row.path).is_some());
         Chapter { role, rows }
@@ -73,27 +118,34 @@ pub fn chapters(behind: Vec<Chapter>) -> Vec<Chapter> {
     [Chapter { role: Role::Gateway, rows: own.concat() }].into_iter().chain(passed).collect()
 }
 
-fn own_routes() -> Routes<Arc<Upstreams>> {
+fn own_routes() -> Routes<Desk> {
     let [holds, audit] = both::PATHS;
     let feed = "The usual feed, where the earlier system's door had it.";
     let [usual, active] = routes::EARLIER.map(|(earlier, _)| earlier);
+    let (nothing, admin) = (Demand::Nothing, Demand::Of(Right::Admin));
+    let health = async |State(desk): State<Desk>| desk.survey.health().await;
+    let ready = async |State(desk): State<Desk>| desk.survey.readiness().await;
     Routes::new()
         .get(usual, Demand::Own, pass_on, feed)
         .get(active, Demand::Own, pass_on, feed)
         .get(holds, Demand::Of(Right::Read), both::list, "Lists what is kept back, of sources and of feeds.")
-        .get(audit, Demand::Of(Right::Admin), both::list, "Lists who did what, and why.")
+        .get(audit, admin, both::list, "Lists who did what, and why.")
+        .get("/health", nothing, health, "Says what works, what does not, and what cures it.")
+        .get("/ready", nothing, ready, "Says whether requests may be sent here.")
+        .get("/admin/services", admin, services, "Shows where the roles are.")
+        .post("/admin/cache/clear", admin, clear_cache, "Forgets the answers that are kept.")
 }
 
 fn answer_at_once(upstreams: &Upstreams, request: &Request, caller: &Caller) -> Option<Response> {
     let (_, role) = routes::find(request.uri().path())?;
-    match upstreams.get(&role)? {
-        Upstream::Local(app) => app.try_fast(request, caller),
-        Upstream::Remote(_) => None,
+    match upstreams.get(&role)?.place() {
+        Place::Local(app) => app.try_fast(request, caller),
+        Place::Remote(_) => None,
     }
 }
 
 async fn pass_on(
-    State(upstreams): State<Arc<Upstreams>>,
+    State(desk): State<Desk>,
     axum::Extension(caller): axum::Extension<Caller>,
     request: axum::extract::Request,
 ) -> Result<Response, Problem> {
@@ -108,23 +160,22 @@ async fn pass_on(
     let path = request.uri().path();
     let (prefix, role) = routes::find(path)
         .ok_or_else(|| Problem::not_found("unknown_path", "There is nothing at this path."))?;
-    let upstream = upstreams.get(&role).ok_or_else(|| {
-        Problem::unavailable("role_missing", 30).detail(format!("The {} role is not set up.", role.name()))
-    })?;
-    let mut response = upstream.call(request, caller.peer).await?;
+    let mut response = desk.cache.answer(&desk.upstreams, role, request, &caller).await?;
     response.extensions_mut().insert(Route(Cow::Borrowed(prefix)));
     Ok(response)
 }
 
-fn survey_routes() -> Routes<Arc<Survey>> {
-    let health = async |State(survey): State<Arc<Survey>>| survey.health().await;
-    let ready = async |State(survey): State<Arc<Survey>>| survey.readiness().await;
-    Routes::new()
-        .get("/health", Demand::Nothing, health, "Says what works, what does not, and what cures it.")
-        .get("/ready", Demand::Nothing, ready, "Says whether requests may be sent here.")
-        .get("/admin/services", Demand::Of(Right::Admin), services, "Shows where the roles are.")
+async fn services(State(desk): State<Desk>) -> Json<Places> {
+    desk.survey.services().await
 }
 
-async fn services(State(survey): State<Arc<Survey>>) -> Json<Places> {
-    survey.services().await
+/// How many answers were forgotten.
+#[derive(Serialize, JsonSchema)]
+struct Cleared {
+    status: &'static str,
+    cleared: u64,
+}
+
+async fn clear_cache(State(desk): State<Desk>) -> Json<Cleared> {
+    Json(Cleared { status: "success", cleared: desk.cache.clear() })
 }

@@ -1,7 +1,8 @@
-//! Which role answers which path, and what the earlier system called it.
+//! Which role answers which path, of which class it is, and what the earlier system called it.
 //!
 //! Plain tables; they must not know where the roles are.
 
+use super::limits::Class;
 use crate::web::{Request, Role};
 use http::uri::PathAndQuery;
 use http::{Method, Uri};
@@ -33,6 +34,59 @@ const HOLDS: &str = "/api/v1/holds/";
 pub(super) const EARLIER: [(&str, &str); 2] =
     [("/api/fortigate", "/api/v1/fortigate"), ("/api/blacklist/active", "/api/v1/fortigate")];
 
+/// Who looks after the house is never limited.
+const FREE: [&str; 2] = ["/health", "/ready"];
+/// What ways out for firewalls begin with.
+const LISTS: [&str; 8] = [
+    "/feeds",
+    "/f",
+    "/api/v1/blacklist/fortigate",
+    "/v1",
+    "/taxii2",
+    "/api/v1/changes",
+    EARLIER[0].0,
+    EARLIER[1].0,
+];
+/// Look-ups, by what stands before the address.
+const CHECKS: [&str; 2] = ["/api/v1/blacklist/check/", "/api/v1/blacklist/search/"];
+/// Questions too long for a GET.
+const QUESTIONS: [&str; 2] = ["/api/v1/blacklist/check", "/api/v1/blacklist/search"];
+const IMPORT: &str = "/api/v1/blacklist/ips/bulk";
+const AUTH: &str = "/api/v1/auth";
+
+/// Of which class a request is; none: it is never limited.
+pub(super) fn class(method: &Method, path: &str) -> Option<Class> {
+    let is_question = matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS);
+    if is_question && CHECKS.iter().any(|prefix| path.starts_with(prefix)) {
+        return Some(Class::Check);
+    }
+    if FREE.contains(&path) {
+        return None;
+    }
+    Some(match is_question {
+        _ if leads(AUTH, path) => Class::Auth,
+        true if LISTS.iter().any(|prefix| leads(prefix, path)) => Class::Feeds,
+        true => Class::Read,
+        false if QUESTIONS.contains(&path) || path == IMPORT => Class::Bulk,
+        false => Class::Write,
+    })
+}
+
+/// Whether a request may change something. Of several instances it is for the first one: what it changes is there,
+/// and whoever asks next is told of it.
+pub(super) fn is_change(request: &Request) -> bool {
+    match *request.method() {
+        Method::GET | Method::HEAD | Method::OPTIONS => false,
+        Method::POST => !QUESTIONS.contains(&request.uri().path()),
+        _ => true,
+    }
+}
+
+/// Whether `prefix` is a beginning of `path` in whole segments.
+fn leads(prefix: &str, path: &str) -> bool {
+    path.strip_prefix(prefix).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+}
+
 /// The role that answers `path`, and the prefix that says so.
 pub(super) fn find(path: &str) -> Option<(&'static str, Role)> {
     if let Some(hold) = path.strip_prefix(HOLDS) {
@@ -41,9 +95,7 @@ pub(super) fn find(path: &str) -> Option<(&'static str, Role)> {
         let role = if uuid::Uuid::try_parse(id).is_ok() { Role::Collection } else { Role::Blacklist };
         return Some((HOLDS, role));
     }
-    let leads =
-        |prefix: &str| path.strip_prefix(prefix).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
-    ROUTES.iter().find(|(prefix, _)| leads(prefix)).copied()
+    ROUTES.iter().find(|(prefix, _)| leads(prefix, path)).copied()
 }
 
 /// Turns a path of the earlier system's door into its role's; its query is kept.
@@ -72,6 +124,28 @@ mod tests {
         assert_eq!(find("/f/token/list.txt").unwrap().0, "/f");
         assert_eq!(find("/feedsx"), None);
         assert_eq!(find("/"), None);
+    }
+
+    #[test]
+    fn every_request_is_of_a_class_but_those_that_look_after_the_house() {
+        let class = |method: Method, path| class(&method, path).map(Class::name);
+        assert_eq!(class(Method::GET, "/health"), None);
+        for (method, path, expected) in [
+            (Method::GET, "/api/v1/blacklist/check/192.0.2.1", "check"),
+            (Method::GET, "/api/v1/blacklist/search/192.0.2.1", "check"),
+            (Method::POST, "/api/v1/blacklist/check", "bulk"),
+            (Method::GET, "/f/token/fortigate", "feeds"),
+            (Method::HEAD, "/api/fortigate", "feeds"),
+            (Method::GET, "/v1/decisions/stream", "feeds"),
+            (Method::GET, "/feedsx", "read"),
+            (Method::GET, "/metrics", "read"),
+            (Method::POST, "/api/v1/blacklist/ips", "write"),
+            (Method::DELETE, "/feeds/x", "write"),
+            (Method::GET, "/api/v1/auth/me", "auth"),
+            (Method::POST, "/api/v1/auth/login", "auth"),
+        ] {
+            assert_eq!(class(method, path), Some(expected), "{path}");
+        }
     }
 
     #[test]

@@ -3,9 +3,13 @@
 //! It must not judge what a role says of itself, only whether it says it.
 
 use super::Upstreams;
-use super::upstream::Upstream;
+use super::breaker::Standing;
+use super::instance::Instance;
+use super::pool::Remote;
+use super::upstream::{Place, Upstream};
+use super::watch::ANYBODY;
 use crate::web::health::{self, Check, Report, Status};
-use crate::web::{Body, Json, Peer, Request, Role};
+use crate::web::{Body, Json, Problem, Request, Response as Answer, Role};
 use axum::response::Response;
 use futures_util::future::join_all;
 use http::header::HOST;
@@ -13,7 +17,6 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use std::borrow::Cow;
 use std::collections::BTreeMap;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::Mutex;
@@ -21,8 +24,6 @@ use tokio::time::{Instant, timeout};
 
 const PATIENCE: Duration = Duration::from_secs(2);
 const KEPT: Duration = Duration::from_secs(1);
-/// The gateway itself, as a caller of no rights.
-const ANYBODY: Peer = Peer::Tcp(SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0));
 
 /// What the gateway knows of its roles.
 pub(super) struct Survey {
@@ -36,6 +37,19 @@ struct Finding {
     health: Check,
     ready: bool,
     at: String,
+    seats: Vec<Seat>,
+}
+
+/// One instance of a role, as an administrator sees it.
+#[derive(Clone, Serialize, JsonSchema)]
+struct Seat {
+    url: String,
+    health: Check,
+    ready: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    breaker: Option<Standing>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    in_flight: Option<usize>,
 }
 
 /// `/health` of the gateway: its own report, and the earlier system's `services` beside it.
@@ -55,17 +69,19 @@ struct Service {
 /// What `/admin/services` answers.
 #[derive(Serialize, JsonSchema)]
 pub(super) struct Places {
-    services: BTreeMap<&'static str, Place>,
+    services: BTreeMap<&'static str, Row>,
 }
 
 /// A row of it.
 #[derive(Serialize, JsonSchema)]
-struct Place {
+struct Row {
+    /// Of the first instance.
     url: String,
     healthy: bool,
     last_check: String,
     /// Seconds; none in this process, where calls have no timeout.
     timeout: Option<u64>,
+    instances: Vec<Seat>,
 }
 
 impl Survey {
@@ -98,16 +114,17 @@ impl Survey {
         let findings = self.findings().await;
         let places = findings.iter().filter_map(|finding| {
             let upstream = self.upstreams.get(&finding.role)?;
-            let place = Place {
-                url: upstream.url(),
+            let row = Row {
+                url: finding.seats.first().map(|seat| seat.url.clone()).unwrap_or_default(),
                 healthy: finding.health.status != Status::Unhealthy,
                 last_check: finding.at.clone(),
-                timeout: match upstream {
-                    Upstream::Remote(remote) => Some(remote.patience().as_secs()),
-                    Upstream::Local(_) => None,
+                timeout: match upstream.place() {
+                    Place::Remote(remote) => Some(remote.patience().as_secs()),
+                    Place::Local(_) => None,
                 },
+                instances: finding.seats.clone(),
             };
-            Some((finding.role.name(), place))
+            Some((finding.role.name(), row))
         });
         Json(Places { services: places.collect() })
     }
@@ -137,34 +154,73 @@ fn report(checks: impl Iterator<Item = (Role, Check)>) -> Report {
 }
 
 async fn ask(role: Role, upstream: &Upstream) -> Finding {
-    let (health, ready) = tokio::join!(said(upstream, "/health"), said(upstream, "/ready"));
-    let health = health.map_or_else(unreachable, |report| summary(&report));
-    let ready = ready.is_ok_and(|report| report.status != Status::Unhealthy);
-    Finding { role, health, ready, at: health::now() }
+    let seats = match upstream.place() {
+        Place::Local(_) => {
+            vec![seat("in-process".to_owned(), |path| upstream.call(question(path), ANYBODY)).await]
+        }
+        Place::Remote(remote) => join_all(remote.instances().iter().map(|at| elsewhere(remote, at))).await,
+    };
+    let ready = seats.iter().any(|seat| seat.ready);
+    Finding { role, health: together(&seats), ready, at: health::now(), seats }
 }
 
-/// Asks without a key: how a role is, is nobody's secret in this house, and a role with another key is well.
-async fn said(upstream: &Upstream, path: &'static str) -> Result<Report, String> {
+async fn elsewhere(remote: &Remote, instance: &Instance) -> Seat {
+    let seat = seat(instance.url(), |path| remote.look(instance, question(path), ANYBODY)).await;
+    Seat { breaker: Some(instance.standing()), in_flight: Some(instance.in_flight()), ..seat }
+}
+
+async fn seat<F>(url: String, ask: impl Fn(&'static str) -> F) -> Seat
+where
+    F: Future<Output = Result<Answer, Problem>>,
+{
+    let (health, ready) = tokio::join!(said("/health", ask("/health")), said("/ready", ask("/ready")));
+    let health = health.map_or_else(unreachable, |report| summary(&report));
+    let ready = ready.is_ok_and(|report| report.status != Status::Unhealthy);
+    Seat { url, health, ready, breaker: None, in_flight: None }
+}
+
+/// Asked without a key: how a role is, is nobody's secret in this house, and a role with another key is well.
+fn question(path: &'static str) -> Request {
     let mut request = Request::new(Body::empty());
     *request.uri_mut() = http::Uri::from_static(path);
     request.headers_mut().insert(HOST, http::HeaderValue::from_static("localhost"));
-    let answer = async {
-        let response = upstream.call(request, ANYBODY).await.map_err(|problem| problem.code().to_owned())?;
-        let bytes = response.into_body().read().await.map_err(|error| error.to_string())?;
+    request
+}
+
+async fn said(path: &str, answer: impl Future<Output = Result<Answer, Problem>>) -> Result<Report, String> {
+    let read = async {
+        let answer = answer.await.map_err(|problem| problem.code().to_owned())?;
+        let bytes = answer.into_body().read().await.map_err(|error| error.to_string())?;
         serde_json::from_slice(&bytes)
             .map_err(|error| format!("its {path} is not a health document: {error}"))
     };
-    timeout(PATIENCE, answer).await.unwrap_or_else(|_| Err("no answer within two seconds".to_owned()))
+    timeout(PATIENCE, read).await.unwrap_or_else(|_| Err("no answer within two seconds".to_owned()))
 }
 
 fn unreachable(cause: String) -> Check {
     Check::unhealthy(cause, "start the role, or correct its URL")
 }
 
-/// A role's report in one check: the causes and cures of what is not healthy.
+/// A role's report in one check: what its checks found, the bad first, and the cures.
 fn summary(report: &Report) -> Check {
-    let bad = || report.checks.iter().filter(|(_, check)| check.status != Status::Healthy);
-    let details: Vec<_> = bad().map(|(name, check)| format!("{name}: {}", check.detail)).collect();
-    let cures: Vec<_> = bad().map(|(_, check)| &*check.cure).filter(|cure| !cure.is_empty()).collect();
+    let mut checks: Vec<_> = report.checks.iter().filter(|(_, check)| !check.detail.is_empty()).collect();
+    checks.sort_by_key(|(_, check)| std::cmp::Reverse(check.status));
+    let details: Vec<_> = checks.iter().map(|(name, check)| format!("{name}: {}", check.detail)).collect();
+    let bad = report.checks.values().filter(|check| check.status != Status::Healthy);
+    let cures: Vec<_> = bad.map(|check| &*check.cure).filter(|cure| !cure.is_empty()).collect();
     Check { status: report.status, detail: details.join("; ").into(), cure: cures.join("; ").into() }
+}
+
+/// A role serves while one of its instances does, and needs attention while one does not.
+fn together(seats: &[Seat]) -> Check {
+    let [seat] = seats else {
+        let best = seats.iter().map(|seat| seat.health.status).min().unwrap_or(Status::Unhealthy);
+        let worst = seats.iter().map(|seat| seat.health.status).max().unwrap_or(Status::Unhealthy);
+        let status = best.max(worst.min(Status::Degraded));
+        let told = |seat: &Seat, text: &str| (!text.is_empty()).then(|| format!("{}: {text}", seat.url));
+        let details: Vec<_> = seats.iter().filter_map(|seat| told(seat, &seat.health.detail)).collect();
+        let cures: Vec<_> = seats.iter().filter_map(|seat| told(seat, &seat.health.cure)).collect();
+        return Check { status, detail: details.join("; ").into(), cure: cures.join("; ").into() };
+    };
+    seat.health.clone()
 }

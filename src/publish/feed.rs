@@ -112,7 +112,7 @@ impl Feed {
                 State::default()
             }
         };
-        let generation = state.release.as_ref().map_or(0, |release| release.generation);
+        let generation = state.release.as_ref().map_or(state.seen, |release| release.generation);
         let modified = state.release.as_ref().map(|release| release.modified);
         let log = file.with_extension("log");
         let log = Log::open(log, generation, modified.unwrap_or_default()).unwrap_or_else(|error| {

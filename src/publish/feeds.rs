@@ -103,6 +103,13 @@ impl Feeds {
         }
     }
 
+    /// Takes every feed to `generation` at least, unless that is done. Blocks on the disk.
+    pub fn reach(&self, engine: &Engine, generation: u64) {
+        if *self.releases.borrow() < generation {
+            self.refresh(engine);
+        }
+    }
+
     /// Compresses what is offered, unless that is done: about 250 ms for a million lines. Until then they go out plain.
     pub fn compress(&self) {
         self.all().values().for_each(|feed| feed.compress());

@@ -11,7 +11,7 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
 /// The first bytes of a log.
-const MAGIC: &[u8] = b"ironlist log 2\n";
+const MAGIC: &[u8] = b"ironlist log 3\n";
 /// No log is longer, in bytes.
 const LONGEST: usize = 32 << 20;
 /// Bytes of a frame's digest.
@@ -78,6 +78,8 @@ pub(super) struct Log {
     path: PathBuf,
     /// The generation of the release before the first step.
     begin: u64,
+    /// Whether there was nothing before the first step: who has nothing may begin there, too.
+    from_nothing: bool,
     steps: Vec<Step>,
     /// Bytes of the file.
     size: usize,
@@ -88,8 +90,8 @@ pub(super) struct Log {
 }
 
 impl Log {
-    /// Opens the log of a feed that stands at the release of `generation` and of the time `modified`. What is damaged, torn by a crash or of
-    /// another release is left out, and the log begins anew where it would not lead there.
+    /// Opens the log of a feed that stands at the release of `generation` and of the time `modified`. What is damaged, torn
+    /// by a crash or of another release is left out, and the log begins anew where it would not lead there.
     ///
     /// # Errors
     /// The file cannot be read.
@@ -99,23 +101,32 @@ impl Log {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => Vec::new(),
             Err(error) => return Err(DiskError::io(path.display().to_string(), error)),
         };
-        let (begin, steps) = read(&bytes).unwrap_or_default();
+        let (begin, from_nothing, steps) = read(&bytes).unwrap_or_default();
         let steps: Vec<Step> = steps.into_iter().take_while(|step| step.modified <= modified).collect();
         let leads_there = steps.last().map_or(begin == generation, |step| step.modified == modified);
-        let (begin, steps) = if leads_there { (begin, steps) } else { (generation, Vec::new()) };
+        if !leads_there {
+            return Ok(Self::begin(path, generation));
+        }
         // Written anew by the first step, whatever is there.
-        Ok(Self { path, begin, steps, size: 0, longest: LONGEST, whole: false })
+        Ok(Self { begin, from_nothing, steps, ..Self::begin(path, generation) })
     }
 
     /// A log that knows nothing before the release of `generation`.
     pub(super) fn begin(path: PathBuf, generation: u64) -> Self {
-        Self { path, begin: generation, steps: Vec::new(), size: 0, longest: LONGEST, whole: false }
+        let (from_nothing, steps) = (false, Vec::new());
+        Self { path, begin: generation, from_nothing, steps, size: 0, longest: LONGEST, whole: false }
     }
 
     /// Forgets everything before the release of `generation`.
     pub(super) fn begin_again(&mut self, generation: u64) {
-        (self.begin, self.whole) = (generation, false);
+        (self.begin, self.from_nothing, self.whole) = (generation, false, false);
         self.steps.clear();
+    }
+
+    /// Begins at the generation in which the feed came to be. Who knows an earlier one knows another feed of its name.
+    pub(super) fn be_born(&mut self, generation: u64) {
+        self.begin_again(generation);
+        self.from_nothing = true;
     }
 
     /// Takes in a release, on the disk too.
@@ -147,24 +158,27 @@ impl Log {
         if let Some(last) = dropped.checked_sub(1).and_then(|at| self.steps.get(at)) {
             // Who was told of its generation before it was made does not know it.
             self.begin = last.generation + u64::from(last.late);
+            self.from_nothing = false;
         }
         self.steps.drain(..dropped);
         let mut head = Writer::default();
         head.raw(MAGIC);
         head.number(self.begin);
+        head.number(u64::from(self.from_nothing));
         let bytes = [vec![head.into_bytes()], frames[dropped..].to_vec()].concat().concat();
         write_whole(&self.path, &bytes)?;
         self.size = bytes.len();
         Ok(())
     }
 
-    /// The steps after what somebody was told at `generation`; `None` when they are no longer known. Those that came late
-    /// in it are among them, whether or not they were told.
+    /// The steps after what somebody was told at `generation`, 0 for somebody who has nothing; `None` when they are not
+    /// known. Those that came late in it are among them, whether or not they were told.
     pub(super) fn since(&self, generation: u64) -> Option<&[Step]> {
         let is_told =
             |step: &Step| step.generation < generation || (step.generation == generation && !step.late);
         let begin = self.steps.partition_point(is_told);
-        (generation >= self.begin).then(|| &self.steps[begin..])
+        let is_known = generation >= self.begin || (generation == 0 && self.from_nothing);
+        is_known.then(|| &self.steps[begin..])
     }
 
     /// The oldest generation that [`Log::since`] knows.
@@ -202,17 +216,17 @@ fn frame(step: &Step) -> Vec<u8> {
 }
 
 /// The steps up to the first that is torn or damaged.
-fn read(bytes: &[u8]) -> Result<(u64, Vec<Step>), Damaged> {
+fn read(bytes: &[u8]) -> Result<(u64, bool, Vec<Step>), Damaged> {
     let mut reader = Reader::new(bytes);
     if reader.raw(MAGIC.len())? != MAGIC {
         return Err(Damaged("it is no log of this form"));
     }
-    let begin = reader.number()?;
+    let (begin, from_nothing) = (reader.number()?, reader.number()? != 0);
     let mut steps = Vec::new();
     while let Ok(step) = step(&mut reader) {
         steps.push(step);
     }
-    Ok((begin, steps))
+    Ok((begin, from_nothing, steps))
 }
 
 fn step(reader: &mut Reader) -> Result<Step, Damaged> {
@@ -340,6 +354,21 @@ mod tests {
             assert_eq!(known.subtract(&told.removed).union(&told.added), sets[3]);
         }
         assert!(log.since(3).unwrap().is_empty());
+    }
+
+    #[test]
+    fn whoever_knows_an_earlier_feed_of_the_name_is_told_to_begin_again_and_whoever_has_nothing_is_not() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.log");
+        let mut log = Log::begin(path.clone(), 0);
+        log.be_born(4);
+        assert_eq!(log.since(3), None);
+        assert_eq!(log.since(0).map(<[Step]>::len), Some(0));
+        log.push(step(6, &set(&[]), &set(&[1]))).unwrap();
+        for log in [log, open(&path, 6)] {
+            let steps = [0, 3, 4, 5, 6].map(|generation| log.since(generation).map(<[Step]>::len));
+            assert_eq!(steps, [Some(1), None, Some(1), Some(1), Some(0)]);
+        }
     }
 
     #[test]

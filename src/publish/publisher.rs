@@ -6,6 +6,7 @@ use super::book::{Audit, Book, Keys};
 use super::feeds::Feeds;
 use super::pulls::{Answer, Pulls};
 use super::push::Ledger;
+use super::release::Released;
 use super::webhook;
 use crate::addr::IpSet;
 use crate::disk::{DiskError, Medium};
@@ -195,6 +196,16 @@ impl Publisher {
     /// The webhooks, and what waits for them.
     pub fn hooks(&self) -> &webhook::Ledger {
         &self.hooks
+    }
+
+    /// The release of which a document is now that somebody pulled, `NAME` or `NAME/PART`; none where it is offered no
+    /// more, be it that its feed has fewer parts by now: nobody is behind for that.
+    pub fn newest(&self, document: &str) -> Option<Arc<Released>> {
+        let (name, part) = document.split_once('/').unwrap_or((document, ""));
+        let is_there = |profile: &Profile| {
+            part.parse::<u16>().map_or(true, |part| profile.parts > 1 && part <= profile.parts)
+        };
+        self.feeds.get(name)?.released().filter(|released| is_there(&released.profile))
     }
 
     /// Whether a device has not asked for longer than it should.

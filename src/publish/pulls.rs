@@ -30,7 +30,7 @@ pub struct Pull {
     pub status: u16,
     /// Bytes of the answer's body.
     pub bytes: u64,
-    /// How often the document was sent, wholly or in part.
+    /// How often the document was sent to its end.
     pub sent: u64,
     /// How often it was told that nothing has changed.
     pub unchanged: u64,
@@ -63,18 +63,15 @@ struct Entry {
 
 impl Entry {
     fn note(&mut self, answer: Answer<'_>) {
-        let is_unchanged = answer.status == 304;
+        let Answer { at, from, status, bytes, .. } = answer;
         self.is_written = false;
-        self.pull = Pull {
-            at: answer.at,
-            from: answer.from,
-            generation: answer.generation,
-            modified: answer.modified,
-            status: answer.status,
-            bytes: answer.bytes,
-            sent: self.pull.sent + u64::from(!is_unchanged),
-            unchanged: self.pull.unchanged + u64::from(is_unchanged),
-        };
+        let pull = &mut self.pull;
+        (pull.at, pull.from, pull.status, pull.bytes) = (at, from, status, bytes);
+        if answer.has_all {
+            (pull.generation, pull.modified) = (answer.generation, answer.modified);
+            let count = if status == 304 { &mut pull.unchanged } else { &mut pull.sent };
+            *count += 1;
+        }
     }
 }
 
@@ -95,6 +92,8 @@ pub struct Answer<'a> {
     pub status: u16,
     /// Bytes of the body.
     pub bytes: u64,
+    /// Whether the reader has all of it now. Who asks for a head, a piece or a page was here, and proves nothing.
+    pub has_all: bool,
 }
 
 impl Pulls {
@@ -232,7 +231,7 @@ mod tests {
 
     fn answer(at: Time, status: u16) -> Answer<'static> {
         let from = "10.0.0.1".parse().unwrap();
-        Answer { document: "edge", at, from, generation: 7, modified: NOON, status, bytes: 9 }
+        Answer { document: "edge", at, from, generation: 7, modified: NOON, status, bytes: 9, has_all: true }
     }
 
     #[test]

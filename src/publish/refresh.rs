@@ -147,6 +147,9 @@ impl Feed {
             self.write(stage, profile, (&release, waits), &set)?;
         }
         let mut book = self.book();
+        if state.seen == 0 {
+            book.log.be_born(snapshot.generation);
+        }
         if snapshot.generation < state.seen {
             // A backup has taken the blacklist back: no difference leads there.
             book.log.begin_again(snapshot.generation);

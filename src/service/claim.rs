@@ -76,20 +76,22 @@ pub(super) fn anybody(
     })
 }
 
-/// Notes that a reader was given a release in pages or pieces, whose bytes nobody has counted.
+/// Notes that a reader was given a release in pages or pieces, whose bytes nobody has counted; with the last of them it
+/// `has_all`.
 pub(super) fn note(
     publisher: &Publisher,
-    reader: &Reader,
-    caller: &Caller,
+    (reader, caller): (&Reader, &Caller),
     document: &str,
     release: &Release,
+    has_all: bool,
 ) {
     if caller.peer == Peer::Local {
         return;
     }
     let (at, from) = (publisher.engine().now(), caller.peer.address());
     let Release { generation, modified, .. } = *release;
-    publisher.note(reader, Answer { document, at, from, generation, modified, status: 200, bytes: 0 });
+    publisher
+        .note(reader, Answer { document, at, from, generation, modified, status: 200, bytes: 0, has_all });
 }
 
 const REALM: &str = r#"Basic realm="ironlist", charset="UTF-8""#;

@@ -145,7 +145,7 @@ impl Decisions {
         }
         if let Some(reader) = reader {
             let document = format!("{}/decisions", self.feed);
-            claim::note(&self.publisher, &reader, caller, &document, &roll.released().release);
+            claim::note(&self.publisher, (&reader, caller), &document, &roll.released().release, true);
         }
         Ok((feed, roll))
     }

@@ -17,6 +17,7 @@ use crate::web::{App, Caller, Peer, Problem, Response, Routes};
 use arc_swap::ArcSwap;
 use axum::Extension;
 use axum::extract::{Path, State};
+use conditions::has_all;
 use http::header::CONTENT_LENGTH;
 use http::{HeaderMap, Method, StatusCode, Uri};
 use name::{Named, named};
@@ -149,8 +150,9 @@ impl Desk {
         let offer = named.feed.offer();
         let Offer::List(released) = &**offer else { return None };
         let rendition = released.get(named.part, named.document)?;
-        let response = self.page(released, rendition, named.document).answer(asking.method, asking.headers);
-        self.note(&reader, &named, released, asking.caller, &response);
+        let response =
+            self.page(released, rendition, named.document).answer(asking.method, asking.headers)?;
+        self.note(&reader, &named, released, asking, &response);
         Some(response)
     }
 
@@ -164,8 +166,9 @@ impl Desk {
             None => current(&named.feed)?,
         };
         let rendition = self.rendition(&released, named.part, named.document).await?;
-        let response = self.page(&released, &rendition, named.document).answer(asking.method, asking.headers);
-        self.note(&reader, &named, &released, asking.caller, &response);
+        let page = self.page(&released, &rendition, named.document);
+        let response = page.answer(asking.method, asking.headers).ok_or_else(changed)?;
+        self.note(&reader, &named, &released, asking, &response);
         Ok(response.map(Into::into))
     }
 
@@ -186,21 +189,22 @@ impl Desk {
         reader: &Reader,
         named: &Named,
         released: &Released,
-        caller: &Caller,
+        asking: &Asking<'_>,
         response: &Response,
     ) {
-        if caller.peer == Peer::Local {
+        if asking.caller.peer == Peer::Local {
             return;
         }
         let length = response.headers().get(CONTENT_LENGTH).and_then(|length| length.to_str().ok());
         let answer = Answer {
             document: &named.label(),
             at: self.publisher.engine().now(),
-            from: caller.peer.address(),
+            from: asking.caller.peer.address(),
             generation: released.release.generation,
             modified: released.release.modified,
             status: response.status().as_u16(),
             bytes: length.and_then(|length| length.parse().ok()).unwrap_or(0),
+            has_all: *asking.method != Method::HEAD && has_all(asking.headers, response),
         };
         self.publisher.note(reader, answer);
     }
@@ -296,6 +300,11 @@ fn current(feed: &Feed) -> Result<Arc<Released>, Problem> {
         Offer::Empty(_) => Err(empty()),
         Offer::Nothing => Err(not_ready(feed)),
     }
+}
+
+fn changed() -> Problem {
+    Problem::new(StatusCode::PRECONDITION_FAILED, "feed_changed")
+        .detail("The feed is not what you know any more; read it from its beginning.")
 }
 
 fn gone() -> Problem {

@@ -91,9 +91,9 @@ impl Taxii {
         if is_theirs { Ok(feed) } else { Err(claim::other_feed()) }
     }
 
-    fn note(&self, Asking { reader, caller, .. }: &Asking, released: &Released) {
+    fn note(&self, Asking { reader, caller, .. }: &Asking, released: &Released, has_all: bool) {
         let document = format!("{}/taxii", released.profile.name);
-        claim::note(&self.publisher, reader, caller, &document, &released.release);
+        claim::note(&self.publisher, (reader, caller), &document, &released.release, has_all);
     }
 
     /// The collection as of the feed's newest release. Computes for a second where a million entries are new.
@@ -249,10 +249,7 @@ async fn manifest(
     Query(asked): Query<Asked>,
 ) -> Result<Response, Problem> {
     let wanted = asked.wanted()?;
-    page(taxii, &asking, &id, wanted, |collection, item| {
-        serde_json::to_vec(&collection.record(item)).unwrap_or_default()
-    })
-    .await
+    page(taxii, &asking, &id, wanted, What::Records).await
 }
 
 async fn objects(
@@ -262,14 +259,14 @@ async fn objects(
     Query(asked): Query<Asked>,
 ) -> Result<Response, Problem> {
     if !is_earlier(&asking.headers) {
-        return page(taxii, &asking, &id, asked.wanted()?, Collection::object).await;
+        return page(taxii, &asking, &id, asked.wanted()?, What::Objects).await;
     }
     let released = released(&*taxii.feed(&id, &asking.reader)?)?;
     let (rolls, of) = (Arc::clone(&taxii.rolls), Arc::clone(&released));
     let roll = blocking(move || Ok(rolls.of(&of))).await?;
     let roll =
         roll.map_err(|error| Problem::unavailable("feed_too_long", SOON).detail(format!("{error}.")))?;
-    taxii.note(&asking, &released);
+    taxii.note(&asking, &released, true);
     let mut response = pieces(bundle(roll), &asking.headers);
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(STIX_20));
     Ok(response)
@@ -282,7 +279,16 @@ async fn object(
     Query(asked): Query<Asked>,
 ) -> Result<Response, Problem> {
     let asked = Asked { id: Some(object), kind: None, ..asked };
-    page(taxii, &asking, &id, asked.wanted()?, Collection::object).await
+    page(taxii, &asking, &id, asked.wanted()?, What::Objects).await
+}
+
+/// What stands in a page.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum What {
+    /// The objects themselves.
+    Objects,
+    /// What a manifest says of them.
+    Records,
 }
 
 /// An answer in parts: objects between `{"objects":[` and `]}`, and where the next one begins.
@@ -291,13 +297,20 @@ async fn page(
     asking: &Asking,
     id: &str,
     wanted: Wanted,
-    write: fn(&Collection, &Item<'_>) -> Vec<u8>,
+    what: What,
 ) -> Result<Response, Problem> {
     let feed = taxii.feed(id, &asking.reader)?;
     let released = released(&feed)?;
-    taxii.note(asking, &released);
-    blocking(move || {
-        let collection = taxii.collection(&feed, &released)?;
+    let (of, release) = (Arc::clone(&taxii), Arc::clone(&released));
+    let is_list = what == What::Objects && wanted.filter.ids.is_none();
+    let write = match what {
+        What::Objects => Collection::object,
+        What::Records => |collection: &Collection, item: &Item<'_>| {
+            serde_json::to_vec(&collection.record(item)).unwrap_or_default()
+        },
+    };
+    let (response, more) = blocking(move || {
+        let collection = of.collection(&feed, &release)?;
         let (items, more) = collection.page(&wanted.filter, wanted.behind, wanted.limit);
         let objects: Vec<Vec<u8>> = items.iter().map(|item| write(&collection, item)).collect();
         let next = items.last().filter(|_| more).map(|item| item.behind().to_string());
@@ -306,9 +319,11 @@ async fn page(
             let value = item.and_then(|item| HeaderValue::try_from(item.added()).ok());
             response.headers_mut().extend(value.map(|value| (name, value)));
         }
-        Ok(response)
+        Ok((response, more))
     })
-    .await
+    .await?;
+    taxii.note(asking, &released, is_list && !more);
+    Ok(response)
 }
 
 /// What stands before the objects of a page.

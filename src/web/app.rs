@@ -15,12 +15,14 @@ use super::request_id::{self, RequestIds, X_REQUEST_ID};
 use super::role::Role;
 use super::routes::{Demand, Routes, Row};
 use super::tls::Secured;
+use super::vouch::X_DEADLINE;
 use crate::rights::{Identity, Right, Rights};
 use axum::Router;
 use axum::extract::MatchedPath;
 use axum::middleware::{self, Next};
+use axum::response::IntoResponse;
 use futures_util::FutureExt;
-use http::{HeaderValue, Method, StatusCode};
+use http::{HeaderName, HeaderValue, Method, StatusCode};
 use hyper::body::Body as _;
 use std::borrow::Cow;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -29,7 +31,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 use tower::ServiceExt;
 
 /// Who is at the other end of a connection.
@@ -112,6 +114,18 @@ pub struct Route(pub Cow<'static, str>);
 /// Answers at once, or leaves the request to the router. It is given what follows its prefix.
 type FastPath = Box<dyn Fn(&Request, &str, &Caller) -> Option<Response> + Send + Sync>;
 
+/// What the door says to a request before anything is done for it.
+#[derive(Debug)]
+pub enum Entry {
+    /// It may come in, and its answer says this.
+    Open(Option<[(HeaderName, HeaderValue); 2]>),
+    /// It may not. The answer is held back for so long: who waits for it asks nothing else meanwhile.
+    Shut(Problem, Duration),
+}
+
+/// Lets a request in, or not.
+type Door = Box<dyn Fn(&Request, &Caller) -> Entry + Send + Sync>;
+
 struct Fast {
     prefix: &'static str,
     demand: Demand,
@@ -121,6 +135,9 @@ struct Fast {
 
 /// Bodies are short unless a route says otherwise, in bytes.
 const BODY_LIMIT: u64 = 1 << 20;
+
+/// No deadline is further away: a day is for ever.
+const LONGEST: Duration = Duration::from_secs(86_400);
 
 /// A limit in bytes that may change while it is in use.
 #[derive(Clone, Debug)]
@@ -150,6 +167,7 @@ pub struct App {
     router: Router,
     rows: Vec<Row>,
     guard: Option<Guard>,
+    door: Option<Door>,
     entrance: Arc<Entrance>,
     limits: Vec<(&'static str, Limit)>,
     ids: RequestIds,
@@ -170,6 +188,7 @@ impl App {
             router: router.layer(middleware::from_fn(note_route)),
             rows,
             guard: None,
+            door: None,
             entrance: Arc::default(),
             limits: Vec::new(),
             ids: RequestIds::new(),
@@ -196,6 +215,13 @@ impl App {
     #[must_use]
     pub fn guard(mut self, guard: Guard) -> Self {
         self.guard = Some(guard.leaving(&self.rows));
+        self
+    }
+
+    /// Has `door` look at every request once it is known who asks.
+    #[must_use]
+    pub fn door(mut self, door: impl Fn(&Request, &Caller) -> Entry + Send + Sync + 'static) -> Self {
+        self.door = Some(Box::new(door));
         self
     }
 
@@ -231,21 +257,45 @@ impl App {
     }
 
     fn serve(self: &Arc<Self>, mut request: Request, peer: Peer, mut visit: Visit) -> Answer {
-        let caller = match self.admit(&mut request, peer, &mut visit) {
-            Ok(Admitted::As(caller)) => caller,
+        match self.admit(&mut request, peer, &mut visit) {
+            Ok(Admitted::As(caller)) => self.enter(request, caller, visit),
             Ok(Admitted::Told(response)) => {
                 let seen = log::Seen::of(&request);
-                return Answer::Ready(Some(self.finish(&seen, "(preflight)", response, None, &visit)));
+                Answer::Ready(Some(self.finish(&seen, "(preflight)", response, None, &visit)))
             }
             Ok(Admitted::Unknown(peer)) => {
-                return Answer::Later(Box::pin(Arc::clone(self).ask(request, peer, visit)));
+                Answer::Later(Box::pin(Arc::clone(self).ask(request, peer, visit)))
             }
-            Err(problem) => return Answer::Ready(Some(self.refuse(&request, problem, &visit))),
-        };
+            Err(problem) => Answer::Ready(Some(self.refuse(&request, problem, &visit))),
+        }
+    }
+
+    /// Answers whoever asks, if the door lets them in.
+    fn enter(self: &Arc<Self>, request: Request, caller: Caller, mut visit: Visit) -> Answer {
+        match self.door.as_ref().map(|door| door(&request, &caller)) {
+            Some(Entry::Shut(problem, held)) => {
+                return Answer::Later(Box::pin(Arc::clone(self).turn_away(request, problem, held, visit)));
+            }
+            Some(Entry::Open(told)) => visit.told = told,
+            None => {}
+        }
         match self.at_once(&request, &caller, &visit) {
             Some(response) => Answer::Ready(Some(response)),
             None => Answer::Later(Box::pin(Arc::clone(self).route(request, caller, visit))),
         }
+    }
+
+    async fn turn_away(
+        self: Arc<Self>,
+        request: Request,
+        problem: Problem,
+        held: Duration,
+        visit: Visit,
+    ) -> Response {
+        if !held.is_zero() {
+            tokio::time::sleep(held).await;
+        }
+        self.refuse(&request, problem, &visit)
     }
 
     /// Answers once somebody else has said who asks.
@@ -258,16 +308,13 @@ impl App {
             Ok(who) => self.caller(peer, who),
             Err(problem) => return self.refuse(&request, problem, &visit),
         };
-        match self.at_once(&request, &caller, &visit) {
-            Some(response) => response,
-            None => self.route(request, caller, visit).await,
-        }
+        self.enter(request, caller, visit).await
     }
 
     fn at_once(&self, request: &Request, caller: &Caller, visit: &Visit) -> Option<Response> {
         let mut response = self.fast_since(visit.started, request, caller)?;
         log::fast_access(self.role, request, &response, &visit.id);
-        response.headers_mut().insert(X_REQUEST_ID, visit.id.clone());
+        visit.sign(&mut response);
         visit.show(&mut response);
         Some(response)
     }
@@ -296,7 +343,7 @@ impl App {
         let peer = match vouched {
             Some(peer) => peer,
             None if visit.is_received => {
-                let caller = self.enter(request, peer, signs, visit);
+                let caller = self.settle(request, peer, signs, visit);
                 if signs.browser
                     && let Some(told) = self.browser(request, visit)?
                 {
@@ -317,8 +364,8 @@ impl App {
         Ok(admitted)
     }
 
-    /// Who stands before the port.
-    fn enter(&self, request: &mut Request, peer: Peer, signs: Signs, visit: &mut Visit) -> Peer {
+    /// Settles who asks, by what stands before the port.
+    fn settle(&self, request: &mut Request, peer: Peer, signs: Signs, visit: &mut Visit) -> Peer {
         visit.is_secured = request.extensions().get::<Secured>().is_some()
             || (self.entrance.is_secured && self.entrance.proxies.has(peer));
         if signs.internal {
@@ -375,14 +422,19 @@ impl App {
     }
 
     async fn route(self: Arc<Self>, mut request: Request, caller: Caller, visit: Visit) -> Response {
-        let seen = log::Seen::of(&request);
+        let (seen, deadline) = (log::Seen::of(&request), deadline(&request));
         request.headers_mut().insert(X_REQUEST_ID, visit.id.clone());
         let who = caller.clone();
         request.extensions_mut().insert(caller);
-        let routed = AssertUnwindSafe(self.router.clone().oneshot(request)).catch_unwind().await;
+        let routed = AssertUnwindSafe(self.router.clone().oneshot(request)).catch_unwind();
+        let routed = match deadline {
+            Some(deadline) => tokio::time::timeout(deadline, routed).await.ok(),
+            None => Some(routed.await),
+        };
         let mut response = match routed {
-            Ok(Ok(response)) => response.map(body::Body::from),
-            Err(panic) => self.metrics.panicked(&*panic).render(request_id::as_text(&visit.id)),
+            Some(Ok(Ok(response))) => response.map(body::Body::from),
+            None => too_late().into_response().map(body::Body::from),
+            Some(Err(panic)) => self.metrics.panicked(&*panic).render(request_id::as_text(&visit.id)),
         };
         let route = response.extensions_mut().remove::<Route>();
         let route = route.as_ref().map_or("(none)", |Route(template)| template);
@@ -407,7 +459,7 @@ impl App {
         let elapsed = visit.started.elapsed();
         self.metrics.count(route, &seen.method, response.status(), elapsed.as_secs_f64());
         log::access(self.role, seen, route, &response, problem, elapsed, &visit.id);
-        response.headers_mut().insert(X_REQUEST_ID, visit.id.clone());
+        visit.sign(&mut response);
         if visit.is_received {
             browser::harden(response.headers_mut(), visit.is_secured);
             visit.show(&mut response);
@@ -437,6 +489,8 @@ enum Admitted {
 struct Visit {
     started: Instant,
     id: HeaderValue,
+    /// What the door has to say.
+    told: Option<[(HeaderName, HeaderValue); 2]>,
     /// Over a connection, and not from another role of this process.
     is_received: bool,
     /// Over TLS.
@@ -447,7 +501,16 @@ struct Visit {
 
 impl Visit {
     fn new(id: HeaderValue) -> Self {
-        Self { started: Instant::now(), id, is_received: false, is_secured: false, page: None }
+        Self { started: Instant::now(), id, told: None, is_received: false, is_secured: false, page: None }
+    }
+
+    /// Puts its name on the answer, and what the door has to say.
+    fn sign(&self, response: &mut Response) {
+        let headers = response.headers_mut();
+        headers.insert(X_REQUEST_ID, self.id.clone());
+        for (name, value) in self.told.iter().flatten() {
+            headers.insert(name, value.clone());
+        }
     }
 
     fn show(&self, response: &mut Response) {
@@ -455,6 +518,17 @@ impl Visit {
             browser::show_to(page.clone(), response.headers_mut());
         }
     }
+}
+
+/// How much longer a gateway elsewhere waits; whoever else says so only cuts their own time short.
+fn deadline(request: &Request) -> Option<Duration> {
+    let millis = request.headers().get(X_DEADLINE)?.to_str().ok()?.parse().ok()?;
+    Some(Duration::from_millis(millis).min(LONGEST))
+}
+
+fn too_late() -> Problem {
+    Problem::new(StatusCode::GATEWAY_TIMEOUT, "deadline_passed")
+        .detail("Whoever asked waits for the answer no longer.")
 }
 
 /// The answer to a request, now or later.
@@ -604,6 +678,40 @@ mod tests {
             assert!(!text(response).await.contains("bug"));
         }
         assert!(metrics.render().contains("ironlist_http_panics_total{role=\"blacklist\"} 2\n"));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn nobody_works_on_for_a_gateway_that_has_gone() {
+        let long = async || tokio::time::sleep(LONGEST).await;
+        let routes = Routes::new().get("/long", Demand::Nothing, long, "Takes its time.");
+        let app = Arc::new(App::new(Role::Blacklist, routes, &Arc::new(Metrics::new())));
+        let mut asked = request(Method::GET, "/long");
+        asked.headers_mut().insert(X_DEADLINE, HeaderValue::from_static("250"));
+        let begun = tokio::time::Instant::now();
+        let response = app.answer(asked, Peer::Local).await;
+        assert_eq!((response.status().as_u16(), begun.elapsed().as_millis()), (504, 250));
+        assert!(text(response).await.contains("deadline_passed"));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_door_adds_to_answers_and_holds_refusals_back() {
+        let routes = Routes::new().get("/open", Demand::Nothing, async || "in", "Lets in.");
+        let app = App::new(Role::Gateway, routes, &Arc::new(Metrics::new())).door(|request, _| match request
+            .uri()
+            .path()
+        {
+            "/shut" => Entry::Shut(Problem::unavailable("overloaded", 1), Duration::from_millis(40)),
+            _ => {
+                let told = |name| (HeaderName::from_static(name), HeaderValue::from_static("1"));
+                Entry::Open(Some([told("x-a"), told("x-b")]))
+            }
+        });
+        let (app, begun) = (Arc::new(app), tokio::time::Instant::now());
+        let open = app.answer(request(Method::GET, "/open"), Peer::Local).await;
+        assert!(open.headers().contains_key("x-a") && open.headers().contains_key("x-b"));
+        let shut = app.answer(request(Method::GET, "/shut"), Peer::Local).await;
+        assert_eq!((shut.status().as_u16(), begun.elapsed().as_millis()), (503, 40));
+        assert!(shut.headers().contains_key(http::header::RETRY_AFTER));
     }
 
     #[tokio::test]

@@ -33,7 +33,7 @@ enum Kind {
     #[default]
     Empty,
     Full(Bytes),
-    Received(Box<Received>),
+    Received(Box<Paced<Incoming>>),
     Stream(axum::body::Body),
 }
 
@@ -106,7 +106,7 @@ impl Body {
     }
 
     /// Keeps `held` until the body has been sent, if that takes its time.
-    pub(super) fn holding(self, held: impl Send + 'static) -> Self {
+    pub(crate) fn holding(self, held: impl Send + 'static) -> Self {
         match self.0 {
             // Whatever the closure owns lasts as long as the stream.
             Kind::Stream(body) => Self::stream(body.map_err(move |error| {
@@ -122,7 +122,15 @@ impl Body {
         if incoming.is_end_stream() {
             return Self::empty();
         }
-        Self(Kind::Received(Box::new(Received::new(incoming, pace))))
+        Self(Kind::Received(Box::new(Paced::new(incoming, pace))))
+    }
+
+    /// A body that somebody else sends while it is passed on.
+    pub(crate) fn paced<B>(body: B, pace: Pace) -> Self
+    where
+        B: HttpBody<Data = Bytes, Error = hyper::Error> + Send + Unpin + 'static,
+    {
+        Self::stream(Paced::new(body, pace))
     }
 
     /// Lets at most `limit` bytes through from now on, also of what another role passes on.
@@ -240,8 +248,8 @@ impl From<Body> for axum::body::Body {
 
 /// A body on its way in, with what it may still cost.
 #[derive(Debug)]
-struct Received {
-    incoming: Incoming,
+struct Paced<B> {
+    incoming: B,
     limit: u64,
     count: u64,
     pace: Pace,
@@ -249,8 +257,8 @@ struct Received {
     wait: Option<(Instant, Pin<Box<Sleep>>)>,
 }
 
-impl Received {
-    fn new(incoming: Incoming, pace: Pace) -> Self {
+impl<B: HttpBody<Data = Bytes, Error = hyper::Error> + Unpin> Paced<B> {
+    fn new(incoming: B, pace: Pace) -> Self {
         Self { incoming, limit: u64::MAX, count: 0, pace, waited: Duration::ZERO, wait: None }
     }
 
@@ -276,6 +284,26 @@ impl Received {
             self.wait.get_or_insert_with(|| (Instant::now(), Box::pin(tokio::time::sleep(left))));
         ready!(sleep.as_mut().poll(cx));
         Poll::Ready(Some(Err(BodyError::TooSlow)))
+    }
+}
+
+impl<B: HttpBody<Data = Bytes, Error = hyper::Error> + Unpin> HttpBody for Paced<B> {
+    type Data = Bytes;
+    type Error = BodyError;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        self.poll(cx)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.incoming.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.incoming.size_hint()
     }
 }
 

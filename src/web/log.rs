@@ -121,11 +121,16 @@ pub(super) fn access(
     }
     if status.is_server_error() && inner.is_some() {
         line!(warn);
-    } else if matches!(route, "/health" | "/ready" | "/metrics") {
+    } else if matches!(route, "/health" | "/ready" | "/metrics") || code.is_some_and(is_flood) {
         line!(debug);
     } else {
         line!(info);
     }
+}
+
+/// Whoever asks too much is counted; a line for each would be a flood of its own.
+fn is_flood(code: &str) -> bool {
+    matches!(code, "too_many_requests" | "overloaded")
 }
 
 /// The line about a look-up or a feed, of which there are too many for more than debugging.

@@ -57,6 +57,10 @@ table! {
         "When the certificate that callers are shown ends, in seconds since 1970.";
     HTTP_PANICS "ironlist_http_panics_total" ["role"]
         "Handlers that panicked; each is a bug.";
+    TURNED_AWAY "ironlist_gateway_turned_away_total" ["class", "reason"]
+        "Requests that the door did not let in: too many of one caller (rate), or too much to do (overload).";
+    CACHED "ironlist_gateway_cache_total" ["outcome"]
+        "Questions to the gateway's cache: hit, stale (answered from it, and asked anew beside it), miss, or passed by.";
     UP "blacklist_up" ["role"]
         "1 while the role runs in this process.";
     ENTRIES "blacklist_entries_total" ["source", "status"]
@@ -133,6 +137,8 @@ pub struct Metrics {
     preludes_failed: IntCounterVec,
     tls_expires: IntGaugeVec,
     panics: IntCounterVec,
+    turned_away: IntCounterVec,
+    cached: IntCounterVec,
     up: IntGaugeVec,
     entries: IntGaugeVec,
     collections: IntCounterVec,
@@ -164,6 +170,8 @@ impl Metrics {
             preludes_failed: counters(&registry, PRELUDES_FAILED),
             tls_expires: gauges(&registry, TLS_EXPIRES),
             panics: counters(&registry, HTTP_PANICS),
+            turned_away: counters(&registry, TURNED_AWAY),
+            cached: counters(&registry, CACHED),
             up: gauges(&registry, UP),
             entries: gauges(&registry, ENTRIES),
             collections: counters(&registry, COLLECTIONS),
@@ -192,6 +200,16 @@ impl Metrics {
     pub fn at_scrape(mut self, reading: impl Fn(&Self) + Send + Sync + 'static) -> Self {
         self.readings.push(Box::new(reading));
         self
+    }
+
+    /// Requests of a class of route that the door turned away for that reason.
+    pub fn turned_away(&self, class: &str, reason: &str) -> Counter {
+        self.turned_away.with_label_values(&[class, reason])
+    }
+
+    /// Questions to the gateway's cache that ended so.
+    pub fn cached(&self, outcome: &str) -> Counter {
+        self.cached.with_label_values(&[outcome])
     }
 
     /// The number of entries of a source, `status` being `active`, `expired`, `allowed`, `held`.

@@ -225,6 +225,11 @@ impl<S: Clone + Send + Sync + 'static> Routes<S> {
     }
 
     /// What is known of each.
+    pub fn rows(&self) -> &[Row] {
+        &self.rows
+    }
+
+    /// The same, alone.
     pub fn into_rows(self) -> Vec<Row> {
         self.rows
     }

@@ -15,6 +15,8 @@ use std::net::IpAddr;
 
 /// The gateway's word.
 pub const X_GATEWAY: HeaderName = HeaderName::from_static("x-ironlist-gateway");
+/// For how many more milliseconds it waits for the answer's head.
+pub const X_DEADLINE: HeaderName = HeaderName::from_static("x-ironlist-deadline");
 /// What more it says of whom it asks for.
 const X_CALLER: HeaderName = HeaderName::from_static("x-ironlist-caller");
 

@@ -290,3 +290,51 @@ fn a_device_for_300_000_entries_gets_no_more_and_hears_what_was_left_out() {
         assert_eq!(left, left_out, "{report}");
     }
 }
+
+#[test]
+fn whoever_is_told_of_an_allow_finds_it_in_the_feed() {
+    let folder = tempfile::tempdir().unwrap();
+    let house = Plan::new(folder.path()).start();
+    import(&house, addresses(20));
+    until("it is published", || (house.get("gateway", "/feeds/fortigate").status == 200).then_some(()));
+    for n in 0..10 {
+        let wish = json!({"range": format!("20.0.0.{}", 2 * n), "reason": "ours"}).to_string();
+        house.post("gateway", "/api/v1/blacklist/allowlist", "application/json", wish).ok();
+        assert_eq!(house.get("gateway", "/feeds/fortigate").text().lines().count(), 19 - n);
+    }
+}
+
+#[test]
+fn a_device_has_what_it_was_sent_to_the_end_and_only_of_what_there_still_is() {
+    let folder = tempfile::tempdir().unwrap();
+    let house = Plan::new(folder.path()).start();
+    import(&house, addresses(20));
+    let run = |line: &str| assert_eq!(told(&house.run(line.split(' '))).0, 0, "{line}");
+    run("feeds add lan --parts 2 --reason pilot");
+    run("device add hq --feed lan --network 127.0.0.1 --reason pilot");
+    let parts = || ["1", "2"].map(|part| house.get("gateway", &format!("/feeds/lan/{part}")).status);
+    until("it is published", || (parts() == [200, 200]).then_some(()));
+    let behind =
+        || house.get("gateway", "/api/v1/devices/hq").ok().json()["behind"].as_array().unwrap().len();
+    assert_eq!(behind(), 0);
+    import(&house, addresses(30));
+    until("it follows", || (behind() == 1).then_some(()));
+    for (method, header) in
+        [("HEAD", ("accept", "*/*")), ("GET", ("range", "bytes=0-0")), ("GET", ("if-none-match", "*"))]
+    {
+        for part in ["/feeds/lan/1", "/feeds/lan/2"] {
+            house.ask("gateway", method, part, &[header], b"").unwrap();
+        }
+        assert_eq!(behind(), 1, "{method} {header:?}");
+    }
+    let stale = [("if-match", "\"stale\""), ("range", "bytes=1-2")];
+    assert_eq!(
+        house.ask("gateway", "GET", "/feeds/lan/1", &stale, b"").unwrap().problem(),
+        (412, "feed_changed".to_owned())
+    );
+    assert_eq!((parts(), behind()), ([200, 200], 0));
+    import(&house, addresses(40));
+    until("it follows", || (behind() == 1).then_some(()));
+    run("feeds set lan --parts 1 --reason simpler");
+    until("parts that are no more hold nobody back", || (behind() == 0).then_some(()));
+}

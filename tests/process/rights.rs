@@ -27,9 +27,10 @@ fn rows() -> Vec<Row<'static>> {
         let (method, path) = (words.next().unwrap(), words.next().unwrap());
         let mut demand = vec![words.next().unwrap()];
         demand.extend((demand == ["earlier"]).then(|| words.next().unwrap()));
-        let path = [("{ip}", "203.0.113.9"), ("{range}", "203.0.113.0%2F24"), ("{number}", "1"), ("{to}", "1")]
-            .into_iter()
-            .fold(path.to_owned(), |path, (place, value)| path.replace(place, value));
+        let path =
+            [("{ip}", "203.0.113.9"), ("{range}", "203.0.113.0%2F24"), ("{number}", "1"), ("{to}", "1")]
+                .into_iter()
+                .fold(path.to_owned(), |path, (place, value)| path.replace(place, value));
         let path = path.replace('{', "no-").replace('}', "");
         Row { method, path, demand, ports: words.collect() }
     };
@@ -174,7 +175,8 @@ fn routes_with_keys_of_their_own_let_nobody_in_from_elsewhere_and_know_who_may_r
         .set("IRONLIST_PUBLISH_OPEN", "127.0.0.1")
         .start();
     let callers = callers(&house);
-    let own = rows().into_iter().filter(|row| row.demand == ["own"] && !row.path.starts_with("/api/v1/auth/"));
+    let own =
+        rows().into_iter().filter(|row| row.demand == ["own"] && !row.path.starts_with("/api/v1/auth/"));
     let mut wrong = Vec::new();
     for row in own {
         for (port, caller) in row.ports.iter().flat_map(|port| callers.iter().map(move |one| (port, one))) {

@@ -5,6 +5,7 @@ use super::super::settings::Settings;
 use super::Finding;
 use crate::vault::KeySource;
 use crate::web::health::Check;
+use crate::web::tls::{Files, Tls};
 use rustix::fs::statvfs;
 use std::fs::{self, File, Metadata};
 use std::io;
@@ -19,6 +20,19 @@ const LITTLE: u64 = 1 << 30;
 
 /// Looks at everything that does not depend on whether the service runs.
 pub(super) fn look(settings: &Settings) -> Vec<Finding> {
+    let files = settings.tls.as_ref().map(|tls| tls.files.clone());
+    let tls = files.map(|files| ("tls files".to_owned(), tls(files)));
+    kept(settings).into_iter().chain(tls).collect()
+}
+
+fn tls(files: Files) -> Check {
+    match Tls::open(files) {
+        Ok(tls) => tls.check(),
+        Err(error) => Check::unhealthy(error.to_string(), "correct what the settings [tls] name"),
+    }
+}
+
+fn kept(settings: &Settings) -> Vec<Finding> {
     let data = &settings.data;
     match fs::metadata(data) {
         Ok(about) if about.is_dir() => vec![

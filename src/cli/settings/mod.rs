@@ -5,6 +5,7 @@
 
 mod collection;
 mod entrance;
+mod gateway;
 mod layers;
 mod protocols;
 mod publishing;
@@ -18,6 +19,7 @@ mod tests;
 pub use collection::Collection;
 use collection::SOURCES;
 pub use entrance::{Origins, Proxy, Tls};
+pub use gateway::Behind;
 pub(super) use layers::CONFIG_VARIABLE;
 pub use layers::{Inputs, Origin};
 pub use protocols::{CrowdSec, Dnsbl};
@@ -27,6 +29,7 @@ pub(super) use show::example;
 
 use crate::addr::IpRange;
 use crate::fetch::Exception;
+use crate::gateway::Rates;
 use crate::identity::Lives;
 use crate::journal::Keep;
 use crate::model::{Lines, Output};
@@ -39,7 +42,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use table::TABLE;
-use value::{Filter, Size, Url};
+use value::{Filter, Size, Urls};
 
 /// Why a configuration is none.
 #[derive(Debug, thiserror::Error)]
@@ -150,7 +153,11 @@ pub struct Settings {
     /// The roles that this process plays, sorted.
     pub roles: Vec<Role>,
     /// Where roles run that are not played here: collection, blacklist, analytics.
-    upstream: [Option<String>; 3],
+    upstream: [Vec<String>; 3],
+    /// How the gateway deals with the roles behind it.
+    pub behind: Behind,
+    /// How often one caller may ask for what.
+    pub rates: Rates,
     /// What is logged, and how.
     pub log: Log,
     /// How large things may be.
@@ -247,10 +254,12 @@ impl Settings {
             origins: layers.get("cors.origins")?,
             roles: layers.get("roles.run")?,
             upstream: [
-                layers.get::<Url>("upstream.collection")?.0,
-                layers.get::<Url>("upstream.blacklist")?.0,
-                layers.get::<Url>("upstream.analytics")?.0,
+                layers.get::<Urls>("upstream.collection")?.0,
+                layers.get::<Urls>("upstream.blacklist")?.0,
+                layers.get::<Urls>("upstream.analytics")?.0,
             ],
+            behind: Behind::read(&layers)?,
+            rates: gateway::rates(&layers)?,
             log: Log { level: layers.get::<Filter>("log.level")?.0, format: layers.get("log.format")? },
             limits: Limits {
                 connections: layers.get("limits.connections")?,
@@ -284,9 +293,14 @@ impl Settings {
         self.listen[role as usize]
     }
 
-    /// Where a role runs that is not played here, as `http://host:port`.
+    /// Where a role runs that is not played here, as `http://host:port`: its first instance.
     pub fn upstream(&self, role: Role) -> Option<&str> {
-        self.upstream.get(role as usize)?.as_deref()
+        self.upstreams(role).first().map(String::as_str)
+    }
+
+    /// All its instances.
+    pub fn upstreams(&self, role: Role) -> &[String] {
+        self.upstream.get(role as usize).map_or(&[], Vec::as_slice)
     }
 
     /// The keys of the settings that have another value in `other`.

@@ -123,11 +123,23 @@ pub(super) const TABLE: &[Setting] = &[
     setting(
         "upstream.collection",
         r#""""#,
-        "Where the collection role runs (http://host:port) when it is not played here.",
+        "Where the collection role runs (http://host:port) when it is not played here. Several instances stand in brackets,\nor with commas between them; changes go to the first one.",
     )
     .also(&["COLLECTION_SERVICE_URL"]),
     setting("upstream.blacklist", r#""""#, "Where the blacklist role runs.").also(&["BLACKLIST_SERVICE_URL"]),
     setting("upstream.analytics", r#""""#, "Where the analytics role runs.").also(&["ANALYTICS_SERVICE_URL"]),
+    setting(
+        "upstream.balance",
+        r#""round_robin""#,
+        "Which instance of several is asked: round_robin (each in its turn) or least_loaded (where the fewest wait).",
+    ),
+    setting("upstream.timeout_seconds", "30", "So long the gateway waits for the head of an answer from elsewhere."),
+    setting("upstream.check_seconds", "3", "About so often every instance is asked whether it is ready."),
+    setting(
+        "upstream.at_work",
+        "1024",
+        "Requests at work in each role at once; as many wait for two seconds at most, and more are sent away (503).",
+    ),
     setting(
         "log.level",
         r#""info""#,
@@ -138,6 +150,25 @@ pub(super) const TABLE: &[Setting] = &[
     setting("limits.connections", "4096", "Connections at once on each port; more wait."),
     setting("limits.body", r#""1 MiB""#, "The longest request body."),
     setting("limits.import_body", r#""1 GiB""#, "The longest list that is taken in, as sent and unpacked."),
+    setting(
+        "cache.size",
+        r#""64 MiB""#,
+        "The memory that the gateway may take to keep answers about statistics, analytics and short active lists; 0 keeps\nnone.",
+    ),
+    setting(
+        "rate.check",
+        r#""2000/s""#,
+        "How often one caller may ask at the gateway, by identity, else by address (IPv6: by /64): \"100/s\", \"600/m\",\n\"1000/h\" or \"off\". This one is for single look-ups.",
+    ),
+    setting("rate.bulk", r#""300/m""#, "The same for look-ups of many at once, searches and bulk imports."),
+    setting(
+        "rate.feeds",
+        r#""600/m""#,
+        "The same for feeds, of those who read without a key; devices with a key are never limited.",
+    ),
+    setting("rate.read", r#""1200/m""#, "The same for everything else that is only read."),
+    setting("rate.write", r#""600/m""#, "The same for changes."),
+    setting("rate.auth", r#""60/m""#, "The same for logins and what belongs to them."),
     setting(
         "journal.keep_days",
         "400",

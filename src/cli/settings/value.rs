@@ -2,6 +2,7 @@
 
 use crate::addr::{IpRange, IpSet};
 use crate::fetch::{self, Exception, HostPattern};
+use crate::gateway::{BadRate, Balance, Rate};
 use crate::model::{Lines, OutputName};
 use crate::web::Role;
 use crate::web::log::Format;
@@ -207,19 +208,44 @@ impl FromValue for Filter {
     }
 }
 
-/// The URL of a role elsewhere, or none.
+/// The URLs of a role elsewhere: none, one, or several.
 #[derive(Clone, Debug)]
-pub(super) struct Url(pub(super) Option<String>);
+pub(super) struct Urls(pub(super) Vec<String>);
 
-impl FromValue for Url {
+impl FromValue for Urls {
     fn from_value(value: &Value) -> Result<Self, String> {
-        let url = text(value)?.trim_end_matches('/');
-        if url.is_empty() {
-            return Ok(Self(None));
+        let texts: Vec<&str> = match value.as_array() {
+            Some(items) => items.iter().map(text).collect::<Result<_, _>>()?,
+            None => text(value)?.split(',').collect(),
+        };
+        let given = texts.iter().map(|url| url.trim()).filter(|url| !url.is_empty());
+        given.map(role_url).collect::<Result<_, _>>().map(Self)
+    }
+}
+
+fn role_url(text: &str) -> Result<String, String> {
+    let url = text.trim_end_matches('/');
+    let uri: Option<Uri> = url.parse().ok();
+    let plain = uri.is_some_and(|uri| uri.scheme_str() == Some("http") && matches!(uri.path(), "" | "/"));
+    if plain { Ok(url.to_owned()) } else { Err("http://host:port is meant".to_owned()) }
+}
+
+impl FromValue for Option<Rate> {
+    fn from_value(value: &Value) -> Result<Self, String> {
+        match text(value)? {
+            "off" => Ok(None),
+            rate => rate.parse().map(Some).map_err(|error: BadRate| error.to_string()),
         }
-        let uri: Option<Uri> = url.parse().ok();
-        let plain = uri.is_some_and(|uri| uri.scheme_str() == Some("http") && matches!(uri.path(), "" | "/"));
-        if plain { Ok(Self(Some(url.to_owned()))) } else { Err("http://host:port is meant".to_owned()) }
+    }
+}
+
+impl FromValue for Balance {
+    fn from_value(value: &Value) -> Result<Self, String> {
+        match text(value)? {
+            "round_robin" => Ok(Self::RoundRobin),
+            "least_loaded" => Ok(Self::LeastLoaded),
+            _ => Err("\"round_robin\" or \"least_loaded\" is meant".to_owned()),
+        }
     }
 }
 
@@ -265,9 +291,12 @@ mod tests {
 
     #[test]
     fn urls_are_plain_or_none() {
-        let url = |text: &str| Url::from_value(&Value::String(text.to_owned())).map(|url| url.0);
-        assert_eq!(url("http://blacklist:8001/"), Ok(Some("http://blacklist:8001".to_owned())));
-        assert_eq!(url(""), Ok(None));
+        let url = |text: &str| Urls::from_value(&Value::String(text.to_owned())).map(|urls| urls.0);
+        assert_eq!(url("http://blacklist:8001/"), Ok(vec!["http://blacklist:8001".to_owned()]));
+        assert_eq!(url(""), Ok(vec![]));
+        let two = ["http://a:1".to_owned(), "http://b:1".to_owned()];
+        assert_eq!(url("http://a:1/, http://b:1").as_deref(), Ok(&two[..]));
+        assert_eq!(Urls::from_value(&two.to_vec().into()).map(|urls| urls.0).as_deref(), Ok(&two[..]));
         for wrong in ["blacklist:8001", "https://a", "http://a/path", "ftp://a"] {
             assert!(url(wrong).is_err(), "{wrong}");
         }

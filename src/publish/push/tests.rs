@@ -284,8 +284,16 @@ async fn a_firewall_that_has_fetched_the_release_before_it_was_told_to_is_proven
     let modified = released.release.modified;
     let pull = |generation| {
         let (document, from, at) = ("fortigate", "10.0.0.1".parse().unwrap(), house.engine().now());
-        let answer =
-            crate::publish::Answer { document, at, from, generation, modified, status: 304, bytes: 0 };
+        let answer = crate::publish::Answer {
+            document,
+            at,
+            from,
+            generation,
+            modified,
+            status: 304,
+            bytes: 0,
+            has_all: true,
+        };
         house.publisher.note(&crate::publish::Reader::Device(name("edge")), answer);
     };
     let generation = house.report().released.unwrap();

@@ -118,6 +118,15 @@ async fn a_device_that_its_own_feed_lists_is_told_of_and_not_exempt() {
 /// The device is given the default feed.
 fn asks(publisher: &Publisher, from: &str) {
     let (document, from) = ("fortigate", from.parse().unwrap());
-    let answer = Answer { document, at: NOON, from, generation: 1, modified: NOON, status: 200, bytes: 9 };
+    let answer = Answer {
+        document,
+        at: NOON,
+        from,
+        generation: 1,
+        modified: NOON,
+        status: 200,
+        bytes: 9,
+        has_all: true,
+    };
     publisher.note(&Reader::Device(name()), answer);
 }

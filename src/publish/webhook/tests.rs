@@ -333,6 +333,7 @@ async fn holds_devices_and_sources_are_told_when_they_begin_and_when_they_end() 
     let from = "127.0.0.1".parse().unwrap();
     let at = house.publisher.engine().now();
     let answer = crate::publish::Answer {
+        has_all: true,
         document: "fortigate",
         at,
         from,

@@ -20,7 +20,7 @@ mod suppress;
 pub use import::IMPORT_PATH;
 pub(crate) use import::Imported;
 
-use super::reply::actor;
+use super::reply::{actor, aside};
 use crate::collect::formats::{Limits, SheetReader};
 use crate::engine::Engine;
 use crate::model::{Batch, Cause, Change, Receipt};
@@ -30,6 +30,8 @@ use crate::web::Demand::{Earlier, Of};
 use crate::web::sketch::shape;
 use crate::web::{Caller, Limit, Problem, Request, Response, Routes};
 use std::sync::Arc;
+use std::time::Duration;
+use tokio::time::timeout;
 use uuid::Uuid;
 
 const TEXT: &str = "text/plain";
@@ -37,6 +39,9 @@ const LINES: &str = "application/x-ndjson";
 
 /// The template of the single look-up, which [`answer_check`] serves before the router.
 pub const CHECK: &str = "/api/v1/blacklist/check/{ip}";
+
+/// So long a person waits at most until the feeds have followed.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 /// What this role needs.
 #[derive(Clone)]
@@ -159,7 +164,8 @@ impl Blacklist {
             .merge(earlier::routes())
     }
 
-    /// Sends a batch in the name of the caller.
+    /// Sends a batch in the name of the caller. What a person says counts for the feeds, too, before they are told that it
+    /// does; unless that takes long, be it that a disk hangs, for feeds offer what is new before they keep it.
     async fn submit(
         &self,
         caller: &Caller,
@@ -167,7 +173,16 @@ impl Blacklist {
         cause: Cause,
         change: Change,
     ) -> Result<Receipt, Problem> {
-        Ok(self.engine.submit(batch(caller, reason, cause, change)).await?)
+        let receipt = self.engine.submit(batch(caller, reason, cause, change)).await?;
+        if let (Cause::Manual, Some(feeds)) = (cause, self.feeds.clone()) {
+            let (engine, generation) = (self.engine.clone(), receipt.generation);
+            let follow = aside(move || {
+                feeds.reach(&engine, generation);
+                Ok(())
+            });
+            let _ = timeout(PATIENCE, follow).await;
+        }
+        Ok(receipt)
     }
 }
 

@@ -2,9 +2,49 @@
 //! headers.
 
 use crate::publish::Coding;
-use http::header::{ACCEPT_ENCODING, IF_MODIFIED_SINCE, IF_NONE_MATCH};
-use http::{HeaderMap, HeaderValue};
+use crate::web::Response;
+use http::header::{
+    ACCEPT_ENCODING, CONTENT_RANGE, IF_MATCH, IF_MODIFIED_SINCE, IF_NONE_MATCH, IF_UNMODIFIED_SINCE,
+};
+use http::{HeaderMap, HeaderValue, StatusCode};
 use std::time::SystemTime;
+
+/// Whether the reader wants nothing but what it knows (RFC 9110, 13.1.1 and 13.1.4), and it is no more: who goes on with a
+/// download must not get the end of another one. Tags are compared strongly.
+pub(super) fn is_past<'a>(
+    headers: &HeaderMap,
+    codings: &[Coding],
+    etag: impl Fn(Coding) -> &'a str,
+    modified: SystemTime,
+) -> bool {
+    let mut lists = headers.get_all(IF_MATCH).iter().filter_map(|list| list.to_str().ok()).peekable();
+    if lists.peek().is_some() {
+        let is_ours = |tag: &str| tag == "*" || codings.iter().any(|coding| tag == etag(*coding));
+        return !lists.flat_map(|list| list.split(',')).any(|tag| is_ours(tag.trim()));
+    }
+    date(headers.get(IF_UNMODIFIED_SINCE)).is_some_and(|known| modified > known)
+}
+
+fn date(value: Option<&HeaderValue>) -> Option<SystemTime> {
+    httpdate::parse_http_date(value?.to_str().ok()?).ok()
+}
+
+/// Whether the reader has the document to its end after this answer. Who says "anything" has something, perhaps another.
+pub(super) fn has_all(headers: &HeaderMap, response: &Response) -> bool {
+    match response.status() {
+        StatusCode::OK => true,
+        StatusCode::NOT_MODIFIED => headers.get_all(IF_NONE_MATCH).iter().all(|tags| tags != "*"),
+        StatusCode::PARTIAL_CONTENT => response.headers().get(CONTENT_RANGE).is_some_and(reaches_the_end),
+        _ => false,
+    }
+}
+
+/// Of `bytes FIRST-LAST/LENGTH`.
+fn reaches_the_end(range: &HeaderValue) -> bool {
+    let numbers = range.to_str().ok().and_then(|range| range.split_once('-')?.1.split_once('/'));
+    let numbers = numbers.map(|(last, length)| (last.parse::<u64>(), length.parse::<u64>()));
+    matches!(numbers, Some((Ok(last), Ok(length))) if last + 1 == length)
+}
 
 /// The coding in which the reader has the document already, if it does. A tag that it names counts more than a time, and
 /// that of any of the `codings` will do that it can read: right after a change the bytes go out plain to those who would
@@ -22,9 +62,7 @@ pub(super) fn held<'a>(
         let others = codings.iter().filter(|coding| reads(headers, **coding));
         return std::iter::once(&preferred).chain(others).copied().find(is_named);
     }
-    let since = headers.get(IF_MODIFIED_SINCE).and_then(|since| since.to_str().ok());
-    let since = since.and_then(|since| httpdate::parse_http_date(since).ok());
-    since.filter(|since| modified <= *since).map(|_| preferred)
+    date(headers.get(IF_MODIFIED_SINCE)).filter(|since| modified <= *since).map(|_| preferred)
 }
 
 /// Weak comparison. A comma within another's tag cuts that one in pieces, of which none can be `etag`: that
@@ -148,6 +186,39 @@ mod tests {
             assert!(!unmodified(&[(IF_NONE_MATCH, value)]), "{value}");
         }
         assert!(unmodified(&[(IF_NONE_MATCH, "\"x\""), (IF_NONE_MATCH, "\"abc\"")]));
+    }
+
+    #[test]
+    fn whoever_wants_only_what_it_knows_is_told_when_that_is_no_more() {
+        let past = |pairs: &[(http::HeaderName, &'static str)]| {
+            let pairs = pairs.iter().map(|(name, value)| (name.clone(), HeaderValue::from_static(value)));
+            let modified = UNIX_EPOCH + Duration::from_secs(784_111_777);
+            is_past(&pairs.collect(), &Coding::ALL, |_| "\"abc\"", modified)
+        };
+        for same in ["\"abc\"", "*", "\"x\", \"abc\""] {
+            assert!(!past(&[(IF_MATCH, same)]), "{same}");
+        }
+        for other in ["\"x\"", "W/\"abc\"", "", "abc"] {
+            assert!(past(&[(IF_MATCH, other)]), "{other}");
+        }
+        assert!(!past(&[(IF_UNMODIFIED_SINCE, "Sun, 06 Nov 1994 08:49:37 GMT")]));
+        assert!(past(&[(IF_UNMODIFIED_SINCE, "Sun, 06 Nov 1994 08:49:36 GMT")]));
+        let both = [(IF_MATCH, "*"), (IF_UNMODIFIED_SINCE, "Sun, 06 Nov 1994 08:49:36 GMT")];
+        assert!(!past(&both) && !past(&[]) && !past(&[(IF_UNMODIFIED_SINCE, "yesterday")]));
+    }
+
+    #[test]
+    fn whoever_asks_for_a_head_of_it_or_anything_does_not_have_it() {
+        let has = |status: u16, range: Option<&'static str>, tag: &'static str| {
+            let mut response = Response::default();
+            *response.status_mut() = StatusCode::from_u16(status).unwrap();
+            response
+                .headers_mut()
+                .extend(range.map(|range| (CONTENT_RANGE, HeaderValue::from_static(range))));
+            has_all(&HeaderMap::from_iter([(IF_NONE_MATCH, HeaderValue::from_static(tag))]), &response)
+        };
+        assert!(has(200, None, "\"x\"") && has(304, None, "\"x\"") && has(206, Some("bytes 7-9/10"), ""));
+        assert!(!has(304, None, "*") && !has(206, Some("bytes 0-0/10"), "") && !has(416, None, ""));
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! A document of a feed with the headers of its answers, made once.
 
-use super::conditions::{held, preferred};
+use super::conditions::{held, is_past, preferred};
 use super::ranges::{Asked, asked};
 use crate::model::{Document, Time};
 use crate::publish::{Coding, Released, Rendition};
@@ -69,13 +69,17 @@ impl Page {
         }
     }
 
-    pub(super) fn answer(&self, method: &Method, asking: &HeaderMap) -> Response {
+    /// The answer; none for whoever wants what it was before, and nothing else.
+    pub(super) fn answer(&self, method: &Method, asking: &HeaderMap) -> Option<Response> {
         let codings = if self.compress { &Coding::ALL[..] } else { &[Coding::Identity] };
         let coding = if self.compress { preferred(asking) } else { Coding::Identity };
         let etag = |coding| &*self.headers(coding).etag;
+        if is_past(asking, codings, etag, self.modified) {
+            return None;
+        }
         if let Some(held) = held(asking, (coding, codings), etag, self.modified) {
             let unchanged = self.headers(held).unchanged.clone();
-            return response(StatusCode::NOT_MODIFIED, unchanged, Body::empty());
+            return Some(response(StatusCode::NOT_MODIFIED, unchanged, Body::empty()));
         }
         // Right after a change the compressed bytes are still in the making.
         let (headers, bytes) = match self.rendition.bytes(coding) {
@@ -88,7 +92,7 @@ impl Page {
         let (status, part) = match asked {
             Asked::Whole => (StatusCode::OK, 0..bytes.len()),
             Asked::Part(part) => (StatusCode::PARTIAL_CONTENT, part),
-            Asked::Beyond => return beyond(headers, bytes.len()),
+            Asked::Beyond => return Some(beyond(headers, bytes.len())),
         };
         let mut told = headers.whole.clone();
         told.insert(CONTENT_LENGTH, part.len().into());
@@ -97,7 +101,7 @@ impl Page {
             told.insert(CONTENT_RANGE, text(&range));
         }
         let body = if head { Body::empty() } else { Body::full(bytes.slice(part)) };
-        response(status, told, body)
+        Some(response(status, told, body))
     }
 }
 

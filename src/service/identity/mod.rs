@@ -123,7 +123,7 @@ impl People {
 
 /// Whence the caller asks.
 fn from(caller: &Caller) -> IpAddr {
-    caller.peer.network()
+    caller.peer.address()
 }
 
 /// A name in a path.

@@ -259,13 +259,8 @@ pub(super) async fn report(
 
 /// Every reader's last pull of every document.
 pub(super) fn rows(role: &Publishing) -> Vec<PullRow> {
-    let feeds = role.0.feeds().all();
-    let newest = |document: &str| {
-        let name: OutputName = feed_of(document).parse().ok()?;
-        feeds.get(&name)?.released()
-    };
     let row = |((reader, document), pull): ((String, String), Pull)| PullRow {
-        behind: newest(&document).is_some_and(|newest| pull.is_before(&newest.release)),
+        behind: role.0.newest(&document).is_some_and(|newest| pull.is_before(&newest.release)),
         reader,
         document,
         pull,

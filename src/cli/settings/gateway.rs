@@ -1,0 +1,48 @@
+//! The settings of the door: how it deals with the roles behind it.
+
+use super::SettingsError;
+use super::layers::Layers;
+use super::value::Size;
+use crate::gateway::{Balance, Rate, Rates};
+use std::time::Duration;
+
+/// How the gateway deals with the roles behind it.
+#[derive(Clone, Copy, Debug)]
+pub struct Behind {
+    /// Which of several instances is asked.
+    pub balance: Balance,
+    /// How long an answer's head may take.
+    pub timeout: Duration,
+    /// About how often instances are asked whether they are ready.
+    pub check: Duration,
+    /// Requests at work in a role at once.
+    pub at_work: usize,
+    /// Bytes that kept answers may take.
+    pub cache: u64,
+}
+
+impl Behind {
+    pub(super) fn read(layers: &Layers) -> Result<Self, SettingsError> {
+        let seconds = |key| Ok::<_, SettingsError>(Duration::from_secs(layers.get::<usize>(key)? as u64));
+        Ok(Self {
+            balance: layers.get("upstream.balance")?,
+            timeout: seconds("upstream.timeout_seconds")?,
+            check: seconds("upstream.check_seconds")?,
+            at_work: layers.get("upstream.at_work")?,
+            cache: layers.get::<Size>("cache.size")?.0,
+        })
+    }
+}
+
+/// How often one caller may ask for what, in the order of [`crate::gateway::Class::ALL`].
+pub(super) fn rates(layers: &Layers) -> Result<Rates, SettingsError> {
+    let rate = |key| layers.get::<Option<Rate>>(key);
+    Ok([
+        rate("rate.check")?,
+        rate("rate.bulk")?,
+        rate("rate.feeds")?,
+        rate("rate.read")?,
+        rate("rate.write")?,
+        rate("rate.auth")?,
+    ])
+}

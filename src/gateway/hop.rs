@@ -1,0 +1,110 @@
+//! What a message may carry from one process to the next, both ways.
+//!
+//! It must not know where it goes.
+
+use crate::web::auth::X_API_KEY;
+use crate::web::edge::{strip_hop_headers, strip_internal};
+use crate::web::tls::Secured;
+use crate::web::vouch::{self, X_DEADLINE, X_FORWARDED_FOR};
+use crate::web::{Peer, Problem, Request, Response};
+use http::header::{self, CONTENT_TYPE, HeaderName, HeaderValue};
+use http::uri::{Authority, PathAndQuery};
+use http::{HeaderMap, Uri, Version};
+use std::time::Duration;
+
+/// Headers for one hop only (RFC 9110, 7.6.1), and what is said anew at each hop.
+const HOP: [HeaderName; 10] = [
+    HeaderName::from_static("keep-alive"),
+    HeaderName::from_static("proxy-connection"),
+    header::PROXY_AUTHENTICATE,
+    header::PROXY_AUTHORIZATION,
+    header::TE,
+    header::TRAILER,
+    header::TRANSFER_ENCODING,
+    header::UPGRADE,
+    header::EXPECT,
+    X_FORWARDED_FOR,
+];
+
+/// What this process says of itself to roles elsewhere.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Hop {
+    key: Option<HeaderValue>,
+    /// What the role believes when it is told for whom is asked.
+    word: Option<HeaderValue>,
+}
+
+impl Hop {
+    /// With the administrator's key.
+    pub(super) fn with_key(mut key: HeaderValue) -> Self {
+        key.set_sensitive(true);
+        // Hexadecimal digits fit a header.
+        let word = HeaderValue::try_from(vouch::word(key.as_bytes())).ok().map(|mut word| {
+            word.set_sensitive(true);
+            word
+        });
+        Self { key: Some(key), word }
+    }
+
+    /// Makes a request ready for the next process: who asks, and how long an answer is waited for.
+    ///
+    /// # Errors
+    /// For a request whose headers cannot go on.
+    pub(super) fn prepare(
+        &self,
+        request: &mut Request,
+        peer: Peer,
+        patience: Duration,
+    ) -> Result<(), Problem> {
+        let secured = request.extensions().get::<Secured>().copied();
+        let headers = request.headers_mut();
+        strip(headers)?;
+        match (peer, &self.key) {
+            (Peer::Tcp(_) | Peer::Behind(_), _) => {
+                vouch::introduce(headers, peer, secured, self.word.as_ref());
+                if self.word.is_some() {
+                    headers.insert(X_DEADLINE, HeaderValue::from(patience.as_millis() as u64));
+                }
+            }
+            // A key of the caller's own has been found right before.
+            (Peer::Local, Some(key)) => _ = headers.insert(X_API_KEY, key.clone()),
+            (Peer::Local, None) => {}
+        }
+        *request.version_mut() = Version::HTTP_11;
+        let path = request.uri().path_and_query().cloned();
+        *request.uri_mut() = Uri::from(path.unwrap_or_else(|| PathAndQuery::from_static("/")));
+        Ok(())
+    }
+}
+
+/// Names the instance that a request goes to.
+pub(super) fn address(request: &mut Request, authority: &Authority) {
+    // An authority is a valid header.
+    if let Ok(host) = HeaderValue::try_from(authority.as_str()) {
+        request.headers_mut().insert(header::HOST, host);
+    }
+}
+
+/// The answer to hand on.
+///
+/// # Errors
+/// What is wrong with its headers.
+pub(super) fn received(mut answer: Response) -> Result<Response, String> {
+    strip(answer.headers_mut()).map_err(|problem| problem.code().to_owned())?;
+    *answer.version_mut() = Version::HTTP_11;
+    Ok(answer)
+}
+
+/// Whether an answer waits by nature, so that a pause in it is no stall.
+pub(super) fn waits(headers: &HeaderMap) -> bool {
+    headers.get(CONTENT_TYPE).is_some_and(|kind| kind.as_bytes().starts_with(b"text/event-stream"))
+}
+
+fn strip(headers: &mut HeaderMap) -> Result<(), Problem> {
+    strip_hop_headers(headers)?;
+    for name in &HOP {
+        headers.remove(name);
+    }
+    strip_internal(headers);
+    Ok(())
+}

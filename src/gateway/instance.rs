@@ -1,0 +1,220 @@
+//! One instance of a role elsewhere: how it is asked, and how it stands.
+//!
+//! It must not know of the other instances, nor whether a request may be repeated.
+
+use super::breaker::{Breaker, Pass, Standing};
+use super::hop;
+use super::wire::{Wire, WireError};
+use crate::web::body::{BodyError, Pace, cause};
+use crate::web::{Problem, Request, Response};
+use http::StatusCode;
+use http::uri::{Authority, Scheme};
+use std::io;
+use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+use tokio::time::{Instant, timeout};
+
+/// Why a URL does not name a role.
+#[derive(Debug, thiserror::Error)]
+#[error("{0:?} is not the URL of a role: it has the form http://host:port")]
+pub struct UpstreamError(String);
+
+impl UpstreamError {
+    /// No URL at all.
+    pub(super) fn none() -> Self {
+        Self(String::new())
+    }
+}
+
+/// Questions after its health in a row that it did not answer well, until it is left out.
+const UNREADY: u32 = 2;
+
+/// One instance.
+#[derive(Debug)]
+pub(super) struct Instance {
+    authority: Authority,
+    wire: Arc<Wire>,
+    breaker: Mutex<Breaker>,
+    in_flight: AtomicUsize,
+    /// Times in a row that it said it is not ready, or nothing.
+    unready: AtomicU32,
+}
+
+/// Why an instance did not answer.
+#[derive(Debug)]
+pub(super) enum Failure {
+    /// Nothing was asked.
+    Unreachable(String),
+    /// It did not answer in time.
+    Late(String),
+    /// It broke off, or speaks no HTTP.
+    Broken(String),
+    /// It was the caller's own.
+    Caller(Problem),
+}
+
+impl Instance {
+    /// The instance at `url` (`http://host:port`).
+    ///
+    /// # Errors
+    /// When the URL has another form.
+    pub(super) fn new(url: &str, pace: Pace) -> Result<Self, UpstreamError> {
+        let wrong = || UpstreamError(url.to_owned());
+        let uri = http::Uri::try_from(url).map_err(|_| wrong())?;
+        let plain = uri.scheme() == Some(&Scheme::HTTP) && uri.path() == "/" && uri.query().is_none();
+        let authority = uri.authority().filter(|authority| plain && !authority.as_str().contains('@'));
+        let authority = authority.cloned().ok_or_else(wrong)?;
+        let address = format!("{}:{}", authority.host(), authority.port_u16().unwrap_or(80));
+        let wire = Arc::new(Wire::new(address, pace));
+        let (in_flight, unready) = (AtomicUsize::new(0), AtomicU32::new(0));
+        Ok(Self { authority, wire, breaker: Mutex::default(), in_flight, unready })
+    }
+
+    /// Where it is, for people.
+    pub(super) fn url(&self) -> String {
+        format!("http://{}", self.authority)
+    }
+
+    /// `host:port`, as its Host.
+    pub(super) fn authority(&self) -> &Authority {
+        &self.authority
+    }
+
+    /// Requests that wait for an answer's head now.
+    pub(super) fn in_flight(&self) -> usize {
+        self.in_flight.load(Ordering::Relaxed)
+    }
+
+    /// Whether it said that it is ready, when it was asked last.
+    pub(super) fn is_ready(&self) -> bool {
+        self.unready.load(Ordering::Relaxed) < UNREADY
+    }
+
+    /// It was asked whether it is ready.
+    pub(super) fn was_asked(&self, is_ready: bool) {
+        if is_ready {
+            self.unready.store(0, Ordering::Relaxed);
+        } else {
+            self.unready.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    /// How its breaker stands.
+    pub(super) fn standing(&self) -> Standing {
+        self.breaker().standing()
+    }
+
+    /// The right to ask it.
+    pub(super) fn admit(&self, is_last: bool) -> Option<Pass> {
+        self.breaker().admit(Instant::now(), is_last)
+    }
+
+    /// Asks, with a right to; the answer's head may take `patience`.
+    pub(super) async fn ask(
+        &self,
+        request: Request,
+        pass: Pass,
+        patience: Duration,
+    ) -> Result<Response, Failure> {
+        let mut visit = Visit::begin(self, pass);
+        let answer = self.ask_now(request, patience).await;
+        match &answer {
+            Ok(answer) => visit.ended(!is_of_the_way(answer.status())),
+            // What the caller did wrong says nothing about the instance.
+            Err(Failure::Caller(_)) => {}
+            Err(_) => visit.ended(false),
+        }
+        answer
+    }
+
+    /// Asks beside the breaker, as those do who look after it.
+    pub(super) async fn ask_now(&self, request: Request, patience: Duration) -> Result<Response, Failure> {
+        let answer = timeout(patience, self.wire.ask(request, hop::waits)).await;
+        let answer = answer.map_err(|_| Failure::Late("no answer in time".to_owned()))?;
+        hop::received(answer.map_err(Failure::from)?).map_err(Failure::Broken)
+    }
+
+    fn breaker(&self) -> MutexGuard<'_, Breaker> {
+        self.breaker.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// No role says this of itself: it comes from something on the way to it.
+fn is_of_the_way(status: StatusCode) -> bool {
+    matches!(status, StatusCode::BAD_GATEWAY | StatusCode::GATEWAY_TIMEOUT)
+}
+
+/// One request at an instance; a caller who leaves ends it, too.
+struct Visit<'i> {
+    instance: &'i Instance,
+    pass: Option<Pass>,
+}
+
+impl<'i> Visit<'i> {
+    fn begin(instance: &'i Instance, pass: Pass) -> Self {
+        instance.in_flight.fetch_add(1, Ordering::Relaxed);
+        Self { instance, pass: Some(pass) }
+    }
+
+    fn ended(&mut self, is_good: bool) {
+        if let Some(pass) = self.pass.take() {
+            self.instance.breaker().ended(pass, is_good, Instant::now());
+        }
+    }
+}
+
+impl Drop for Visit<'_> {
+    fn drop(&mut self) {
+        self.instance.in_flight.fetch_sub(1, Ordering::Relaxed);
+        if let Some(pass) = self.pass.take() {
+            self.instance.breaker().dropped(pass);
+        }
+    }
+}
+
+/// Whose fault it was: the caller's body, an instance that is not there, or one that broke off.
+impl From<WireError> for Failure {
+    fn from(error: WireError) -> Self {
+        match error {
+            WireError::Unreachable(error) if error.kind() == io::ErrorKind::TimedOut => {
+                Self::Late(error.to_string())
+            }
+            WireError::Unreachable(error) => Self::Unreachable(error.to_string()),
+            WireError::Broken(error) if cause::<BodyError>(&error).is_some() => {
+                Self::Caller(Problem::of_body(&error))
+            }
+            WireError::Broken(error) => Self::Broken(chain(&error)),
+        }
+    }
+}
+
+impl From<Failure> for Problem {
+    fn from(failure: Failure) -> Self {
+        match failure {
+            Failure::Unreachable(inner) => Self::unavailable("role_unreachable", 2)
+                .detail("The role that answers this is not running, or cannot be reached.")
+                .inner(inner),
+            Failure::Late(inner) => Self::new(StatusCode::GATEWAY_TIMEOUT, "role_timeout")
+                .detail("The role that answers this took too long.")
+                .inner(inner)
+                .retry_after(5),
+            Failure::Broken(inner) => Self::new(StatusCode::BAD_GATEWAY, "role_broke_off")
+                .detail("The role that answers this broke off.")
+                .inner(inner)
+                .retry_after(2),
+            Failure::Caller(problem) => problem,
+        }
+    }
+}
+
+/// An error with its causes in one line.
+fn chain(error: &hyper::Error) -> String {
+    let mut text = error.to_string();
+    let mut next = std::error::Error::source(error);
+    while let Some(error) = next {
+        text = format!("{text}: {error}");
+        next = error.source();
+    }
+    text
+}

@@ -1,0 +1,169 @@
+//! Whether there is more to do than can be done, and who is let in then.
+//!
+//! The measure is the processor time of this process against what it may have: all its cores, or the quota of its
+//! control group. A process that goes over its quota is stopped until the quota's period is over, and then nobody
+//! is answered, whoever they are; so it has to know before. What is taken off first is what can wait, and look-ups
+//! last; feeds and health are never turned away. [`Scale`] is pure: readings are given to it.
+
+use super::limits::Class;
+use super::quota;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::{Duration, Instant};
+
+/// Between two readings, while there is anything to do.
+const TICK: Duration = Duration::from_millis(10);
+/// The share of what it may have that the process aims at under load: what is left takes up bursts, which in a short
+/// period of a quota are larger than in a long one.
+const AIM: f32 = 0.75;
+/// A turned-away caller waits for as long at most, and for a quarter of that at least. While one waits it asks
+/// nothing else, which is what makes turning away cheaper than answering.
+const HELD: Duration = Duration::from_millis(40);
+
+/// How much is let in, from everything (3) to hardly anything: classes leave one after the other, each bit by bit.
+#[derive(Debug, Clone, Copy, PartialEq)]
+struct Scale {
+    open: f32,
+    /// The share of the last readings, newer ones counting more.
+    share: f32,
+}
+
+const OPEN: f32 = 3.0;
+const SHUT: f32 = 0.02;
+
+impl Scale {
+    const fn new() -> Self {
+        Self { open: OPEN, share: 0.0 }
+    }
+
+    /// Takes a reading into account: the share of what it may have that the process took in `time`.
+    fn read(self, share: f32, time: Duration) -> Self {
+        let weight = (time.as_secs_f32() / 0.05).min(1.0);
+        let share = self.share + (share - self.share) * weight;
+        // Quickly shut and slowly opened: what came too much already is in the queues.
+        let step = (AIM / share.max(0.01)).clamp(0.7, 1.04);
+        Self { open: (self.open * step).clamp(SHUT, OPEN), share }
+    }
+}
+
+/// The part of a class that is let in at that opening.
+fn part(class: Class, open: f32) -> f32 {
+    let below = match class {
+        Class::Feeds => return 1.0,
+        Class::Check => 0.0,
+        Class::Write | Class::Auth => 1.0,
+        Class::Bulk | Class::Read => 2.0,
+    };
+    (open - below).clamp(0.0, 1.0)
+}
+
+/// The load of this process.
+#[derive(Debug)]
+pub(super) struct Overload {
+    /// Processor seconds a second that it may have.
+    cores: f32,
+    begun: Instant,
+    last: Mutex<(Instant, Duration, Scale)>,
+    /// When the next reading is due, in milliseconds since `begun`.
+    due: AtomicU32,
+    /// The opening, as bits.
+    open: AtomicU32,
+}
+
+impl Overload {
+    pub(super) fn new() -> Self {
+        Self::with_cores(quota::cores())
+    }
+
+    fn with_cores(cores: f32) -> Self {
+        let now = Instant::now();
+        Self {
+            cores,
+            begun: now,
+            last: Mutex::new((now, quota::spent(), Scale::new())),
+            due: AtomicU32::new(0),
+            open: AtomicU32::new(OPEN.to_bits()),
+        }
+    }
+
+    /// How long a request of that class is to be held back before it is turned away; none: it may come in.
+    pub(super) fn turns_away(&self, class: Class) -> Option<Duration> {
+        self.look(Instant::now());
+        let open = f32::from_bits(self.open.load(Ordering::Relaxed));
+        let part = part(class, open);
+        if part >= 1.0 || fastrand::f32() < part {
+            return None;
+        }
+        Some(HELD.mul_f32(1.0 - 0.75 * part))
+    }
+
+    /// Takes a reading where one is due; whoever comes meanwhile goes by the last one.
+    fn look(&self, now: Instant) {
+        let millis = now.saturating_duration_since(self.begun).as_millis() as u32;
+        if millis < self.due.load(Ordering::Relaxed) {
+            return;
+        }
+        let Ok(mut last) = self.last.try_lock() else { return };
+        self.due.store(millis.saturating_add(TICK.as_millis() as u32), Ordering::Relaxed);
+        let (then, before, scale) = *last;
+        let (time, spent) = (now.saturating_duration_since(then), quota::spent());
+        if time < TICK / 2 {
+            return;
+        }
+        let share = spent.saturating_sub(before).as_secs_f32() / (time.as_secs_f32() * self.cores);
+        let scale = scale.read(share, time);
+        *last = (now, spent, scale);
+        self.open.store(scale.open.to_bits(), Ordering::Relaxed);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A process that does `load` times what it can while everything is let in.
+    fn settled(load: f32, class: Class) -> Scale {
+        (0..500).fold(Scale::new(), |scale, _| scale.read((load * part(class, scale.open)).min(1.0), TICK))
+    }
+
+    #[test]
+    fn nobody_is_turned_away_while_there_is_enough() {
+        assert_eq!(settled(0.7, Class::Check).open, OPEN);
+        let overload = Overload::with_cores(1000.0);
+        assert!((0..1000).all(|_| overload.turns_away(Class::Bulk).is_none()));
+    }
+
+    #[test]
+    fn under_load_the_share_that_is_aimed_at_is_let_in() {
+        for load in [1.0, 2.0, 5.0, 20.0] {
+            let scale = settled(load, Class::Check);
+            let used = load * part(Class::Check, scale.open);
+            assert!((used - AIM).abs() < 0.1, "{load}: {used}");
+        }
+    }
+
+    #[test]
+    fn what_can_wait_goes_first_and_feeds_never() {
+        let scale = settled(2.0, Class::Check);
+        assert!(part(Class::Check, scale.open) > 0.2);
+        for class in [Class::Bulk, Class::Read, Class::Write, Class::Auth] {
+            assert_eq!(part(class, scale.open), 0.0);
+        }
+        assert_eq!(part(Class::Feeds, SHUT), 1.0);
+    }
+
+    #[test]
+    fn it_shuts_within_a_tenth_of_a_second_and_opens_within_two() {
+        let mut scale = Scale::new();
+        let until = |scale: &mut Scale, share: f32, is_there: fn(f32) -> bool| {
+            let steps = (1..1000).find(|_| {
+                *scale = scale.read(share, TICK);
+                is_there(scale.open)
+            });
+            TICK * steps.unwrap()
+        };
+        assert!(until(&mut scale, 1.0, |open| open < 1.0) < Duration::from_millis(200));
+        until(&mut scale, 1.0, |open| open <= SHUT);
+        assert!(until(&mut scale, 0.3, |open| open == OPEN) < Duration::from_secs(2));
+    }
+}

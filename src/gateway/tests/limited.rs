@@ -1,0 +1,76 @@
+//! What a caller may ask how often, through the whole door.
+
+use super::*;
+
+fn limited(rate: &str) -> Arc<App> {
+    let routes = Routes::new()
+        .get("/feeds/edge", Demand::Own, async || "192.0.2.1\n", "A feed.")
+        .merge(health::routes().with_state(Arc::new(Health::new("blacklist"))));
+    let rows = routes.rows().to_vec();
+    let role = App::new(Role::Blacklist, routes, &Arc::new(Metrics::new()))
+        .fast("/api/v1/blacklist/check/{ip}", Demand::Of(Right::Check), |_, ip, _| {
+            Some(Response::new(Body::full(ip.to_owned())))
+        })
+        .guard(guard());
+    let upstreams = Arc::new(Upstreams::from([(Role::Blacklist, Upstream::local(Arc::new(role)))]));
+    let rules = Rules { rates: [Some(rate.parse().unwrap()); 6], ..Rules::default() };
+    let docs = Docs::new(vec![Chapter { role: Role::Blacklist, rows }], &[]);
+    app(upstreams, guard(), rules, &Arc::new(Metrics::new()), docs)
+}
+
+async fn send(door: &Arc<App>, target: &str, key: Option<&'static str>) -> Response {
+    let mut asked = request(Method::GET, target, Body::empty());
+    asked.headers_mut().extend(key.map(|key| (http::header::AUTHORIZATION, HeaderValue::from_static(key))));
+    door.answer(asked, Peer::Tcp(([198, 51, 100, 7], 4).into())).await
+}
+
+#[tokio::test]
+async fn an_answer_says_what_is_left_and_a_refusal_when_to_come_back() {
+    let door = limited("2/h");
+    let first = send(&door, "/api/v1/blacklist/check/192.0.2.9", None).await;
+    assert_eq!(
+        (first.status(), &first.headers()["ratelimit"]),
+        (StatusCode::OK, &"\"check\";r=1;t=1800".parse().unwrap())
+    );
+    assert_eq!(first.headers()["ratelimit-policy"], "\"check\";q=2;w=3600");
+    send(&door, "/api/v1/blacklist/check/192.0.2.9", None).await;
+    let refused = send(&door, "/api/v1/blacklist/check/192.0.2.9", None).await;
+    assert_eq!(
+        (refused.status().as_u16(), &refused.headers()["retry-after"]),
+        (429, &"1800".parse().unwrap())
+    );
+    assert_eq!(refused.headers()["ratelimit"], "\"check\";r=0;t=1800");
+    let text = refused.into_body().read().await.unwrap();
+    assert_eq!(serde_json::from_slice::<Value>(&text).unwrap()["code"], "too_many_requests");
+    let routed = send(&door, "/api/v1/blacklist/nothing", None).await;
+    assert_eq!(
+        (routed.status().as_u16(), &routed.headers()["ratelimit"]),
+        (404, &"\"read\";r=1;t=1800".parse().unwrap())
+    );
+}
+
+#[tokio::test]
+async fn an_identity_has_a_bucket_of_its_own() {
+    let door = limited("1/h");
+    for key in [None, Some("Bearer key")] {
+        for expected in [200, 429] {
+            let status = send(&door, "/api/v1/blacklist/check/192.0.2.9", key).await.status();
+            assert_eq!(status.as_u16(), expected, "{key:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn feeds_with_a_key_health_and_the_socket_are_never_limited() {
+    let door = limited("1/h");
+    for _ in 0..5 {
+        let feed = send(&door, "/feeds/edge", Some("Basic aHE6eA==")).await;
+        assert_eq!((feed.status().as_u16(), feed.headers().get("ratelimit")), (200, None));
+        assert_eq!(send(&door, "/health", None).await.status(), 200);
+        assert_eq!(send(&door, "/ready", None).await.status(), 200);
+        let local = request(Method::GET, "/api/v1/blacklist/check/192.0.2.9", Body::empty());
+        assert_eq!(door.answer(local, Peer::Local).await.status(), 200);
+    }
+    let anybody = [send(&door, "/feeds/edge", None).await, send(&door, "/feeds/edge", None).await];
+    assert_eq!(anybody.map(|answer| answer.status().as_u16()), [200, 429]);
+}
