@@ -15,6 +15,7 @@ use super::request_id::{self, RequestIds, X_REQUEST_ID};
 use super::role::Role;
 use super::routes::{Demand, Routes, Row};
 use super::tls::Secured;
+use super::trace::Trace;
 use super::vouch::X_DEADLINE;
 use crate::rights::{Identity, Right, Rights};
 use axum::Router;
@@ -421,8 +422,10 @@ impl App {
         self.finish(&seen, "(refused)", problem.render(request_id::as_text(&visit.id)), Some(&problem), visit)
     }
 
-    async fn route(self: Arc<Self>, mut request: Request, caller: Caller, visit: Visit) -> Response {
+    async fn route(self: Arc<Self>, mut request: Request, caller: Caller, mut visit: Visit) -> Response {
         let (seen, deadline) = (log::Seen::of(&request), deadline(&request));
+        visit.trace = Some(Trace::enter(request.headers_mut()));
+        visit.who.clone_from(&caller.who);
         request.headers_mut().insert(X_REQUEST_ID, visit.id.clone());
         let who = caller.clone();
         request.extensions_mut().insert(caller);
@@ -458,7 +461,9 @@ impl App {
     ) -> Response {
         let elapsed = visit.started.elapsed();
         self.metrics.count(route, &seen.method, response.status(), elapsed.as_secs_f64());
-        log::access(self.role, seen, route, &response, problem, elapsed, &visit.id);
+        let (who, trace) = (visit.who.as_deref(), visit.trace.as_ref());
+        let asked = log::Asked { route, who, trace, elapsed, id: &visit.id };
+        log::access(self.role, seen, &asked, &response, problem);
         visit.sign(&mut response);
         if visit.is_received {
             browser::harden(response.headers_mut(), visit.is_secured);
@@ -489,6 +494,9 @@ enum Admitted {
 struct Visit {
     started: Instant,
     id: HeaderValue,
+    /// Who asks, and where it belongs: once the router is at work.
+    who: Who,
+    trace: Option<Trace>,
     /// What the door has to say.
     told: Option<[(HeaderName, HeaderValue); 2]>,
     /// Over a connection, and not from another role of this process.
@@ -501,7 +509,16 @@ struct Visit {
 
 impl Visit {
     fn new(id: HeaderValue) -> Self {
-        Self { started: Instant::now(), id, told: None, is_received: false, is_secured: false, page: None }
+        Self {
+            started: Instant::now(),
+            id,
+            who: None,
+            trace: None,
+            told: None,
+            is_received: false,
+            is_secured: false,
+            page: None,
+        }
     }
 
     /// Puts its name on the answer, and what the door has to say.

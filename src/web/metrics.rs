@@ -61,6 +61,8 @@ table! {
         "Requests that the door did not let in: too many of one caller (rate), or too much to do (overload).";
     CACHED "ironlist_gateway_cache_total" ["outcome"]
         "Questions to the gateway's cache: hit, stale (answered from it, and asked anew beside it), miss, or passed by.";
+    BUILD_INFO "ironlist_build_info" ["version"]
+        "1, with the version of the program.";
     UP "blacklist_up" ["role"]
         "1 while the role runs in this process.";
     ENTRIES "blacklist_entries_total" ["source", "status"]
@@ -191,6 +193,7 @@ impl Metrics {
             readings: Vec::new(),
             registry,
         };
+        gauges(&metrics.registry, BUILD_INFO).with_label_values(&[env!("CARGO_PKG_VERSION")]).set(1);
         register(&metrics.registry, prometheus::process_collector::ProcessCollector::for_self());
         metrics
     }

@@ -26,6 +26,7 @@ pub mod routes;
 pub mod sketch;
 mod stall;
 pub mod tls;
+pub mod trace;
 pub mod vouch;
 
 pub use app::{App, Caller, Limit, Peer};

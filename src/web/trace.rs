@@ -27,7 +27,9 @@ impl Trace {
     /// The place of a request with these headers: in the trace that they name, or else in one of its own. What is not
     /// valid is taken away.
     pub fn enter(headers: &mut HeaderMap) -> Self {
-        let named = headers.get(&TRACEPARENT).and_then(|value| parent(value.as_bytes()));
+        let mut all = headers.get_all(&TRACEPARENT).iter();
+        let only = all.next().filter(|_| all.next().is_none());
+        let named = only.and_then(|value| parent(value.as_bytes()));
         let trace = match named {
             Some((trace, parent, sampled)) => Self { trace, parent: Some(parent), span: span(), sampled },
             None => {
