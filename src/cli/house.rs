@@ -11,7 +11,7 @@ use super::pushing;
 use super::settings::{self, Behind, CrowdSec, Settings};
 use crate::collect::collector::Collector;
 use crate::engine::{Condition, Engine};
-use crate::gateway::{self, Generation, Remote, Rules, Upstream, Upstreams};
+use crate::gateway::{self, Generation, Remote, Rules, Tls, Upstream, Upstreams, Way};
 use crate::model::Profile;
 use crate::publish::push::Pusher;
 use crate::publish::webhook::Courier;
@@ -163,9 +163,10 @@ impl House {
         }
         if settings.roles.contains(&Role::Gateway) {
             upstreams = Arc::new(behind(&apps, key, settings)?);
-            let (upstreams, rules) = (Arc::clone(&upstreams), rules(engine.as_ref(), settings, &entrance));
+            let rules = Rules { tls, ..rules(engine.as_ref(), settings, &entrance) };
             let docs = Docs::new(gateway::chapters(service::chapters()), service::PLACES);
-            apps.insert(Role::Gateway, gateway::app(upstreams, guard(), rules, &metrics, docs));
+            let door = gateway::app(Arc::clone(&upstreams), guard(), rules, &metrics, docs);
+            apps.insert(Role::Gateway, door);
         }
         let feeds = publisher.as_ref().map(|publisher| publisher.feeds());
         let dnsbl = dnsbl(engine.as_ref(), feeds, settings, &metrics);
@@ -300,15 +301,18 @@ fn blacklist_app(
 /// Where the gateway finds each role: in this process, or where the settings say.
 fn behind(apps: &BTreeMap<Role, Arc<App>>, key: &str, settings: &Settings) -> anyhow::Result<Upstreams> {
     let key = HeaderValue::try_from(key).context("the administrator's key holds what no header can")?;
-    let Behind { balance, timeout, at_work, .. } = settings.behind;
+    let Behind { balance, timeout, at_work, ca_file, certificate, .. } = &settings.behind;
+    let own = certificate.as_ref().map(|(chain, key)| (&**chain, &**key));
+    let tls = ca_file.as_ref().map(|authorities| Tls::read(authorities, own)).transpose()?;
+    let way = Way { patience: *timeout, tls, ..Way::default() };
     let mut upstreams = Upstreams::new();
     for role in Role::ALL {
         if let Some(app) = apps.get(&role) {
-            upstreams.insert(role, Upstream::local(Arc::clone(app)).room(at_work));
+            upstreams.insert(role, Upstream::local(Arc::clone(app)).room(*at_work));
         } else if !settings.upstreams(role).is_empty() {
             let remote =
-                Remote::new(settings.upstreams(role), timeout)?.with_key(key.clone()).balanced(balance);
-            upstreams.insert(role, Upstream::remote(remote).room(at_work));
+                Remote::over(settings.upstreams(role), &way)?.with_key(key.clone()).balanced(*balance);
+            upstreams.insert(role, Upstream::remote(remote).room(*at_work));
         }
     }
     Ok(upstreams)
@@ -321,7 +325,8 @@ fn rules(engine: Option<&Engine>, settings: &Settings, entrance: &Arc<Entrance>)
         Arc::new(move || engine.snapshot().generation)
     };
     let entrance = Arc::clone(entrance);
-    Rules { rates: settings.rates, cache: settings.behind.cache, generation: engine.map(of), entrance }
+    let (rates, cache, generation) = (settings.rates, settings.behind.cache, engine.map(of));
+    Rules { rates, cache, generation, entrance, tls: None }
 }
 
 fn health(

@@ -201,10 +201,8 @@ impl Cache {
         if length > LONGEST {
             return None;
         }
-        let address = match (&caller.who, caller.peer) {
-            (None, Peer::Tcp(address)) => Some(address.ip().to_canonical()),
-            _ => None,
-        };
+        // Where from decides what nobody in particular is given.
+        let address = caller.who.is_none().then(|| caller.peer.network());
         let is_here = matches!(upstream.place(), Place::Local(_));
         Some(Question {
             role,

@@ -4,8 +4,9 @@
 
 use super::breaker::{Breaker, Pass, Standing};
 use super::hop;
+use super::pool::Way;
 use super::wire::{Wire, WireError};
-use crate::web::body::{BodyError, Pace, cause};
+use crate::web::body::{BodyError, cause};
 use crate::web::{Problem, Request, Response};
 use http::StatusCode;
 use http::uri::{Authority, Scheme};
@@ -17,7 +18,9 @@ use tokio::time::{Instant, timeout};
 
 /// Why a URL does not name a role.
 #[derive(Debug, thiserror::Error)]
-#[error("{0:?} is not the URL of a role: it has the form http://host:port")]
+#[error(
+    "{0:?} is not the URL of a role: it has the form http://host:port, or https://host:port with a CA file"
+)]
 pub struct UpstreamError(String);
 
 impl UpstreamError {
@@ -34,6 +37,7 @@ const UNREADY: u32 = 2;
 #[derive(Debug)]
 pub(super) struct Instance {
     authority: Authority,
+    is_secure: bool,
     wire: Arc<Wire>,
     breaker: Mutex<Breaker>,
     in_flight: AtomicUsize,
@@ -55,25 +59,31 @@ pub(super) enum Failure {
 }
 
 impl Instance {
-    /// The instance at `url` (`http://host:port`).
+    /// The instance at `url` (`http://host:port`, or `https://host:port` where `way` has whom to believe).
     ///
     /// # Errors
     /// When the URL has another form.
-    pub(super) fn new(url: &str, pace: Pace) -> Result<Self, UpstreamError> {
+    pub(super) fn new(url: &str, way: &Way) -> Result<Self, UpstreamError> {
         let wrong = || UpstreamError(url.to_owned());
         let uri = http::Uri::try_from(url).map_err(|_| wrong())?;
-        let plain = uri.scheme() == Some(&Scheme::HTTP) && uri.path() == "/" && uri.query().is_none();
+        let (tls, usual) = match uri.scheme().map(Scheme::as_str) {
+            Some("http") => (None, 80),
+            Some("https") => (Some(way.tls.clone().ok_or_else(wrong)?), 443),
+            _ => return Err(wrong()),
+        };
+        let plain = uri.path() == "/" && uri.query().is_none();
         let authority = uri.authority().filter(|authority| plain && !authority.as_str().contains('@'));
         let authority = authority.cloned().ok_or_else(wrong)?;
-        let address = format!("{}:{}", authority.host(), authority.port_u16().unwrap_or(80));
-        let wire = Arc::new(Wire::new(address, pace));
+        let (host, port) = (authority.host().to_owned(), authority.port_u16().unwrap_or(usual));
+        let is_secure = tls.is_some();
+        let wire = Arc::new(Wire::new(host, port, tls, way.pace));
         let (in_flight, unready) = (AtomicUsize::new(0), AtomicU32::new(0));
-        Ok(Self { authority, wire, breaker: Mutex::default(), in_flight, unready })
+        Ok(Self { authority, is_secure, wire, breaker: Mutex::default(), in_flight, unready })
     }
 
     /// Where it is, for people.
     pub(super) fn url(&self) -> String {
-        format!("http://{}", self.authority)
+        format!("{}://{}", if self.is_secure { "https" } else { "http" }, self.authority)
     }
 
     /// `host:port`, as its Host.

@@ -143,8 +143,10 @@ impl<C: Clock + Clone> Limits<C> {
     /// A name for whoever asks: themselves, or the address of those who are nobody. Of IPv6 it is the network that one
     /// subscriber has.
     fn whose(&self, caller: &Caller) -> Option<u64> {
-        let Peer::Tcp(address) = caller.peer else { return None };
-        Some(match (&caller.who, address.ip().to_canonical()) {
+        if caller.peer == Peer::Local {
+            return None;
+        }
+        Some(match (&caller.who, caller.peer.address()) {
             (Some(who), _) => self.hasher.hash_one((who.kind, &*who.name)),
             (None, IpAddr::V4(address)) => self.hasher.hash_one(address.to_bits()),
             (None, IpAddr::V6(address)) => self.hasher.hash_one((address.to_bits() >> 64) as u64),

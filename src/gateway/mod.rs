@@ -18,6 +18,7 @@ mod pool;
 mod quota;
 mod routes;
 mod survey;
+mod tls;
 mod upstream;
 mod watch;
 mod wire;
@@ -28,7 +29,8 @@ mod tests;
 pub use cache::Generation;
 pub use instance::UpstreamError;
 pub use limits::{BadRate, Class, Rate, Rates};
-pub use pool::{Balance, Remote};
+pub use pool::{Balance, Remote, Way};
+pub use tls::{Tls, TlsError};
 pub use upstream::Upstream;
 pub use watch::watch;
 
@@ -39,7 +41,7 @@ use crate::web::docs::Docs;
 use crate::web::entrance::Entrance;
 use crate::web::metrics::{self, Metrics};
 use crate::web::openapi::Chapter;
-use crate::web::tls::Secured;
+use crate::web::tls::{Secured, Tls};
 use crate::web::{App, Body, Caller, Demand, Json, Problem, Request, Response, Role, Routes};
 use axum::extract::State;
 use cache::Cache;
@@ -66,6 +68,8 @@ pub struct Rules {
     pub generation: Option<Generation>,
     /// What stands before the port.
     pub entrance: Arc<Entrance>,
+    /// The TLS of this process's ports, for health.
+    pub tls: Option<Arc<Tls>>,
 }
 
 /// What the router needs.
@@ -88,7 +92,7 @@ pub fn app(
     let door = Door::new(&rules.rates, all);
     let desk = Desk {
         cache: Arc::new(Cache::new(rules.cache, rules.generation, all)),
-        survey: Arc::new(Survey::new(Arc::clone(&upstreams))),
+        survey: Arc::new(Survey::new(Arc::clone(&upstreams), rules.tls)),
         upstreams: Arc::clone(&upstreams),
     };
     let guard = guard.leaving(&docs.rows());
@@ -100,8 +104,8 @@ pub fn app(
     // How long a body may be is for its role to say, and so is what it asks of its caller.
     let app = App::new(Role::Gateway, routes, all)
         .body_limit("/", u64::MAX)
-        .door(move |request, caller| door.admit(request, caller))
         .entrance(&rules.entrance)
+        .door(move |request, caller| door.admit(request, caller))
         .fast("/{*path}", Demand::Nothing, move |request, _, caller| {
             answer_at_once(&upstreams, request, caller)
         });
@@ -123,7 +127,8 @@ fn own_routes() -> Routes<Desk> {
     let feed = "The usual feed, where the earlier system's door had it.";
     let [usual, active] = routes::EARLIER.map(|(earlier, _)| earlier);
     let (nothing, admin) = (Demand::Nothing, Demand::Of(Right::Admin));
-    let health = async |State(desk): State<Desk>| desk.survey.health().await;
+    let health =
+        async |State(desk): State<Desk>, caller: axum::Extension<Caller>| desk.survey.health(&caller).await;
     let ready = async |State(desk): State<Desk>| desk.survey.readiness().await;
     Routes::new()
         .get(usual, Demand::Own, pass_on, feed)

@@ -1,14 +1,16 @@
 //! Whether there is more to do than can be done, and who is let in then.
 //!
-//! The measure is the processor time of this process against what it may have: all its cores, or the quota of its
-//! control group. A process that goes over its quota is stopped until the quota's period is over, and then nobody
+//! The measure is the processor time of the threads that answer, against what the process may have: all its cores, or
+//! the quota of its control group. Work apart from them (imports, packing) stands back by itself, and nobody is turned
+//! away for it. A process that goes over its quota is stopped until the quota's period is over, and then nobody
 //! is answered, whoever they are; so it has to know before. What is taken off first is what can wait, and look-ups
 //! last; feeds and health are never turned away. [`Scale`] is pure: readings are given to it.
 
 use super::limits::Class;
 use super::quota;
+use std::cell::Cell;
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 /// Between two readings, while there is anything to do.
@@ -62,12 +64,16 @@ fn part(class: Class, open: f32) -> f32 {
 pub(super) struct Overload {
     /// Processor seconds a second that it may have.
     cores: f32,
-    begun: Instant,
-    last: Mutex<(Instant, Duration, Scale)>,
-    /// When the next reading is due, in milliseconds since `begun`.
-    due: AtomicU32,
+    /// What the threads that answer have had so far, in nanoseconds.
+    spent: AtomicU64,
+    last: Mutex<(Instant, u64, Scale)>,
     /// The opening, as bits.
     open: AtomicU32,
+}
+
+thread_local! {
+    /// When this thread was looked at last, and what it had had by then.
+    static LOOKED: Cell<Option<(Instant, Duration)>> = const { Cell::new(None) };
 }
 
 impl Overload {
@@ -77,13 +83,8 @@ impl Overload {
 
     fn with_cores(cores: f32) -> Self {
         let now = Instant::now();
-        Self {
-            cores,
-            begun: now,
-            last: Mutex::new((now, quota::spent(), Scale::new())),
-            due: AtomicU32::new(0),
-            open: AtomicU32::new(OPEN.to_bits()),
-        }
+        let (spent, open) = (AtomicU64::new(0), AtomicU32::new(OPEN.to_bits()));
+        Self { cores, spent, last: Mutex::new((now, 0, Scale::new())), open }
     }
 
     /// How long a request of that class is to be held back before it is turned away; none: it may come in.
@@ -97,20 +98,30 @@ impl Overload {
         Some(HELD.mul_f32(1.0 - 0.75 * part))
     }
 
-    /// Takes a reading where one is due; whoever comes meanwhile goes by the last one.
+    /// Adds what this thread has had since it was looked at last, where that is a while ago, and takes a reading.
     fn look(&self, now: Instant) {
-        let millis = now.saturating_duration_since(self.begun).as_millis() as u32;
-        if millis < self.due.load(Ordering::Relaxed) {
-            return;
+        match LOOKED.get() {
+            Some((then, _)) if now.saturating_duration_since(then) < TICK => return,
+            Some((_, before)) => {
+                let spent = quota::spent();
+                let more = spent.saturating_sub(before).as_nanos() as u64;
+                self.spent.fetch_add(more, Ordering::Relaxed);
+                LOOKED.set(Some((now, spent)));
+            }
+            None => LOOKED.set(Some((now, quota::spent()))),
         }
+        self.read(now);
+    }
+
+    /// Takes a reading where one is due; whoever comes meanwhile goes by the last one.
+    fn read(&self, now: Instant) {
         let Ok(mut last) = self.last.try_lock() else { return };
-        self.due.store(millis.saturating_add(TICK.as_millis() as u32), Ordering::Relaxed);
         let (then, before, scale) = *last;
-        let (time, spent) = (now.saturating_duration_since(then), quota::spent());
-        if time < TICK / 2 {
+        let (time, spent) = (now.saturating_duration_since(then), self.spent.load(Ordering::Relaxed));
+        if time < TICK {
             return;
         }
-        let share = spent.saturating_sub(before).as_secs_f32() / (time.as_secs_f32() * self.cores);
+        let share = (spent - before) as f32 / 1e9 / (time.as_secs_f32() * self.cores);
         let scale = scale.read(share, time);
         *last = (now, spent, scale);
         self.open.store(scale.open.to_bits(), Ordering::Relaxed);
@@ -131,6 +142,20 @@ mod tests {
         assert_eq!(settled(0.7, Class::Check).open, OPEN);
         let overload = Overload::with_cores(1000.0);
         assert!((0..1000).all(|_| overload.turns_away(Class::Bulk).is_none()));
+    }
+
+    #[test]
+    fn what_other_threads_do_turns_nobody_away() {
+        let overload = Overload::with_cores(1.0);
+        let begun = Instant::now();
+        std::thread::scope(|scope| {
+            let busy = || while begun.elapsed() < Duration::from_millis(200) {};
+            (0..2).for_each(|_| drop(scope.spawn(busy)));
+            while begun.elapsed() < Duration::from_millis(200) {
+                assert!(overload.turns_away(Class::Bulk).is_none());
+                std::thread::sleep(Duration::from_millis(5));
+            }
+        });
     }
 
     #[test]

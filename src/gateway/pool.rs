@@ -7,6 +7,7 @@ use super::budget::Budget;
 use super::hop::{self, Hop};
 use super::instance::{Failure, Instance, UpstreamError};
 use super::routes;
+use super::tls::Tls;
 use crate::web::body::Pace;
 use crate::web::{Body, Peer, Problem, Request, Response};
 use http::{HeaderValue, Method};
@@ -29,6 +30,23 @@ pub enum Balance {
     LeastLoaded,
 }
 
+/// How instances are reached.
+#[derive(Clone, Debug)]
+pub struct Way {
+    /// How long the head of an answer may take.
+    pub patience: Duration,
+    /// How slowly an answer may come.
+    pub pace: Pace,
+    /// Whom to believe at `https` URLs.
+    pub tls: Option<Tls>,
+}
+
+impl Default for Way {
+    fn default() -> Self {
+        Self { patience: Duration::from_secs(30), pace: Pace::default(), tls: None }
+    }
+}
+
 /// The instances of a role at their URLs.
 #[derive(Debug)]
 pub struct Remote {
@@ -46,20 +64,20 @@ impl Remote {
     /// # Errors
     /// When a URL has another form, or there is none.
     pub fn new<U: AsRef<str>>(urls: &[U], patience: Duration) -> Result<Self, UpstreamError> {
-        Self::paced(urls, patience, Pace::default())
+        Self::over(urls, &Way { patience, ..Way::default() })
     }
 
-    /// The same, with answers that may come at `pace`.
+    /// The role at `urls`, reached so.
     ///
     /// # Errors
     /// As [`Remote::new`].
-    pub fn paced<U: AsRef<str>>(urls: &[U], patience: Duration, pace: Pace) -> Result<Self, UpstreamError> {
-        let instances: Result<Vec<_>, _> = urls.iter().map(|url| Instance::new(url.as_ref(), pace)).collect();
+    pub fn over<U: AsRef<str>>(urls: &[U], way: &Way) -> Result<Self, UpstreamError> {
+        let instances: Result<Vec<_>, _> = urls.iter().map(|url| Instance::new(url.as_ref(), way)).collect();
         let instances = instances?;
         if instances.is_empty() {
             return Err(UpstreamError::none());
         }
-        let (turn, budget) = (AtomicUsize::new(0), Budget::default());
+        let (turn, budget, patience) = (AtomicUsize::new(0), Budget::default(), way.patience);
         Ok(Self { instances, balance: Balance::default(), turn, budget, patience, hop: Hop::default() })
     }
 

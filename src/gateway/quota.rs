@@ -1,4 +1,4 @@
-//! How much processor time this process may have, and how much it has had.
+//! How much processor time this process may have, and how much a thread has had.
 //!
 //! It must not know what it is spent on.
 
@@ -13,9 +13,9 @@ pub(super) fn cores() -> f32 {
     quota(&groups, Path::new("/sys/fs/cgroup")).map_or(cores, |quota| quota.min(cores))
 }
 
-/// What this process has had so far.
+/// What this thread has had so far.
 pub(super) fn spent() -> Duration {
-    let time = clock_gettime(ClockId::ProcessCPUTime);
+    let time = clock_gettime(ClockId::ThreadCPUTime);
     // The system's clocks do not run backwards past their beginning.
     Duration::new(time.tv_sec.unsigned_abs(), time.tv_nsec.unsigned_abs() as u32)
 }

@@ -9,7 +9,8 @@ use super::pool::Remote;
 use super::upstream::{Place, Upstream};
 use super::watch::ANYBODY;
 use crate::web::health::{self, Check, Report, Status};
-use crate::web::{Body, Json, Problem, Request, Response as Answer, Role};
+use crate::web::tls::Tls;
+use crate::web::{Body, Caller, Json, Peer, Problem, Request, Response as Answer, Role};
 use axum::response::Response;
 use futures_util::future::join_all;
 use http::header::HOST;
@@ -28,6 +29,7 @@ const KEPT: Duration = Duration::from_secs(1);
 /// What the gateway knows of its roles.
 pub(super) struct Survey {
     upstreams: Arc<Upstreams>,
+    tls: Option<Arc<Tls>>,
     last: Mutex<Option<(Instant, Arc<Vec<Finding>>)>>,
 }
 
@@ -85,18 +87,23 @@ struct Row {
 }
 
 impl Survey {
-    pub(super) fn new(upstreams: Arc<Upstreams>) -> Self {
-        Self { upstreams, last: Mutex::new(None) }
+    pub(super) fn new(upstreams: Arc<Upstreams>, tls: Option<Arc<Tls>>) -> Self {
+        Self { upstreams, tls, last: Mutex::new(None) }
     }
 
     /// `/health`: every role with its cause.
-    pub(super) async fn health(&self) -> Response {
+    pub(super) async fn health(&self, caller: &Caller) -> Response {
         let findings = self.findings().await;
-        let report = report(findings.iter().map(|finding| (finding.role, finding.health.clone())));
+        let mut report = report(findings.iter().map(|finding| (finding.role, finding.health.clone())));
+        if let Some(tls) = self.tls.as_ref().map(|tls| tls.check()) {
+            report.status = report.status.max(tls.status);
+            report.checks.insert(Cow::Borrowed("tls"), tls);
+        }
         let services = findings.iter().map(|finding| {
             let healthy = finding.health.status != Status::Unhealthy;
             (finding.role.name(), Service { healthy, last_check: finding.at.clone() })
         });
+        let report = report.as_told_to(caller);
         health::document(report.status, &Document { services: services.collect(), report })
     }
 
@@ -156,7 +163,7 @@ fn report(checks: impl Iterator<Item = (Role, Check)>) -> Report {
 async fn ask(role: Role, upstream: &Upstream) -> Finding {
     let seats = match upstream.place() {
         Place::Local(_) => {
-            vec![seat("in-process".to_owned(), |path| upstream.call(question(path), ANYBODY)).await]
+            vec![seat("in-process".to_owned(), |path| upstream.call(question(path), Peer::Local)).await]
         }
         Place::Remote(remote) => join_all(remote.instances().iter().map(|at| elsewhere(remote, at))).await,
     };

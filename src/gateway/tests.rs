@@ -3,6 +3,7 @@
 mod hostile;
 mod kept;
 mod limited;
+mod secured;
 mod several;
 
 use super::*;
@@ -27,6 +28,7 @@ fn blacklist() -> Arc<App> {
     let routes = Routes::new()
         .post("/api/v1/blacklist/echo", Demand::Of(Right::Check), async |body: Whole| body.0, "Echoes.")
         .get("/api/v1/fortigate", Demand::Own, async || "192.0.2.1\n", "Lists.")
+        .get("/api/v1/blacklist/fortigate", Demand::Own, async || "192.0.2.1\n", "Lists.")
         .get("/api/v1/blacklist/headers", Demand::Of(Right::Read), headers, "Shows headers.")
         .get("/api/v1/blacklist/secret", Demand::Of(Right::Admin), async || "secret", "Is closed.")
         .merge(health::routes().with_state(Arc::new(health)));
@@ -205,7 +207,10 @@ async fn an_answer_cut_short_is_never_passed_off_as_whole() {
     let liar = fake(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n192.0.2.1\n", false).await;
     let front = elsewhere(door(remote(&liar))).await;
     let mut stream = TcpStream::connect(front.trim_start_matches("http://")).await.unwrap();
-    stream.write_all(b"GET /api/v1/blacklist/fortigate HTTP/1.1\r\nHost: a\r\n\r\n").await.unwrap();
+    stream
+        .write_all(b"GET /api/v1/blacklist/fortigate HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
+        .await
+        .unwrap();
     let mut answer = Vec::new();
     drop(stream.read_to_end(&mut answer).await);
     let text = String::from_utf8_lossy(&answer).to_lowercase();

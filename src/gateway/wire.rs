@@ -3,6 +3,7 @@
 //! A connection is driven by whoever uses it, request and answer in one task: no hand-over between tasks, which
 //! would cost as much as the proxying itself. It must not know what is asked.
 
+use super::tls::{Io, Tls};
 use crate::web::Body;
 use crate::web::body::Pace;
 use bytes::Bytes;
@@ -41,8 +42,9 @@ pub(super) enum WireError {
 /// The way to one instance.
 #[derive(Debug)]
 pub(super) struct Wire {
-    /// `host:port`.
-    address: String,
+    host: String,
+    port: u16,
+    tls: Option<Tls>,
     pace: Pace,
     idle: Mutex<Vec<Link>>,
 }
@@ -52,13 +54,13 @@ pub(super) struct Wire {
 struct Link {
     sender: SendRequest<Body>,
     /// None once it is over: whoever waits for something on it is told so by its end.
-    connection: Option<Connection<TokioIo<TcpStream>, Body>>,
+    connection: Option<Connection<TokioIo<Io>, Body>>,
     since: Instant,
 }
 
 impl Wire {
-    pub(super) fn new(address: String, pace: Pace) -> Self {
-        Self { address, pace, idle: Mutex::default() }
+    pub(super) fn new(host: String, port: u16, tls: Option<Tls>, pace: Pace) -> Self {
+        Self { host, port, tls, pace, idle: Mutex::default() }
     }
 
     /// Asks, on a connection that is kept or a new one, and waits for the answer's head; `waits` are the answers
@@ -83,12 +85,20 @@ impl Wire {
     }
 
     async fn connect(&self) -> Result<Link, WireError> {
-        let stream = tokio::time::timeout(CONNECT, TcpStream::connect(&self.address)).await;
+        let stream = tokio::time::timeout(CONNECT, self.open()).await;
         let stream = stream.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()));
-        let stream = stream.and_then(|stream| stream.set_nodelay(true).map(|()| stream));
         let stream = stream.map_err(WireError::Unreachable)?;
         let (sender, connection) = http1::handshake(TokioIo::new(stream)).await.map_err(WireError::Broken)?;
         Ok(Link { sender, connection: Some(connection), since: Instant::now() })
+    }
+
+    async fn open(&self) -> io::Result<Io> {
+        let stream = TcpStream::connect((self.host.trim_matches(['[', ']']), self.port)).await?;
+        stream.set_nodelay(true)?;
+        match &self.tls {
+            None => Ok(Io::Plain(stream)),
+            Some(tls) => tls.connect(&self.host, stream).await,
+        }
     }
 
     /// The connection that was used last, if it is still one.

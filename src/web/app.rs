@@ -301,8 +301,9 @@ impl App {
 
     /// Answers once somebody else has said who asks.
     async fn ask(self: Arc<Self>, request: Request, peer: Peer, visit: Visit) -> Response {
+        let shown = certificate(&request);
         let who = match &self.guard {
-            Some(guard) => guard.ask(request.uri().path(), request.headers(), peer).await,
+            Some(guard) => guard.ask(request.uri().path(), request.headers(), peer, shown).await,
             None => Ok(None),
         };
         let caller = match who {
@@ -356,10 +357,12 @@ impl App {
         };
         let admitted = match &self.guard {
             None => Admitted::As(self.caller(peer, None)),
-            Some(guard) => match guard.identify(request.uri().path(), request.headers(), peer) {
-                Some(who) => Admitted::As(self.caller(peer, who?)),
-                None => Admitted::Unknown(peer),
-            },
+            Some(guard) => {
+                match guard.identify(request.uri().path(), request.headers(), peer, certificate(request)) {
+                    Some(who) => Admitted::As(self.caller(peer, who?)),
+                    None => Admitted::Unknown(peer),
+                }
+            }
         };
         self.limit_body(request)?;
         Ok(admitted)
@@ -479,6 +482,11 @@ impl Fast {
         catch_unwind(AssertUnwindSafe(|| (self.answer)(request, rest, caller)))
             .unwrap_or_else(|panic| Some(http.panicked(&*panic).render("")))
     }
+}
+
+/// The certificate of whoever asks.
+fn certificate(request: &Request) -> Option<[u8; 32]> {
+    request.extensions().get::<Secured>()?.certificate
 }
 
 /// How far it is known who asks.

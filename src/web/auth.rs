@@ -13,7 +13,7 @@ use crate::rights::{Identity, Right, Rights};
 use futures_util::future::BoxFuture;
 use http::header::{AUTHORIZATION, HeaderName};
 use http::{HeaderMap, StatusCode};
-use sha2::{Digest, Sha256};
+use sha2::{Digest as _, Sha256};
 use std::net::IpAddr;
 use std::sync::Arc;
 use subtle::ConstantTimeEq;
@@ -42,6 +42,9 @@ impl<'k> FromIterator<&'k str> for Keys {
         Self(keys.into_iter().map(|key| Sha256::digest(key.as_bytes()).into()).collect())
     }
 }
+
+/// The SHA-256 of something.
+type Digest = [u8; 32];
 
 /// What a caller shows for itself.
 #[derive(Clone, Copy)]
@@ -186,19 +189,41 @@ impl Guard {
         path: &str,
         headers: &HeaderMap,
         peer: Peer,
+        certificate: Option<Digest>,
     ) -> Option<Result<Who, Problem>> {
         match shown(headers) {
-            Ok(None) => Some(Ok((peer == Peer::Local).then(|| Arc::clone(&self.installation)))),
+            Ok(None) if peer == Peer::Local => Some(Ok(Some(Arc::clone(&self.installation)))),
+            Ok(None) => match certificate.zip(self.authority.as_ref()) {
+                Some((digest, authority)) => {
+                    let found = authority.at_once(Claim::Certificate(&digest), peer.network())?;
+                    Some(self.certified(found, &digest, path, peer))
+                }
+                None => Some(Ok(None)),
+            },
             Ok(Some(key)) if self.keys.has(key.as_bytes()) => Some(Ok(Some(Arc::clone(&self.installation)))),
             _ if self.is_elsewhere(path) => Some(Ok(self.known(headers, peer))),
             Ok(Some(key)) => {
+                let claim = Claim::Key(key);
                 let found = match &self.authority {
-                    Some(authority) => found(authority.at_once(Claim::Key(key), peer.network())?),
+                    Some(authority) => found(authority.at_once(claim, peer.network())?),
                     None => Err(key_wrong()),
                 };
-                Some(found.map_err(|problem| self.refuse(problem, Some(key), path, peer)))
+                Some(found.map_err(|problem| self.refuse(problem, Some(claim), path, peer)))
             }
             Err(TwoOrNone) => Some(Err(self.refuse(key_wrong(), None, path, peer))),
+        }
+    }
+
+    /// A certificate that is nobody's says nothing: programs show it to whoever asks for one, unlike a key, which is
+    /// meant for us. So it neither opens nor shuts anything.
+    fn certified(&self, found: Found, digest: &Digest, path: &str, peer: Peer) -> Result<Who, Problem> {
+        match found {
+            Err(Unproven::Wrong) => Ok(None),
+            Err(_) if self.is_elsewhere(path) => Ok(None),
+            found => {
+                let claim = Some(Claim::Certificate(digest));
+                self::found(found).map_err(|problem| self.refuse(problem, claim, path, peer))
+            }
         }
     }
 
@@ -206,12 +231,26 @@ impl Guard {
     ///
     /// # Errors
     /// As [`Self::identify`].
-    pub(super) async fn ask(&self, path: &str, headers: &HeaderMap, peer: Peer) -> Result<Who, Problem> {
-        let (Ok(Some(key)), Some(authority)) = (shown(headers), &self.authority) else {
-            return Err(key_wrong());
-        };
-        let found = found(authority.ask(Claim::Key(key), peer.network()).await);
-        found.map_err(|problem| self.refuse(problem, Some(key), path, peer))
+    pub(super) async fn ask(
+        &self,
+        path: &str,
+        headers: &HeaderMap,
+        peer: Peer,
+        certificate: Option<Digest>,
+    ) -> Result<Who, Problem> {
+        let Some(authority) = &self.authority else { return Err(key_wrong()) };
+        match (shown(headers), certificate) {
+            (Ok(Some(key)), _) => {
+                let claim = Claim::Key(key);
+                let found = found(authority.ask(claim, peer.network()).await);
+                found.map_err(|problem| self.refuse(problem, Some(claim), path, peer))
+            }
+            (Ok(None), Some(digest)) => {
+                let found = authority.ask(Claim::Certificate(&digest), peer.network()).await;
+                self.certified(found, &digest, path, peer)
+            }
+            _ => Err(key_wrong()),
+        }
     }
 
     /// Has a refusal kept that a handler came to.
@@ -224,14 +263,15 @@ impl Guard {
             (None, None) => Claimed::Nobody,
         };
         if let Some(authority) = &self.authority {
-            authority.refused(Refused { claimed, from: caller.peer.address(), what, why: problem.code() });
+            let from = caller.peer.address();
+            authority.refused(Refused { claimed, from, what, why: problem.code() });
         }
     }
 
-    /// Has a refusal kept that a key or its lack is the reason of.
-    fn refuse(&self, problem: Problem, key: Option<&str>, path: &str, peer: Peer) -> Problem {
+    /// Has a refusal kept that what is shown or its lack is the reason of.
+    fn refuse(&self, problem: Problem, shown: Option<Claim<'_>>, path: &str, peer: Peer) -> Problem {
         if let Some(authority) = self.authority.as_ref().filter(|_| !problem.status().is_server_error()) {
-            let claimed = key.map_or(Claimed::Nobody, |key| Claimed::Shown(Claim::Key(key)));
+            let claimed = shown.map_or(Claimed::Nobody, Claimed::Shown);
             let (from, what) = (peer.address(), &*without_token(path));
             authority.refused(Refused { claimed, from, what, why: problem.code() });
         }
@@ -339,7 +379,12 @@ mod tests {
 
     impl Authority for Book {
         fn at_once(&self, claim: Claim<'_>, from: IpAddr) -> Option<Found> {
-            let Claim::Key(key) = claim else { return Some(Err(Unproven::Wrong)) };
+            let key = match claim {
+                Claim::Key(key) => key,
+                Claim::Certificate([1, ..]) => "kim",
+                Claim::Certificate([2, ..]) => "old",
+                Claim::Certificate(_) => "",
+            };
             match key {
                 "slow" => None,
                 "kim" if from == FAR.network() => Some(Ok(kim())),
@@ -380,7 +425,11 @@ mod tests {
 
     /// The name of whoever asks with these headers, or the refusal's code; `later` when somebody must be asked.
     fn asks(path: &str, pairs: &[(HeaderName, &'static str)], peer: Peer) -> String {
-        match guard().identify(path, &headers(pairs), peer) {
+        told(guard().identify(path, &headers(pairs), peer, None))
+    }
+
+    fn told(found: Option<Result<Who, Problem>>) -> String {
+        match found {
             None => "later".to_owned(),
             Some(Ok(who)) => who.map_or_else(|| "nobody".to_owned(), |who| who.name.clone()),
             Some(Err(problem)) => problem.code().to_owned(),
@@ -399,6 +448,21 @@ mod tests {
         }
         assert_eq!((with_key("open sesame"), with_key("kim")), ("administrator".into(), "kim".into()));
         assert_eq!(asks("/x", &[(AUTHORIZATION, "Bearer kim")], FAR), "kim");
+    }
+
+    #[test]
+    fn a_certificate_makes_somebody_known_and_a_key_counts_more() {
+        let shows = |path: &str, first: u8, pairs: &[(HeaderName, &'static str)]| {
+            told(guard().identify(path, &headers(pairs), FAR, Some([first; 32])))
+        };
+        assert_eq!(shows("/x", 1, &[]), "kim");
+        assert_eq!(shows("/x", 2, &[]), "key_expired");
+        assert_eq!(shows("/x", 3, &[]), "nobody", "it is shown to whoever asks for one");
+        assert_eq!((shows("/v1/x", 1, &[]), shows("/v1/x", 2, &[])), ("kim".into(), "nobody".into()));
+        assert_eq!(shows("/x", 1, &[(X_API_KEY, "another")]), "key_wrong");
+        assert_eq!(shows("/x", 1, &[(X_API_KEY, "open sesame")]), "administrator");
+        let unknown = told(Guard::new("key", &[]).identify("/x", &HeaderMap::new(), FAR, Some([1; 32])));
+        assert_eq!(unknown, "nobody");
     }
 
     #[test]
@@ -433,7 +497,7 @@ mod tests {
     #[tokio::test]
     async fn who_cannot_be_known_at_once_is_asked_for() {
         assert_eq!(with_key("slow"), "later");
-        let who = guard().ask("/x", &headers(&[(X_API_KEY, "slow")]), FAR).await.unwrap();
+        let who = guard().ask("/x", &headers(&[(X_API_KEY, "slow")]), FAR, None).await.unwrap();
         assert_eq!(who.unwrap().name, "kim");
     }
 

@@ -2,8 +2,11 @@
 //!
 //! A check is a cheap look at state that its owner keeps; it must not do the work that it judges.
 
+use super::app::Caller;
 use super::extract::Json;
 use super::routes::{Demand, Routes};
+use crate::rights::Right;
+use axum::Extension;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use chrono::{SecondsFormat, Utc};
@@ -83,6 +86,19 @@ impl Report {
             version: Cow::Borrowed(env!("CARGO_PKG_VERSION")),
             checks,
         }
+    }
+}
+
+impl Report {
+    /// The same for `caller`: what is the matter with what, by name, is for those who may read.
+    #[must_use]
+    pub fn as_told_to(mut self, caller: &Caller) -> Self {
+        if !caller.rights.has(Right::Read) {
+            for check in self.checks.values_mut() {
+                *check = Check { status: check.status, detail: Cow::Borrowed(""), cure: Cow::Borrowed("") };
+            }
+        }
+        self
     }
 }
 
@@ -178,7 +194,9 @@ impl Health {
 
 /// `GET /health` and `GET /ready` of a role.
 pub fn routes() -> Routes<Arc<Health>> {
-    let health = async |State(health): State<Arc<Health>>| health.report();
+    let health = async |State(health): State<Arc<Health>>, caller: Extension<Caller>| {
+        health.report().as_told_to(&caller)
+    };
     let ready = async |State(health): State<Arc<Health>>| health.readiness();
     Routes::new()
         .get("/health", Demand::Nothing, health, "Says what works, what does not, and what cures it.")
@@ -200,6 +218,15 @@ mod tests {
         assert_eq!(report.into_response().status(), 200);
         let down = Health::new("x").check("store", || Check::unhealthy("gone", "restore")).report();
         assert_eq!(down.into_response().status(), 503);
+    }
+
+    #[test]
+    fn causes_are_for_those_who_may_read() {
+        let health = Health::new("x").check("store", || Check::degraded("/var/lib/x is full", "make room"));
+        let nobody = Caller { who: None, rights: crate::rights::Rights::NONE, ..Caller::local() };
+        let veiled = health.report().as_told_to(&nobody);
+        assert_eq!((veiled.status, &*veiled.checks["store"].detail), (Status::Degraded, ""));
+        assert_eq!(health.report().as_told_to(&Caller::local()).checks["store"].cure, "make room");
     }
 
     #[test]

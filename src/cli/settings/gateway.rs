@@ -4,10 +4,11 @@ use super::SettingsError;
 use super::layers::Layers;
 use super::value::Size;
 use crate::gateway::{Balance, Rate, Rates};
+use std::path::PathBuf;
 use std::time::Duration;
 
 /// How the gateway deals with the roles behind it.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Behind {
     /// Which of several instances is asked.
     pub balance: Balance,
@@ -17,6 +18,10 @@ pub struct Behind {
     pub check: Duration,
     /// Requests at work in a role at once.
     pub at_work: usize,
+    /// The certificates (PEM) that instances at https URLs are believed by.
+    pub ca_file: Option<PathBuf>,
+    /// The certificate (PEM) that the gateway shows them, and its key.
+    pub certificate: Option<(PathBuf, PathBuf)>,
     /// Bytes that kept answers may take.
     pub cache: u64,
 }
@@ -29,6 +34,10 @@ impl Behind {
             timeout: seconds("upstream.timeout_seconds")?,
             check: seconds("upstream.check_seconds")?,
             at_work: layers.get("upstream.at_work")?,
+            ca_file: layers.get("upstream.ca_file")?,
+            certificate: layers
+                .get::<Option<PathBuf>>("upstream.cert_file")?
+                .zip(layers.get::<Option<PathBuf>>("upstream.key_file")?),
             cache: layers.get::<Size>("cache.size")?.0,
         })
     }

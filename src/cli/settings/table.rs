@@ -136,6 +136,17 @@ pub(super) const TABLE: &[Setting] = &[
     setting("upstream.timeout_seconds", "30", "So long the gateway waits for the head of an answer from elsewhere."),
     setting("upstream.check_seconds", "3", "About so often every instance is asked whether it is ready."),
     setting(
+        "upstream.ca_file",
+        r#""""#,
+        "The certificates (PEM) that instances at https URLs are believed by: one of them has signed theirs.",
+    ),
+    setting(
+        "upstream.cert_file",
+        r#""""#,
+        "The certificate (PEM) that the gateway shows to them, where they ask for one, and the file with its key.",
+    ),
+    setting("upstream.key_file", r#""""#, "The key (PEM) of that certificate."),
+    setting(
         "upstream.at_work",
         "1024",
         "Requests at work in each role at once; as many wait for two seconds at most, and more are sent away (503).",

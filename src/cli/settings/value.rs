@@ -226,8 +226,13 @@ impl FromValue for Urls {
 fn role_url(text: &str) -> Result<String, String> {
     let url = text.trim_end_matches('/');
     let uri: Option<Uri> = url.parse().ok();
-    let plain = uri.is_some_and(|uri| uri.scheme_str() == Some("http") && matches!(uri.path(), "" | "/"));
-    if plain { Ok(url.to_owned()) } else { Err("http://host:port is meant".to_owned()) }
+    let is_plain =
+        |uri: Uri| matches!(uri.scheme_str(), Some("http" | "https")) && matches!(uri.path(), "" | "/");
+    if uri.is_some_and(is_plain) {
+        Ok(url.to_owned())
+    } else {
+        Err("http://host:port or https://host:port is meant".to_owned())
+    }
 }
 
 impl FromValue for Option<Rate> {
@@ -297,7 +302,7 @@ mod tests {
         let two = ["http://a:1".to_owned(), "http://b:1".to_owned()];
         assert_eq!(url("http://a:1/, http://b:1").as_deref(), Ok(&two[..]));
         assert_eq!(Urls::from_value(&two.to_vec().into()).map(|urls| urls.0).as_deref(), Ok(&two[..]));
-        for wrong in ["blacklist:8001", "https://a", "http://a/path", "ftp://a"] {
+        for wrong in ["blacklist:8001", "https://a/path", "http://a/path", "ftp://a"] {
             assert!(url(wrong).is_err(), "{wrong}");
         }
     }

@@ -66,7 +66,8 @@ async fn scripted(parts: &[&[u8]], pause: Duration, closes: bool) -> String {
 /// A door in front of an instance with little patience.
 async fn front(url: &str) -> String {
     let pace = Pace { grace: Duration::from_millis(300), bytes_per_second: 1 << 20 };
-    let remote = Remote::paced(&[url], Duration::from_millis(300), pace).unwrap();
+    let remote =
+        Remote::over(&[url], &Way { patience: Duration::from_millis(300), pace, tls: None }).unwrap();
     elsewhere(door(Upstream::remote(remote))).await
 }
 

@@ -26,7 +26,6 @@ use http::{HeaderValue, StatusCode};
 use schemars::JsonSchema;
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::{Deserialize, Deserializer, Serialize};
-use std::net::IpAddr;
 use std::sync::Arc;
 
 /// What the handlers share.
@@ -119,11 +118,6 @@ impl People {
         })
         .await
     }
-}
-
-/// Whence the caller asks.
-fn from(caller: &Caller) -> IpAddr {
-    caller.peer.address()
 }
 
 /// A name in a path.

@@ -1,7 +1,7 @@
 //! The way in and out: logins, refreshing, logging out, one's own password, and who one is.
 
 use super::super::reply::aside;
-use super::{DONE, Done, People, Private, Secret, from, no_session, shown, unauthorized};
+use super::{DONE, Done, People, Private, Secret, no_session, shown, unauthorized};
 use crate::identity::{Attempt, Begun, IdentityError, Keeper, Proved, Shown, Turn};
 use crate::model::Time;
 use crate::rights::{Kind, Rights};
@@ -63,7 +63,7 @@ async fn with_password(
     work: impl FnOnce(&Keeper, &Attempt) -> Result<Begun, IdentityError> + Send + 'static,
 ) -> Result<Begun, Problem> {
     let turn = async {
-        let attempt = keeper.attempt(username, from(caller))?;
+        let attempt = keeper.attempt(username, caller.peer.address())?;
         let turn: Turn = keeper.turn(&attempt).await?;
         Ok((attempt, turn))
     };
@@ -146,7 +146,7 @@ pub(super) async fn logout(
 
 /// The session whose token is shown.
 fn session(keeper: &Keeper, headers: &HeaderMap, caller: &Caller) -> Option<Proved> {
-    let proved = keeper.prove(Shown::Key(key_in(headers)?), from(caller)).ok()?;
+    let proved = keeper.prove(Shown::Key(key_in(headers)?), caller.peer.network()).ok()?;
     Some(proved).filter(|proved| proved.identity.kind == Kind::User)
 }
 
@@ -168,7 +168,7 @@ pub(super) async fn me(
 ) -> Result<Json<Me>, Problem> {
     let Some(who) = &caller.who else { return Err(no_session(&caller)) };
     let shown = key_in(&headers).zip(role.keeper.as_ref());
-    let proved = shown.and_then(|(key, keeper)| keeper.prove(Shown::Key(key), from(&caller)).ok());
+    let proved = shown.and_then(|(key, keeper)| keeper.prove(Shown::Key(key), caller.peer.network()).ok());
     Ok(Json(Me {
         name: who.name.clone(),
         kind: who.kind,

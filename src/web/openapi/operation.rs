@@ -37,7 +37,7 @@ const ALWAYS: [u16; 6] = [400, 401, 429, 500, 502, 503];
 /// What one that takes a body may answer beside that.
 const OF_BODY: [u16; 4] = [408, 413, 415, 422];
 /// What one that changes something may answer beside that.
-const OF_CHANGE: [u16; 2] = [409, 507];
+const OF_CHANGE: [u16; 3] = [409, 422, 507];
 
 /// The answers of problems, by the names under which operations refer to them.
 pub(super) fn problems() -> Value {
