@@ -111,3 +111,20 @@ fn after_a_pause_the_little_that_is_due_ends_by_itself() {
     house.runtime.block_on(house.engine().clean_up()).unwrap();
     assert!(!house.check("20.0.0.1").0);
 }
+
+#[test]
+fn what_would_end_tomorrow_and_had_no_such_end_is_as_good_as_gone() {
+    let house = House::new();
+    house.submit(list("a", &["20.0.0.1", "20.0.0.2"], Scope::Whole)).unwrap();
+    house.list_until("a", "20.0.0.3", 3600);
+    let mut builder = RowsBuilder::default();
+    for (range, seconds) in [("20.0.0.1", 60), ("20.0.0.2", 100_000), ("20.0.0.3", 60), ("20.0.0.4", 60)] {
+        let expires = Some(Time::from_unix(NOON + seconds));
+        builder.push(range.parse().unwrap(), &Detail { expires, ..Detail::default() });
+    }
+    let change = Change::List { source: name("a"), rows: builder.finish().0, scope: Scope::Whole };
+    let (id, cause) = (uuid::Uuid::now_v7(), crate::model::Cause::Run);
+    let batch = Batch { id, actor: String::new(), reason: String::new(), cause, change };
+    let preview = house.runtime.block_on(house.engine().preview(batch)).unwrap().preview();
+    assert_eq!((preview.before, preview.ending), (3, 1), "of four, one has an end that it had not");
+}

@@ -15,12 +15,17 @@ use std::time::{Duration, Instant};
 
 /// Between two readings, while there is anything to do.
 const TICK: Duration = Duration::from_millis(10);
+/// What a thread did before that is none of now's load.
+const WINDOW: Duration = Duration::from_millis(50);
 /// The share of what it may have that the process aims at under load: what is left takes up bursts, which in a short
 /// period of a quota are larger than in a long one.
 const AIM: f32 = 0.75;
-/// A turned-away caller waits for as long at most, and for a quarter of that at least. While one waits it asks
+/// A turned-away caller waits about so many milliseconds, and for a quarter of that at least. While one waits it asks
 /// nothing else, which is what makes turning away cheaper than answering.
-const HELD: Duration = Duration::from_millis(40);
+const HELD: f32 = 40.0;
+/// Where so little is let in and it is still too much, refusing is what costs: the fewer come in, the longer the
+/// others wait.
+const CROWDED: f32 = 0.25;
 
 /// How much is let in, from everything (3) to hardly anything: classes leave one after the other, each bit by bit.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -59,6 +64,12 @@ fn part(class: Class, open: f32) -> f32 {
     (open - below).clamp(0.0, 1.0)
 }
 
+/// How long a refusal is held back; half a second when hardly anybody is let in.
+fn held(part: f32, open: f32) -> Duration {
+    let millis = HELD * (1.0 - 0.75 * part) * (CROWDED / open).max(1.0);
+    Duration::from_millis(millis.round() as u64)
+}
+
 /// The load of this process.
 #[derive(Debug)]
 pub(super) struct Overload {
@@ -95,16 +106,18 @@ impl Overload {
         if part >= 1.0 || fastrand::f32() < part {
             return None;
         }
-        Some(HELD.mul_f32(1.0 - 0.75 * part))
+        Some(held(part, open))
     }
 
     /// Adds what this thread has had since it was looked at last, where that is a while ago, and takes a reading.
     fn look(&self, now: Instant) {
         match LOOKED.get() {
             Some((then, _)) if now.saturating_duration_since(then) < TICK => return,
-            Some((_, before)) => {
+            Some((then, before)) => {
                 let spent = quota::spent();
-                let more = spent.saturating_sub(before).as_nanos() as u64;
+                // Of a thread that nobody looked at for long, only what it may have had of late is of now.
+                let late = WINDOW.as_secs_f64() / now.saturating_duration_since(then).as_secs_f64();
+                let more = (spent.saturating_sub(before).as_nanos() as f64 * late.min(1.0)) as u64;
                 self.spent.fetch_add(more, Ordering::Relaxed);
                 LOOKED.set(Some((now, spent)));
             }
@@ -175,6 +188,14 @@ mod tests {
             assert_eq!(part(class, scale.open), 0.0);
         }
         assert_eq!(part(Class::Feeds, SHUT), 1.0);
+    }
+
+    #[test]
+    fn refusals_wait_the_longer_the_less_they_help() {
+        let millis = |part, open| held(part, open).as_millis();
+        assert_eq!((millis(0.0, 1.5), millis(1.0, 1.0)), (40, 10));
+        assert!(millis(CROWDED, CROWDED) < 40 && millis(0.1, 0.1) > 80);
+        assert!(held(SHUT, SHUT) <= Duration::from_millis(500));
     }
 
     #[test]

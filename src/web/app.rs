@@ -3,7 +3,7 @@
 //! An application does not know where a request came from: a connection, or another role of the same
 //! process, which simply calls [`App::answer`]. It must not know what its routes do.
 
-use super::auth::{self, Guard, Who};
+use super::auth::{self, Asking, Guard, Who};
 use super::body::{self, Request, Response};
 use super::browser;
 use super::edge::{self, Signs};
@@ -301,9 +301,8 @@ impl App {
 
     /// Answers once somebody else has said who asks.
     async fn ask(self: Arc<Self>, request: Request, peer: Peer, visit: Visit) -> Response {
-        let shown = certificate(&request);
         let who = match &self.guard {
-            Some(guard) => guard.ask(request.uri().path(), request.headers(), peer, shown).await,
+            Some(guard) => guard.ask(&Asking::of(&request, peer)).await,
             None => Ok(None),
         };
         let caller = match who {
@@ -357,12 +356,10 @@ impl App {
         };
         let admitted = match &self.guard {
             None => Admitted::As(self.caller(peer, None)),
-            Some(guard) => {
-                match guard.identify(request.uri().path(), request.headers(), peer, certificate(request)) {
-                    Some(who) => Admitted::As(self.caller(peer, who?)),
-                    None => Admitted::Unknown(peer),
-                }
-            }
+            Some(guard) => match guard.identify(&Asking::of(request, peer)) {
+                Some(who) => Admitted::As(self.caller(peer, who?)),
+                None => Admitted::Unknown(peer),
+            },
         };
         self.limit_body(request)?;
         Ok(admitted)
@@ -448,7 +445,7 @@ impl App {
         if let Some(problem) = &problem {
             response = with_headers_of(response, problem.render(request_id::as_text(&visit.id)));
             if let Some(guard) = &self.guard {
-                guard.note(problem, &who, &format!("{} {}", seen.method, seen.path));
+                guard.note(problem, &who, &seen);
             }
         }
         self.finish(&seen, route, response, problem.as_ref(), &visit)
@@ -482,11 +479,6 @@ impl Fast {
         catch_unwind(AssertUnwindSafe(|| (self.answer)(request, rest, caller)))
             .unwrap_or_else(|panic| Some(http.panicked(&*panic).render("")))
     }
-}
-
-/// The certificate of whoever asks.
-fn certificate(request: &Request) -> Option<[u8; 32]> {
-    request.extensions().get::<Secured>()?.certificate
 }
 
 /// How far it is known who asks.

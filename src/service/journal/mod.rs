@@ -123,7 +123,7 @@ async fn submit(State(engine): State<Engine>, Whole(body): Whole) -> Result<Json
 async fn preview(State(engine): State<Engine>, Whole(body): Whole) -> Result<Json<Preview>, Problem> {
     let batch = unpack(body).await?;
     let plan = engine.preview(batch).await.map_err(typed)?;
-    Ok(Json(Preview { receipt: plan.receipt, before: plan.before }))
+    Ok(Json(plan.preview()))
 }
 
 async fn unpack(body: Bytes) -> Result<Batch, Problem> {
