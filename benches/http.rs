@@ -18,11 +18,13 @@ use ironlist::engine::{Engine, Options};
 use ironlist::model::Profile;
 use ironlist::model::{Batch, Cause, Change, Detail, Device, Output, RowsBuilder, Scope};
 use ironlist::publish::{Audit, Publisher, Secrets};
+use ironlist::rights::Right;
 use ironlist::service::blacklist::{Blacklist, CHECK, answer_check};
 use ironlist::service::feeds::Desk;
+use ironlist::web::auth::{Access, Guard};
 use ironlist::web::listener::{Limits, Listener, serve};
 use ironlist::web::metrics::Metrics;
-use ironlist::web::{App, Body, Response, Role};
+use ironlist::web::{App, Body, Demand, Response, Role};
 use std::convert::Infallible;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
@@ -385,13 +387,17 @@ async fn application() -> (Arc<App>, Secrets) {
     let secrets = publisher.make_keys(&device.name, &audit).unwrap();
     submit(&engine, Cause::Manual, Change::Publish(Output::Device(device))).await;
     let desk = Desk::new(&publisher);
-    let routed = axum::routing::get(async || Response::new(Body::full(Bytes::from_static(FIXED))));
-    let router = Blacklist::new(engine.clone()).router().route("/routed", routed);
-    let app = App::new(Role::Blacklist, router, &metrics)
-        .fast(CHECK, move |request, ip, _| answer_check(&engine, request, ip))
-        .fast("/fixed", |_, _, _| Some(Response::new(Body::full(Bytes::from_static(FIXED)))))
-        .fast("/feed", |_, _, _| Some(Response::new(Body::full(FEED.clone()))));
-    (Arc::new(desk.fast(app)), secrets)
+    let routed = async || Response::new(Body::full(Bytes::from_static(FIXED)));
+    let (anybody, checks) = (Demand::Nothing, Demand::Of(Right::Check));
+    let routes = Blacklist::routes().with_state(Blacklist::new(engine.clone()));
+    let routes = routes.get("/routed", checks, routed, "What the router costs.");
+    let app = App::new(Role::Blacklist, routes.merge(Desk::routes().with_state(Arc::clone(&desk))), &metrics)
+        .fast(CHECK, checks, move |request, ip, _| answer_check(&engine, request, ip))
+        .fast("/fixed", anybody, |_, _, _| Some(Response::new(Body::full(Bytes::from_static(FIXED)))))
+        .fast("/feed", anybody, |_, _, _| Some(Response::new(Body::full(FEED.clone()))));
+    let loopback = [([127, 0, 0, 1].into(), [127, 0, 0, 1].into())].into_iter().collect();
+    let guard = Guard::new("bench", Access { open: loopback, ..Access::default() });
+    (Arc::new(desk.fast(app).guard(guard)), secrets)
 }
 
 /// A million listed addresses.

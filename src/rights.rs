@@ -3,12 +3,13 @@
 //!
 //! It must not know how somebody proves who they are, nor which path asks for which right.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::str::FromStr;
 
 /// What somebody may do. None implies another.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 #[repr(u8)]
 pub enum Right {
@@ -64,7 +65,7 @@ impl FromStr for Right {
 }
 
 /// A set of rights; as JSON a list of their names.
-#[derive(Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(from = "Vec<Right>", into = "Vec<Right>")]
 pub struct Rights(u8);
 
@@ -134,7 +135,7 @@ impl fmt::Debug for Rights {
 }
 
 /// What kind of somebody.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Kind {
     /// Whoever holds the installation itself: its key, or the socket in its folder.
@@ -146,7 +147,7 @@ pub enum Kind {
 }
 
 /// Somebody who has proved who they are. Kind and name together are one somebody and no other.
-#[derive(Clone, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Hash, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct Identity {
     /// What kind of somebody.
     pub kind: Kind,

@@ -6,13 +6,16 @@ use ironlist::engine::{Engine, Options};
 use ironlist::gateway::{self, Remote, Rules, Upstream, Upstreams};
 use ironlist::model::{Batch, Cause, Change, Detail, Profile, RowsBuilder, Scope};
 use ironlist::publish::Publisher;
-use ironlist::service::blacklist::{Blacklist, CHECK, QUESTIONS, answer_check};
-use ironlist::service::feeds::{Desk, OWN_LOCKS};
-use ironlist::web::auth::Guard;
+use ironlist::rights::Right;
+use ironlist::service;
+use ironlist::service::blacklist::{Blacklist, CHECK, answer_check};
+use ironlist::service::feeds::Desk;
+use ironlist::web::auth::{Access, Guard};
+use ironlist::web::docs::Docs;
 use ironlist::web::health::{self, Health};
 use ironlist::web::listener::{Limits, Listener, serve};
 use ironlist::web::metrics::Metrics;
-use ironlist::web::{App, Role};
+use ironlist::web::{App, Demand, Role};
 use std::io::Read;
 use std::sync::Arc;
 use std::time::Duration;
@@ -49,7 +52,8 @@ pub(crate) fn run_server(name: &str) {
 }
 
 fn guard() -> Guard {
-    Guard::new(KEY, QUESTIONS).leaving(OWN_LOCKS)
+    let loopback = [([127, 0, 0, 1].into(), [127, 0, 0, 1].into())].into_iter().collect();
+    Guard::new(KEY, Access { open: loopback, ..Access::default() })
 }
 
 /// The gateway, with a limit that is counted and told, and never reached.
@@ -57,7 +61,8 @@ fn door(blacklist: Upstream) -> Arc<App> {
     let rates = [Some("100000000/s".parse().unwrap()); 6];
     let rules = Rules { rates, cache: 1 << 20, ..Rules::default() };
     let upstreams = Arc::new(Upstreams::from([(Role::Blacklist, blacklist)]));
-    gateway::app(upstreams, Some(guard()), rules, &Arc::new(Metrics::new()))
+    let docs = Docs::new(gateway::chapters(service::chapters()), service::PLACES);
+    gateway::app(upstreams, guard(), rules, &Arc::new(Metrics::new()), docs)
 }
 
 /// The blacklist's port over a million listed addresses.
@@ -74,9 +79,15 @@ async fn blacklist() -> Arc<App> {
     let open = ["127.0.0.0/8".parse::<IpRange>().unwrap()].into_iter().collect();
     let publisher = Publisher::open(engine.clone(), Profile::fortigate(), open).unwrap();
     publisher.refresh();
-    let health = health::routes(Arc::new(Health::new("blacklist")));
-    let router = Blacklist::new(engine.clone()).router().merge(health);
-    let app = App::new(Role::Blacklist, router, &Arc::new(Metrics::new()))
-        .fast(CHECK, move |request, ip, _| answer_check(&engine, request, ip));
-    Arc::new(Desk::new(&publisher).fast(app).guard(guard()))
+    let desk = Desk::new(&publisher);
+    let routes = Blacklist::routes()
+        .with_state(Blacklist::new(engine.clone()))
+        .merge(health::routes().with_state(Arc::new(Health::new("blacklist"))))
+        .merge(Desk::routes().with_state(Arc::clone(&desk)));
+    let app = App::new(Role::Blacklist, routes, &Arc::new(Metrics::new())).fast(
+        CHECK,
+        Demand::Of(Right::Check),
+        move |request, ip, _| answer_check(&engine, request, ip),
+    );
+    Arc::new(desk.fast(app).guard(guard()))
 }

@@ -219,6 +219,23 @@ impl<'de> serde::Deserialize<'de> for IpRange {
     }
 }
 
+impl schemars::JsonSchema for IpRange {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "IpRange".into()
+    }
+
+    fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        schemars::json_schema!({
+            "type": "string",
+            "description": "An address, a prefix, or a range from its first to its last address.",
+        })
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -6,10 +6,11 @@ use crate::model::{Day, Time};
 use crate::store::Unit;
 use chrono::{Datelike, SecondsFormat};
 use chrono_tz::Tz;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// How far back to look; today is the last day of every period.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize, JsonSchema)]
 pub enum Period {
     /// 7 days.
     #[serde(rename = "7d")]
@@ -38,7 +39,7 @@ impl Period {
 }
 
 /// How finely a period is cut.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Granularity {
     /// Hours.

@@ -7,17 +7,19 @@
 use crate::addr::{Run, Word};
 use crate::engine::{Snapshot, Standings};
 use crate::model::SourceId;
+use schemars::JsonSchema;
 use serde::{Serialize, Serializer};
 use std::collections::BTreeMap;
 use std::ops::AddAssign;
 
 /// Numbers of addresses, by family.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, JsonSchema)]
 pub struct Addresses {
     /// IPv4.
     pub ipv4: u64,
     /// IPv6; written as decimal text, because readers of JSON keep 53 bits of a number.
     #[serde(serialize_with = "as_text")]
+    #[schemars(with = "String")]
     pub ipv6: u128,
 }
 

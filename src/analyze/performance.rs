@@ -1,9 +1,10 @@
 //! What the process measures of itself, read from its metrics in Prometheus' text form.
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 /// Measured values, in the earlier system's words; what this process does not measure is none.
-#[derive(Clone, PartialEq, Debug, Default, Serialize)]
+#[derive(Clone, PartialEq, Debug, Default, Serialize, JsonSchema)]
 pub struct Performance {
     /// Mean time of the blacklist role's answers in milliseconds; none where that role runs in
     /// another process, or has not answered yet.

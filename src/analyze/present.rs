@@ -6,6 +6,7 @@ use super::ledger::{all, net, standing, sum};
 use super::{Look, rounded};
 use crate::model::{Day, Time};
 use crate::store::{Tally, Unit};
+use schemars::JsonSchema;
 use serde::Serialize;
 use std::collections::BTreeMap;
 
@@ -13,7 +14,7 @@ use std::collections::BTreeMap;
 const GROWTH_DAYS: i64 = 7;
 
 /// What happened today.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, JsonSchema)]
 pub struct Today {
     /// The date in the display zone.
     pub date: Day,
@@ -24,7 +25,7 @@ pub struct Today {
 }
 
 /// The blacklist in a few numbers.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, JsonSchema)]
 pub struct Summary {
     /// The generation at which it was made.
     pub generation: u64,
@@ -51,7 +52,7 @@ pub struct Summary {
 }
 
 /// The last 24 hours, in the earlier system's words.
-#[derive(Clone, PartialEq, Debug, Serialize)]
+#[derive(Clone, PartialEq, Debug, Serialize, JsonSchema)]
 pub struct Realtime {
     /// Ranges that at least one source lists.
     pub active_ips: u64,

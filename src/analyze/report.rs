@@ -6,9 +6,12 @@ use super::trends::TrendRow;
 use super::{Look, percentage};
 use crate::model::{SourceName, Time};
 use crate::store::Tally;
+use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::ser::SerializeMap;
 use serde::{Serialize, Serializer};
+use std::borrow::Cow;
 use std::cmp::Reverse;
+use std::collections::BTreeMap;
 
 /// A report names so many sources.
 const TOP: usize = 10;
@@ -27,8 +30,22 @@ impl Serialize for Totals {
     }
 }
 
+impl JsonSchema for Totals {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> Cow<'static, str> {
+        "Totals".into()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        BTreeMap::<String, u64>::json_schema(generator)
+    }
+}
+
 /// A period on one page, in the earlier system's words.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct Report {
     /// How far back.
     pub period: Period,

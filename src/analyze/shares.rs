@@ -2,6 +2,7 @@
 
 use super::{Look, percentage};
 use crate::store::Dimension;
+use schemars::JsonSchema;
 use serde::Serialize;
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
@@ -10,7 +11,7 @@ use std::collections::BTreeMap;
 const UNKNOWN: &str = "unknown";
 
 /// A country's share.
-#[derive(Clone, PartialEq, Debug, Serialize)]
+#[derive(Clone, PartialEq, Debug, Serialize, JsonSchema)]
 pub struct CountryShare {
     /// ISO 3166-1 alpha-2, or "unknown".
     pub country: String,
@@ -21,7 +22,7 @@ pub struct CountryShare {
 }
 
 /// A kind of threat's share.
-#[derive(Clone, PartialEq, Debug, Serialize)]
+#[derive(Clone, PartialEq, Debug, Serialize, JsonSchema)]
 pub struct ThreatShare {
     /// In the source's words, or "unknown".
     pub threat_type: String,
@@ -32,7 +33,7 @@ pub struct ThreatShare {
 }
 
 /// Shares as of one generation, the largest first.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct Shares<T> {
     /// The generation at which they were made.
     pub generation: u64,

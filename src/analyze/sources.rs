@@ -6,10 +6,11 @@ use super::census::{Addresses, Census};
 use super::ledger::{Ledger, sum};
 use crate::model::{Mode, SourceId, SourceName, Time};
 use crate::store::Tally;
+use schemars::JsonSchema;
 use serde::Serialize;
 
 /// What a source shares with another.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, JsonSchema)]
 pub struct Overlap {
     /// The other.
     pub source: SourceName,
@@ -19,7 +20,7 @@ pub struct Overlap {
 }
 
 /// One source.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct SourceRow {
     /// Its name.
     pub source: SourceName,
@@ -44,7 +45,7 @@ pub struct SourceRow {
 }
 
 /// All sources.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct Sources {
     /// For what came and went.
     pub period: Period,

@@ -5,11 +5,12 @@ use super::calendar::{Granularity, Period, Span};
 use super::ledger::{Ledger, total};
 use crate::model::{SourceName, Time};
 use crate::store::Tally;
+use schemars::JsonSchema;
 use serde::Serialize;
 use std::collections::BTreeMap;
 
 /// One bucket.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, JsonSchema)]
 pub struct TrendRow {
     /// Its beginning: a date, or RFC 3339 for an hour.
     pub date: String,
@@ -26,13 +27,14 @@ pub struct TrendRow {
 }
 
 /// The trend of a period.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct Trends {
     /// How far back.
     pub period: Period,
     /// How finely.
     pub granularity: Granularity,
     /// The zone of the days.
+    #[schemars(with = "String")]
     pub zone: chrono_tz::Tz,
     /// The generation at which it was made.
     pub generation: u64,

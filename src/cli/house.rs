@@ -16,25 +16,25 @@ use crate::model::Profile;
 use crate::publish::push::Pusher;
 use crate::publish::webhook::Courier;
 use crate::publish::{Feed, Feeds, Offer, Publisher, Rolls};
+use crate::rights::Right;
 use crate::service::analytics::Analytics;
 use crate::service::blacklist::{self, Blacklist, IMPORT_PATH};
 use crate::service::collection::{self, Collection, Trouble, Watch};
-use crate::service::decisions::{self, Decisions};
+use crate::service::decisions::Decisions;
 use crate::service::dnsbl::Dnsbl;
-use crate::service::feeds::{Desk, OWN_LOCKS};
-use crate::service::identity;
-use crate::service::journal;
+use crate::service::feeds::Desk;
 use crate::service::publishing::{Hooking, Publishing, Pushing};
-use crate::service::taxii::{self, Taxii};
+use crate::service::taxii::Taxii;
+use crate::service::{self, journal};
 use crate::web::auth::{Guard, Keys};
+use crate::web::docs::Docs;
 use crate::web::entrance::Entrance;
 use crate::web::health::{self, Check, Health, Latch};
 use crate::web::metrics::{self, Metrics};
 use crate::web::proxy::Proxies;
 use crate::web::tls::Tls;
-use crate::web::{App, Limit, Role};
+use crate::web::{App, Demand, Limit, Role, Routes};
 use anyhow::{Context, bail};
-use axum::Router;
 use http::HeaderValue;
 use std::collections::BTreeMap;
 use std::os::unix::fs::PermissionsExt as _;
@@ -119,8 +119,7 @@ impl House {
         let courier = publisher.as_ref().map(tell);
         let identities = Identities::open(key, settings, &vault, &metrics);
         let guard = || {
-            let guard = Guard::new(key, blacklist::QUESTIONS).leaving(OWN_LOCKS);
-            let guard = guard.leaving(&[decisions::PREFIX, taxii::PREFIX, identity::PREFIX]);
+            let guard = Guard::new(key, settings.access.clone());
             match identities.authority() {
                 Some(authority) => guard.believing(authority),
                 None => guard,
@@ -139,21 +138,23 @@ impl House {
             };
             let health = if follows { follows_check(health, &engine, &following) } else { health };
             let health = encrypted(health, tls.clone());
-            let router = health::routes(Arc::new(health)).merge(metrics::routes(Arc::clone(&metrics)));
+            let routes = health::routes().with_state(Arc::new(health));
+            let routes = routes.merge(metrics::routes().with_state(Arc::clone(&metrics)));
+            let routes = routes.merge(Docs::routes().with_state(docs(*role)));
             let app = match role {
                 Role::Blacklist => {
-                    let router = router.merge(protocols(publisher.as_ref(), settings)?);
-                    let router = router.merge(outward(publisher.as_ref(), pusher.as_ref(), courier.as_ref()));
-                    let router = router.merge(identifying::routes(&identities, publisher.as_ref()));
-                    blacklist_app(engine, router, publisher.as_ref(), &metrics, &limits.import_body)
+                    let routes = routes.merge(protocols(publisher.as_ref(), settings)?);
+                    let routes = routes.merge(outward(publisher.as_ref(), pusher.as_ref(), courier.as_ref()));
+                    let routes = routes.merge(identifying::routes(&identities, publisher.as_ref()));
+                    blacklist_app(engine, routes, publisher.as_ref(), &metrics, &limits.import_body)
                 }
                 Role::Analytics => {
-                    let router = router.merge(Analytics { engine, metrics: Arc::clone(&metrics) }.router());
-                    App::new(*role, router, &metrics)
+                    let state = Analytics { engine, metrics: Arc::clone(&metrics) };
+                    App::new(*role, routes.merge(Analytics::routes().with_state(state)), &metrics)
                 }
                 _ => {
-                    let role = Collection { engine, collector: collector.clone() };
-                    App::new(Role::Collection, router.merge(role.router()), &metrics)
+                    let state = Collection { engine, collector: collector.clone() };
+                    App::new(*role, routes.merge(Collection::routes().with_state(state)), &metrics)
                         .body_limit(collection::UPLOAD_PATH, limits.import_body.clone())
                 }
             };
@@ -163,8 +164,8 @@ impl House {
         if settings.roles.contains(&Role::Gateway) {
             upstreams = Arc::new(behind(&apps, key, settings)?);
             let rules = Rules { tls, ..rules(engine.as_ref(), settings, &entrance) };
-            let upstreams = Arc::clone(&upstreams);
-            let door = gateway::app(upstreams, Some(guard()), rules, &metrics);
+            let docs = Docs::new(gateway::chapters(service::chapters()), service::PLACES);
+            let door = gateway::app(Arc::clone(&upstreams), guard(), rules, &metrics, docs);
             apps.insert(Role::Gateway, door);
         }
         let feeds = publisher.as_ref().map(|publisher| publisher.feeds());
@@ -188,6 +189,16 @@ impl House {
     }
 }
 
+/// The documents of a role's own port.
+fn docs(role: Role) -> Arc<Docs> {
+    let own = service::chapters().into_iter().filter(|chapter| chapter.role == role);
+    let with_docs = own.map(|mut chapter| {
+        chapter.rows.extend(Docs::routes().into_rows());
+        chapter
+    });
+    Docs::new(with_docs.collect(), service::PLACES)
+}
+
 /// What stands before the ports.
 fn entrance(settings: &Settings) -> Entrance {
     Entrance {
@@ -205,14 +216,15 @@ fn publisher(engine: Option<&Engine>, settings: &Settings) -> anyhow::Result<Opt
 }
 
 /// The ways out that are no plain feeds.
-fn protocols(publisher: Option<&Arc<Publisher>>, settings: &Settings) -> anyhow::Result<Router> {
-    let Some(publisher) = publisher else { return Ok(Router::new()) };
+fn protocols(publisher: Option<&Arc<Publisher>>, settings: &Settings) -> anyhow::Result<Routes> {
+    let Some(publisher) = publisher else { return Ok(Routes::new()) };
     let rolls = Arc::new(Rolls::new(publisher.engine().clone()));
     let CrowdSec { feed, keys_file, window, hold } = settings.crowdsec.clone();
     let keys = keys_file.as_deref().map(bouncers).transpose()?.unwrap_or_default();
     let taxii = Taxii::new(Arc::clone(publisher), Arc::clone(&rolls));
     let decisions = Decisions::new(Arc::clone(publisher), rolls, feed, keys, (window, hold));
-    Ok(decisions.router().merge(taxii.router()))
+    let decisions = Decisions::routes().with_state(Arc::new(decisions));
+    Ok(decisions.merge(Taxii::routes().with_state(Arc::new(taxii))))
 }
 
 /// The ways out on which this program makes the first step.
@@ -220,10 +232,12 @@ fn outward(
     publisher: Option<&Arc<Publisher>>,
     pusher: Option<&Arc<Pusher>>,
     courier: Option<&Arc<Courier>>,
-) -> Router {
+) -> Routes {
     let role = |publisher: &Arc<Publisher>| Publishing(Arc::clone(publisher));
-    let push = publisher.zip(pusher).map(|(own, pusher)| Pushing(role(own), Arc::clone(pusher)).router());
-    let hooks = publisher.zip(courier).map(|(own, courier)| Hooking(role(own), Arc::clone(courier)).router());
+    let push = publisher.zip(pusher).map(|(own, pusher)| Pushing(role(own), Arc::clone(pusher)));
+    let hooks = publisher.zip(courier).map(|(own, courier)| Hooking(role(own), Arc::clone(courier)));
+    let push = push.map(|state| Pushing::routes().with_state(state));
+    let hooks = hooks.map(|state| Hooking::routes().with_state(state));
     push.unwrap_or_default().merge(hooks.unwrap_or_default())
 }
 
@@ -251,7 +265,7 @@ fn bouncers(file: &Path) -> anyhow::Result<Keys> {
 
 fn blacklist_app(
     engine: Engine,
-    router: Router,
+    routes: Routes,
     publisher: Option<&Arc<Publisher>>,
     metrics: &Arc<Metrics>,
     large: &Limit,
@@ -259,12 +273,18 @@ fn blacklist_app(
     let desk = publisher.map(Desk::new);
     let feeds = publisher.map(|publisher| Arc::clone(publisher.feeds()));
     let role = Blacklist { feeds, import_limit: large.clone(), ..Blacklist::new(engine.clone()) };
-    let desk_routes = desk.as_ref().map(Desk::routes).unwrap_or_default();
-    let people = publisher.map(|publisher| Publishing(Arc::clone(publisher)).router()).unwrap_or_default();
-    let router =
-        router.merge(role.router()).merge(desk_routes).merge(people).merge(journal::routes(engine.clone()));
-    let app = App::new(Role::Blacklist, router, metrics)
-        .fast(blacklist::CHECK, move |request, ip, _| blacklist::answer_check(&engine, request, ip))
+    let desk_routes = desk.clone().map(|desk| Desk::routes().with_state(desk)).unwrap_or_default();
+    let people =
+        publisher.map(|publisher| Publishing::routes().with_state(Publishing(Arc::clone(publisher))));
+    let routes = routes
+        .merge(Blacklist::routes().with_state(role))
+        .merge(desk_routes)
+        .merge(people.unwrap_or_default())
+        .merge(journal::routes().with_state(engine.clone()));
+    let app = App::new(Role::Blacklist, routes, metrics)
+        .fast(blacklist::CHECK, Demand::Of(Right::Check), move |request, ip, _| {
+            blacklist::answer_check(&engine, request, ip)
+        })
         .body_limit(IMPORT_PATH, large.clone())
         .body_limit("/api/v1/blacklist/ips/bulk", large.clone())
         .body_limit("/api/v1/bulk-insert", large.clone())
@@ -494,5 +514,7 @@ fn measured(
     })
 }
 
+#[cfg(test)]
+mod papers;
 #[cfg(test)]
 mod tests;

@@ -9,11 +9,10 @@ use crate::service::identity::{Elsewhere, Local, People};
 use crate::service::journal::Remote;
 use crate::service::publishing::Publishing;
 use crate::vault::Vault;
-use crate::web::Role;
 use crate::web::auth::Authority;
 use crate::web::health::{Check, Health};
 use crate::web::metrics::Metrics;
-use axum::Router;
+use crate::web::{Role, Routes};
 use secrecy::ExposeSecret as _;
 use std::io::{IsTerminal as _, Write as _};
 use std::sync::Arc;
@@ -76,9 +75,10 @@ impl Identities {
 }
 
 /// The routes of the process that keeps identities.
-pub(super) fn routes(identities: &Identities, publisher: Option<&Arc<Publisher>>) -> Router {
-    let (Identities::Here(keeper), Some(publisher)) = (identities, publisher) else { return Router::new() };
-    People { keeper: keeper.clone(), publishing: Publishing(Arc::clone(publisher)) }.router()
+pub(super) fn routes(identities: &Identities, publisher: Option<&Arc<Publisher>>) -> Routes {
+    let (Identities::Here(keeper), Some(publisher)) = (identities, publisher) else { return Routes::new() };
+    let people = People { keeper: keeper.clone(), publishing: Publishing(Arc::clone(publisher)) };
+    People::routes().with_state(people)
 }
 
 fn keeper(settings: &Settings, vault: &Arc<Vault>, metrics: &Arc<Metrics>) -> Option<Arc<Keeper>> {

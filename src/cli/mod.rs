@@ -34,6 +34,7 @@ pub mod set;
 pub mod settings;
 mod status;
 mod upload;
+mod watchdog;
 
 #[cfg(test)]
 mod tests;

@@ -10,6 +10,7 @@ use super::named::Named;
 use super::ports;
 use super::reload::Reload;
 use super::settings::{Inputs, Settings, Webhooks};
+use super::watchdog;
 use crate::collect::{self, Terms, formats};
 use crate::disk::write_private;
 use crate::engine::Engine;
@@ -369,16 +370,19 @@ impl Signals {
         })
     }
 
-    /// Waits for SIGTERM or SIGINT; tells systemd's watchdog meanwhile that this thread still turns.
+    /// Waits for SIGTERM or SIGINT; tells systemd's watchdog meanwhile that requests are still answered, while they are.
     async fn end(&mut self, reload: &mut Reload<'_>) {
-        let watchdog = sd_notify::watchdog_enabled().map_or(Duration::from_secs(3600), |every| every / 3);
-        let mut tick = tokio::time::interval(watchdog);
+        let every = sd_notify::watchdog_enabled().map_or(Duration::from_secs(3600), |every| every / 3);
+        let mut tick = tokio::time::interval(every);
         loop {
             tokio::select! {
                 _ = self.terminate.recv() => return,
                 _ = self.interrupt.recv() => return,
                 _ = self.hangup.recv() => reload.again(),
-                _ = tick.tick() => announce(&[NotifyState::Watchdog]),
+                _ = tick.tick() => match watchdog::turns(every / 2).await {
+                    true => announce(&[NotifyState::Watchdog]),
+                    false => tracing::error!("no thread is free to answer; the watchdog is not told"),
+                },
             }
         }
     }

@@ -9,12 +9,11 @@ use super::{ExitCode, execute};
 use crate::engine::Engine;
 use crate::rights::Right;
 use crate::service::blacklist::Blacklist;
-use crate::web::auth::Guard;
+use crate::web::auth::{Access, Guard};
 use crate::web::listener::{Limits, Listener, serve};
 use crate::web::metrics::Metrics;
-use crate::web::{App, Body, Caller, Problem, Role};
+use crate::web::{App, Body, Caller, Demand, Problem, Role, Routes};
 use axum::Extension;
-use axum::routing::{get, post};
 use clap::Parser;
 use http::{Method, StatusCode};
 use std::fs;
@@ -29,20 +28,19 @@ const FEED: &str = "1.2.3.0/25\n5.6.7.1\n";
 
 /// The blacklist role, and what other roles add behind the socket, as far as commands need it.
 fn build(engine: &Engine, _: &Settings) -> anyhow::Result<Arc<App>> {
-    let router = Blacklist::new(engine.clone())
-        .router()
-        .route("/feeds/default", get(async || FEED))
-        .route("/feeds/late", get(async || Problem::unavailable("feed_not_ready", 5).detail("Not yet.")))
-        .route(
-            "/who",
-            post(async |Extension(caller): Extension<Caller>| {
-                caller.demand(Right::Admin).is_ok().to_string()
-            }),
-        )
-        .route("/health", get(async || "{\"status\":\"degraded\",\"service\":\"gateway\"}"))
-        .route("/ready", get(async || "{\"status\":\"healthy\",\"service\":\"gateway\"}"));
-    let app = App::new(Role::Gateway, router, &Arc::new(Metrics::new()));
-    Ok(Arc::new(app.guard(Guard::new("key", &["/api/v1/blacklist/check"])).body_limit("/", 1 << 30)))
+    let late = async || Problem::unavailable("feed_not_ready", 5).detail("Not yet.");
+    let who = async |Extension(caller): Extension<Caller>| caller.rights.has(Right::Admin).to_string();
+    let health = async || r#"{"status":"degraded","service":"gateway"}"#;
+    let ready = async || r#"{"status":"healthy","service":"gateway"}"#;
+    let routes = Routes::new()
+        .get("/feeds/default", Demand::Own, async || FEED, "A feed.")
+        .get("/feeds/late", Demand::Own, late, "A feed that is not there yet.")
+        .post("/who", Demand::Nothing, who, "Says who asks.")
+        .get("/health", Demand::Nothing, health, "Health.")
+        .get("/ready", Demand::Nothing, ready, "Readiness.")
+        .merge(Blacklist::routes().with_state(Blacklist::new(engine.clone())));
+    let app = App::new(Role::Gateway, routes, &Arc::new(Metrics::new()));
+    Ok(Arc::new(app.guard(Guard::new("key", Access::everywhere())).body_limit("/", 1 << 30)))
 }
 
 pub(super) struct House {

@@ -12,6 +12,7 @@ use super::told::told;
 use super::{regtech, secudium};
 use crate::fetch;
 use crate::model::{Mode, Policy, SourceName, Time};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// Occurrences without a complete run after which a source is late; what fails once mends itself.
@@ -19,7 +20,7 @@ const OVERDUE: usize = 3;
 const DAY: i64 = 86_400;
 
 /// The craft that fetches a source.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Kind {
     /// A list at a URL.
@@ -50,7 +51,7 @@ impl Kind {
 }
 
 /// A source as an operator describes it; what is not said is as usual for its kind.
-#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(try_from = "Said")]
 pub struct Definition {
     /// The craft.
@@ -88,7 +89,7 @@ pub struct Definition {
 }
 
 /// A definition as it is written.
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct Said {
     kind: Kind,

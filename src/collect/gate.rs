@@ -4,6 +4,7 @@
 //! what is held. Listings that expired are in neither number, so ageing out never looks like shrinking.
 
 use crate::model::Time;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
@@ -11,7 +12,7 @@ use std::fmt;
 const OLDER: i64 = 3_600;
 
 /// How much may change from one delivery of a source to the next.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Limits {
     /// The share of its listings that may vanish at once, in percent.
@@ -109,7 +110,7 @@ pub struct Arrival {
 }
 
 /// Why a delivery is held.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case", tag = "code")]
 pub enum Ground {
     /// It lists nothing.

@@ -7,6 +7,7 @@ use super::formats::{self, Fields, Options, ReadError, Refused, RowFault, Sink};
 use crate::addr::IpRange;
 use crate::model::{Country, Detail, Policy, Rows, RowsBuilder, Scope, TooBroad};
 use chrono_tz::Tz;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
 
@@ -35,7 +36,7 @@ impl Terms {
 }
 
 /// A line that gave no listing.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct LineError {
     /// Counted from 1; a record or a sheet's row likewise.
     pub line: u64,

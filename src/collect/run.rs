@@ -3,6 +3,7 @@
 use super::LineError;
 use super::told::told;
 use crate::model::{Day, Receipt, Scope, SourceName, Time};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
@@ -10,7 +11,7 @@ use uuid::Uuid;
 pub const EXAMPLES: usize = 20;
 
 /// How a run stands.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum State {
     /// It waits for its turn.
@@ -53,7 +54,7 @@ impl State {
 }
 
 /// What made a run begin.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Trigger {
     /// Its time had come.
@@ -76,7 +77,7 @@ impl Trigger {
 }
 
 /// What a run is asked to do beyond the usual.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Wish {
     /// The first day to ask for, where the source knows days.
@@ -102,7 +103,7 @@ impl Wish {
 }
 
 /// What a run came to, in listings and lines.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize, JsonSchema)]
 pub struct Counts {
     /// Lines that gave a listing.
     pub read: u64,
@@ -129,7 +130,7 @@ impl Counts {
 }
 
 /// One of the first lines that gave no listing.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct Example {
     /// The delivery it was in.
     pub delivery: String,
@@ -158,7 +159,7 @@ impl Example {
 }
 
 /// Why a run, or a source, stands still.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct Fault {
     /// The stable code.
     pub code: String,
@@ -174,7 +175,7 @@ impl Fault {
 }
 
 /// A document that a run brought.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct Document {
     /// What it is at its source: a period, an attachment's name.
     pub label: String,
@@ -199,7 +200,7 @@ pub struct Document {
 }
 
 /// One collection of one source.
-#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct Run {
     /// Its id; later runs have greater ones.
     pub id: Uuid,

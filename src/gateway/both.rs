@@ -8,6 +8,7 @@ use crate::web::{Body, Caller, Json, Peer, Problem, Query, Request, Response, Ro
 use axum::Extension;
 use axum::extract::State;
 use http::{HeaderMap, Method, StatusCode, Uri};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -20,7 +21,7 @@ const ROLES: [Role; 2] = [Role::Blacklist, Role::Collection];
 /// What stands in a cursor for a list that is at its end.
 const END: &str = "-";
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Asked {
     limit: Option<usize>,
@@ -28,7 +29,7 @@ pub(super) struct Asked {
 }
 
 /// A page of one role's part.
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 struct Part {
     data: Vec<Value>,
     #[serde(default)]
@@ -38,7 +39,7 @@ struct Part {
 }
 
 /// A page of both; it has up to the asked number of rows of each.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 pub(super) struct Both {
     status: &'static str,
     data: Vec<Value>,

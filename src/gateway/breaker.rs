@@ -3,6 +3,7 @@
 //!
 //! Pure: the clock is given. It must not know what a request is, nor why one failed.
 
+use schemars::JsonSchema;
 use std::time::Duration;
 use tokio::time::Instant;
 
@@ -67,7 +68,7 @@ impl Outcomes {
 pub(super) struct Pass(u64);
 
 /// How a breaker stands, for people.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub(super) enum Standing {
     Closed,

@@ -216,7 +216,7 @@ mod tests {
 
     fn from(address: &str) -> Caller {
         let address: IpAddr = address.parse().unwrap();
-        Caller { peer: Peer::Tcp((address, 9).into()), who: None, rights: Rights::NONE }
+        Caller { peer: Peer::Tcp((address, 9).into()), who: None, rights: Rights::NONE, is_earlier: false }
     }
 
     fn pays(limits: &Limits<FakeRelativeClock>, caller: &Caller) -> bool {

@@ -36,20 +36,22 @@ pub use watch::watch;
 
 use crate::rights::Right;
 use crate::web::app::Route;
+use crate::web::auth::Guard;
+use crate::web::docs::Docs;
 use crate::web::entrance::Entrance;
 use crate::web::metrics::{self, Metrics};
+use crate::web::openapi::Chapter;
 use crate::web::tls::{Secured, Tls};
-use crate::web::{App, Body, Caller, Json, Problem, Request, Response, Role, auth::Guard};
-use axum::Router;
+use crate::web::{App, Body, Caller, Demand, Json, Problem, Request, Response, Role, Routes};
 use axum::extract::State;
-use axum::response::IntoResponse;
-use axum::routing::{any, get, post};
 use cache::Cache;
 use door::Door;
+use schemars::JsonSchema;
+use serde::Serialize;
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use survey::Survey;
+use survey::{Places, Survey};
 use upstream::Place;
 
 /// Where each role is.
@@ -78,36 +80,65 @@ struct Desk {
     survey: Arc<Survey>,
 }
 
-/// The application of the gateway's port. Changes need what `guard` demands; look-ups and feeds of roles in
-/// this process are answered without the router.
-pub fn app(upstreams: Arc<Upstreams>, guard: Option<Guard>, rules: Rules, all: &Arc<Metrics>) -> Arc<App> {
+/// The application of the gateway's port, before roles that judge for themselves what is passed on to them; `docs` tell of
+/// what is served there. Look-ups and feeds of roles in this process are answered without the router.
+pub fn app(
+    upstreams: Arc<Upstreams>,
+    guard: Guard,
+    rules: Rules,
+    all: &Arc<Metrics>,
+    docs: Arc<Docs>,
+) -> Arc<App> {
     let door = Door::new(&rules.rates, all);
     let desk = Desk {
         cache: Arc::new(Cache::new(rules.cache, rules.generation, all)),
         survey: Arc::new(Survey::new(Arc::clone(&upstreams), rules.tls)),
         upstreams: Arc::clone(&upstreams),
     };
-    let router = Router::new()
-        .route("/", any(pass_on))
-        .route("/{*path}", any(pass_on))
-        .route(both::PATHS[0], get(both::list))
-        .route(both::PATHS[1], get(both::list))
-        .route("/health", get(async |State(desk): State<Desk>| desk.survey.health().await))
-        .route("/ready", get(async |State(desk): State<Desk>| desk.survey.readiness().await))
-        .route("/admin/services", get(services))
-        .route("/admin/cache/clear", post(clear_cache))
+    let guard = guard.leaving(&docs.rows());
+    let routes = own_routes()
+        .otherwise(pass_on)
         .with_state(desk)
-        .merge(metrics::routes(Arc::clone(all)));
-    // How long a body may be is for its role to say.
-    let app = App::new(Role::Gateway, router, all)
+        .merge(metrics::routes().with_state(Arc::clone(all)))
+        .merge(Docs::routes().with_state(docs));
+    // How long a body may be is for its role to say, and so is what it asks of its caller.
+    let app = App::new(Role::Gateway, routes, all)
         .body_limit("/", u64::MAX)
         .entrance(&rules.entrance)
         .door(move |request, caller| door.admit(request, caller))
-        .fast("/{*path}", move |request, _, caller| answer_at_once(&upstreams, request, caller));
-    Arc::new(match guard {
-        Some(guard) => app.guard(guard),
-        None => app,
-    })
+        .fast("/{*path}", Demand::Nothing, move |request, _, caller| {
+            answer_at_once(&upstreams, request, caller)
+        });
+    Arc::new(app.guard(guard))
+}
+
+/// What the gateway serves: its own routes, and those of `behind` that it passes on.
+pub fn chapters(behind: Vec<Chapter>) -> Vec<Chapter> {
+    let own = [own_routes().into_rows(), metrics::routes().into_rows(), Docs::routes().into_rows()];
+    let passed = behind.into_iter().map(|Chapter { role, mut rows }| {
+        rows.retain(|row| routes::find(row.path).is_some());
+        Chapter { role, rows }
+    });
+    [Chapter { role: Role::Gateway, rows: own.concat() }].into_iter().chain(passed).collect()
+}
+
+fn own_routes() -> Routes<Desk> {
+    let [holds, audit] = both::PATHS;
+    let feed = "The usual feed, where the earlier system's door had it.";
+    let [usual, active] = routes::EARLIER.map(|(earlier, _)| earlier);
+    let (nothing, admin) = (Demand::Nothing, Demand::Of(Right::Admin));
+    let health =
+        async |State(desk): State<Desk>, caller: axum::Extension<Caller>| desk.survey.health(&caller).await;
+    let ready = async |State(desk): State<Desk>| desk.survey.readiness().await;
+    Routes::new()
+        .get(usual, Demand::Own, pass_on, feed)
+        .get(active, Demand::Own, pass_on, feed)
+        .get(holds, Demand::Of(Right::Read), both::list, "Lists what is kept back, of sources and of feeds.")
+        .get(audit, admin, both::list, "Lists who did what, and why.")
+        .get("/health", nothing, health, "Says what works, what does not, and what cures it.")
+        .get("/ready", nothing, ready, "Says whether requests may be sent here.")
+        .get("/admin/services", admin, services, "Shows where the roles are.")
+        .post("/admin/cache/clear", admin, clear_cache, "Forgets the answers that are kept.")
 }
 
 fn answer_at_once(upstreams: &Upstreams, request: &Request, caller: &Caller) -> Option<Response> {
@@ -139,19 +170,17 @@ async fn pass_on(
     Ok(response)
 }
 
-async fn services(
-    State(desk): State<Desk>,
-    axum::Extension(caller): axum::Extension<Caller>,
-) -> Result<impl IntoResponse, Problem> {
-    caller.demand(Right::Admin)?;
-    Ok(desk.survey.services().await)
+async fn services(State(desk): State<Desk>) -> Json<Places> {
+    desk.survey.services().await
 }
 
-async fn clear_cache(
-    State(desk): State<Desk>,
-    axum::Extension(caller): axum::Extension<Caller>,
-) -> Result<impl IntoResponse, Problem> {
-    caller.demand(Right::Admin)?;
-    let cleared = desk.cache.clear();
-    Ok(Json(serde_json::json!({"status": "success", "cleared": cleared})))
+/// How many answers were forgotten.
+#[derive(Serialize, JsonSchema)]
+struct Cleared {
+    status: &'static str,
+    cleared: u64,
+}
+
+async fn clear_cache(State(desk): State<Desk>) -> Json<Cleared> {
+    Json(Cleared { status: "success", cleared: desk.cache.clear() })
 }

@@ -11,6 +11,7 @@ use http::{Method, Uri};
 const ROUTES: &[(&str, Role)] = &[
     ("/api/v1/blacklist", Role::Blacklist),
     ("/api/v1/feeds", Role::Blacklist),
+    ("/api/v1/fortigate", Role::Blacklist),
     ("/feeds", Role::Blacklist),
     ("/f", Role::Blacklist),
     ("/api/v1/devices", Role::Blacklist),
@@ -28,12 +29,10 @@ const ROUTES: &[(&str, Role)] = &[
 /// One hold: of a source, or of a feed.
 const HOLDS: &str = "/api/v1/holds/";
 
-/// Paths of the earlier system's door that begin unlike today's. Firewalls read both, so both lead to the
+/// Paths of the earlier system's door that begin unlike its roles'. Firewalls read both, so both lead to the
 /// released feed: a listing of what is active may be empty, and an empty answer opens a firewall.
-const EARLIER: &[(&str, &str)] = &[
-    ("/api/fortigate", "/api/v1/blacklist/fortigate"),
-    ("/api/blacklist/active", "/api/v1/blacklist/fortigate"),
-];
+pub(super) const EARLIER: [(&str, &str); 2] =
+    [("/api/fortigate", "/api/v1/fortigate"), ("/api/blacklist/active", "/api/v1/fortigate")];
 
 /// Who looks after the house is never limited.
 const FREE: [&str; 2] = ["/health", "/ready"];
@@ -99,14 +98,14 @@ pub(super) fn find(path: &str) -> Option<(&'static str, Role)> {
     ROUTES.iter().find(|(prefix, _)| leads(prefix, path)).copied()
 }
 
-/// Turns a path of the earlier system into today's; its query is kept.
+/// Turns a path of the earlier system's door into its role's; its query is kept.
 pub(super) fn rewrite(request: &mut Request) {
     if !matches!(*request.method(), Method::GET | Method::HEAD) {
         return;
     }
     let uri = request.uri();
-    let Some((_, today)) = EARLIER.iter().find(|(earlier, _)| *earlier == uri.path()) else { return };
-    let target = uri.query().map_or_else(|| (*today).to_owned(), |query| format!("{today}?{query}"));
+    let Some((_, inner)) = EARLIER.iter().find(|(earlier, _)| *earlier == uri.path()) else { return };
+    let target = uri.query().map_or_else(|| (*inner).to_owned(), |query| format!("{inner}?{query}"));
     // Both halves come from valid targets.
     if let Ok(target) = PathAndQuery::try_from(target) {
         *request.uri_mut() = Uri::from(target);
@@ -166,9 +165,9 @@ mod tests {
     #[test]
     fn earlier_paths_lead_to_todays_with_their_query() {
         for (earlier, today) in [
-            ("/api/fortigate", "/api/v1/blacklist/fortigate"),
-            ("/api/fortigate?a=1", "/api/v1/blacklist/fortigate?a=1"),
-            ("/api/blacklist/active?limit=5", "/api/v1/blacklist/fortigate?limit=5"),
+            ("/api/fortigate", "/api/v1/fortigate"),
+            ("/api/fortigate?a=1", "/api/v1/fortigate?a=1"),
+            ("/api/blacklist/active?limit=5", "/api/v1/fortigate?limit=5"),
             ("/api/v1/blacklist/active", "/api/v1/blacklist/active"),
         ] {
             let mut request = http::Request::builder().uri(earlier).body(Body::empty()).unwrap();

@@ -10,10 +10,11 @@ use super::upstream::{Place, Upstream};
 use super::watch::ANYBODY;
 use crate::web::health::{self, Check, Report, Status};
 use crate::web::tls::Tls;
-use crate::web::{Body, Json, Problem, Request, Response as Answer, Role};
+use crate::web::{Body, Caller, Json, Peer, Problem, Request, Response as Answer, Role};
 use axum::response::Response;
 use futures_util::future::join_all;
 use http::header::HOST;
+use schemars::JsonSchema;
 use serde::Serialize;
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -42,7 +43,7 @@ struct Finding {
 }
 
 /// One instance of a role, as an administrator sees it.
-#[derive(Clone, Serialize)]
+#[derive(Clone, Serialize, JsonSchema)]
 struct Seat {
     url: String,
     health: Check,
@@ -54,21 +55,27 @@ struct Seat {
 }
 
 /// `/health` of the gateway: its own report, and the earlier system's `services` beside it.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 struct Document {
     #[serde(flatten)]
     report: Report,
     services: BTreeMap<&'static str, Service>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 struct Service {
     healthy: bool,
     last_check: String,
 }
 
-/// A row of `/admin/services`.
-#[derive(Serialize)]
+/// What `/admin/services` answers.
+#[derive(Serialize, JsonSchema)]
+pub(super) struct Places {
+    services: BTreeMap<&'static str, Row>,
+}
+
+/// A row of it.
+#[derive(Serialize, JsonSchema)]
 struct Row {
     /// Of the first instance.
     url: String,
@@ -85,7 +92,7 @@ impl Survey {
     }
 
     /// `/health`: every role with its cause.
-    pub(super) async fn health(&self) -> Response {
+    pub(super) async fn health(&self, caller: &Caller) -> Response {
         let findings = self.findings().await;
         let mut report = report(findings.iter().map(|finding| (finding.role, finding.health.clone())));
         if let Some(tls) = self.tls.as_ref().map(|tls| tls.check()) {
@@ -96,6 +103,7 @@ impl Survey {
             let healthy = finding.health.status != Status::Unhealthy;
             (finding.role.name(), Service { healthy, last_check: finding.at.clone() })
         });
+        let report = report.as_told_to(caller);
         health::document(report.status, &Document { services: services.collect(), report })
     }
 
@@ -109,7 +117,7 @@ impl Survey {
     }
 
     /// `/admin/services`: where the roles are.
-    pub(super) async fn services(&self) -> Json<impl Serialize + use<>> {
+    pub(super) async fn services(&self) -> Json<Places> {
         let findings = self.findings().await;
         let places = findings.iter().filter_map(|finding| {
             let upstream = self.upstreams.get(&finding.role)?;
@@ -125,7 +133,7 @@ impl Survey {
             };
             Some((finding.role.name(), row))
         });
-        Json(BTreeMap::from([("services", places.collect::<BTreeMap<_, _>>())]))
+        Json(Places { services: places.collect() })
     }
 
     /// The lock is held while asking: those who come meanwhile share the answer.
@@ -155,7 +163,7 @@ fn report(checks: impl Iterator<Item = (Role, Check)>) -> Report {
 async fn ask(role: Role, upstream: &Upstream) -> Finding {
     let seats = match upstream.place() {
         Place::Local(_) => {
-            vec![seat("in-process".to_owned(), |path| upstream.call(question(path), ANYBODY)).await]
+            vec![seat("in-process".to_owned(), |path| upstream.call(question(path), Peer::Local)).await]
         }
         Place::Remote(remote) => join_all(remote.instances().iter().map(|at| elsewhere(remote, at))).await,
     };

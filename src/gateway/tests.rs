@@ -8,10 +8,11 @@ mod several;
 
 use super::*;
 use crate::web::app::Peer;
+use crate::web::auth::Access;
 use crate::web::extract::Whole;
 use crate::web::health::{self, Check, Health};
 use crate::web::listener::{Limits, Listener, serve};
-use axum::routing::post;
+use crate::web::openapi::Chapter;
 use http::{HeaderValue, Method, StatusCode};
 use serde_json::Value;
 use std::time::Duration;
@@ -20,23 +21,37 @@ use tokio::net::{TcpListener, TcpStream};
 
 fn blacklist() -> Arc<App> {
     let health = Health::new("blacklist").check("store", || Check::degraded("read-only", "ironlist doctor"));
-    let router = Router::new()
-        .route("/api/v1/blacklist/echo", post(async |body: Whole| body.0))
-        .route("/api/v1/blacklist/fortigate", get(async || "192.0.2.1\n"))
-        .route(
-            "/api/v1/blacklist/headers",
-            get(async |headers: http::HeaderMap| {
-                headers
-                    .iter()
-                    .map(|(name, value)| format!("{name}: {}\n", value.to_str().unwrap()))
-                    .collect::<String>()
-            }),
-        )
-        .merge(health::routes(Arc::new(health)));
-    let app = App::new(Role::Blacklist, router, &Arc::new(Metrics::new()))
+    let headers = async |headers: http::HeaderMap| {
+        let line = |(name, value): (_, &HeaderValue)| format!("{name}: {}\n", value.to_str().unwrap());
+        headers.iter().map(line).collect::<String>()
+    };
+    let routes = Routes::new()
+        .post("/api/v1/blacklist/echo", Demand::Of(Right::Check), async |body: Whole| body.0, "Echoes.")
+        .get("/api/v1/fortigate", Demand::Own, async || "192.0.2.1\n", "Lists.")
+        .get("/api/v1/blacklist/fortigate", Demand::Own, async || "192.0.2.1\n", "Lists.")
+        .get("/api/v1/blacklist/headers", Demand::Of(Right::Read), headers, "Shows headers.")
+        .get("/api/v1/blacklist/secret", Demand::Of(Right::Admin), async || "secret", "Is closed.")
+        .merge(health::routes().with_state(Arc::new(health)));
+    let app = App::new(Role::Blacklist, routes, &Arc::new(Metrics::new()))
         .body_limit("/api/v1/blacklist/echo", 8 << 20)
-        .fast("/api/v1/blacklist/check/{ip}", |_, ip, _| Some(Response::new(Body::full(ip.to_owned()))));
-    Arc::new(app)
+        .fast("/api/v1/blacklist/check/{ip}", Demand::Of(Right::Check), |_, ip, _| {
+            Some(Response::new(Body::full(ip.to_owned())))
+        });
+    Arc::new(app.guard(guard()))
+}
+
+fn guard() -> Guard {
+    Guard::new("key", Access::everywhere())
+}
+
+/// The door in front of `upstreams`.
+fn before(upstreams: Upstreams) -> Arc<App> {
+    ruled(Arc::new(upstreams), Rules::default())
+}
+
+/// The same under these rules.
+fn ruled(upstreams: Arc<Upstreams>, rules: Rules) -> Arc<App> {
+    app(upstreams, guard(), rules, &Arc::new(Metrics::new()), Docs::new(Vec::new(), &[]))
 }
 
 /// Serves `app` on a port of its own and gives its URL.
@@ -71,8 +86,7 @@ fn remote(url: &str) -> Upstream {
 }
 
 fn door(upstream: Upstream) -> Arc<App> {
-    let upstreams = Arc::new(Upstreams::from([(Role::Blacklist, upstream)]));
-    app(upstreams, None, Rules::default(), &Arc::new(Metrics::new()))
+    before(Upstreams::from([(Role::Blacklist, upstream)]))
 }
 
 fn request(method: Method, target: &str, body: Body) -> Request {
@@ -129,7 +143,6 @@ async fn headers_of_one_hop_stay_behind_and_the_request_keeps_its_name() {
     for (name, value) in [
         ("te", "trailers"),
         ("x-forwarded-for", "203.0.113.1"),
-        ("x-ironlist-gateway", "me"),
         ("x-request-id", "mine"),
         ("connection", "x-gone"),
         ("x-gone", "1"),
@@ -142,21 +155,18 @@ async fn headers_of_one_hop_stay_behind_and_the_request_keeps_its_name() {
     assert!(seen.contains("x-request-id: mine\n"), "{seen}");
     // The role has taken what was said of proxies for what it is, before its handlers see anything.
     assert!(!seen.contains("x-forwarded-for"), "{seen}");
-    assert!(
-        !seen.contains("te: ") && !seen.contains("x-ironlist-gateway") && !seen.contains("x-gone"),
-        "{seen}"
-    );
+    assert!(!seen.contains("te: ") && !seen.contains("x-gone"), "{seen}");
 }
 
 #[tokio::test]
 async fn only_the_local_administrator_is_given_the_key_for_a_role_elsewhere() {
     let plain = Remote::new(&[elsewhere(blacklist()).await], Duration::from_secs(3)).unwrap();
-    let door = door(Upstream::remote(plain.with_key(HeaderValue::from_static("sesame"))));
+    let door = door(Upstream::remote(plain.with_key(HeaderValue::from_static("key"))));
     for (peer, given) in [(Peer::Local, true), (Peer::Tcp(([127, 0, 0, 1], 4).into()), false)] {
         let response =
             door.answer(request(Method::GET, "/api/v1/blacklist/headers", Body::empty()), peer).await;
         let seen = response.into_body().read().await.unwrap();
-        assert_eq!(String::from_utf8_lossy(&seen).contains("x-api-key: sesame"), given, "{peer:?}");
+        assert_eq!(String::from_utf8_lossy(&seen).contains("x-api-key: key"), given, "{peer:?}");
     }
 }
 
@@ -215,7 +225,7 @@ async fn health_shows_every_role_with_its_cause() {
         (Role::Blacklist, Upstream::local(blacklist())),
         (Role::Analytics, remote(&hanging)),
     ]);
-    let door = app(Arc::new(upstreams), None, Rules::default(), &Arc::new(Metrics::new()));
+    let door = before(upstreams);
     let (status, text) = ask(&door, "/health").await;
     let document: Value = serde_json::from_str(&text).unwrap();
     assert_eq!((status.as_u16(), &document["status"]), (200, &"degraded".into()));
@@ -228,7 +238,7 @@ async fn health_shows_every_role_with_its_cause() {
 
 #[tokio::test]
 async fn a_door_with_nothing_behind_it_is_not_ready() {
-    let door = app(Arc::default(), None, Rules::default(), &Arc::new(Metrics::new()));
+    let door = before(Upstreams::new());
     assert_eq!(ask(&door, "/ready").await.0, 503);
     assert_eq!(ask(&door, "/health").await.0, 503);
     assert!(ask(&door, "/metrics").await.1.contains("blacklist_up{role=\"gateway\"} 1\n"));
@@ -236,9 +246,8 @@ async fn a_door_with_nothing_behind_it_is_not_ready() {
 
 #[tokio::test]
 async fn where_the_roles_are_is_for_administrators() {
-    let upstreams = Arc::new(Upstreams::from([(Role::Blacklist, Upstream::local(blacklist()))]));
-    let guard = Some(Guard::new("key", &[]));
-    let door = app(upstreams, guard, Rules::default(), &Arc::new(Metrics::new()));
+    let upstreams = Upstreams::from([(Role::Blacklist, Upstream::local(blacklist()))]);
+    let door = before(upstreams);
     assert_eq!(code(&door, "/admin/services").await, (401, "key_missing".into()));
     let response = door.answer(request(Method::GET, "/admin/services", Body::empty()), Peer::Local).await;
     let document: Value = serde_json::from_slice(&response.into_body().read().await.unwrap()).unwrap();

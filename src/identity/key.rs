@@ -6,6 +6,7 @@ use super::user::Visit;
 use crate::addr::{IpRange, IpSet};
 use crate::model::Time;
 use crate::rights::{Identity, Kind, Rights};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -93,7 +94,7 @@ impl Proof {
 }
 
 /// What somebody wishes a key to be.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct KeyWish {
     /// Its name.
@@ -112,7 +113,7 @@ pub struct KeyWish {
 }
 
 /// A key as an administrator sees it.
-#[derive(Clone, PartialEq, Debug, Serialize)]
+#[derive(Clone, PartialEq, Debug, Serialize, JsonSchema)]
 pub struct KeyRow {
     /// Its name.
     pub name: Name,

@@ -1,5 +1,6 @@
 //! The names of people and of keys.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::borrow::Borrow;
 use std::fmt;
@@ -10,7 +11,7 @@ const LONGEST: usize = 64;
 
 /// The name of a user or of a key: small letters, digits, `.`, `_`, `-` and `@`. Capitals are taken and made small, so
 /// that no two people differ by them alone.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(try_from = "String", into = "String")]
 pub struct Name(String);
 

@@ -1,6 +1,7 @@
 //! Who was refused what, and why: gathered in memory, equal ones of a minute in one row. Pure.
 
 use crate::model::Time;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -11,7 +12,7 @@ const MOST: usize = 2_000;
 const LONGEST: usize = 200;
 
 /// What equal refusals have in common.
-#[derive(Clone, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Hash, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct Refusal {
     /// Who they said, or seemed, to be; never what they showed for it.
     pub claimed: String,
@@ -38,7 +39,7 @@ impl Refusal {
 }
 
 /// Equal refusals of one minute.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct Refusals {
     /// What they have in common.
     #[serde(flatten)]

@@ -6,6 +6,7 @@ use super::error::IdentityError;
 use crate::disk::{Digest, digest, hex, unhex};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use schemars::JsonSchema;
 use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -25,7 +26,7 @@ const SECRET: usize = 43;
 const CLEAR: &[u8; 32] = b"abcdefghijkmnpqrstuvwxyz23456789";
 
 /// The SHA-256 of something that is not to be known; as JSON 64 hexadecimal digits.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(try_from = "String", into = "String")]
 pub struct Fingerprint(Digest);
 

@@ -6,6 +6,7 @@ use super::password::Kept;
 use crate::disk::hex;
 use crate::model::Time;
 use crate::rights::Rights;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::net::IpAddr;
 
@@ -13,7 +14,7 @@ use std::net::IpAddr;
 const PLACES: usize = 16;
 
 /// What a person may do.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum UserRole {
     /// Everything.
@@ -33,7 +34,7 @@ impl UserRole {
 }
 
 /// When and from where somebody was here.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct Visit {
     /// When.
     pub at: Time,
@@ -113,7 +114,7 @@ impl User {
 }
 
 /// A user as an administrator sees them.
-#[derive(Clone, PartialEq, Debug, Serialize)]
+#[derive(Clone, PartialEq, Debug, Serialize, JsonSchema)]
 pub struct UserRow {
     /// Who.
     pub name: Name,

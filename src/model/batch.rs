@@ -5,6 +5,7 @@ use super::{
     Suppression, Time,
 };
 use crate::addr::{IpRange, Range, Word};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
@@ -24,7 +25,7 @@ pub struct Batch {
 }
 
 /// The kinds of events that change the blacklist.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Cause {
     /// A file somebody imported.
@@ -128,7 +129,7 @@ impl Change {
 }
 
 /// What the absence of a listing from a [`Change::List`] means.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Scope {
     /// Nothing: the rows are added to what the source lists.
@@ -208,7 +209,7 @@ fn but<W: Word>(rows: &[Row<W>], others: &[Row<W>]) -> Vec<Range<W>> {
 }
 
 /// What a batch did, as its sender is told; a repeat of the batch is told the same.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize, JsonSchema)]
 pub struct Receipt {
     /// The generation that holds the change; the current one if there was nothing to change.
     pub generation: u64,
@@ -226,7 +227,7 @@ pub struct Receipt {
 }
 
 /// What a batch would do.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct Preview {
     /// What its sender would be told, but for the generation, which is the current one.
     #[serde(flatten)]

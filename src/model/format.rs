@@ -1,11 +1,12 @@
 //! The forms in which readers take a feed: their names, and what each can carry. The bytes are `publish`'s.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::str::FromStr;
 
 /// How a feed writes what it lists, each form exact and sorted.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Lines {
     /// Every single address, for readers that know nothing else; a million at most.
@@ -28,7 +29,7 @@ impl Lines {
 }
 
 /// Which families a feed carries.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Families {
     /// IPv4, then IPv6.
@@ -40,7 +41,7 @@ pub enum Families {
 }
 
 /// The form of a feed, named after whoever reads it.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Format {
     /// One entry a line and nothing else.

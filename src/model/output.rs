@@ -3,13 +3,14 @@
 
 use super::{Country, Families, Format, Lines, Severity, SourceName, TooBroad};
 use crate::addr::IpRange;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::borrow::Borrow;
 use std::fmt;
 use std::str::FromStr;
 
 /// The name of a feed or a device: the rule of [`SourceName`], so that it fits paths, files and metrics.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(try_from = "String", into = "String")]
 pub struct OutputName(SourceName);
 
@@ -74,7 +75,7 @@ impl fmt::Display for OutputName {
 }
 
 /// Which listings a feed takes: all conditions must hold; an empty one holds always.
-#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Filter {
     /// Of these sources.
@@ -110,7 +111,7 @@ impl Filter {
 }
 
 /// How much a reader can take; none is no limit.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Budget {
     /// Lines.
@@ -127,7 +128,7 @@ impl Budget {
 }
 
 /// What counts when a feed must leave something out, the better first.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Preference {
     /// The surest.
@@ -146,7 +147,7 @@ impl Preference {
 }
 
 /// How much a feed may change from one release to the next without a person's word.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct GateLimits {
     /// The share of its lines, or of the addresses they hold, that may go at once, in percent.
@@ -185,7 +186,7 @@ impl GateLimits {
 }
 
 /// A feed: what it takes of the blacklist, and how it is written. Equal profiles have equal bytes in each generation.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Profile {
     /// Its name in paths.
@@ -309,7 +310,7 @@ impl Profile {
 }
 
 /// A firewall, or another reader, that is known by name.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Device {
     /// Its name.
@@ -377,7 +378,7 @@ const fn usual_silence() -> u32 {
 }
 
 /// What people decide about publishing.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Output {
     /// A feed.

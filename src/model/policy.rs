@@ -2,10 +2,11 @@
 
 use super::{SourceName, Time};
 use crate::addr::IpRange;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// A range that is never published, whatever any source says.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct Allow {
     /// What is exempt.
     pub range: IpRange,
@@ -20,7 +21,7 @@ pub struct Allow {
 }
 
 /// A person's word that a source's listings inside a range are over, whatever the source repeats.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct Suppression {
     /// Listings whose range lies inside this one are meant.
     pub range: IpRange,

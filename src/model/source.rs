@@ -3,6 +3,7 @@
 use super::{Detail, Time};
 use crate::addr::IpRange;
 use chrono_tz::Tz;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::borrow::Borrow;
 use std::fmt;
@@ -11,13 +12,13 @@ use std::sync::Arc;
 
 /// A source's number: given once, in the order in which sources appear in the journal, and never
 /// again to another.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct SourceId(pub u16);
 
 /// A source's name: 1 to 64 of `a-z`, `0-9`, `.`, `_`, `-`, beginning with a letter or digit.
 ///
 /// Cheap to clone.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(try_from = "String", into = "String")]
 pub struct SourceName(Arc<str>);
 
@@ -76,7 +77,7 @@ impl fmt::Display for SourceName {
 }
 
 /// What a source's silence about a range means.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Mode {
     /// A complete run lists everything: absence ends the listing.
@@ -89,12 +90,13 @@ pub enum Mode {
 }
 
 /// What holds for everything that one source lists.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Policy {
     /// What its silence means.
     pub mode: Mode,
     /// The zone of its calendar days.
+    #[schemars(with = "String")]
     pub zone: Tz,
     /// How sure it is of a listing of which it does not say so, 0 to 100.
     pub confidence: Option<u8>,
@@ -121,7 +123,7 @@ impl Default for Policy {
 
 /// The widest ranges that are believed: anything wider is a slip of the keyboard, or somebody's
 /// revenge.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct TooBroad {
     /// As many IPv4 addresses as a prefix of this length has.
@@ -150,7 +152,7 @@ impl TooBroad {
 }
 
 /// A source and the policy for it.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct Source {
     /// Its number.
     pub id: SourceId,
@@ -169,7 +171,7 @@ pub struct Source {
 }
 
 /// A source was taken back, and waits for an administrator's word: its next run might undo that.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct Held {
     /// Since when.
     pub since: Time,

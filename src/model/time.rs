@@ -1,7 +1,9 @@
 //! Moments and calendar days. Nobody here reads a clock: the time comes with the data.
 
 use chrono::{DateTime, NaiveDate, NaiveDateTime, SecondsFormat, Utc};
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use std::borrow::Cow;
 use std::fmt;
 use std::str::FromStr;
 
@@ -155,7 +157,19 @@ impl FromStr for Day {
 }
 
 macro_rules! serde_as_text {
-    ($($type:ty),*) => {$(
+    ($($type:ident $format:literal),*) => {$(
+        impl JsonSchema for $type {
+            fn inline_schema() -> bool {
+                true
+            }
+            fn schema_name() -> Cow<'static, str> {
+                stringify!($type).into()
+            }
+            fn json_schema(_: &mut SchemaGenerator) -> Schema {
+                json_schema!({ "type": "string", "format": $format })
+            }
+        }
+
         impl Serialize for $type {
             fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
                 serializer.collect_str(self)
@@ -169,7 +183,7 @@ macro_rules! serde_as_text {
     )*};
 }
 
-serde_as_text!(Time, Day);
+serde_as_text!(Time "date-time", Day "date");
 
 #[cfg(test)]
 mod tests {

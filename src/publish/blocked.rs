@@ -7,12 +7,13 @@ use super::feeds::Feeds;
 use super::pulls::Pulls;
 use crate::engine::Snapshot;
 use crate::model::{Device, OutputName};
+use schemars::JsonSchema;
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
 /// An address from which a device asks, and a feed of it that lists that address.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, JsonSchema)]
 pub struct Blocked {
     /// The feed.
     pub feed: OutputName,

@@ -9,6 +9,7 @@ use super::push::{Standing, Target};
 use crate::disk::{DiskError, Medium, RedbFile, Shelf, hex, unhex};
 use crate::model::{OutputKey, OutputName, Time};
 use redb::{ReadableTable as _, TableDefinition};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -51,7 +52,7 @@ impl Keys {
 }
 
 /// Who decided what, and why.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct Audit {
     /// When.
     pub at: Time,

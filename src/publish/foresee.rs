@@ -16,6 +16,7 @@ use super::state::State;
 use crate::addr::{IpRange, IpSet};
 use crate::engine::{Engine, Snapshot};
 use crate::model::{Profile, SourceId, SourceName};
+use schemars::JsonSchema;
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::rc::Rc;
@@ -52,7 +53,7 @@ pub struct Kept {
 }
 
 /// A source, and how many addresses of a difference it makes.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, JsonSchema)]
 pub struct Share {
     /// Its name.
     pub source: SourceName,

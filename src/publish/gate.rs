@@ -7,6 +7,7 @@ use super::log::Difference;
 use super::tide::Fallen;
 use crate::addr::{IpRange, IpSet};
 use crate::model::{GateLimits, OutputName};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
@@ -17,7 +18,7 @@ const MANY: u128 = 1 << 16;
 const V4_SPACE: u128 = 1 << 32;
 
 /// Why a feed is held.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case", tag = "code")]
 pub enum Ground {
     /// Too many lines would go.
@@ -113,7 +114,7 @@ impl fmt::Display for Ground {
 }
 
 /// How far the next list is from the base, in numbers.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize, JsonSchema)]
 pub struct Distance {
     /// Lines that would go.
     pub gone: u64,

@@ -2,6 +2,7 @@
 
 use super::gate::{Distance, Ground};
 use crate::model::Time;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 
@@ -9,7 +10,7 @@ use std::collections::BTreeSet;
 const SHOWN: usize = 64;
 
 /// Why and since when a feed is held, and what a person is asked.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct Hold {
     /// When it began.
     pub since: Time,
@@ -28,7 +29,7 @@ pub struct Hold {
 }
 
 /// Who decided, and why.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct Word {
     /// Who.
     pub actor: String,

@@ -4,11 +4,12 @@
 use crate::disk::unhex;
 use crate::fetch::{Denied, Exception, FetchError, FetchSettings, Reach, Trust, Url};
 use crate::model::Time;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
 /// Whom to believe that it is the receiver, where the system's certificates do not say.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Verify {
     /// Who has a certificate of this authority (PEM).
@@ -117,7 +118,7 @@ impl From<FetchError> for Unreached {
 }
 
 /// What is wrong with sending, and what can be done.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct Trouble {
     /// The stable code.
     pub code: String,

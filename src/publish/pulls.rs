@@ -5,6 +5,7 @@ use super::book::Book;
 use super::release::Release;
 use crate::disk::DiskError;
 use crate::model::{OutputName, Time};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::net::IpAddr;
@@ -14,7 +15,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 const MOST: usize = 10_000;
 
 /// The last pull of a document by a reader, and how many there were.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct Pull {
     /// When.
     pub at: Time,

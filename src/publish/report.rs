@@ -4,10 +4,11 @@ use super::select::{Scene, SelectError, of_families, wanted};
 use crate::addr::IpSet;
 use crate::engine::Guard;
 use crate::model::{Filter, Profile};
+use schemars::JsonSchema;
 use serde::Serialize;
 
 /// Addresses that are listed and not in the feed, each under the first reason that holds.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, JsonSchema)]
 pub struct LeftOut {
     /// By the profile's filter.
     pub filter: u128,

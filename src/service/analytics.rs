@@ -9,11 +9,12 @@ use crate::analyze::{
     ThreatShare, TrendRow, Trends, performance,
 };
 use crate::engine::{Engine, EngineError};
+use crate::rights::Right;
+use crate::web::Demand::{Earlier, Of};
 use crate::web::metrics::Metrics;
-use crate::web::{Json, Problem, Query};
-use axum::Router;
+use crate::web::{Json, Problem, Query, Routes};
 use axum::extract::State;
-use axum::routing::get;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
@@ -27,25 +28,36 @@ pub struct Analytics {
 }
 
 /// The earlier system's paths. They pass over parameters that they do not know, as they always did.
-fn earlier() -> Router<Analytics> {
-    Router::new()
-        .route("/api/v1/trends", get(earlier_trends))
-        .route("/api/v1/geographic", get(earlier_geographic))
-        .route("/api/v1/threat-types", get(earlier_threat_types))
-        .route("/api/v1/report", get(earlier_report))
-        .route("/api/v1/realtime", get(earlier_realtime))
-        .route("/api/v1/performance", get(earlier_process))
+fn earlier() -> Routes<Analytics> {
+    let reads = Earlier(Right::Read);
+    Routes::new()
+        .get("/api/v1/trends", reads, earlier_trends, "Counts by time, as the earlier system did.")
+        .get("/api/v1/geographic", reads, earlier_geographic, "Counts by country, as the earlier system did.")
+        .get(
+            "/api/v1/threat-types",
+            reads,
+            earlier_threat_types,
+            "Counts by threat, as the earlier system did.",
+        )
+        .get("/api/v1/report", reads, earlier_report, "Counts everything, as the earlier system did.")
+        .get("/api/v1/realtime", reads, earlier_realtime, "Counts the last hours, as the earlier system did.")
+        .get(
+            "/api/v1/performance",
+            reads,
+            earlier_process,
+            "Says how the process fares, as the earlier system did.",
+        )
 }
 
 /// An answer with the word that the earlier system's callers look for.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 struct Success<T> {
     status: &'static str,
     data: T,
 }
 
 /// The same, its fields beside that word.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 struct Open<T> {
     status: &'static str,
     #[serde(flatten)]
@@ -54,17 +66,17 @@ struct Open<T> {
 
 type Answer<T> = Result<Json<T>, Problem>;
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct NoParameters {}
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct OfPeriod {
     period: Option<Period>,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct OfTrends {
     period: Option<Period>,
@@ -72,25 +84,26 @@ struct OfTrends {
 }
 
 /// What the earlier paths take.
-#[derive(Deserialize)]
-struct Earlier {
+#[derive(Deserialize, JsonSchema)]
+struct OfEarlier {
     period: Option<Period>,
     granularity: Option<Granularity>,
 }
 
 impl Analytics {
     /// The role's routes, those of the earlier system included.
-    pub fn router(self) -> Router {
-        let full = Router::new()
-            .route("/summary", get(summary))
-            .route("/realtime", get(realtime))
-            .route("/trends", get(trends))
-            .route("/geographic", get(geographic))
-            .route("/threat-types", get(threat_types))
-            .route("/sources", get(sources))
-            .route("/report", get(report))
-            .route("/performance", get(process));
-        Router::new().nest("/api/v1/analytics", full).merge(earlier()).with_state(self)
+    pub fn routes() -> Routes<Self> {
+        let reads = Of(Right::Read);
+        Routes::new()
+            .get("/api/v1/analytics/summary", reads, summary, "Sums everything up.")
+            .get("/api/v1/analytics/realtime", reads, realtime, "Counts the last hours.")
+            .get("/api/v1/analytics/trends", reads, trends, "Counts what came and went by time.")
+            .get("/api/v1/analytics/geographic", reads, geographic, "Counts by country.")
+            .get("/api/v1/analytics/threat-types", reads, threat_types, "Counts by threat.")
+            .get("/api/v1/analytics/sources", reads, sources, "Counts by source.")
+            .get("/api/v1/analytics/report", reads, report, "Counts everything over a period.")
+            .get("/api/v1/analytics/performance", reads, process, "Says how the process fares.")
+            .merge(earlier())
     }
 
     /// Answers a question about the engine as it is now.
@@ -174,7 +187,7 @@ async fn process(State(role): State<Analytics>, _: Query<NoParameters>) -> Json<
     success(role.performance())
 }
 
-async fn earlier_trends(State(role): State<Analytics>, Query(of): Query<Earlier>) -> Answer<Vec<TrendRow>> {
+async fn earlier_trends(State(role): State<Analytics>, Query(of): Query<OfEarlier>) -> Answer<Vec<TrendRow>> {
     role.trends(of.period, of.granularity).await.map(|trends| Json(trends.data))
 }
 
@@ -186,7 +199,7 @@ async fn earlier_threat_types(State(role): State<Analytics>) -> Answer<Vec<Threa
     role.look(|look| look.threats()).await.map(|shares| Json(shares.data))
 }
 
-async fn earlier_report(State(role): State<Analytics>, Query(of): Query<Earlier>) -> Answer<Report> {
+async fn earlier_report(State(role): State<Analytics>, Query(of): Query<OfEarlier>) -> Answer<Report> {
     role.report(of.period).await.map(Json)
 }
 

@@ -11,6 +11,9 @@ use base64::engine::general_purpose::STANDARD;
 use http::header::AUTHORIZATION;
 use http::{HeaderMap, HeaderValue};
 
+/// The code for whoever shows nothing, and asks from where nobody is known.
+pub(super) const NO_KEY: &str = "key_missing";
+
 /// So long a reader waits until its key can be looked up, in seconds.
 const SOON: u32 = 60;
 
@@ -61,8 +64,12 @@ pub(super) fn anybody(
         Refused::Unknown => {
             Problem::unavailable("keys_unknown", SOON).detail("Keys cannot be looked up now.")
         }
-        Refused::Denied(Denied::WrongKey) => wrong(),
-        Refused::Denied(Denied::NoKey) => Problem::unauthorized("key_missing", REALM).detail(
+        // Somebody who may not read feeds shows no wrong key.
+        Refused::Denied(Denied::WrongKey) => match &caller.who {
+            Some(_) => caller.demand(Right::Feeds).err().unwrap_or_else(wrong),
+            None => wrong(),
+        },
+        Refused::Denied(Denied::NoKey) => Problem::unauthorized(NO_KEY, REALM).detail(
             "This needs a key: a name and a password, or a token, in a feed's path as /f/TOKEN/NAME. \
              `ironlist device key NAME` makes them.",
         ),

@@ -15,18 +15,19 @@ use crate::model::{OutputName, Time};
 use crate::publish::crowdsec::{Bygone, Stream, Terms, Wanted, about};
 use crate::publish::{Feed, Offer, Publisher, Reader, Recent, Released, Roll, Rolls, recent};
 use crate::rights::Right;
+use crate::web::Demand::Own;
 use crate::web::auth::{Keys, X_API_KEY};
-use crate::web::{Body, Caller, Json, Problem, Query, Response};
+use crate::web::sketch::shape;
+use crate::web::{Body, Caller, Json, Problem, Query, Response, Routes};
+use axum::Extension;
 use axum::extract::State;
-use axum::routing::{get, post};
-use axum::{Extension, Router};
 use http::header::CONTENT_TYPE;
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
+use schemars::JsonSchema;
 use serde::Deserialize;
+use serde_json::Value;
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
-
-/// The paths here begin so; their keys are their own.
-pub const PREFIX: &str = "/v1/";
 
 /// So long a bouncer should wait for what is not there yet, in seconds.
 const SOON: u32 = 10;
@@ -73,13 +74,15 @@ impl Decisions {
     }
 
     /// The routes.
-    pub fn router(self) -> Router {
-        Router::new()
-            .route("/v1/decisions", get(some))
-            .route("/v1/decisions/stream", get(flow))
-            .route("/v1/heartbeat", get(heartbeat))
-            .route("/v1/usage-metrics", post(usage))
-            .with_state(Arc::new(self))
+    pub fn routes() -> Routes<Arc<Self>> {
+        Routes::new()
+            .get("/v1/decisions", Own, some, "Says what CrowdSec's bouncers ask of an address.")
+            .shows(shape::<Vec<Value>>)
+            .get("/v1/decisions/stream", Own, flow, "Tells CrowdSec's bouncers what came and went.")
+            .shows(shape::<BTreeMap<String, Value>>)
+            .get("/v1/heartbeat", Own, heartbeat, "Says that bouncers are heard.")
+            .post("/v1/usage-metrics", Own, usage, "Takes what bouncers count, and keeps nothing of it.")
+            .succeeds(&[201])
     }
 
     /// Who asks; none is somebody whose key has no name.
@@ -199,7 +202,7 @@ fn exempted(recent: &Recent, snapshot: &Snapshot) -> Result<Arc<Recent>, Problem
 }
 
 /// What a bouncer may ask for. What it says beyond that is for the local API's own workings.
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 struct Asked {
     startup: Option<String>,
     ip: Option<String>,
@@ -304,7 +307,7 @@ async fn usage(
     State(decisions): Shared,
     Extension(caller): Extension<Caller>,
     headers: HeaderMap,
-    Json(_): Json<serde::de::IgnoredAny>,
+    Json(_): Json<Value>,
 ) -> Result<StatusCode, Problem> {
     decisions.admit(&caller, &headers)?;
     Ok(StatusCode::CREATED)

@@ -9,13 +9,14 @@ mod name;
 mod page;
 mod ranges;
 
+use super::claim::NO_KEY;
 use crate::model::Document;
 use crate::publish::{Answer, Feed, Offer, Publisher, Reader, Released, Rendition, write};
-use crate::web::{App, Caller, Peer, Problem, Response};
+use crate::web::Demand::Own;
+use crate::web::{App, Caller, Peer, Problem, Response, Routes};
 use arc_swap::ArcSwap;
+use axum::Extension;
 use axum::extract::{Path, State};
-use axum::routing::get;
-use axum::{Extension, Router};
 use conditions::has_all;
 use http::header::CONTENT_LENGTH;
 use http::{HeaderMap, Method, StatusCode, Uri};
@@ -35,8 +36,11 @@ const BY_NAME: &str = "/feeds/{*name}";
 /// The same for readers that can show a key nowhere else.
 const BY_TOKEN: &str = "/f/{token}/{*name}";
 
-/// Where readers show keys of their own; the last is the earlier system's at the door.
-pub const OWN_LOCKS: &[&str] = &["/feeds/", "/f/", DEFAULT_PATHS[0], DEFAULT_PATHS[1], "/api/fortigate"];
+const TEXT: &str = "text/plain";
+/// How a feed is handed out: whole, in part, or not again.
+const FEED_ANSWERS: &[u16] = &[200, 206, 304];
+/// And how it is not: an unknown feed, part or document, an old generation, a bad range, a bad query.
+const FEED_REFUSALS: &[u16] = &[404, 410, 412, 416, 422];
 
 /// So long a reader should wait for what is not there yet, in seconds.
 const SOON: u32 = 10;
@@ -75,6 +79,11 @@ impl<'a> Asking<'a> {
     ) -> Self {
         Self { method: request.method(), uri: request.uri(), headers: request.headers(), name, token, caller }
     }
+
+    /// Whether it asks as the earlier system's firewalls do, and from where they are.
+    fn is_earlier(&self) -> bool {
+        self.caller.is_earlier && self.uri.path() == DEFAULT_PATHS[1]
+    }
 }
 
 impl Desk {
@@ -89,28 +98,46 @@ impl Desk {
     pub fn fast(self: &Arc<Self>, app: App) -> App {
         let app = DEFAULT_PATHS.into_iter().fold(app, |app, path| {
             let desk = Arc::clone(self);
-            app.fast(path, move |request, rest, caller| {
+            app.fast(path, Own, move |request, rest, caller| {
                 let asking = Asking::of(request, DEFAULT, None, caller);
                 rest.is_empty().then(|| desk.at_hand(&asking))?
             })
         });
         let desk = Arc::clone(self);
-        let app = app.fast(BY_NAME, move |request, name, caller| {
+        let app = app.fast(BY_NAME, Own, move |request, name, caller| {
             desk.at_hand(&Asking::of(request, name, None, caller))
         });
         let desk = Arc::clone(self);
-        app.fast(BY_TOKEN, move |request, rest, caller| {
+        app.fast(BY_TOKEN, Own, move |request, rest, caller| {
             let (token, name) = rest.split_once('/')?;
             desk.at_hand(&Asking::of(request, name, Some(token), caller))
         })
     }
 
     /// The same paths for the router, which can wait, and knows how a problem is told.
-    pub fn routes(self: &Arc<Self>) -> Router {
-        let router =
-            DEFAULT_PATHS.into_iter().fold(Router::new(), |router, path| router.route(path, get(default)));
-        let router = router.route(BY_NAME, get(by_name)).route(BY_TOKEN, get(by_token));
-        router.with_state(Arc::clone(self))
+    pub fn routes() -> Routes<Arc<Self>> {
+        Routes::new()
+            .get(DEFAULT_PATHS[0], Own, default, "The usual feed of FortiGate firewalls, one range a line.")
+            .writes(&[TEXT])
+            .succeeds(FEED_ANSWERS)
+            .refuses(FEED_REFUSALS)
+            .get(DEFAULT_PATHS[1], Own, default, "The same, where the earlier system had it.")
+            .writes(&[TEXT])
+            .succeeds(FEED_ANSWERS)
+            .refuses(FEED_REFUSALS)
+            .get(
+                BY_NAME,
+                Own,
+                by_name,
+                "A feed as its readers take it: its name, a part of it, or another document.",
+            )
+            .writes(&["*/*"])
+            .succeeds(FEED_ANSWERS)
+            .refuses(FEED_REFUSALS)
+            .get(BY_TOKEN, Own, by_token, "The same for readers that can show a key nowhere else.")
+            .writes(&["*/*"])
+            .succeeds(FEED_ANSWERS)
+            .refuses(FEED_REFUSALS)
     }
 
     /// What lies ready; none where somebody must wait or be told why there is nothing.
@@ -148,7 +175,13 @@ impl Desk {
     /// Who asks, if they may read what is named.
     fn reader(&self, asking: &Asking<'_>, named: &Named) -> Result<Reader, Problem> {
         let Asking { headers, token, caller, .. } = *asking;
-        super::claim::reader(&self.publisher, headers, token, caller, &named.feed.profile().name)
+        let name = &named.feed.profile().name;
+        match super::claim::reader(&self.publisher, headers, token, caller, name) {
+            Err(problem) if problem.code() == NO_KEY && asking.is_earlier() => {
+                Ok(Reader::Address(caller.peer.address()))
+            }
+            reader => reader,
+        }
     }
 
     fn note(

@@ -3,6 +3,7 @@
 
 pub mod analytics;
 pub mod blacklist;
+mod chapters;
 mod claim;
 pub mod collection;
 pub mod decisions;
@@ -18,3 +19,10 @@ pub mod publishing;
 mod reason;
 mod reply;
 pub mod taxii;
+
+pub use chapters::{PLACES, chapters};
+
+/// What is kept back, of sources and of feeds.
+pub const HOLDS: &str = "/api/v1/holds";
+/// Who did what, in both books.
+pub const AUDIT: &str = "/api/v1/audit";

@@ -4,8 +4,10 @@
 
 use crate::disk::{hex, unhex};
 use crate::web::Problem;
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::{DeserializeOwned, Error as _};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use std::borrow::Cow;
 
 /// Rows of a page unless told otherwise, and at most.
 const LIMIT: usize = 100;
@@ -37,6 +39,20 @@ impl<'de, K: DeserializeOwned> Deserialize<'de> for Opaque<K> {
     }
 }
 
+impl<K> JsonSchema for Opaque<K> {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> Cow<'static, str> {
+        "Cursor".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "type": "string", "description": "Where the next page begins; only ours are understood." })
+    }
+}
+
 /// The number of rows asked for, `usual` unless told otherwise.
 ///
 /// # Errors
@@ -49,7 +65,7 @@ pub(super) fn limit(asked: Option<usize>, usual: usize, most: usize) -> Result<u
 }
 
 /// The parameters of a list that is in memory.
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, bound = "K: DeserializeOwned")]
 pub(super) struct Paging<K> {
     pub(super) limit: Option<usize>,
@@ -57,7 +73,7 @@ pub(super) struct Paging<K> {
 }
 
 /// A page of such a list.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 #[serde(bound = "T: Serialize, K: Serialize")]
 pub(super) struct Page<T, K> {
     status: &'static str,

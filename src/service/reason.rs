@@ -3,8 +3,10 @@
 use crate::addr::IpRange;
 use crate::model::SourceName;
 use crate::web::extract::Whole;
+use crate::web::sketch::{Sketch, Takes};
 use crate::web::{Problem, Query};
 use axum::extract::{FromRequest, FromRequestParts as _, Request};
+use schemars::JsonSchema;
 use serde::Deserialize;
 
 /// The longest text that a person may leave, in bytes.
@@ -45,11 +47,18 @@ pub(super) struct Removal {
     pub(super) source: Option<SourceName>,
 }
 
-#[derive(Deserialize, Default)]
+#[derive(Deserialize, Default, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct Said {
     reason: Option<String>,
     source: Option<SourceName>,
+}
+
+/// Either the query or the body says it.
+impl Takes for Removal {
+    fn note(sketch: &mut Sketch) {
+        Query::<Said>::note(sketch);
+    }
 }
 
 impl<S: Send + Sync> FromRequest<S> for Removal {

@@ -8,20 +8,29 @@ use super::reply::blocking;
 use crate::model::Time;
 use crate::publish::taxii::{Behind, Collection, Filter, Item, bundle, collection_id};
 use crate::publish::{Feed, Publisher, Reader, Released, Rolls};
-use crate::web::{Body, Caller, Path, Problem, Query, Response};
-use axum::Router;
+use crate::web::Demand::Own;
+use crate::web::sketch::{Sketched, Takes};
+use crate::web::{Body, Caller, Path, Problem, Query, Response, Routes};
 use axum::extract::{FromRequestParts, State};
-use axum::routing::get;
+use axum::handler::Handler;
 use http::header::{ACCEPT, CONTENT_TYPE, HeaderName};
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// The paths here begin so; their keys are those of feeds.
-pub const PREFIX: &str = "/taxii2";
+/// Each path, plain and as the standard has it.
+const COLLECTIONS: [&str; 2] = ["/taxii2/feeds/collections", "/taxii2/feeds/collections/"];
+const COLLECTION: [&str; 2] = ["/taxii2/feeds/collections/{id}", "/taxii2/feeds/collections/{id}/"];
+const MANIFEST: [&str; 2] =
+    ["/taxii2/feeds/collections/{id}/manifest", "/taxii2/feeds/collections/{id}/manifest/"];
+const OBJECTS: [&str; 2] =
+    ["/taxii2/feeds/collections/{id}/objects", "/taxii2/feeds/collections/{id}/objects/"];
+const OBJECT: [&str; 2] =
+    ["/taxii2/feeds/collections/{id}/objects/{object}", "/taxii2/feeds/collections/{id}/objects/{object}/"];
 
 /// Objects of an answer, unless fewer are asked for.
 const LIMIT: usize = 1_000;
@@ -54,18 +63,21 @@ impl Taxii {
     }
 
     /// The routes. The standard ends its paths in a slash, and not everybody does.
-    pub fn router(self) -> Router {
-        let one = "/taxii2/feeds/collections/{id}";
-        let both = |router: Router<Arc<Self>>, path: &str, method: axum::routing::MethodRouter<Arc<Self>>| {
-            router.route(path, method.clone()).route(&format!("{path}/"), method)
-        };
-        let router = both(Router::new(), "/taxii2", get(discovery));
-        let router = both(router, "/taxii2/feeds", get(root));
-        let router = both(router, "/taxii2/feeds/collections", get(collections));
-        let router = both(router, one, get(collection));
-        let router = both(router, &format!("{one}/manifest"), get(manifest));
-        let router = both(router, &format!("{one}/objects"), get(objects));
-        both(router, &format!("{one}/objects/{{object}}"), get(object)).with_state(Arc::new(self))
+    pub fn routes() -> Routes<Arc<Self>> {
+        let routes = Routes::new();
+        let routes = both(
+            routes,
+            ["/taxii2", "/taxii2/"],
+            discovery,
+            "Names the root under which feeds are collections.",
+        );
+        let routes = both(routes, ["/taxii2/feeds", "/taxii2/feeds/"], root, "Describes that root.");
+        let routes =
+            both(routes, COLLECTIONS, collections, "Lists the collections that the reader may read.");
+        let routes = both(routes, COLLECTION, collection, "Describes a collection.");
+        let routes = both(routes, MANIFEST, manifest, "Lists a collection's objects, without what they say.");
+        let routes = both(routes, OBJECTS, objects, "Lists a collection's objects.");
+        both(routes, OBJECT, object, "Shows one object.")
     }
 
     /// The feed whose collection has that id, or whose name is given instead, if it is for this reader.
@@ -100,12 +112,26 @@ impl Taxii {
     }
 }
 
+fn both<H: Handler<T, Arc<Taxii>> + Sketched<T> + Clone, T: 'static>(
+    routes: Routes<Arc<Taxii>>,
+    paths: [&'static str; 2],
+    handler: H,
+    text: &'static str,
+) -> Routes<Arc<Taxii>> {
+    let [plain, slashed] = paths;
+    let kinds = &[TAXII_21, TAXII_20, STIX_20];
+    let routes = routes.get(plain, Own, handler.clone(), text).writes(kinds).refuses(&[404]);
+    routes.get(slashed, Own, handler, text).writes(kinds).refuses(&[404])
+}
+
 /// Somebody who may read something, and what they say beside that.
 struct Asking {
     reader: Reader,
     caller: Caller,
     headers: HeaderMap,
 }
+
+impl Takes for Asking {}
 
 impl FromRequestParts<Arc<Taxii>> for Asking {
     type Rejection = Problem;
@@ -183,7 +209,7 @@ async fn collection(
 }
 
 /// What a reader may ask for (TAXII 2.1, 3.4 and 3.5).
-#[derive(Deserialize, Default)]
+#[derive(Deserialize, Default, JsonSchema)]
 struct Asked {
     added_after: Option<String>,
     limit: Option<String>,
@@ -301,7 +327,7 @@ async fn page(
 }
 
 /// What stands before the objects of a page.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 struct Head {
     more: bool,
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -13,7 +13,9 @@ use super::metrics::{HttpMetrics, Metrics, RouteMetrics};
 use super::problem::Problem;
 use super::request_id::{self, RequestIds, X_REQUEST_ID};
 use super::role::Role;
+use super::routes::{Demand, Routes, Row};
 use super::tls::Secured;
+use super::trace::Trace;
 use super::vouch::X_DEADLINE;
 use crate::rights::{Identity, Right, Rights};
 use axum::Router;
@@ -80,12 +82,15 @@ pub struct Caller {
     pub who: Option<Arc<Identity>>,
     /// What the caller may do, be it as nobody.
     pub rights: Rights,
+    /// Nobody in particular, from where the earlier system's callers are.
+    pub is_earlier: bool,
 }
 
 impl Caller {
     /// Whoever holds the installation, through the socket in its folder.
     pub fn local() -> Self {
-        Self { peer: Peer::Local, who: Some(Arc::new(Identity::installation())), rights: Rights::ALL }
+        let who = Some(Arc::new(Identity::installation()));
+        Self { peer: Peer::Local, who, rights: Rights::ALL, is_earlier: false }
     }
 
     /// Whether the caller proved to be somebody who has `right`.
@@ -124,6 +129,7 @@ type Door = Box<dyn Fn(&Request, &Caller) -> Entry + Send + Sync>;
 
 struct Fast {
     prefix: &'static str,
+    demand: Demand,
     answer: FastPath,
     metrics: RouteMetrics,
 }
@@ -160,6 +166,7 @@ impl From<u64> for Limit {
 pub struct App {
     fast: Vec<Fast>,
     router: Router,
+    rows: Vec<Row>,
     guard: Option<Guard>,
     door: Option<Door>,
     entrance: Arc<Entrance>,
@@ -171,14 +178,16 @@ pub struct App {
 }
 
 impl App {
-    /// An application of `role` that serves `router`; unknown paths and wrong methods become problems.
-    pub fn new(role: Role, router: Router, metrics: &Arc<Metrics>) -> Self {
+    /// An application of `role` that serves `routes`; unknown paths and wrong methods become problems. Until it has a
+    /// guard it knows nobody, and nobody has any right.
+    pub fn new(role: Role, routes: Routes, metrics: &Arc<Metrics>) -> Self {
+        let (router, rows, passes) = routes.into_parts();
+        let router = router.method_not_allowed_fallback(wrong_method);
+        let router = if passes { router } else { router.fallback(unknown_path) };
         Self {
             fast: Vec::new(),
-            router: router
-                .method_not_allowed_fallback(wrong_method)
-                .fallback(unknown_path)
-                .layer(middleware::from_fn(note_route)),
+            router: router.layer(middleware::from_fn(note_route)),
+            rows,
             guard: None,
             door: None,
             entrance: Arc::default(),
@@ -190,22 +199,23 @@ impl App {
     }
 
     /// Tries `answer` before the router on GET and HEAD of paths that begin as `template` does up to
-    /// its first `{`. It is for look-ups and feeds: no waiting, no disk.
+    /// its first `{`, for callers who meet `demand`: the router tells others why not. It is for look-ups and feeds: no
+    /// waiting, no disk.
     #[must_use]
-    pub fn fast<F>(mut self, template: &'static str, answer: F) -> Self
+    pub fn fast<F>(mut self, template: &'static str, demand: Demand, answer: F) -> Self
     where
         F: Fn(&Request, &str, &Caller) -> Option<Response> + Send + Sync + 'static,
     {
         let prefix = template.split('{').next().unwrap_or(template);
         let metrics = self.metrics.route(template);
-        self.fast.push(Fast { prefix, answer: Box::new(answer), metrics });
+        self.fast.push(Fast { prefix, demand, answer: Box::new(answer), metrics });
         self
     }
 
-    /// Finds out who asks, and lets nobody in particular change anything.
+    /// Finds out who asks, but where routes have keys of their own.
     #[must_use]
     pub fn guard(mut self, guard: Guard) -> Self {
-        self.guard = Some(guard);
+        self.guard = Some(guard.leaving(&self.rows));
         self
     }
 
@@ -295,8 +305,8 @@ impl App {
             Some(guard) => guard.ask(&Asking::of(&request, peer)).await,
             None => Ok(None),
         };
-        let caller = match who.and_then(|who| self.pass(&request, peer, who)) {
-            Ok(caller) => caller,
+        let caller = match who {
+            Ok(who) => self.caller(peer, who),
             Err(problem) => return self.refuse(&request, problem, &visit),
         };
         self.enter(request, caller, visit).await
@@ -321,7 +331,7 @@ impl App {
         }
         let path = request.uri().path();
         let (fast, response) = self.fast.iter().find_map(|fast| {
-            let rest = path.strip_prefix(fast.prefix)?;
+            let rest = path.strip_prefix(fast.prefix).filter(|_| fast.demand.admits(caller))?;
             Some((fast, fast.answer(&self.metrics, request, rest, caller)?))
         })?;
         fast.metrics.count(request.method(), response.status(), started.elapsed().as_secs_f64());
@@ -345,9 +355,9 @@ impl App {
             None => peer,
         };
         let admitted = match &self.guard {
-            None => Admitted::As(self.pass(request, peer, None)?),
+            None => Admitted::As(self.caller(peer, None)),
             Some(guard) => match guard.identify(&Asking::of(request, peer)) {
-                Some(who) => Admitted::As(self.pass(request, peer, who?)?),
+                Some(who) => Admitted::As(self.caller(peer, who?)),
                 None => Admitted::Unknown(peer),
             },
         };
@@ -390,15 +400,11 @@ impl App {
         Ok(None)
     }
 
-    fn pass(&self, request: &Request, peer: Peer, who: Who) -> Result<Caller, Problem> {
-        let caller = Caller { peer, rights: Guard::rights(&who), who };
-        if let Some(guard) = &self.guard
-            && let Err(problem) = guard.pass(request.method(), request.uri().path(), &caller.who)
-        {
-            guard.note(&problem, &caller, &log::Seen::of(request));
-            return Err(problem);
+    fn caller(&self, peer: Peer, who: Who) -> Caller {
+        match &self.guard {
+            Some(guard) => guard.caller(peer, who),
+            None => Caller { peer, who, rights: Rights::NONE, is_earlier: false },
         }
-        Ok(caller)
     }
 
     fn limit_body(&self, request: &mut Request) -> Result<(), Problem> {
@@ -416,8 +422,10 @@ impl App {
         self.finish(&seen, "(refused)", problem.render(request_id::as_text(&visit.id)), Some(&problem), visit)
     }
 
-    async fn route(self: Arc<Self>, mut request: Request, caller: Caller, visit: Visit) -> Response {
+    async fn route(self: Arc<Self>, mut request: Request, caller: Caller, mut visit: Visit) -> Response {
         let (seen, deadline) = (log::Seen::of(&request), deadline(&request));
+        visit.trace = Some(Trace::enter(request.headers_mut()));
+        visit.who.clone_from(&caller.who);
         request.headers_mut().insert(X_REQUEST_ID, visit.id.clone());
         let who = caller.clone();
         request.extensions_mut().insert(caller);
@@ -453,7 +461,9 @@ impl App {
     ) -> Response {
         let elapsed = visit.started.elapsed();
         self.metrics.count(route, &seen.method, response.status(), elapsed.as_secs_f64());
-        log::access(self.role, seen, route, &response, problem, elapsed, &visit.id);
+        let (who, trace) = (visit.who.as_deref(), visit.trace.as_ref());
+        let asked = log::Asked { route, who, trace, elapsed, id: &visit.id };
+        log::access(self.role, seen, &asked, &response, problem);
         visit.sign(&mut response);
         if visit.is_received {
             browser::harden(response.headers_mut(), visit.is_secured);
@@ -484,6 +494,9 @@ enum Admitted {
 struct Visit {
     started: Instant,
     id: HeaderValue,
+    /// Who asks, and where it belongs: once the router is at work.
+    who: Who,
+    trace: Option<Trace>,
     /// What the door has to say.
     told: Option<[(HeaderName, HeaderValue); 2]>,
     /// Over a connection, and not from another role of this process.
@@ -496,7 +509,16 @@ struct Visit {
 
 impl Visit {
     fn new(id: HeaderValue) -> Self {
-        Self { started: Instant::now(), id, told: None, is_received: false, is_secured: false, page: None }
+        Self {
+            started: Instant::now(),
+            id,
+            who: None,
+            trace: None,
+            told: None,
+            is_received: false,
+            is_secured: false,
+            page: None,
+        }
     }
 
     /// Puts its name on the answer, and what the door has to say.
@@ -579,28 +601,42 @@ async fn unknown_path() -> Problem {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::web::auth::Access;
     use crate::web::{Body, Json};
-    use axum::routing::{get, post};
     use http::header::{ALLOW, HOST};
 
     fn app() -> (Arc<App>, Arc<Metrics>) {
         let metrics = Arc::new(Metrics::new());
-        let router = Router::new()
-            .route("/slow/{name}", get(async || "routed"))
-            .route(
-                "/who",
-                post(async |caller: axum::Extension<Caller>| Json(caller.demand(Right::Admin).is_ok())),
-            )
-            .route("/length", post(async |body: super::super::extract::Whole| body.0.len().to_string()))
-            .route("/panic", get(async || -> &str { panic!("a bug") }));
-        let app = App::new(Role::Blacklist, router, &metrics)
-            .fast("/fast/{ip}", |_, ip, _| match ip {
+        let length = async |body: super::super::extract::Whole| body.0.len().to_string();
+        let who = async |caller: axum::Extension<Caller>| Json(caller.rights.has(Right::Admin));
+        let routes = Routes::new()
+            .get("/slow/{name}", Demand::Of(Right::Read), async || "routed", "Waits.")
+            .post("/who", Demand::Of(Right::Write), who, "Says who asks.")
+            .post("/length", Demand::Of(Right::Check), length, "Measures.")
+            .post("/earlier", Demand::Earlier(Right::Write), async || "as ever", "Is old.")
+            .get("/own", Demand::Own, async || "its own", "Has keys of its own.")
+            .get("/panic", Demand::Nothing, async || -> &str { panic!("a bug") }, "Panics.");
+        let app = App::new(Role::Blacklist, routes, &metrics)
+            .fast("/fast/{ip}", Demand::Of(Right::Check), |_, ip, _| match ip {
                 "panic" => panic!("a quick bug"),
                 "" => None,
                 ip => Some(Response::new(Body::full(ip.to_owned()))),
             })
-            .guard(Guard::new("key", &["/length"]));
+            .guard(Guard::new("key", access()));
         (Arc::new(app), metrics)
+    }
+
+    /// Open is what begins with 192, earlier callers are at 192.0.2.9.
+    fn access() -> Access {
+        let network = |first: [u8; 4], last: [u8; 4]| [(first.into(), last.into())].into_iter().collect();
+        Access {
+            open: network([192, 0, 0, 0], [192, 255, 255, 255]),
+            earlier: network([192, 0, 2, 9], [192, 0, 2, 9]),
+        }
+    }
+
+    fn from(address: [u8; 4]) -> Peer {
+        Peer::Tcp((address, 9).into())
     }
 
     fn request(method: Method, path: &str) -> Request {
@@ -663,8 +699,9 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn nobody_works_on_for_a_gateway_that_has_gone() {
-        let router = Router::new().route("/long", get(async || tokio::time::sleep(LONGEST).await));
-        let app = Arc::new(App::new(Role::Blacklist, router, &Arc::new(Metrics::new())));
+        let long = async || tokio::time::sleep(LONGEST).await;
+        let routes = Routes::new().get("/long", Demand::Nothing, long, "Takes its time.");
+        let app = Arc::new(App::new(Role::Blacklist, routes, &Arc::new(Metrics::new())));
         let mut asked = request(Method::GET, "/long");
         asked.headers_mut().insert(X_DEADLINE, HeaderValue::from_static("250"));
         let begun = tokio::time::Instant::now();
@@ -675,8 +712,8 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn the_door_adds_to_answers_and_holds_refusals_back() {
-        let router = Router::new().route("/open", get(async || "in"));
-        let app = App::new(Role::Gateway, router, &Arc::new(Metrics::new())).door(|request, _| match request
+        let routes = Routes::new().get("/open", Demand::Nothing, async || "in", "Lets in.");
+        let app = App::new(Role::Gateway, routes, &Arc::new(Metrics::new())).door(|request, _| match request
             .uri()
             .path()
         {
@@ -695,13 +732,49 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn changes_need_the_key_or_the_local_socket() {
+    async fn each_route_asks_for_its_right() {
         let (app, _) = app();
-        let far = Peer::Tcp(([192, 0, 2, 1], 9).into());
-        let refused = app.answer(request(Method::POST, "/who"), far).await;
-        assert_eq!(refused.status(), 401);
+        let status =
+            async |method, path, peer| app.answer(request(method, path), peer).await.status().as_u16();
+        let (open, earlier, far) = (from([192, 0, 2, 1]), from([192, 0, 2, 9]), from([198, 51, 100, 1]));
+        for (method, path, expected) in [
+            (Method::GET, "/fast/192.0.2.1", [200, 200, 404]),
+            (Method::GET, "/slow/x", [200, 200, 401]),
+            (Method::HEAD, "/slow/x", [200, 200, 401]),
+            (Method::POST, "/length", [200, 200, 401]),
+            (Method::POST, "/who", [401, 401, 401]),
+            (Method::POST, "/earlier", [401, 200, 401]),
+            (Method::GET, "/own", [200, 200, 200]),
+            (Method::GET, "/nothing", [404, 404, 404]),
+            (Method::DELETE, "/who", [405, 405, 405]),
+        ] {
+            let mut found = [0; 3];
+            for (found, peer) in found.iter_mut().zip([open, earlier, far]) {
+                *found = status(method.clone(), path, peer).await;
+            }
+            assert_eq!(found, expected, "{method} {path}");
+            if path != "/nothing" && path != "/fast/192.0.2.1" && method != Method::DELETE {
+                assert_eq!(status(method, path, Peer::Local).await, 200, "{path}");
+            }
+        }
+        let refused = app.answer(request(Method::POST, "/who"), open).await;
         assert!(refused.headers().contains_key(http::header::WWW_AUTHENTICATE));
-        assert_eq!(text(app.answer(request(Method::POST, "/who"), Peer::Local).await).await, "true");
-        assert_eq!(app.answer(request(Method::POST, "/length"), far).await.status(), 200);
+    }
+
+    #[tokio::test]
+    async fn a_key_is_wrong_everywhere_but_where_routes_have_their_own() {
+        let (app, _) = app();
+        for (path, expected) in [("/own", 200), ("/slow/x", 401), ("/panic", 401), ("/nothing", 401)] {
+            let mut asked = request(Method::GET, path);
+            asked.headers_mut().insert("x-api-key", HeaderValue::from_static("a device's"));
+            assert_eq!(app.answer(asked, Peer::Local).await.status(), expected, "{path}");
+        }
+    }
+
+    #[tokio::test]
+    async fn without_a_guard_nobody_may_do_anything() {
+        let routes = Routes::new().get("/x", Demand::Of(Right::Check), async || "x", "Is closed.");
+        let app = Arc::new(App::new(Role::Blacklist, routes, &Arc::new(Metrics::new())));
+        assert_eq!(app.answer(request(Method::GET, "/x"), Peer::Local).await.status(), 401);
     }
 }

@@ -7,12 +7,14 @@ use super::app::{Caller, Peer};
 use super::body::Request;
 use super::log::{Seen, without_token};
 use super::problem::Problem;
+use super::proxy::Networks;
+use super::routes::{self, Row};
 use super::tls::Secured;
 use super::vouch::{self, Vouched};
 use crate::rights::{Identity, Right, Rights};
 use futures_util::future::BoxFuture;
 use http::header::{AUTHORIZATION, HeaderName};
-use http::{HeaderMap, Method, StatusCode};
+use http::{HeaderMap, StatusCode};
 use sha2::{Digest, Sha256};
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -106,7 +108,28 @@ pub trait Authority: Send + Sync {
     fn refused(&self, _: Refused<'_>) {}
 }
 
-/// Finds out who asks, lets everybody read, and only the administrator write.
+/// From where nobody in particular is let in, and how far.
+#[derive(Clone, Default, Debug)]
+pub struct Access {
+    /// From where everybody may check, read, and read the metrics.
+    pub open: Networks,
+    /// From where everybody may use the earlier system's paths.
+    pub earlier: Networks,
+}
+
+impl Access {
+    /// Lets everybody read from everywhere.
+    pub fn everywhere() -> Self {
+        let all: [(IpAddr, IpAddr); 2] =
+            [([0; 4].into(), [255; 4].into()), ([0; 16].into(), [255; 16].into())];
+        Self { open: all.into_iter().collect(), earlier: Networks::default() }
+    }
+}
+
+/// What nobody in particular may do, from where that is open.
+const ANYBODY: Rights = Rights::of(&[Right::Check, Right::Read, Right::Metrics]);
+
+/// Finds out who asks, and what they may do.
 #[derive(Clone)]
 pub struct Guard {
     keys: Keys,
@@ -114,21 +137,20 @@ pub struct Guard {
     gateways: Keys,
     installation: Arc<Identity>,
     authority: Option<Arc<dyn Authority>>,
-    safe_posts: &'static [&'static str],
+    access: Arc<Access>,
     /// What begins so has keys of its own.
     elsewhere: Vec<&'static str>,
 }
 
 impl Guard {
-    /// A guard with the installation's key, and the paths of the POST requests that change nothing
-    /// (a question too long for a GET).
-    pub fn new(key: &str, safe_posts: &'static [&'static str]) -> Self {
+    /// A guard with the installation's key, and what is open to nobody in particular.
+    pub fn new(key: &str, access: Access) -> Self {
         Self {
             keys: [key].into_iter().collect(),
             gateways: [&*vouch::word(key.as_bytes())].into_iter().collect(),
             installation: Arc::new(Identity::installation()),
             authority: None,
-            safe_posts,
+            access: Arc::new(access),
             elsewhere: Vec::new(),
         }
     }
@@ -140,11 +162,10 @@ impl Guard {
         self
     }
 
-    /// Leaves paths that begin with one of `prefixes` to their handlers, which have keys of their own: no key is wrong
-    /// there for the guard, and none is missing.
+    /// Leaves the paths of routes with keys of their own to their handlers: no key is wrong there for the guard.
     #[must_use]
-    pub fn leaving(mut self, prefixes: &'static [&'static str]) -> Self {
-        self.elsewhere.extend_from_slice(prefixes);
+    pub fn leaving(mut self, rows: &[Row]) -> Self {
+        self.elsewhere.extend(routes::own_locks(rows));
         self
     }
 
@@ -230,32 +251,21 @@ impl Guard {
         problem
     }
 
-    /// What somebody may do, or anybody.
-    pub(super) fn rights(who: &Who) -> Rights {
-        who.as_ref().map_or(Rights::of(&[Right::Check, Right::Read, Right::Metrics]), |who| who.rights)
-    }
-
-    /// Passes what changes nothing, and those who may change something.
-    ///
-    /// # Errors
-    /// 401 or 403 for others.
-    pub(super) fn pass(&self, method: &Method, path: &str, who: &Who) -> Result<(), Problem> {
-        let may = self.is_elsewhere(path)
-            || self.is_safe(method, path)
-            || who.as_ref().is_some_and(|who| who.rights.has(Right::Write));
-        if may { Ok(()) } else { Err(lacking(who, Right::Write)) }
+    /// Who asks from `peer` with what they may do: somebody what is theirs, and nobody what is open there.
+    pub(super) fn caller(&self, peer: Peer, who: Who) -> Caller {
+        let (rights, is_earlier) = match &who {
+            Some(who) => (who.rights, false),
+            None => {
+                let from = peer.network();
+                let rights = if self.access.open.contains(from) { ANYBODY } else { Rights::NONE };
+                (rights, self.access.earlier.contains(from))
+            }
+        };
+        Caller { peer, who, rights, is_earlier }
     }
 
     fn is_elsewhere(&self, path: &str) -> bool {
         self.elsewhere.iter().any(|prefix| path.starts_with(prefix))
-    }
-
-    fn is_safe(&self, method: &Method, path: &str) -> bool {
-        match *method {
-            Method::GET | Method::HEAD | Method::OPTIONS => true,
-            Method::POST => self.safe_posts.contains(&path),
-            _ => false,
-        }
     }
 }
 
@@ -351,6 +361,7 @@ fn refusal(code: &'static str, detail: &'static str) -> Problem {
 mod tests {
     use super::*;
     use crate::rights::Kind;
+    use crate::web::{Demand, Routes};
     use http::HeaderValue;
 
     const FAR: Peer =
@@ -387,7 +398,14 @@ mod tests {
     }
 
     fn guard() -> Guard {
-        Guard::new("open sesame", &["/check"]).leaving(&["/v1/"]).believing(Arc::new(Book))
+        let open = [IpAddr::from([192, 0, 2, 0]), IpAddr::from([192, 0, 2, 255])];
+        let earlier = [IpAddr::from([192, 0, 2, 9]), IpAddr::from([198, 51, 100, 9])];
+        let access = Access {
+            open: [(open[0], open[1])].into_iter().collect(),
+            earlier: earlier.into_iter().map(|one| (one, one)).collect(),
+        };
+        let own = Routes::<()>::new().get("/v1/{any}", Demand::Own, async || (), "Has keys of its own.");
+        Guard::new("open sesame", access).believing(Arc::new(Book)).leaving(&own.into_rows())
     }
 
     fn headers(pairs: &[(HeaderName, &'static str)]) -> HeaderMap {
@@ -495,20 +513,23 @@ mod tests {
     }
 
     #[test]
-    fn reading_needs_nobody_and_writing_needs_the_right_to() {
-        let guard = guard();
-        let pass = |method: &str, path: &str, who: Who| {
-            let method = Method::from_bytes(method.as_bytes()).unwrap();
-            guard.pass(&method, path, &who).map_err(|problem| problem.code())
+    fn nobody_may_do_what_is_open_from_where_they_ask() {
+        let from = |last: [u8; 4], who| {
+            let caller = guard().caller(Peer::Tcp((last, 9).into()), who);
+            (caller.rights, caller.is_earlier)
         };
-        for (method, path) in [("GET", "/x"), ("POST", "/check"), ("POST", "/v1/x")] {
-            assert_eq!(pass(method, path, None), Ok(()), "{method} {path}");
-        }
-        for (method, path) in [("POST", "/check/more"), ("DELETE", "/check"), ("BREW", "/x")] {
-            assert_eq!(pass(method, path, None), Err("key_missing"), "{method} {path}");
-            assert_eq!(pass(method, path, Some(kim())), Ok(()), "{method} {path}");
-        }
+        assert_eq!(from([192, 0, 2, 1], None), (ANYBODY, false));
+        assert_eq!(from([192, 0, 2, 9], None), (ANYBODY, true));
+        assert_eq!(from([198, 51, 100, 9], None), (Rights::NONE, true));
+        assert_eq!(from([198, 51, 100, 1], None), (Rights::NONE, false));
+    }
+
+    #[test]
+    fn somebody_may_do_what_is_theirs_wherever_they_are() {
         let reader = Identity { rights: Rights::of(&[Right::Read]), ..Identity::clone(&kim()) };
-        assert_eq!(pass("DELETE", "/x", Some(Arc::new(reader))), Err("right_missing"));
+        for from in [[192, 0, 2, 9], [198, 51, 100, 1]] {
+            let caller = guard().caller(Peer::Tcp((from, 9).into()), Some(Arc::new(reader.clone())));
+            assert_eq!((caller.rights, caller.is_earlier), (reader.rights, false));
+        }
     }
 }

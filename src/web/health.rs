@@ -2,13 +2,17 @@
 //!
 //! A check is a cheap look at state that its owner keeps; it must not do the work that it judges.
 
+use super::app::Caller;
 use super::extract::Json;
-use axum::Router;
+use super::routes::{Demand, Routes};
+use crate::rights::Right;
+use axum::Extension;
+use axum::extract::State;
 use axum::response::{IntoResponse, Response};
-use axum::routing::get;
 use chrono::{SecondsFormat, Utc};
 use http::header::CACHE_CONTROL;
 use http::{HeaderValue, StatusCode};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -16,7 +20,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 /// How well something works. Ordered: the worst check gives the whole its status.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Status {
     /// All is well.
@@ -28,7 +32,7 @@ pub enum Status {
 }
 
 /// What a check found.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Check {
     /// How well it works.
     pub status: Status,
@@ -58,7 +62,7 @@ impl Check {
 }
 
 /// The document that `/health` and `/ready` answer with.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct Report {
     /// The worst of the checks.
     pub status: Status,
@@ -82,6 +86,19 @@ impl Report {
             version: Cow::Borrowed(env!("CARGO_PKG_VERSION")),
             checks,
         }
+    }
+}
+
+impl Report {
+    /// The same for `caller`: what is the matter with what, by name, is for those who may read.
+    #[must_use]
+    pub fn as_told_to(mut self, caller: &Caller) -> Self {
+        if !caller.rights.has(Right::Read) {
+            for check in self.checks.values_mut() {
+                *check = Check { status: check.status, detail: Cow::Borrowed(""), cure: Cow::Borrowed("") };
+            }
+        }
+        self
     }
 }
 
@@ -176,11 +193,14 @@ impl Health {
 }
 
 /// `GET /health` and `GET /ready` of a role.
-pub fn routes(health: Arc<Health>) -> Router {
-    let ready = Arc::clone(&health);
-    Router::new()
-        .route("/health", get(async move || health.report()))
-        .route("/ready", get(async move || ready.readiness()))
+pub fn routes() -> Routes<Arc<Health>> {
+    let health = async |State(health): State<Arc<Health>>, caller: Extension<Caller>| {
+        health.report().as_told_to(&caller)
+    };
+    let ready = async |State(health): State<Arc<Health>>| health.readiness();
+    Routes::new()
+        .get("/health", Demand::Nothing, health, "Says what works, what does not, and what cures it.")
+        .get("/ready", Demand::Nothing, ready, "Says whether requests may be sent here.")
 }
 
 #[cfg(test)]
@@ -198,6 +218,15 @@ mod tests {
         assert_eq!(report.into_response().status(), 200);
         let down = Health::new("x").check("store", || Check::unhealthy("gone", "restore")).report();
         assert_eq!(down.into_response().status(), 503);
+    }
+
+    #[test]
+    fn causes_are_for_those_who_may_read() {
+        let health = Health::new("x").check("store", || Check::degraded("/var/lib/x is full", "make room"));
+        let nobody = Caller { who: None, rights: crate::rights::Rights::NONE, ..Caller::local() };
+        let veiled = health.report().as_told_to(&nobody);
+        assert_eq!((veiled.status, &*veiled.checks["store"].detail), (Status::Degraded, ""));
+        assert_eq!(health.report().as_told_to(&Caller::local()).checks["store"].cure, "make room");
     }
 
     #[test]

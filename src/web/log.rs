@@ -6,7 +6,10 @@ use super::body::{Request, Response};
 use super::problem::Problem;
 use super::request_id::as_text;
 use super::role::Role;
+use super::trace::Trace;
+use crate::rights::Identity;
 use http::{HeaderValue, Method};
+use hyper::body::Body as _;
 use std::borrow::Cow;
 use std::io::IsTerminal;
 use std::time::Duration;
@@ -91,18 +94,32 @@ impl Seen {
     }
 }
 
+/// What more is known of it once it is answered.
+#[derive(Clone, Copy)]
+pub(super) struct Asked<'a> {
+    /// The route's template.
+    pub(super) route: &'a str,
+    /// Who asked, if it was somebody.
+    pub(super) who: Option<&'a Identity>,
+    /// Where it belongs.
+    pub(super) trace: Option<&'a Trace>,
+    /// How long it took.
+    pub(super) elapsed: Duration,
+    /// Its name.
+    pub(super) id: &'a HeaderValue,
+}
+
 /// The line about a routed request: health and metrics are asked for all day long, and only for debugging worth a line.
 pub(super) fn access(
     role: Role,
     seen: &Seen,
-    route: &str,
+    asked: &Asked<'_>,
     response: &Response,
     problem: Option<&Problem>,
-    elapsed: Duration,
-    id: &HeaderValue,
 ) {
     let status = response.status();
     let (code, inner) = (problem.map(Problem::code), problem.and_then(Problem::for_log));
+    let Asked { route, who, trace, elapsed, id } = *asked;
     macro_rules! line {
         ($level:ident) => {
             tracing::$level!(
@@ -113,6 +130,9 @@ pub(super) fn access(
                 route,
                 status = status.as_u16(),
                 micros = elapsed.as_micros() as u64,
+                bytes = response.body().size_hint().exact(),
+                who = who.map(tracing::field::display),
+                trace_id = trace.map(Trace::id),
                 code,
                 inner,
                 "request"

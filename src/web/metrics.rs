@@ -6,9 +6,10 @@
 use super::body::{Body, Response};
 use super::problem::Problem;
 use super::role::Role;
-use axum::Router;
+use super::routes::{Demand, Routes};
+use crate::rights::Right;
+use axum::extract::State;
 use axum::response::IntoResponse;
-use axum::routing::get;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use prometheus::proto::{LabelPair, Metric, MetricFamily};
 use prometheus::{HistogramOpts, HistogramVec, IntCounterVec, IntGaugeVec, Opts, Registry, TextEncoder};
@@ -60,6 +61,8 @@ table! {
         "Requests that the door did not let in: too many of one caller (rate), or too much to do (overload).";
     CACHED "ironlist_gateway_cache_total" ["outcome"]
         "Questions to the gateway's cache: hit, stale (answered from it, and asked anew beside it), miss, or passed by.";
+    BUILD_INFO "ironlist_build_info" ["version"]
+        "1, with the version of the program.";
     UP "blacklist_up" ["role"]
         "1 while the role runs in this process.";
     ENTRIES "blacklist_entries_total" ["source", "status"]
@@ -190,6 +193,7 @@ impl Metrics {
             readings: Vec::new(),
             registry,
         };
+        gauges(&metrics.registry, BUILD_INFO).with_label_values(&[env!("CARGO_PKG_VERSION")]).set(1);
         register(&metrics.registry, prometheus::process_collector::ProcessCollector::for_self());
         metrics
     }
@@ -460,8 +464,11 @@ fn method_label(method: &http::Method) -> &'static str {
 }
 
 /// `GET /metrics`.
-pub fn routes(metrics: Arc<Metrics>) -> Router {
-    Router::new().route("/metrics", get(async move || scrape(&metrics).into_response()))
+pub fn routes() -> Routes<Arc<Metrics>> {
+    let scrape = async |State(metrics): State<Arc<Metrics>>| scrape(&metrics).into_response();
+    Routes::new()
+        .get("/metrics", Demand::Of(Right::Metrics), scrape, "Everything counted, for Prometheus.")
+        .writes(&["text/plain"])
 }
 
 fn scrape(metrics: &Metrics) -> Response {

@@ -4,21 +4,13 @@
 use super::house::{House, Plan, told, until};
 use super::http::{self, Answer, basic};
 use serde_json::{Value, json};
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::SocketAddr;
 
 const TAXII: &str = "/taxii2/feeds/collections/fortigate/objects/";
 
 /// Asks from an address of this machine.
 fn ask_from(from: [u8; 4], to: SocketAddr, path: &str, headers: &[(&str, &str)]) -> Answer {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    let stream = runtime.block_on(async {
-        let socket = tokio::net::TcpSocket::new_v4().unwrap();
-        socket.bind((Ipv4Addr::from(from), 0).into()).unwrap();
-        socket.connect(to).await.unwrap().into_std().unwrap()
-    });
-    stream.set_nonblocking(false).unwrap();
-    std::io::Write::write_all(&mut &stream, &http::head("GET", path, headers)).unwrap();
-    http::read(stream, "GET").unwrap()
+    http::ask_from(from, to, "GET", path, headers).unwrap()
 }
 
 fn list(house: &House) {

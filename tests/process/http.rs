@@ -4,7 +4,7 @@
 
 use serde_json::Value;
 use std::io::{self, Read, Write};
-use std::net::{SocketAddr, TcpStream};
+use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::time::Duration;
 
 /// Nothing that the tests ask for takes so long, even on a busy machine.
@@ -72,6 +72,26 @@ pub(crate) fn ask(
     // Who refuses a body need not take it: the answer is there although the rest cannot be sent.
     let sent = stream.write_all(body);
     read(stream, method).or_else(|error| sent.and(Err(error)))
+}
+
+/// Asks from an address of this machine, with no body.
+pub(crate) fn ask_from(
+    from: [u8; 4],
+    to: SocketAddr,
+    method: &str,
+    path: &str,
+    headers: &[(&str, &str)],
+) -> io::Result<Answer> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let stream = runtime.block_on(async {
+        let socket = tokio::net::TcpSocket::new_v4()?;
+        socket.bind((Ipv4Addr::from(from), 0).into())?;
+        socket.connect(to).await?.into_std()
+    })?;
+    stream.set_nonblocking(false)?;
+    stream.set_read_timeout(Some(PATIENCE))?;
+    (&stream).write_all(&head(method, path, headers))?;
+    read(stream, method)
 }
 
 /// A connection that gives up rather than hang.

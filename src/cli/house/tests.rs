@@ -10,7 +10,7 @@ use crate::web::{Body, Peer};
 use http::header::{CONTENT_TYPE, HOST};
 use serde_json::Value;
 
-fn house(place: &Place) -> House {
+pub(super) fn house(place: &Place) -> House {
     folder::make(&place.settings.data).unwrap();
     let engine = Engine::open(Options::new(Medium::folder(&place.settings.data))).unwrap();
     House::build(Some(engine), "key", &place.settings, Vec::new(), None).unwrap()

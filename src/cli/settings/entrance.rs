@@ -5,6 +5,7 @@ use super::layers::Layers;
 use super::value::{FromValue, Words, text};
 use crate::addr::IpRange;
 use crate::web::Role;
+use crate::web::auth::Access;
 use crate::web::proxy::Networks;
 use crate::web::tls::{Ask, Files, Target};
 use http::Uri;
@@ -78,6 +79,12 @@ impl Proxy {
             None => Ok(proxy),
         }
     }
+}
+
+/// From where nobody in particular is let in.
+pub(super) fn access(layers: &Layers) -> Result<Access, SettingsError> {
+    let networks = |key| Ok(layers.get::<Vec<IpRange>>(key)?.into_iter().map(ends).collect());
+    Ok(Access { open: networks("access.open")?, earlier: networks("access.legacy_networks")? })
 }
 
 fn ends(range: IpRange) -> (IpAddr, IpAddr) {

@@ -34,6 +34,7 @@ use crate::identity::Lives;
 use crate::journal::Keep;
 use crate::model::{Lines, Output};
 use crate::web::Role;
+use crate::web::auth::Access;
 use crate::web::log::Format;
 use chrono_tz::Tz;
 use layers::Layers;
@@ -171,6 +172,8 @@ pub struct Settings {
     pub lines: Lines,
     /// From where everybody may read every feed.
     pub open: Vec<IpRange>,
+    /// From where nobody in particular is let in, and how far.
+    pub access: Access,
     /// The feeds and devices of the file, feeds first.
     pub outputs: Vec<Output>,
     /// The webhooks of the file.
@@ -272,6 +275,7 @@ impl Settings {
             lives: lives(&layers)?,
             lines: layers.get("feed.lines")?,
             open: layers.get("publish.open")?,
+            access: entrance::access(&layers)?,
             outputs: layers.outputs(),
             webhooks: layers.webhooks(),
             crowdsec: CrowdSec::read(&layers)?,

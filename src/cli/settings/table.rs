@@ -248,6 +248,16 @@ pub(super) const TABLE: &[Setting] = &[
         "How the FortiGate feed writes what is listed: cidrs (the fewest prefixes), ranges (first-last), or\naddresses (every single one, a million at most).",
     ),
     setting(
+        "access.open",
+        r#"["127.0.0.0/8", "::1"]"#,
+        "The networks from which everybody may look addresses up, read lists and statistics, and scrape metrics without\na key; from elsewhere that takes one with the right to.",
+    ),
+    setting(
+        "access.legacy_networks",
+        r#"["127.0.0.0/8", "::1"]"#,
+        "The networks from which everybody may use the earlier system's paths as ever, those that change something, too.",
+    ),
+    setting(
         "publish.open",
         r#"["127.0.0.0/8", "::1"]"#,
         "The networks from which everybody may read every feed; from elsewhere a device shows its key, or is known by\nits own networks.",

@@ -13,6 +13,7 @@ use crate::collect::run::{Fault, Run, Trigger, Wish};
 use crate::disk::{Digest, DiskError, digest};
 use crate::model::SourceName;
 use crate::vault::VaultError;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::sync::Arc;
@@ -27,7 +28,7 @@ pub(super) struct Account {
 }
 
 /// What a test of credentials came to.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, JsonSchema)]
 pub struct Tested {
     /// Whether they were accepted.
     pub accepted: bool,

@@ -10,12 +10,13 @@ use crate::collect::ledger::{Hindrance, Look, NoAttempt, Retrying, Standing, Sto
 use crate::collect::run::State;
 use crate::disk::DiskError;
 use crate::model::{self, Cause, SourceName, Time};
+use schemars::JsonSchema;
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
 
 /// Where a definition comes from.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Origin {
     /// The program knows it.
@@ -51,7 +52,7 @@ impl Known {
 }
 
 /// A source as people see it.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct SourceView {
     /// Its name.
     pub name: SourceName,

@@ -4,8 +4,10 @@
 //! Without a word said it is the layout of every list that explains itself.
 
 use super::role::{Role, role_of};
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::{Error, Unexpected, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use std::borrow::Cow;
 use std::fmt;
 
 /// How a list is laid out.
@@ -96,6 +98,23 @@ impl<'de> Deserialize<'de> for Column {
     }
 }
 
+impl JsonSchema for Column {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> Cow<'static, str> {
+        "Column".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({
+            "description": "A column's name, or its number.",
+            "anyOf": [{ "type": "string", "minLength": 1 }, { "type": "integer", "minimum": 1, "maximum": 1000 }],
+        })
+    }
+}
+
 struct ColumnVisitor;
 
 impl Visitor<'_> for ColumnVisitor {
@@ -126,7 +145,7 @@ impl Visitor<'_> for ColumnVisitor {
 }
 
 /// What stands between columns: a character, or any number of blanks.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(try_from = "String", into = "String")]
 pub struct Separator(pub(super) char);
 

@@ -37,6 +37,7 @@ pub use unpack::Limits;
 pub use workbook::{COMMAND as READ_SHEET, ExitReason, read_book, run as read_sheet};
 
 use rows::Tally;
+use schemars::JsonSchema;
 use std::borrow::Cow;
 use std::fmt;
 use std::io::Read;
@@ -47,7 +48,7 @@ use unpack::Content;
 pub const LONGEST_LINE: usize = 4096;
 
 /// What a file is written in.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, serde::Serialize, serde::Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, serde::Serialize, serde::Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Format {
     /// To be found out: by content, then by name.

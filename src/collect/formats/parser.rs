@@ -3,11 +3,12 @@
 use super::layout::{Column, Layout, Separator};
 use super::role::Role;
 use super::{Format, Options};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
 /// How to read a source's list, where it does not explain itself. Nothing needs to be said.
-#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Parser {
     /// What the list is written in.
@@ -36,7 +37,7 @@ pub struct Parser {
 }
 
 /// A column of numbers, and the least of them that is enough.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Minimum {
     /// Where the number stands.

@@ -3,10 +3,11 @@
 //! Names are compared without case, blanks and punctuation, so `Threat_Type`, `threat type` and
 //! `threatType` are one. Korean names are those that portals and their workbooks use.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// What a column holds.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Role {
     /// An address, prefix or range.

@@ -4,6 +4,7 @@ use crate::collect::gate::Ground;
 use crate::collect::run::{Fault, Wish};
 use crate::collect::schedule::Occurrence;
 use crate::model::{Receipt, SourceName, Time};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
@@ -63,7 +64,7 @@ impl Standing {
 }
 
 /// A retry that waits.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct Retrying {
     /// When.
     pub at: Time,
@@ -100,7 +101,7 @@ pub struct Resume {
 }
 
 /// Why a source fetches nothing.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct Stopped {
     /// Since when.
     pub since: Time,
@@ -121,7 +122,7 @@ impl Stopped {
 }
 
 /// What keeps runs from being whole, and may need somebody.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct Hindrance {
     /// Since when.
     pub since: Time,
@@ -161,7 +162,7 @@ impl Memory {
 }
 
 /// Something that waits for a person's word, or has had it.
-#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct Hold {
     /// Its id.
     pub id: Uuid,
@@ -178,7 +179,7 @@ pub struct Hold {
 }
 
 /// A document that is held.
-#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct Held {
     /// Its place among the run's documents.
     pub index: usize,
@@ -205,7 +206,7 @@ impl Hold {
 }
 
 /// The end of a hold.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct Settled {
     /// When.
     pub at: Time,
@@ -218,7 +219,7 @@ pub struct Settled {
 }
 
 /// How a hold ends.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum How {
     /// A person believes it.
@@ -230,7 +231,7 @@ pub enum How {
 }
 
 /// Who did what, when and why.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct Audit {
     /// When.
     pub at: Time,

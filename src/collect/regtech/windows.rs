@@ -6,11 +6,12 @@
 use crate::model::{Day, Rows};
 use chrono::Datelike;
 use chrono_tz::Tz;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
 /// A period of days, both ends included.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct Window {
     /// The first day.
     pub first: Day,
@@ -58,7 +59,7 @@ pub fn last_day(rows: &Rows, zone: Tz) -> Option<Day> {
 }
 
 /// How far back and how often windows are read.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Plan {
     /// Months at which the portal refuses a period.

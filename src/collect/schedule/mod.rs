@@ -15,6 +15,7 @@ use crate::model::Time;
 use chrono_tz::Tz;
 use croner::Cron;
 use croner::parser::{CronParser, Seconds, Year};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// An occurrence that is due for longer than this was missed: the program, or the machine, slept.
@@ -25,7 +26,7 @@ const JUMP: i64 = 3_600;
 const SHORTEST: i64 = 60;
 
 /// What is done about occurrences that passed while nobody could see to them.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Missed {
     /// However many were missed, the source is fetched once, at once.

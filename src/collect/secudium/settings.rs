@@ -1,9 +1,10 @@
 //! What may be set about the portal: it changes without notice, and tests run against another.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// How the portal is reached and read.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Settings {
     /// Where it is.
@@ -21,7 +22,7 @@ pub struct Settings {
 }
 
 /// Paths on the portal.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Paths {
     /// Makes a session.

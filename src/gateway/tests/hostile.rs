@@ -141,7 +141,7 @@ async fn others_do_not_notice_a_role_that_hangs() {
         (Role::Analytics, Upstream::remote(hanging).room(2)),
         (Role::Blacklist, remote(&elsewhere(blacklist()).await)),
     ]);
-    let door = app(Arc::new(upstreams), None, Rules::default(), &Arc::new(Metrics::new()));
+    let door = before(upstreams);
     let stuck: Vec<_> = (0..4)
         .map(|_| {
             let door = Arc::clone(&door);

@@ -47,19 +47,27 @@ fn house(cache: u64) -> House {
             count.to_string()
         }
     };
-    let private = || async { ([("cache-control", "private")], "mine") };
-    let router = Router::new()
-        .route(STATISTICS, get(count.clone()).post(count.clone()))
-        .route("/api/v1/blacklist/active", get(count.clone()))
-        .route("/api/v1/blacklist/active/private", get(private))
-        .route("/api/v1/blacklist/ips", get(count));
-    let role = Arc::new(App::new(Role::Blacklist, router, &Arc::new(Metrics::new())));
+    let private = async || {
+        let mut answer = Response::new(Body::full("mine"));
+        answer.headers_mut().insert("cache-control", HeaderValue::from_static("private"));
+        answer
+    };
+    let anybody = Demand::Nothing;
+    let routes = Routes::new()
+        .get(STATISTICS, anybody, count.clone(), "Counts.")
+        .post(STATISTICS, anybody, count.clone(), "Counts.")
+        .get("/api/v1/blacklist/active", anybody, count.clone(), "Counts.")
+        .get("/api/v1/blacklist/active/private", anybody, private, "Is for one alone.")
+        .get("/api/v1/blacklist/ips", anybody, count, "Counts.");
+    let role = App::new(Role::Blacklist, routes, &Arc::new(Metrics::new()));
+    let role = Arc::new(role.guard(guard().believing(Arc::new(Readers))));
     let upstreams = Arc::new(Upstreams::from([(Role::Blacklist, Upstream::local(role))]));
     let (read, metrics) = (Arc::clone(&generation), Arc::new(Metrics::new()));
     let generation_of: Generation = Arc::new(move || read.load(Ordering::Relaxed));
     let rules = Rules { cache, generation: Some(generation_of), ..Rules::default() };
-    let guard = Guard::new("key", &[STATISTICS]).believing(Arc::new(Readers));
-    House { door: app(upstreams, Some(guard), rules, &metrics), asked, generation, metrics }
+    let docs = Docs::new(Vec::new(), &[]);
+    let door = app(upstreams, guard().believing(Arc::new(Readers)), rules, &metrics, docs);
+    House { door, asked, generation, metrics }
 }
 
 impl House {

@@ -3,15 +3,19 @@
 use super::*;
 
 fn limited(rate: &str) -> Arc<App> {
-    let router = Router::new()
-        .route("/feeds/edge", get(async || "192.0.2.1\n"))
-        .merge(health::routes(Arc::new(Health::new("blacklist"))));
-    let role = App::new(Role::Blacklist, router, &Arc::new(Metrics::new()))
-        .fast("/api/v1/blacklist/check/{ip}", |_, ip, _| Some(Response::new(Body::full(ip.to_owned()))));
+    let routes = Routes::new()
+        .get("/feeds/edge", Demand::Own, async || "192.0.2.1\n", "A feed.")
+        .merge(health::routes().with_state(Arc::new(Health::new("blacklist"))));
+    let rows = routes.rows().to_vec();
+    let role = App::new(Role::Blacklist, routes, &Arc::new(Metrics::new()))
+        .fast("/api/v1/blacklist/check/{ip}", Demand::Of(Right::Check), |_, ip, _| {
+            Some(Response::new(Body::full(ip.to_owned())))
+        })
+        .guard(guard());
     let upstreams = Arc::new(Upstreams::from([(Role::Blacklist, Upstream::local(Arc::new(role)))]));
     let rules = Rules { rates: [Some(rate.parse().unwrap()); 6], ..Rules::default() };
-    let guard = Guard::new("key", &[]).leaving(&["/feeds/"]);
-    app(upstreams, Some(guard), rules, &Arc::new(Metrics::new()))
+    let docs = Docs::new(vec![Chapter { role: Role::Blacklist, rows }], &[]);
+    app(upstreams, guard(), rules, &Arc::new(Metrics::new()), docs)
 }
 
 async fn send(door: &Arc<App>, target: &str, key: Option<&'static str>) -> Response {

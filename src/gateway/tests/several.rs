@@ -15,11 +15,12 @@ async fn named(name: &'static str, pause: Duration) -> (String, Arc<AtomicU32>) 
             name
         }
     };
-    let router = Router::new()
-        .route(TARGET, get(answer.clone()).post(answer.clone()))
-        .route("/api/v1/blacklist/check", post(answer))
-        .merge(health::routes(Arc::new(Health::new("blacklist"))));
-    (elsewhere(Arc::new(App::new(Role::Blacklist, router, &Arc::new(Metrics::new())))).await, count)
+    let routes = Routes::new()
+        .get(TARGET, Demand::Nothing, answer.clone(), "Says its name.")
+        .post(TARGET, Demand::Nothing, answer.clone(), "Says its name.")
+        .post("/api/v1/blacklist/check", Demand::Nothing, answer, "Says its name.")
+        .merge(health::routes().with_state(Arc::new(Health::new("blacklist"))));
+    (elsewhere(Arc::new(App::new(Role::Blacklist, routes, &Arc::new(Metrics::new())))).await, count)
 }
 
 fn several(urls: &[String], patience: Duration) -> Remote {
@@ -86,8 +87,7 @@ async fn questions_go_to_another_instance_and_changes_are_never_repeated() {
 async fn one_that_fails_is_left_out_and_nobody_notices() {
     let ((good, _), broken) = (named("good", Duration::ZERO).await, fake(b"SSH-2.0\r\n", false).await);
     let remote = several(&[broken, good], SECOND);
-    let upstreams = Arc::new(Upstreams::from([(Role::Blacklist, Upstream::remote(remote))]));
-    let door = app(upstreams, Some(Guard::new("key", &[])), Rules::default(), &Arc::new(Metrics::new()));
+    let door = door(Upstream::remote(remote));
     for _ in 0..20 {
         assert_eq!(ask(&door, TARGET).await.1, "good");
     }
@@ -119,12 +119,13 @@ async fn retries_stop_when_their_budget_is_spent() {
 async fn one_that_is_not_ready_is_left_out_before_it_fails_anybody() {
     let latch = health::Latch::default();
     let health = Health::new("blacklist").latch("start", &latch);
-    let router = Router::new().route(TARGET, get(async || "unready")).merge(health::routes(Arc::new(health)));
-    let unready = elsewhere(Arc::new(App::new(Role::Blacklist, router, &Arc::new(Metrics::new())))).await;
+    let routes = Routes::new().get(TARGET, Demand::Nothing, async || "unready", "Says its name.");
+    let routes = routes.merge(health::routes().with_state(Arc::new(health)));
+    let unready = elsewhere(Arc::new(App::new(Role::Blacklist, routes, &Arc::new(Metrics::new())))).await;
     let (ready, _) = named("ready", Duration::ZERO).await;
     let upstreams =
         Arc::new(Upstreams::from([(Role::Blacklist, Upstream::remote(several(&[unready, ready], SECOND)))]));
-    let door = app(Arc::clone(&upstreams), None, Rules::default(), &Arc::new(Metrics::new()));
+    let door = ruled(Arc::clone(&upstreams), Rules::default());
     let watching = tokio::spawn(async move { watch(&upstreams, SECOND / 20).await });
     tokio::time::sleep(SECOND / 2).await;
     for _ in 0..10 {

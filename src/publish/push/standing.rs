@@ -6,6 +6,7 @@ use crate::disk::hex;
 use crate::model::Time;
 use crate::publish::Mark;
 use crate::publish::outgoing::Trouble;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// How a feed stands at a firewall.
@@ -63,7 +64,7 @@ impl Has {
 }
 
 /// What the firewall said of a list after it had got it.
-#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct Proof {
     /// The generation in which the list appeared.
     pub generation: u64,

@@ -3,6 +3,7 @@
 use crate::fetch::{Trust, Url};
 use crate::model::{Device, OutputName, Time};
 use crate::publish::outgoing::{Verify, is_private, kept_trust};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use zeroize::Zeroizing;
@@ -11,7 +12,7 @@ use zeroize::Zeroizing;
 const LONGEST_NAME: usize = 35;
 
 /// How a list gets to the firewall.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Mode {
     /// What differs from what it has; the whole list where that is not certain.
@@ -24,12 +25,14 @@ pub enum Mode {
 }
 
 /// A target as a person says it.
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Wish {
     /// The firewall's address for administrators, such as `https://10.0.0.1`.
+    #[schemars(with = "String")]
     pub url: Url,
     /// The key of an administrator of its API; none keeps the one that is there.
+    #[schemars(with = "Option<String>")]
     pub token: Option<Zeroizing<String>>,
     /// The virtual domain, where there are several.
     #[serde(default)]

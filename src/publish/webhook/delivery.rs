@@ -7,6 +7,7 @@ use super::event::{Event, Kind, News};
 use super::hook::Hook;
 use super::news::Known;
 use crate::model::Time;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use uuid::Uuid;
@@ -41,7 +42,7 @@ pub struct Delivery {
 }
 
 /// What has become of a delivery.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum State {
     /// It is sent as soon as its turn comes, and again until it arrives.

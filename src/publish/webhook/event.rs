@@ -3,6 +3,7 @@
 
 use crate::model::Time;
 use crate::publish::Mark;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
@@ -12,7 +13,7 @@ pub const SCHEMA: u32 = 1;
 pub(super) const WHOLE: &str = "_all";
 
 /// What can happen.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize, JsonSchema)]
 pub enum Kind {
     /// Nothing: somebody tests the hook.
     #[serde(rename = "ping")]
@@ -154,7 +155,7 @@ pub struct Renewed {
 }
 
 /// A hold.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct Held {
     /// Since when.
     pub since: Time,

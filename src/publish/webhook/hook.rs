@@ -5,6 +5,7 @@ use super::event::{Kind, WHOLE};
 use crate::fetch::{Trust, Url};
 use crate::model::{OutputName, Time};
 use crate::publish::outgoing::{Verify, is_private, kept_trust};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 use uuid::Uuid;
@@ -17,10 +18,11 @@ const LONGEST: usize = 256;
 const LONGEST_URL: usize = 2048;
 
 /// A hook as a person says it.
-#[derive(Clone, Deserialize)]
+#[derive(Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Wish {
     /// Where events are sent.
+    #[schemars(with = "String")]
     pub url: Url,
     /// Which kinds; none said is all.
     #[serde(default)]
@@ -33,6 +35,7 @@ pub struct Wish {
     pub verify: Option<Verify>,
     /// What deliveries are signed with; none keeps the one that is there, or has one made.
     #[serde(default)]
+    #[schemars(with = "Option<String>")]
     pub secret: Option<Zeroizing<String>>,
     /// Whether anything is sent.
     #[serde(default = "yes")]
@@ -102,7 +105,7 @@ pub struct Hook {
 }
 
 /// Why nothing is sent.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct Off {
     /// Since when.
     pub at: Time,

@@ -3,6 +3,7 @@
 use super::*;
 use crate::analyze::fixture::{House, plain};
 use crate::model::Scope;
+use crate::web::auth::{Access, Guard};
 use crate::web::{App, Body, Peer, Role};
 use http::StatusCode;
 use serde_json::{Value, json};
@@ -10,7 +11,10 @@ use serde_json::{Value, json};
 async fn ask(house: &House, path: &str) -> (StatusCode, Value) {
     let metrics = Arc::new(Metrics::new());
     let role = Analytics { engine: house.engine().clone(), metrics: Arc::clone(&metrics) };
-    let app = Arc::new(App::new(Role::Analytics, role.router(), &metrics));
+    let app = Arc::new(
+        App::new(Role::Analytics, Analytics::routes().with_state(role), &metrics)
+            .guard(Guard::new("key", Access::default())),
+    );
     let request = http::Request::builder().uri(path).header(http::header::HOST, "a").body(Body::empty());
     let response = app.answer(request.unwrap(), Peer::Local).await;
     let status = response.status();

@@ -16,6 +16,7 @@ use http::header::{ACCEPT, CONTENT_TYPE, HeaderName};
 use http::{HeaderMap, HeaderValue};
 use http_body_util::StreamBody;
 use hyper::body::Frame;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
@@ -29,7 +30,7 @@ const STREAMED: usize = 10_000;
 /// Where a text that was cut goes on; a JSON page says it in its body.
 const X_NEXT_CURSOR: HeaderName = HeaderName::from_static("x-next-cursor");
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Parameters {
     format: Option<Form>,
@@ -39,7 +40,7 @@ pub(super) struct Parameters {
     cursor: Option<Cursor>,
 }
 
-#[derive(Deserialize, Clone, Copy, PartialEq, Eq)]
+#[derive(Deserialize, Clone, Copy, PartialEq, Eq, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 enum Form {
     Text,
@@ -76,14 +77,14 @@ pub(super) async fn active(
 }
 
 /// What the earlier system's path takes; it passed over what it did not know.
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 pub(super) struct Earlier {
     limit: Option<usize>,
     #[serde(default)]
     offset: usize,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 pub(super) struct EarlierPage {
     status: &'static str,
     count: usize,

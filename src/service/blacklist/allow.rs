@@ -11,6 +11,7 @@ use crate::rights::Right;
 use crate::web::{Caller, Json, Path, Problem, Query};
 use axum::Extension;
 use axum::extract::State;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
@@ -22,7 +23,7 @@ pub(super) async fn list(
     paging.page(snapshot.allows.to_vec(), |allow| allow.range, snapshot.generation).map(Json)
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct New {
     /// An address, prefix or range.
@@ -33,7 +34,7 @@ pub(super) struct New {
 }
 
 /// What an allow changes.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 pub(super) struct Allowed {
     range: IpRange,
     generation: u64,
@@ -70,7 +71,7 @@ pub(super) async fn add(
     Ok(Json(Allowed { range, generation: receipt.generation, frees, broad: freed.is_broad }))
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 pub(super) struct Removed {
     range: IpRange,
     generation: u64,

@@ -12,7 +12,9 @@ use http::header::CONTENT_TYPE;
 use http::{HeaderValue, StatusCode};
 use http_body_util::{BodyStream, StreamBody};
 use hyper::body::{Body as _, Frame};
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::Deserialize;
+use serde_json::json;
 use std::borrow::Cow;
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
@@ -28,7 +30,7 @@ const MOST: usize = 1_000_000;
 /// Nobody's million of addresses is longer, in bytes; a JSON body is in memory as a whole.
 const LONGEST_JSON: u64 = 64 << 20;
 
-#[derive(Deserialize, Default)]
+#[derive(Deserialize, Default, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Parameters {
     #[serde(default)]
@@ -56,12 +58,12 @@ pub(super) async fn many(
 }
 
 /// A JSON text that is borrowed where it has no escapes.
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-struct Question<'a> {
+pub(super) struct Question<'a> {
     #[serde(borrow)]
     ips: Vec<Text<'a>>,
 }
@@ -96,6 +98,31 @@ fn json(snapshot: &Snapshot, body: &[u8]) -> Result<Response, Problem> {
     answer.pop_if(|last| *last == b',');
     answer.extend_from_slice(format!("],\"listed\":{listed}}}").as_bytes());
     Ok(of_type(Body::full(answer), "application/json"))
+}
+
+/// The shape of the answer, which is written by hand: what is no address has an error instead of a verdict.
+pub(super) fn verdicts(_: &mut SchemaGenerator) -> Schema {
+    let number = json!({ "type": "integer", "minimum": 0 });
+    json_schema!({
+        "type": "object",
+        "required": ["generation", "checked", "listed", "results"],
+        "properties": {
+            "generation": number,
+            "checked": number,
+            "listed": number,
+            "results": { "type": "array", "items": {
+                "type": "object",
+                "required": ["ip"],
+                "properties": {
+                    "ip": { "type": "string" },
+                    "listed": { "type": "boolean" },
+                    "sources": { "type": "array", "items": { "type": "string" } },
+                    "exempt": { "type": ["string", "null"], "enum": ["guard", "allowlist", "device", null] },
+                    "error": { "type": "string", "description": "Why it is no address." },
+                },
+            } },
+        },
+    })
 }
 
 /// What is known of one address.

@@ -9,6 +9,7 @@ use crate::web::{Body, Path, Problem, Response};
 use axum::extract::State;
 use http::HeaderValue;
 use http::header::CONTENT_TYPE;
+use schemars::{Schema, SchemaGenerator, json_schema};
 use std::net::IpAddr;
 
 /// The answer to a well-formed question, straight from the snapshot; anything else is the router's.
@@ -20,6 +21,21 @@ pub(super) fn fast(engine: &Engine, ip: &str) -> Option<Response> {
 pub(super) async fn one(State(role): State<Blacklist>, Path(ip): Path<String>) -> Result<Response, Problem> {
     let address = parse_address(ip.as_bytes()).map_err(|fault| bad_address(&ip, fault))?;
     Ok(answer(&role.engine.snapshot(), address))
+}
+
+/// The shape of the answer, which is written by hand.
+pub(super) fn verdict(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({
+        "type": "object",
+        "required": ["ip", "listed", "sources", "exempt", "generation"],
+        "properties": {
+            "ip": { "type": "string", "description": "The address in its canonical form." },
+            "listed": { "type": "boolean", "description": "Some source lists it, and nothing exempts it." },
+            "sources": { "type": "array", "items": { "type": "string" }, "description": "Who lists it." },
+            "exempt": { "type": ["string", "null"], "enum": ["guard", "allowlist", "device", null] },
+            "generation": { "type": "integer", "minimum": 0 },
+        },
+    })
 }
 
 fn answer(snapshot: &Snapshot, address: IpAddr) -> Response {

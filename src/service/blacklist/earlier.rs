@@ -8,11 +8,13 @@ use super::{Blacklist, active, statistics};
 use crate::addr::parse_address;
 use crate::engine::Snapshot;
 use crate::model::{Cause, Change, Country, Rows, RowsBuilder, Scope, SourceName};
+use crate::rights::Right;
+use crate::web::Demand::Earlier;
 use crate::web::extract::Whole;
-use crate::web::{Caller, Json, Path, Problem};
+use crate::web::{Caller, Json, Path, Problem, Routes};
+use axum::Extension;
 use axum::extract::State;
-use axum::routing::{delete, get, post};
-use axum::{Extension, Router};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -20,20 +22,42 @@ use std::sync::Arc;
 /// Errors that are told; all are counted.
 const ERRORS: usize = 10;
 
-pub(super) fn routes() -> Router<Blacklist> {
-    Router::new()
-        .route("/api/v1/ips", post(add))
-        .route("/api/v1/bulk-insert", post(insert))
-        .route("/api/v1/ips/{ip}", get(entry))
-        .route("/api/v1/search", post(search))
-        .route("/api/v1/blacklist/search/{ip}", get(entry))
-        .route("/api/v1/active-ips", get(active::earlier))
-        .route("/api/v1/statistics", get(statistics::statistics))
-        .route("/api/v1/cleanup", delete(statistics::clean_up))
+pub(super) fn routes() -> Routes<Blacklist> {
+    let (checks, reads, writes) = (Earlier(Right::Check), Earlier(Right::Read), Earlier(Right::Write));
+    Routes::new()
+        .post("/api/v1/ips", writes, add, "Lists an address, as the earlier system took it.")
+        .post("/api/v1/bulk-insert", writes, insert, "Lists many, as the earlier system took them.")
+        .reads(&["application/json"])
+        .get(
+            "/api/v1/ips/{ip}",
+            checks,
+            entry,
+            "Shows an address's first listing, as the earlier system did.",
+        )
+        .post("/api/v1/search", checks, search, "Looks many addresses up, as the earlier system did.")
+        .get(
+            "/api/v1/blacklist/search/{ip}",
+            checks,
+            entry,
+            "Shows an address's first listing, as the earlier door did.",
+        )
+        .get("/api/v1/active-ips", reads, active::earlier, "Lists what is active, as the earlier system did.")
+        .get(
+            "/api/v1/statistics",
+            reads,
+            statistics::statistics,
+            "Counts what is listed, where the earlier system did.",
+        )
+        .delete(
+            "/api/v1/cleanup",
+            writes,
+            statistics::clean_up,
+            "Ends what is due, for scripts that ask every night.",
+        )
 }
 
 /// An entry as the earlier system took it: sources in capitals, countries by any name.
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 struct Row {
     ip: String,
     source: Option<String>,
@@ -77,7 +101,7 @@ async fn entry(State(role): State<Blacklist>, Path(ip): Path<String>) -> Result<
     first.map(Json).ok_or_else(|| Problem::not_found("not_listed", format!("Nobody lists {address}.")))
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 struct Question {
     ips: Vec<String>,
 }
@@ -89,13 +113,13 @@ async fn search(
     entry::found(&role, question.ips).await
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 struct Inserted {
     status: &'static str,
     data: Counts,
 }
 
-#[derive(Serialize, Default)]
+#[derive(Serialize, Default, JsonSchema)]
 struct Counts {
     /// Rows that are listed now, each as often as it came.
     success_count: u64,

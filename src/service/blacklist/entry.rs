@@ -8,6 +8,7 @@ use crate::model::{Detail, Source, Time};
 use crate::store::View;
 use crate::web::{Json, Problem};
 use http::StatusCode;
+use schemars::JsonSchema;
 use serde::Serialize;
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -16,7 +17,7 @@ use std::sync::Arc;
 const MOST: usize = 1_000;
 
 /// A listing in the earlier system's words.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 pub(super) struct Entry {
     id: String,
     pub(super) ip: String,
@@ -66,7 +67,7 @@ fn around(snapshot: &Snapshot, view: &View, address: IpAddr) -> Result<Vec<Entry
 }
 
 /// One answer to the earlier system's search.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 pub(super) struct Found {
     ip: String,
     found: bool,

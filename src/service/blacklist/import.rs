@@ -8,6 +8,7 @@ use crate::collect::formats::{Format, Limits, Options, ReadError};
 use crate::collect::{self, Intake, LineError, Terms, parse_until};
 use crate::engine::Plan;
 use crate::model::{Cause, Change, Country, Detail, Op, Policy, Rows, Scope, SourceName, Time};
+use crate::rights::Right;
 use crate::web::extract::Whole;
 use crate::web::{Caller, Json, Problem, Query};
 use axum::Extension;
@@ -15,6 +16,7 @@ use axum::extract::State;
 use bytes::Bytes;
 use http::header::CONTENT_TYPE;
 use http::{HeaderMap, StatusCode};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// The path under which the command line sends files.
@@ -23,7 +25,7 @@ pub const IMPORT_PATH: &str = "/api/v1/blacklist/import";
 /// Ranges shown of each side of a difference.
 const EXAMPLES: usize = 10;
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Parameters {
     source: SourceName,
@@ -45,7 +47,7 @@ pub(super) struct Parameters {
 }
 
 /// What an import came to; the command line reads it again.
-#[derive(Serialize, Deserialize)]
+#[derive(Serialize, Deserialize, JsonSchema)]
 pub(crate) struct Imported {
     pub(crate) generation: u64,
     pub(crate) source: SourceName,
@@ -66,7 +68,7 @@ pub(crate) struct Imported {
 }
 
 /// Some of what a dry run found.
-#[derive(Serialize, Deserialize)]
+#[derive(Serialize, Deserialize, JsonSchema)]
 pub(crate) struct Examples {
     pub(crate) added: Vec<String>,
     pub(crate) removed: Vec<String>,
@@ -78,6 +80,10 @@ pub(super) async fn import(
     Query(parameters): Query<Parameters>,
     Whole(body): Whole,
 ) -> Result<Json<Imported>, Problem> {
+    if parameters.replace && !parameters.dry_run {
+        // No gate looks at what goes: a word for a whole source is an administrator's.
+        caller.demand(Right::Admin)?;
+    }
     let options = Options {
         format: parameters.format.unwrap_or_default(),
         name: parameters.name.clone(),
@@ -161,14 +167,14 @@ fn but(rows: &Rows, others: &Rows) -> Vec<String> {
     only.take(EXAMPLES).map(|(range, _)| range.to_string()).collect()
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct BulkParameters {
     source: Option<SourceName>,
 }
 
 /// The answer to a bulk body.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 pub(super) struct Bulk {
     accepted: u64,
     rejected: u64,

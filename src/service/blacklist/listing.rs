@@ -1,10 +1,11 @@
 //! A listing as answers show it.
 
 use crate::model::{Country, Day, Detail, Severity, Source, Time};
+use schemars::JsonSchema;
 use serde::Serialize;
 
 /// One source's statement about one range.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 pub(super) struct Listing {
     source: String,
     range: String,

@@ -12,10 +12,11 @@ use crate::model::{
 use crate::web::{Caller, Json, Path, Problem};
 use axum::Extension;
 use axum::extract::State;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// A person's statement.
-#[derive(Deserialize, Default)]
+#[derive(Deserialize, Default, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Statement {
     /// Needed where the path does not say it: an address, prefix or range.
@@ -31,7 +32,7 @@ pub(super) struct Statement {
 }
 
 /// What a statement came to.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 pub(super) struct Stated {
     pub(super) range: IpRange,
     pub(super) source: SourceName,

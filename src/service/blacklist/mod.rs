@@ -25,16 +25,17 @@ use crate::collect::formats::{Limits, SheetReader};
 use crate::engine::Engine;
 use crate::model::{Batch, Cause, Change, Receipt};
 use crate::publish::Feeds;
-use crate::web::{Caller, Limit, Problem, Request, Response};
-use axum::Router;
-use axum::routing::{delete, get, post, put};
+use crate::rights::Right;
+use crate::web::Demand::{Earlier, Of};
+use crate::web::sketch::shape;
+use crate::web::{Caller, Limit, Problem, Request, Response, Routes};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::timeout;
 use uuid::Uuid;
 
-/// The POST requests of this role that only ask.
-pub const QUESTIONS: &[&str] = &["/api/v1/blacklist/check", "/api/v1/blacklist/search", "/api/v1/search"];
+const TEXT: &str = "text/plain";
+const LINES: &str = "application/x-ndjson";
 
 /// The template of the single look-up, which [`answer_check`] serves before the router.
 pub const CHECK: &str = "/api/v1/blacklist/check/{ip}";
@@ -63,28 +64,104 @@ impl Blacklist {
     }
 
     /// The role's routes, those of the earlier system included.
-    pub fn router(self) -> Router {
-        Router::new()
-            .route(CHECK, get(check::one))
-            .route("/api/v1/blacklist/check", post(bulk::many))
-            .route("/api/v1/blacklist/ips", post(manual::add))
-            .route("/api/v1/blacklist/ips/bulk", post(import::bulk))
-            .route(IMPORT_PATH, post(import::import))
-            .route("/api/v1/blacklist/ips/{ip}", get(story::tell).put(manual::put).delete(manual::remove))
-            .route("/api/v1/blacklist/active", get(active::active))
-            .route("/api/v1/blacklist/search", post(search::search))
-            .route("/api/v1/blacklist/statistics", get(statistics::statistics))
-            .route("/api/v1/blacklist/allowlist", get(allow::list).post(allow::add))
-            .route("/api/v1/blacklist/allowlist/{range}", delete(allow::remove))
-            .route("/api/v1/blacklist/suppressions", get(suppress::list).post(suppress::add))
-            .route("/api/v1/blacklist/suppressions/{range}", delete(suppress::remove))
-            .route("/api/v1/generations", get(generations::list))
-            .route("/api/v1/generations/{number}", get(generations::one))
-            .route("/api/v1/generations/{number}/diff/{to}", get(generations::difference))
-            .route("/api/v1/generations/{number}/rollback", post(generations::rollback))
-            .route("/api/v1/blacklist/expire", put(statistics::expire))
+    pub fn routes() -> Routes<Self> {
+        let (checks, reads, writes) = (Of(Right::Check), Of(Right::Read), Of(Right::Write));
+        Routes::new()
+            .get(
+                CHECK,
+                checks,
+                check::one,
+                "Says whether an address is listed, by whom, and what exempts it.",
+            )
+            .shows(check::verdict)
+            .post("/api/v1/blacklist/check", checks, bulk::many, "Says so of many addresses at once.")
+            .shows(bulk::verdicts)
+            .writes(&[TEXT])
+            .reads(&[TEXT])
+            .reads_json(shape::<bulk::Question<'static>>)
+            .get("/api/v1/blacklist/ips/{ip}", checks, story::tell, "Tells all that is known of an address.")
+            .post("/api/v1/blacklist/ips", writes, manual::add, "Lists a range by hand.")
+            .put(
+                "/api/v1/blacklist/ips/{ip}",
+                writes,
+                manual::put,
+                "Lists a range by hand, or changes what is said.",
+            )
+            .delete("/api/v1/blacklist/ips/{ip}", writes, manual::remove, "Ends a listing made by hand.")
+            .post(
+                "/api/v1/blacklist/ips/bulk",
+                writes,
+                import::bulk,
+                "Lists many ranges by hand; good lines are kept.",
+            )
+            .reads(&["application/x-ndjson", "text/csv", "application/json"])
+            .post(
+                IMPORT_PATH,
+                writes,
+                import::import,
+                "Takes a list in; in place of all that its source lists it takes an administrator.",
+            )
+            .get("/api/v1/blacklist/active", reads, active::active, "Lists what is active.")
+            .shows(shape::<pages::Page<String>>)
+            .writes(&[TEXT])
+            .refuses(&[404])
+            .post(
+                "/api/v1/blacklist/search",
+                Earlier(Right::Read),
+                search::search,
+                "Searches by address, source, country, threat, reason and days.",
+            )
+            .shows(search::found)
+            .get("/api/v1/blacklist/statistics", reads, statistics::statistics, "Counts what is listed.")
+            .get("/api/v1/blacklist/allowlist", reads, allow::list, "Lists what is never published.")
+            .post(
+                "/api/v1/blacklist/allowlist",
+                writes,
+                allow::add,
+                "Allows a range; a broad one takes an administrator.",
+            )
+            .delete("/api/v1/blacklist/allowlist/{range}", writes, allow::remove, "Ends an allow.")
+            .get("/api/v1/blacklist/suppressions", reads, suppress::list, "Lists what people ended for good.")
+            .post(
+                "/api/v1/blacklist/suppressions",
+                writes,
+                suppress::add,
+                "Ends a source's listings in a range, whatever it repeats.",
+            )
+            .delete("/api/v1/blacklist/suppressions/{range}", writes, suppress::remove, "Ends a suppression.")
+            .put(
+                "/api/v1/blacklist/expire",
+                Of(Right::Admin),
+                statistics::expire,
+                "Ends what is due, on the word that the clock is right.",
+            )
+            .get(
+                "/api/v1/generations",
+                reads,
+                generations::list,
+                "Lists the journal's records, the newest first.",
+            )
+            .get("/api/v1/generations/{number}", reads, generations::one, "Shows what one record changed.")
+            .shows(shape::<generations::Shown>)
+            .writes(&[LINES])
+            .refuses(&[410, 422])
+            .get(
+                "/api/v1/generations/{number}/diff/{to}",
+                reads,
+                generations::difference,
+                "Shows what changed between two generations.",
+            )
+            .shows(shape::<generations::Compared>)
+            .writes(&[LINES])
+            .refuses(&[410, 422])
+            .post(
+                "/api/v1/generations/{number}/rollback",
+                Of(Right::Admin),
+                generations::rollback,
+                "Takes a source back to how it was.",
+            )
+            .refuses(&[410])
             .merge(earlier::routes())
-            .with_state(self)
     }
 
     /// Sends a batch in the name of the caller. What a person says counts for the feeds, too, before they are told that it

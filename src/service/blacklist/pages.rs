@@ -6,11 +6,12 @@ use crate::addr::{IpRange, Range, Word};
 use crate::engine::Snapshot;
 use crate::model::{Detail, SourceId};
 use crate::store::{Entry, View};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
 /// Where the page before ended, and what it counted: later pages need not count again.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize, JsonSchema)]
 pub(super) struct Place {
     entry: IpRange,
     /// The last part of the entry that was shown.
@@ -45,7 +46,7 @@ pub(super) struct Pager {
 }
 
 /// A page.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 pub(super) struct Page<T> {
     status: &'static str,
     pub(super) data: Vec<T>,

@@ -11,6 +11,7 @@ use crate::store::Entry;
 use crate::web::{Body, Json, Problem, Response};
 use axum::extract::State;
 use axum::response::IntoResponse as _;
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
@@ -18,7 +19,7 @@ const LIMIT: usize = 100;
 const MOST: usize = 10_000;
 
 /// What is looked for; all that is given must hold for one and the same listing.
-#[derive(Deserialize, Default)]
+#[derive(Deserialize, Default, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Question {
     /// The earlier system's question: are these listed?
@@ -40,7 +41,7 @@ pub(super) struct Question {
     cursor: Option<Cursor>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 struct Hit {
     range: String,
     listings: Vec<Listing>,
@@ -72,6 +73,13 @@ pub(super) async fn search(
         pager.cut(&snapshot, view, wanted, |entry, _| hit(&snapshot, entry))
     });
     Ok(Json(page.await?).into_response().map(Body::from))
+}
+
+/// The shape of either answer.
+pub(super) fn found(generator: &mut SchemaGenerator) -> Schema {
+    let page = generator.subschema_for::<super::pages::Page<Hit>>();
+    let earlier = generator.subschema_for::<Vec<super::entry::Found>>();
+    json_schema!({ "anyOf": [page, earlier] })
 }
 
 impl Question {

@@ -7,6 +7,7 @@ use crate::model::Time;
 use crate::store::{Dimension, View};
 use crate::web::{Json, Problem};
 use axum::extract::State;
+use schemars::JsonSchema;
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -16,13 +17,13 @@ const WEEK: i64 = 7 * 86_400;
 const TOP: usize = 20;
 
 /// The earlier system's shape, and more.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 pub(super) struct Statistics {
     status: &'static str,
     data: Totals,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 struct Totals {
     /// Listings of all sources, those that a person has ended included.
     total_ips: u64,
@@ -73,7 +74,7 @@ fn top(mut counts: Vec<(String, u64)>) -> BTreeMap<String, u64> {
     counts.into_iter().take(TOP).collect()
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 pub(super) struct Expired {
     pub(super) status: &'static str,
     pub(super) cleaned_count: u64,

@@ -9,12 +9,13 @@ use crate::model::{Allow, Exemption};
 use crate::publish::Feeds;
 use crate::web::{Json, Path, Problem};
 use axum::extract::State;
+use schemars::JsonSchema;
 use serde::Serialize;
 use std::net::IpAddr;
 use std::sync::Arc;
 
 /// The whole story of an address.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 pub(super) struct Story {
     ip: IpAddr,
     listed: bool,

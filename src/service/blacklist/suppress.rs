@@ -11,6 +11,7 @@ use crate::rights::Right;
 use crate::web::{Caller, Json, Path, Problem, Query};
 use axum::Extension;
 use axum::extract::State;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
@@ -26,7 +27,7 @@ pub(super) async fn list(
     paging.page(snapshot.suppressions.to_vec(), key, snapshot.generation).map(Json)
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct New {
     /// Listings whose range lies inside this one are meant.
@@ -38,7 +39,7 @@ pub(super) struct New {
 }
 
 /// What a suppression changes.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 pub(super) struct Suppressed {
     range: IpRange,
     generation: u64,
@@ -48,7 +49,7 @@ pub(super) struct Suppressed {
     broad: bool,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 pub(super) struct Done {
     range: IpRange,
     generation: u64,

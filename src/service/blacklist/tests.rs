@@ -4,10 +4,11 @@ use super::*;
 use crate::disk::Medium;
 use crate::engine::Options;
 use crate::model::{Policy, TooBroad};
-use crate::web::Peer;
-use crate::web::auth::Guard;
+use crate::rights::Right;
+use crate::web::auth::{Access, Guard};
 use crate::web::metrics::Metrics;
 use crate::web::{App, Body, Role};
+use crate::web::{Demand, Peer};
 use http::header::{CONTENT_TYPE, HOST};
 use http::{Method, StatusCode};
 use serde_json::{Value, json};
@@ -31,10 +32,10 @@ impl House {
     fn over(folder: tempfile::TempDir) -> Self {
         let engine = Engine::open(Options::new(Medium::folder(folder.path()))).unwrap();
         let quick = engine.clone();
-        let router = Blacklist::new(engine.clone()).router();
-        let app = App::new(Role::Blacklist, router, &Arc::new(Metrics::new()))
-            .fast(CHECK, move |request, ip, _| answer_check(&quick, request, ip))
-            .guard(Guard::new("key", QUESTIONS));
+        let routes = Blacklist::routes().with_state(Blacklist::new(engine.clone()));
+        let app = App::new(Role::Blacklist, routes, &Arc::new(Metrics::new()))
+            .fast(CHECK, Demand::Of(Right::Check), move |request, ip, _| answer_check(&quick, request, ip))
+            .guard(Guard::new("key", Access::everywhere()));
         Self { app: Arc::new(app), engine, folder }
     }
 
@@ -195,8 +196,8 @@ async fn a_held_feed_is_told_to_whoever_blocks_and_counted_by_whoever_allows() {
     let house = House::new(|publisher| {
         let feeds = Some(Arc::clone(publisher.feeds()));
         let role = Blacklist { feeds, ..Blacklist::new(publisher.engine().clone()) };
-        App::new(Role::Blacklist, role.router(), &Arc::new(Metrics::new()))
-            .guard(Guard::new("key", QUESTIONS))
+        App::new(Role::Blacklist, Blacklist::routes().with_state(role), &Arc::new(Metrics::new()))
+            .guard(Guard::new("key", Access::everywhere()))
     });
     let post = async |path: &str, body: Value| {
         let request = http::Request::builder().method(Method::POST).uri(path).header(HOST, "a");

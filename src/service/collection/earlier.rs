@@ -5,12 +5,14 @@ use crate::addr::IpRange;
 use crate::collect::collector::SourceView;
 use crate::collect::run::State as RunState;
 use crate::model::{Country, Day, Detail, SourceId, SourceName, Time};
+use crate::rights::Right;
 use crate::service::reply::view;
 use crate::store::{Dimension, Entry, View};
-use crate::web::{Caller, Json, Problem, Query};
+use crate::web::Demand::{Earlier, Of};
+use crate::web::{Caller, Json, Problem, Query, Routes};
+use axum::Extension;
 use axum::extract::State;
-use axum::routing::{get, post, put};
-use axum::{Extension, Router};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -18,18 +20,39 @@ use std::collections::BTreeMap;
 const LIMIT: usize = 100;
 const MOST: usize = 10_000;
 
-pub(super) fn routes() -> Router<Collection> {
-    Router::new()
-        .route("/api/v1/collection/status", get(status))
-        .route("/api/v1/status", get(status))
-        .route("/api/v1/collect", post(collect))
-        .route("/api/v1/sources/{name}/enable", put(sources::enable))
-        .route("/api/v1/sources/{name}/disable", put(sources::disable))
-        .route("/api/v1/collected-data", get(collected_data))
+pub(super) fn routes() -> Routes<Collection> {
+    let (writes, admin) = (Earlier(Right::Write), Earlier(Right::Admin));
+    Routes::new()
+        .get("/api/v1/collection/status", Of(Right::Read), status, "Shows in short how all sources stand.")
+        .get(
+            "/api/v1/status",
+            Earlier(Right::Read),
+            status,
+            "Shows how all sources stand, where the earlier system did.",
+        )
+        .post("/api/v1/collect", writes, collect, "Begins a run, as the earlier system did.")
+        .put(
+            "/api/v1/sources/{name}/enable",
+            admin,
+            sources::enable,
+            "Lets a source be fetched, where the earlier system did.",
+        )
+        .put(
+            "/api/v1/sources/{name}/disable",
+            admin,
+            sources::disable,
+            "Has a source fetched no more, where the earlier system did.",
+        )
+        .get(
+            "/api/v1/collected-data",
+            Earlier(Right::Read),
+            collected_data,
+            "Lists what sources list, as the earlier system did.",
+        )
 }
 
 /// The earlier system's view of all sources; the gateway shows it too.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 struct Status {
     status: &'static str,
     data: BTreeMap<SourceName, SourceStatus>,
@@ -37,7 +60,7 @@ struct Status {
     total_collected: u64,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 struct SourceStatus {
     /// Whether it is fetched on a schedule; a list that only people import is not.
     enabled: bool,
@@ -83,7 +106,7 @@ fn stand(view: &SourceView, seen: Option<Time>) -> SourceStatus {
 }
 
 /// What the earlier system's callers send; what else they send is ignored, as it was.
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 struct Collect {
     source: SourceName,
     start_date: Option<Day>,
@@ -92,7 +115,7 @@ struct Collect {
     force: bool,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 struct Collecting {
     status: &'static str,
     message: String,
@@ -112,13 +135,13 @@ async fn collect(
     Ok(Json(Collecting { status: "success", message, timestamp: role.engine.now(), run }))
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 struct Page {
     limit: Option<usize>,
 }
 
 /// One listing, in the earlier system's words.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 struct Collected {
     ip: IpRange,
     source: SourceName,
@@ -128,7 +151,7 @@ struct Collected {
     country: Option<Country>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 struct CollectedData {
     status: &'static str,
     data: Vec<Collected>,

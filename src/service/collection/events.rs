@@ -10,6 +10,7 @@ use http::HeaderValue;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use http_body_util::StreamBody;
 use hyper::body::Frame;
+use schemars::JsonSchema;
 use serde::Serialize;
 use std::convert::Infallible;
 use std::time::Duration;
@@ -21,7 +22,7 @@ const PAUSE: Duration = Duration::from_millis(200);
 const ALIVE: Duration = Duration::from_secs(15);
 
 /// What a run is at.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 struct Step<'a> {
     state: crate::collect::run::State,
     step: &'a str,

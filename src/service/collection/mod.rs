@@ -16,11 +16,15 @@ mod watch;
 pub use watch::{Trouble, Watch};
 
 use crate::collect::collector::Collector;
+use crate::collect::run::Run;
 use crate::engine::Engine;
+use crate::rights::Right;
 use crate::service::paging::Opaque;
-use crate::web::Problem;
-use axum::Router;
-use axum::routing::{get, post, put};
+use crate::service::{AUDIT, HOLDS};
+use crate::web::Demand::{Earlier, Of};
+use crate::web::sketch::shape;
+use crate::web::{Problem, Routes};
+use schemars::JsonSchema;
 use serde::Serialize;
 
 /// Where files are brought to.
@@ -37,30 +41,86 @@ pub struct Collection {
 
 impl Collection {
     /// The role's routes, those of the earlier system included.
-    pub fn router(self) -> Router {
-        let source = get(sources::one).put(sources::put).delete(sources::remove);
-        Router::new()
-            .route("/api/v1/collection/sources", get(sources::list).post(sources::add))
-            .route("/api/v1/collection/sources/{name}", source)
-            .route("/api/v1/collection/sources/{name}/enable", put(sources::enable))
-            .route("/api/v1/collection/sources/{name}/disable", put(sources::disable))
-            .route("/api/v1/collection/sources/{name}/credentials", put(sources::set_credentials))
-            .route("/api/v1/collection/sources/{name}/credentials/test", post(sources::test))
-            .route("/api/v1/collection/sources/{name}/test", post(sources::test))
-            .route("/api/v1/collection/trigger", post(runs::trigger))
-            .route(UPLOAD_PATH, post(runs::upload))
-            .route("/api/v1/collection/runs", get(runs::list))
-            .route("/api/v1/collection/runs/{id}", get(runs::one))
-            .route("/api/v1/collection/runs/{id}/cancel", post(runs::cancel))
-            .route("/api/v1/collection/runs/{id}/otp", post(runs::otp))
-            .route("/api/v1/collection/runs/{id}/raw", get(runs::raw))
-            .route("/api/v1/collection/runs/{id}/again", post(runs::again))
-            .route("/api/v1/holds", get(holds::list))
-            .route("/api/v1/holds/{id}/consent", post(holds::consent))
-            .route("/api/v1/holds/{id}/reject", post(holds::reject))
-            .route("/api/v1/audit", get(holds::audit))
+    pub fn routes() -> Routes<Self> {
+        let (reads, writes, admin) = (Of(Right::Read), Of(Right::Write), Of(Right::Admin));
+        Routes::new()
+            .get("/api/v1/collection/sources", reads, sources::list, "Lists the sources and how they stand.")
+            .post("/api/v1/collection/sources", admin, sources::add, "Defines a source.")
+            .succeeds(&[201])
+            .get(
+                "/api/v1/collection/sources/{name}",
+                reads,
+                sources::one,
+                "Shows a source and how it stands.",
+            )
+            .put("/api/v1/collection/sources/{name}", admin, sources::put, "Defines a source, or changes it.")
+            .delete("/api/v1/collection/sources/{name}", admin, sources::remove, "Takes a source away.")
+            .put(
+                "/api/v1/collection/sources/{name}/enable",
+                Earlier(Right::Admin),
+                sources::enable,
+                "Lets a source be fetched, also one that stood still or was held.",
+            )
+            .put(
+                "/api/v1/collection/sources/{name}/disable",
+                Earlier(Right::Admin),
+                sources::disable,
+                "Has a source fetched no more.",
+            )
+            .put(
+                "/api/v1/collection/sources/{name}/credentials",
+                admin,
+                sources::set_credentials,
+                "Gives a source its credentials, which are never read back.",
+            )
+            .post(
+                "/api/v1/collection/sources/{name}/credentials/test",
+                admin,
+                sources::test,
+                "Tries a source's credentials; nothing is changed.",
+            )
+            .post(
+                "/api/v1/collection/sources/{name}/test",
+                admin,
+                sources::test,
+                "Tries a source; nothing is changed.",
+            )
+            .post("/api/v1/collection/trigger", writes, runs::trigger, "Begins a run.")
+            .succeeds(&[202])
+            .post(UPLOAD_PATH, writes, runs::upload, "Begins a run with a file that somebody brings.")
+            .succeeds(&[202])
+            .get("/api/v1/collection/runs", reads, runs::list, "Lists runs, the newest first.")
+            .get("/api/v1/collection/runs/{id}", reads, runs::one, "Shows a run, or follows it as events.")
+            .shows(shape::<Run>)
+            .writes(&["text/event-stream"])
+            .post("/api/v1/collection/runs/{id}/cancel", writes, runs::cancel, "Ends a run.")
+            .succeeds(&[202])
+            .post(
+                "/api/v1/collection/runs/{id}/otp",
+                writes,
+                runs::otp,
+                "Says the one-time code that a run waits for.",
+            )
+            .get(
+                "/api/v1/collection/runs/{id}/raw",
+                admin,
+                runs::raw,
+                "Hands out the bytes as they were fetched.",
+            )
+            .writes(&["application/octet-stream"])
+            .refuses(&[410])
+            .post(
+                "/api/v1/collection/runs/{id}/again",
+                writes,
+                runs::again,
+                "Reads the bytes of a run again.",
+            )
+            .succeeds(&[202])
+            .get(HOLDS, reads, holds::list, "Lists what is kept back from sources.")
+            .post("/api/v1/holds/{id}/consent", admin, holds::consent, "Takes in what is kept back.")
+            .post("/api/v1/holds/{id}/reject", admin, holds::reject, "Refuses what is kept back.")
+            .get(AUDIT, admin, holds::audit, "Lists who did what, and why.")
             .merge(earlier::routes())
-            .with_state(self)
     }
 
     fn collector(&self) -> Result<&Collector, Problem> {
@@ -72,7 +132,7 @@ impl Collection {
 }
 
 /// A page of a list that is kept on the disk.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 #[serde(bound = "T: Serialize, K: Serialize")]
 struct List<T, K> {
     status: &'static str,

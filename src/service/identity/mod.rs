@@ -17,18 +17,16 @@ use super::reply::aside;
 use crate::engine::EngineError;
 use crate::identity::{IdentityError, Keeper, Name};
 use crate::rights::{Kind, Right};
-use crate::web::{Caller, Json, Path, Problem};
-use axum::Router;
+use crate::web::Demand::{Nothing, Of, Own};
+use crate::web::sketch::{Gives, Sketch};
+use crate::web::{Caller, Json, Path, Problem, Routes};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{get, post, put};
 use http::header::CACHE_CONTROL;
 use http::{HeaderValue, StatusCode};
+use schemars::JsonSchema;
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::{Deserialize, Deserializer, Serialize};
 use std::sync::Arc;
-
-/// How the paths begin on which nobody need be known: their handlers decide.
-pub const PREFIX: &str = "/api/v1/auth/";
 
 /// What the handlers share.
 #[derive(Clone)]
@@ -40,26 +38,57 @@ pub struct People {
 }
 
 impl People {
-    /// The routes.
-    pub fn router(self) -> Router {
-        Router::new()
-            .route("/api/v1/auth/login", post(sessions::login))
-            .route("/api/v1/auth/refresh", post(sessions::refresh))
-            .route("/api/v1/auth/logout", post(sessions::logout))
-            .route("/api/v1/auth/me", get(sessions::me))
-            .route("/api/v1/auth/me/password", put(sessions::password))
-            .route("/api/v1/auth/users", get(users::list).post(users::add))
-            .route("/api/v1/auth/users/{name}", get(users::show).put(users::change).delete(users::remove))
-            .route("/api/v1/auth/users/{name}/password", post(users::reset))
-            .route("/api/v1/auth/users/{name}/logout", post(users::logout))
-            .route("/api/v1/auth/keys", get(keys::list).post(keys::add))
-            .route("/api/v1/auth/keys/{name}", get(keys::show).delete(keys::remove))
-            .route("/api/v1/auth/keys/{name}/rotate", post(keys::rotate))
-            .route("/api/v1/auth/signing/rotate", post(keys::rotate_signing))
-            .route("/api/v1/auth/refusals", get(refusals::list))
-            .route(internal::CLAIMS, post(internal::claim))
-            .route(internal::REFUSALS, post(internal::refused))
-            .with_state(self)
+    /// The routes. On the first three no key is wrong before their handlers: whoever comes there may have one that is over.
+    pub fn routes() -> Routes<Self> {
+        let admin = Of(Right::Admin);
+        Routes::new()
+            .post("/api/v1/auth/login", Own, sessions::login, "Begins a session with a name and a password.")
+            .post(
+                "/api/v1/auth/refresh",
+                Own,
+                sessions::refresh,
+                "Goes on with a session whose token is over.",
+            )
+            .post("/api/v1/auth/logout", Own, sessions::logout, "Ends a session, or all of one's own.")
+            .reads(&["application/json"])
+            .get("/api/v1/auth/me", Nothing, sessions::me, "Says who asks, and what they may do.")
+            .put("/api/v1/auth/me/password", Nothing, sessions::password, "Changes one's own password.")
+            .get("/api/v1/auth/users", admin, users::list, "Lists the people.")
+            .post("/api/v1/auth/users", admin, users::add, "Makes somebody known, with a password for once.")
+            .get("/api/v1/auth/users/{name}", admin, users::show, "Shows somebody.")
+            .put(
+                "/api/v1/auth/users/{name}",
+                admin,
+                users::change,
+                "Changes somebody's role, or locks them out.",
+            )
+            .delete("/api/v1/auth/users/{name}", admin, users::remove, "Takes somebody away.")
+            .post(
+                "/api/v1/auth/users/{name}/password",
+                admin,
+                users::reset,
+                "Gives somebody another password.",
+            )
+            .post(
+                "/api/v1/auth/users/{name}/logout",
+                admin,
+                users::logout,
+                "Ends all of somebody's sessions.",
+            )
+            .get("/api/v1/auth/keys", admin, keys::list, "Lists the keys of programs.")
+            .post("/api/v1/auth/keys", admin, keys::add, "Makes a key, shown this once.")
+            .get("/api/v1/auth/keys/{name}", admin, keys::show, "Shows what is known of a key.")
+            .delete("/api/v1/auth/keys/{name}", admin, keys::remove, "Takes a key away.")
+            .post("/api/v1/auth/keys/{name}/rotate", admin, keys::rotate, "Makes a new secret for a key.")
+            .post(
+                "/api/v1/auth/signing/rotate",
+                admin,
+                keys::rotate_signing,
+                "Has another key sign tokens from now on.",
+            )
+            .get("/api/v1/auth/refusals", admin, refusals::list, "Lists who was refused what, and why.")
+            .post(internal::CLAIMS, admin, internal::claim, "Says to another process whose a key is.")
+            .post(internal::REFUSALS, admin, internal::refused, "Takes refusals of another process.")
     }
 
     fn keeper(&self) -> Result<&Arc<Keeper>, Problem> {
@@ -80,7 +109,6 @@ impl People {
         why: &str,
         work: impl FnOnce(&Keeper, &str) -> Result<T, IdentityError> + Send + 'static,
     ) -> Result<T, Problem> {
-        caller.demand(Right::Admin)?;
         let audit = self.publishing.audit(caller, action, subject.as_str(), &reason(Some(why))?);
         let (keeper, publisher) = (Arc::clone(self.keeper()?), Arc::clone(&self.publishing.0));
         aside(move || {
@@ -98,14 +126,14 @@ fn named(Path(name): Path<String>) -> Result<Name, Problem> {
 }
 
 /// Why something is done.
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct Why {
     reason: String,
 }
 
 /// That it is done.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 struct Done {
     status: &'static str,
 }
@@ -113,6 +141,8 @@ struct Done {
 const DONE: Json<Done> = Json(Done { status: "success" });
 
 /// A secret in a body, in memory for no longer than it is needed.
+#[derive(JsonSchema)]
+#[schemars(with = "String")]
 struct Secret(SecretString);
 
 impl<'de> Deserialize<'de> for Secret {
@@ -134,6 +164,12 @@ impl<T: Serialize> IntoResponse for Private<T> {
         let mut response = Json(self.0).into_response();
         response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
         response
+    }
+}
+
+impl<T: JsonSchema> Gives for Private<T> {
+    fn note(sketch: &mut Sketch) {
+        <Json<T> as Gives>::note(sketch);
     }
 }
 

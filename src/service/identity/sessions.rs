@@ -11,10 +11,11 @@ use crate::web::{Caller, Json, Problem};
 use axum::Extension;
 use axum::extract::State;
 use http::HeaderMap;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Login {
     username: String,
@@ -22,7 +23,7 @@ pub(super) struct Login {
 }
 
 /// A session as its owner gets it (RFC 6749, 5.1).
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 pub(super) struct Session {
     access_token: String,
     token_type: &'static str,
@@ -88,7 +89,7 @@ fn refused(error: IdentityError, claimed: impl FnOnce() -> String) -> Problem {
     if is_refusal { problem.claimed(claimed()) } else { problem }
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Refresh {
     refresh_token: Secret,
@@ -113,7 +114,7 @@ pub(super) async fn refresh(
     Ok(Private(Session::of(&begun)))
 }
 
-#[derive(Deserialize, Default)]
+#[derive(Deserialize, Default, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub(super) struct Logout {
     all: bool,
@@ -150,7 +151,7 @@ fn session(keeper: &Keeper, headers: &HeaderMap, caller: &Caller) -> Option<Prov
 }
 
 /// Who somebody is.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 pub(super) struct Me {
     name: String,
     kind: Kind,
@@ -177,7 +178,7 @@ pub(super) async fn me(
     }))
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Change {
     /// The password as it is; not asked for from whoever came in with a one-time password.

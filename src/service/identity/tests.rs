@@ -6,7 +6,7 @@ use crate::disk::Medium;
 use crate::identity::{ADMIN_PASSWORD, Clock, Cost, Options};
 use crate::model::Time;
 use crate::vault::{KeySource, Vault};
-use crate::web::auth::Guard;
+use crate::web::auth::{Access, Guard};
 use crate::web::metrics::Metrics;
 use crate::web::{App, Body, Peer, Role};
 use http::header::{CONTENT_TYPE, HOST, RETRY_AFTER};
@@ -51,11 +51,12 @@ impl House {
         let keeper = Arc::new(Keeper::open(options).unwrap().0);
         let published = Published::new(|publisher| {
             let publishing = Publishing(Arc::clone(publisher));
-            let router = publishing.clone().router();
+            let routes = Publishing::routes().with_state(publishing.clone());
             let people = People { keeper: Some(Arc::clone(&keeper)), publishing };
-            let guard = Guard::new("the installation's key", &[]).leaving(&[PREFIX]);
+            let guard = Guard::new("the installation's key", Access::everywhere());
             let guard = guard.believing(Arc::new(Local(Some(Arc::clone(&keeper)))));
-            App::new(Role::Blacklist, router.merge(people.router()), &metrics).guard(guard)
+            App::new(Role::Blacklist, routes.merge(People::routes().with_state(people)), &metrics)
+                .guard(guard)
         });
         Self { published, keeper, metrics, clock, folder }
     }
@@ -354,8 +355,8 @@ async fn without_its_book_nobody_is_known_and_nobody_is_called_wrong() {
         let publishing = Publishing(Arc::clone(publisher));
         let people = People { keeper: None, publishing };
         let guard =
-            Guard::new("the installation's key", &[]).leaving(&[PREFIX]).believing(Arc::new(Local(None)));
-        App::new(Role::Blacklist, people.router(), &Arc::new(Metrics::new())).guard(guard)
+            Guard::new("the installation's key", Access::everywhere()).believing(Arc::new(Local(None)));
+        App::new(Role::Blacklist, People::routes().with_state(people), &Arc::new(Metrics::new())).guard(guard)
     });
     let ask = async |method: &str, path: &str, key: &str| {
         let request =

@@ -4,32 +4,25 @@ use super::super::paging::{Page, Paging};
 use super::super::reason::Removal;
 use super::{DONE, Done, People, Private, Secret, Why, named, shown};
 use crate::identity::{Keeper, Name, UserChange, UserRole, UserRow};
-use crate::rights::Right;
 use crate::web::{Caller, Json, Path, Problem, Query};
 use axum::Extension;
 use axum::extract::State;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub(super) async fn list(
     State(role): State<People>,
-    Extension(caller): Extension<Caller>,
     Query(paging): Query<Paging<String>>,
 ) -> Result<Json<Page<UserRow, String>>, Problem> {
-    caller.demand(Right::Admin)?;
     let generation = role.publishing.generation();
     paging.page(role.keeper()?.users(), |row| row.name.to_string(), generation).map(Json)
 }
 
-pub(super) async fn show(
-    State(role): State<People>,
-    Extension(caller): Extension<Caller>,
-    name: Path<String>,
-) -> Result<Json<UserRow>, Problem> {
-    caller.demand(Right::Admin)?;
+pub(super) async fn show(State(role): State<People>, name: Path<String>) -> Result<Json<UserRow>, Problem> {
     Ok(Json(role.keeper()?.user(&named(name)?)?))
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct New {
     name: Name,
@@ -43,7 +36,7 @@ fn user() -> UserRole {
 }
 
 /// A password that was made, shown this once.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 pub(super) struct OneTime {
     name: Name,
     /// Opens nothing but the way to a password of one's own.
@@ -61,7 +54,7 @@ pub(super) async fn add(
     Ok(Private(OneTime { name, one_time_password: Some(shown(&password)) }))
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Changes {
     #[serde(default)]
@@ -72,7 +65,7 @@ pub(super) struct Changes {
 }
 
 /// Whether anything is different.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 pub(super) struct Changed {
     status: &'static str,
     changed: bool,
@@ -103,7 +96,7 @@ pub(super) async fn remove(
     Ok(DONE)
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Reset {
     /// The password that they are to have; without one, a one-time password is made.

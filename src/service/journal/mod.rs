@@ -20,15 +20,15 @@ use crate::codec::{Reader, get_batch};
 use crate::engine::{Engine, EngineError};
 use crate::model::{Batch, Preview, Receipt};
 use crate::rights::Right;
+use crate::web::Demand::Of;
 use crate::web::extract::Whole;
-use crate::web::{Body, Caller, Json, Problem, Query, Response};
+use crate::web::{Body, Json, Problem, Query, Response, Routes};
 use axum::extract::State;
-use axum::routing::{get, post};
-use axum::{Extension, Router};
 use bytes::{Buf as _, Bytes, BytesMut};
 use futures_util::stream;
 use http_body_util::StreamBody;
 use hyper::body::Frame;
+use schemars::JsonSchema;
 use serde::Deserialize;
 use std::time::Duration;
 use tokio::fs::File;
@@ -50,27 +50,26 @@ const PIECE: usize = 256 << 10;
 const CHUNK: usize = 8 << 20;
 
 /// The routes of the process that owns the journal.
-pub fn routes(engine: Engine) -> Router {
-    Router::new()
-        .route(JOURNAL, get(send))
-        .route(CHECKPOINT, get(checkpoint))
-        .route(BATCHES, post(submit))
-        .route(PREVIEW, post(preview))
-        .with_state(engine)
+pub fn routes() -> Routes<Engine> {
+    let admin = Of(Right::Admin);
+    Routes::new()
+        .get(JOURNAL, admin, send, "Hands records to a process that follows, or nothing after some waiting.")
+        .writes(&["application/octet-stream"])
+        .refuses(&[410])
+        .get(CHECKPOINT, admin, checkpoint, "Hands out what the records before the oldest came to.")
+        .writes(&["application/octet-stream"])
+        .refuses(&[404])
+        .post(BATCHES, admin, submit, "Takes a change of another process in.")
+        .post(PREVIEW, admin, preview, "Says what such a change would do.")
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct From {
     after: u64,
 }
 
-async fn send(
-    State(engine): State<Engine>,
-    Extension(caller): Extension<Caller>,
-    Query(from): Query<From>,
-) -> Result<Response, Problem> {
-    caller.demand(Right::Admin)?;
+async fn send(State(engine): State<Engine>, Query(from): Query<From>) -> Result<Response, Problem> {
     let mut generations = engine.generations();
     let news = generations.wait_for(|generation| *generation > from.after);
     if tokio::time::timeout(PATIENCE, news).await.is_err() {
@@ -85,11 +84,7 @@ async fn send(
     Ok(Response::new(Body::full(body)))
 }
 
-async fn checkpoint(
-    State(engine): State<Engine>,
-    Extension(caller): Extension<Caller>,
-) -> Result<Response, Problem> {
-    caller.demand(Right::Admin)?;
+async fn checkpoint(State(engine): State<Engine>) -> Result<Response, Problem> {
     let found = blocking(move || Ok(engine.checkpoint()?)).await?;
     let path =
         found.ok_or_else(|| Problem::not_found("no_checkpoint", "All records are there; follow them."))?;
@@ -120,27 +115,18 @@ fn records(mut body: Bytes) -> Option<Vec<Vec<u8>>> {
     Some(records)
 }
 
-async fn submit(
-    State(engine): State<Engine>,
-    Extension(caller): Extension<Caller>,
-    Whole(body): Whole,
-) -> Result<Json<Receipt>, Problem> {
-    let batch = unpack(&caller, body).await?;
+async fn submit(State(engine): State<Engine>, Whole(body): Whole) -> Result<Json<Receipt>, Problem> {
+    let batch = unpack(body).await?;
     engine.submit(batch).await.map(Json).map_err(typed)
 }
 
-async fn preview(
-    State(engine): State<Engine>,
-    Extension(caller): Extension<Caller>,
-    Whole(body): Whole,
-) -> Result<Json<Preview>, Problem> {
-    let batch = unpack(&caller, body).await?;
+async fn preview(State(engine): State<Engine>, Whole(body): Whole) -> Result<Json<Preview>, Problem> {
+    let batch = unpack(body).await?;
     let plan = engine.preview(batch).await.map_err(typed)?;
     Ok(Json(plan.preview()))
 }
 
-async fn unpack(caller: &Caller, body: Bytes) -> Result<Batch, Problem> {
-    caller.demand(Right::Admin)?;
+async fn unpack(body: Bytes) -> Result<Batch, Problem> {
     let wrong = |error| Problem::bad_request("bad_batch", format!("{error}."));
     blocking(move || get_batch(&mut Reader::new(&body)).map_err(wrong)).await
 }

@@ -6,7 +6,7 @@ use crate::disk::Medium;
 use crate::engine::{Options, Refusal};
 use crate::journal::Keep;
 use crate::model::{Cause, Change, Day, Detail, RowsBuilder, Scope};
-use crate::web::auth::Guard;
+use crate::web::auth::{Access, Guard};
 use crate::web::listener::{self, Limits, Listener};
 use crate::web::metrics::Metrics;
 use crate::web::{App, Role};
@@ -21,8 +21,8 @@ const KEY: &str = "open sesame";
 /// Serves the journal of `engine` on a socket until the runtime ends.
 async fn serve(engine: &Engine, socket: TcpListener) -> SocketAddr {
     let address = socket.local_addr().unwrap();
-    let app = App::new(Role::Blacklist, routes(engine.clone()), &Arc::new(Metrics::new()));
-    let app = Arc::new(app.guard(Guard::new(KEY, &[])).body_limit("/", 4096));
+    let app = App::new(Role::Blacklist, routes().with_state(engine.clone()), &Arc::new(Metrics::new()));
+    let app = Arc::new(app.guard(Guard::new(KEY, Access::everywhere())).body_limit("/", 4096));
     let never = std::future::pending();
     tokio::spawn(listener::serve(Listener::Tcp(socket), app, Limits::default(), never));
     address

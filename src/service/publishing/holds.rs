@@ -12,6 +12,7 @@ use crate::rights::Right;
 use crate::web::{Caller, Json, Path, Problem, Query};
 use axum::Extension;
 use axum::extract::State;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
@@ -23,7 +24,7 @@ const MOST: usize = 1_000;
 const EXAMPLES: usize = 5;
 
 /// A hold of a feed.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 pub(super) struct Row {
     /// The feed's name, or `_all` for the hold over all of them.
     id: String,
@@ -41,7 +42,7 @@ pub(super) struct Row {
 }
 
 /// What consent would come to, by example.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 struct Would {
     /// Some of what would go.
     gone: Vec<IpRange>,
@@ -54,7 +55,7 @@ struct Would {
 }
 
 /// What a feed would wait for.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 pub(super) struct HeldBack {
     grounds: Vec<Ground>,
     why: Vec<String>,
@@ -85,7 +86,7 @@ fn why(grounds: &[Ground]) -> Vec<String> {
     grounds.iter().map(ToString::to_string).collect()
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 pub(super) struct List {
     status: &'static str,
     data: Vec<Row>,
@@ -97,7 +98,7 @@ pub(super) async fn list(
     Extension(caller): Extension<Caller>,
 ) -> Result<Json<List>, Problem> {
     // Dear: a feed is worked out for it, which is not for whoever asks.
-    let with_examples = caller.demand(Right::Admin).is_ok();
+    let with_examples = caller.rights.has(Right::Admin);
     let publisher = Arc::clone(&role.0);
     let data = blocking(move || {
         let feeds = publisher.feeds();
@@ -134,7 +135,7 @@ fn age(now: Time, since: Time) -> i64 {
 }
 
 /// Why an administrator decides so, and what they have seen.
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Decision {
     reason: String,
@@ -148,7 +149,6 @@ pub(super) async fn consent(
     Path(id): Path<String>,
     Json(decision): Json<Decision>,
 ) -> Result<Json<serde_json::Value>, Problem> {
-    caller.demand(Right::Admin)?;
     let feed = subject(&id)?;
     let audit = role.audit(&caller, "feed.consent", &id, &reason(Some(&decision.reason))?);
     let publisher = Arc::clone(&role.0);
@@ -162,7 +162,7 @@ pub(super) async fn consent(
 }
 
 /// Why an administrator wants it to stay held.
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Rejection {
     reason: String,
@@ -174,7 +174,6 @@ pub(super) async fn reject(
     Path(id): Path<String>,
     Json(rejection): Json<Rejection>,
 ) -> Result<Json<serde_json::Value>, Problem> {
-    caller.demand(Right::Admin)?;
     let name = subject(&id)?;
     let reason = reason(Some(&rejection.reason))?;
     let audit = role.audit(&caller, "feed.reject", &id, &reason);
@@ -214,21 +213,21 @@ fn refused(refused: NoConsent) -> Problem {
     }
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Asked {
     limit: Option<usize>,
     cursor: Option<Opaque<u64>>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 pub(super) struct AuditRow {
     number: u64,
     #[serde(flatten)]
     entry: Audit,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 pub(super) struct AuditPage {
     status: &'static str,
     data: Vec<AuditRow>,
@@ -238,10 +237,8 @@ pub(super) struct AuditPage {
 
 pub(super) async fn audit(
     State(role): State<Publishing>,
-    Extension(caller): Extension<Caller>,
     Query(asked): Query<Asked>,
 ) -> Result<Json<AuditPage>, Problem> {
-    caller.demand(Right::Admin)?;
     let limit = limit(asked.limit, LIMIT, MOST)?;
     let publisher = Arc::clone(&role.0);
     let before = asked.cursor.map(|cursor| cursor.0);

@@ -17,9 +17,12 @@ use super::reply::{actor, blocking};
 use crate::engine::Engine;
 use crate::model::{Batch, Cause, Change, Output, OutputKey, OutputName, Receipt};
 use crate::publish::{Audit, Feed, Publisher};
-use crate::web::{Caller, Json, Path, Problem};
-use axum::Router;
-use axum::routing::{get, post};
+use crate::rights::Right;
+use crate::service::{AUDIT, HOLDS};
+use crate::web::Demand::Of;
+use crate::web::sketch::shape;
+use crate::web::{Caller, Json, Path, Problem, Routes};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 use uuid::Uuid;
@@ -30,23 +33,58 @@ pub struct Publishing(pub Arc<Publisher>);
 
 impl Publishing {
     /// The routes.
-    pub fn router(self) -> Router {
-        Router::new()
-            .route("/api/v1/feeds", get(feeds::list).post(feeds::add))
-            .route("/api/v1/feeds/{name}", get(feeds::show).put(feeds::put).delete(feeds::remove))
-            .route("/api/v1/feeds/{name}/report", get(feeds::report))
-            .route("/api/v1/feeds/{name}/preview", post(feeds::preview))
-            .route("/api/v1/devices", get(devices::list).post(devices::add))
-            .route("/api/v1/devices/presets", get(devices::presets))
-            .route("/api/v1/devices/{name}", get(devices::show).put(devices::put).delete(devices::remove))
-            .route("/api/v1/devices/{name}/keys", post(devices::make_keys).delete(devices::drop_keys))
-            .route("/api/v1/pulls", get(devices::pulls))
-            .route("/api/v1/holds", get(holds::list))
-            .route("/api/v1/holds/{id}/consent", post(holds::consent))
-            .route("/api/v1/holds/{id}/reject", post(holds::reject))
-            .route("/api/v1/audit", get(holds::audit))
-            .route("/api/v1/changes", get(changes::since))
-            .with_state(self)
+    pub fn routes() -> Routes<Self> {
+        let (reads, writes, admin) = (Of(Right::Read), Of(Right::Write), Of(Right::Admin));
+        Routes::new()
+            .get("/api/v1/feeds", reads, feeds::list, "Lists the feeds and how they fare.")
+            .post("/api/v1/feeds", admin, feeds::add, "Sets a feed up.")
+            .get("/api/v1/feeds/{name}", reads, feeds::show, "Shows a feed and how it fares.")
+            .put("/api/v1/feeds/{name}", admin, feeds::put, "Sets a feed up, or changes it.")
+            .delete("/api/v1/feeds/{name}", admin, feeds::remove, "Takes a feed away.")
+            .get(
+                "/api/v1/feeds/{name}/report",
+                reads,
+                feeds::report,
+                "Says what of a feed was cut or held back, and who has which generation.",
+            )
+            .post(
+                "/api/v1/feeds/{name}/preview",
+                writes,
+                feeds::preview,
+                "Works out what a feed would list, for its next generation or another profile.",
+            )
+            .get("/api/v1/devices", reads, devices::list, "Lists the devices and what they have.")
+            .post("/api/v1/devices", admin, devices::add, "Sets a device up.")
+            .get(
+                "/api/v1/devices/presets",
+                reads,
+                devices::presets,
+                "Lists what is known of makes of devices.",
+            )
+            .get("/api/v1/devices/{name}", reads, devices::show, "Shows a device and what it has.")
+            .put("/api/v1/devices/{name}", admin, devices::put, "Sets a device up, or changes it.")
+            .delete("/api/v1/devices/{name}", admin, devices::remove, "Takes a device away, with its keys.")
+            .post(
+                "/api/v1/devices/{name}/keys",
+                admin,
+                devices::make_keys,
+                "Makes new keys for a device, shown this once.",
+            )
+            .delete("/api/v1/devices/{name}/keys", admin, devices::drop_keys, "Takes a device's keys away.")
+            .get("/api/v1/pulls", reads, devices::pulls, "Lists who read what last.")
+            .get(HOLDS, reads, holds::list, "Lists what is kept back from feeds.")
+            .post("/api/v1/holds/{id}/consent", admin, holds::consent, "Releases what is kept back.")
+            .post("/api/v1/holds/{id}/reject", admin, holds::reject, "Has a feed stay as it is.")
+            .get(AUDIT, admin, holds::audit, "Lists who did what, and why.")
+            .get(
+                "/api/v1/changes",
+                reads,
+                changes::since,
+                "Says what a feed's list changed since a generation, or follows it as events.",
+            )
+            .shows(shape::<changes::Told<'static>>)
+            .writes(&["application/x-ndjson", "text/event-stream"])
+            .refuses(&[404, 410, 422])
     }
 
     fn engine(&self) -> &Engine {
@@ -109,7 +147,7 @@ impl Publishing {
 }
 
 /// What a change came to.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 struct Changed {
     status: &'static str,
     generation: u64,
@@ -170,7 +208,7 @@ fn name_in(mut fields: Fields, name: Option<&OutputName>) -> Result<Fields, Prob
 }
 
 /// Why something is made anew.
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct Why {
     reason: String,

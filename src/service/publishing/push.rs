@@ -9,15 +9,18 @@ use crate::model::{OutputName, Time};
 use crate::publish::push::{Mode, NotKept, NotNow, Proof, Pusher, Report, Wish};
 use crate::publish::{Trouble, Verify};
 use crate::rights::Right;
-use crate::web::{Caller, Json, Path, Problem};
+use crate::web::Demand::Of;
+use crate::web::{Caller, Json, Path, Problem, Routes};
+use axum::Extension;
 use axum::extract::State;
-use axum::routing::get;
-use axum::{Extension, Router};
 use http::StatusCode;
+use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
 use std::sync::Arc;
+
+const PATH: &str = "/api/v1/devices/{name}/push";
 
 /// What the handlers share.
 #[derive(Clone)]
@@ -25,14 +28,19 @@ pub struct Pushing(pub Publishing, pub Arc<Pusher>);
 
 impl Pushing {
     /// The routes.
-    pub fn router(self) -> Router {
-        let path = get(show).put(set).delete(remove).post(now);
-        Router::new().route("/api/v1/devices/{name}/push", path).with_state(self)
+    pub fn routes() -> Routes<Self> {
+        let admin = Of(Right::Admin);
+        Routes::new()
+            .get(PATH, Of(Right::Read), show, "Shows what a device is proven to enforce.")
+            .put(PATH, admin, set, "Says where and how a device is pushed to.")
+            .delete(PATH, admin, remove, "Has a device pushed to no more.")
+            .post(PATH, admin, now, "Pushes to a device at once.")
+            .succeeds(&[202])
     }
 }
 
 /// A target and what is proven to be there. The key is not shown.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 pub(super) struct Row {
     url: String,
     vdom: Option<String>,
@@ -43,7 +51,7 @@ pub(super) struct Row {
     lists: Vec<ListRow>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 struct ListRow {
     feed: OutputName,
     /// The firewall's name of it.
@@ -91,7 +99,6 @@ async fn set(
     name: Path<String>,
     Json(mut said): Json<Map<String, Value>>,
 ) -> Result<Json<Value>, Problem> {
-    caller.demand(Right::Admin)?;
     let device = known(&role, &named(name)?)?;
     let why = said.remove("reason");
     let why = reason(why.as_ref().and_then(Value::as_str))?;
@@ -115,7 +122,6 @@ async fn remove(
     name: Path<String>,
     removal: Removal,
 ) -> Result<Json<Value>, Problem> {
-    caller.demand(Right::Admin)?;
     let name = named(name)?;
     let audit = role.audit(&caller, "device.push.drop", name.as_str(), &removal.of_all()?);
     let publisher = Arc::clone(&role.0);
@@ -126,10 +132,8 @@ async fn remove(
 
 async fn now(
     State(Pushing(role, pusher)): State<Pushing>,
-    Extension(caller): Extension<Caller>,
     name: Path<String>,
 ) -> Result<(StatusCode, Json<Value>), Problem> {
-    caller.demand(Right::Admin)?;
     let device = known(&role, &named(name)?)?;
     let refused = |why: NotNow| match why {
         NotNow::NoTarget => Problem::conflict("no_push_target", format!("{why}; PUT sets one.")),

@@ -3,15 +3,17 @@
 use super::super::fixture::House;
 use super::*;
 use crate::addr::{IpRange, Range};
+use crate::web::auth::{Access, Guard};
 use crate::web::metrics::Metrics;
-use crate::web::{App, Body, Peer, Role, auth::Guard};
+use crate::web::{App, Body, Peer, Role};
 use http::{Method, header};
 use serde_json::{Value, json};
 
 fn house() -> House {
     House::new(|publisher| {
-        let router = Publishing(Arc::clone(publisher)).router();
-        App::new(Role::Blacklist, router, &Arc::new(Metrics::new())).guard(Guard::new("key", &[]))
+        let routes = Publishing::routes().with_state(Publishing(Arc::clone(publisher)));
+        App::new(Role::Blacklist, routes, &Arc::new(Metrics::new()))
+            .guard(Guard::new("key", Access::everywhere()))
     })
 }
 

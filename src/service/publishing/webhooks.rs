@@ -13,10 +13,11 @@ use crate::publish::webhook::{
 };
 use crate::publish::{Trouble, Verify};
 use crate::rights::Right;
-use crate::web::{Caller, Json, Path, Problem, Query};
+use crate::web::Demand::Of;
+use crate::web::{Caller, Json, Path, Problem, Query, Routes};
+use axum::Extension;
 use axum::extract::State;
-use axum::routing::{get, post};
-use axum::{Extension, Router};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use std::sync::Arc;
@@ -27,14 +28,22 @@ pub struct Hooking(pub Publishing, pub Arc<Courier>);
 
 impl Hooking {
     /// The routes.
-    pub fn router(self) -> Router {
-        Router::new()
-            .route("/api/v1/webhooks", get(list).post(add))
-            .route("/api/v1/webhooks/{name}", get(show).put(set).delete(remove))
-            .route("/api/v1/webhooks/{name}/secret", post(rotate))
-            .route("/api/v1/webhooks/{name}/test", post(test))
-            .route("/api/v1/webhooks/{name}/log", get(log))
-            .with_state(self)
+    pub fn routes() -> Routes<Self> {
+        let admin = Of(Right::Admin);
+        Routes::new()
+            .get("/api/v1/webhooks", admin, list, "Lists the webhooks and how they fare.")
+            .post("/api/v1/webhooks", admin, add, "Sets a webhook up; its secret is shown this once.")
+            .get("/api/v1/webhooks/{name}", admin, show, "Shows a webhook and how it fares.")
+            .put("/api/v1/webhooks/{name}", admin, set, "Sets a webhook up, or changes it.")
+            .delete("/api/v1/webhooks/{name}", admin, remove, "Takes a webhook away.")
+            .post(
+                "/api/v1/webhooks/{name}/secret",
+                admin,
+                rotate,
+                "Makes a new secret; the old one signs for a day beside it.",
+            )
+            .post("/api/v1/webhooks/{name}/test", admin, test, "Tells a webhook something of no consequence.")
+            .get("/api/v1/webhooks/{name}/log", admin, log, "Lists a webhook's last deliveries.")
     }
 
     fn known(&self, name: &OutputName) -> Result<Kept, Problem> {
@@ -43,9 +52,10 @@ impl Hooking {
 }
 
 /// A hook and how it fares. The secret is not shown.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 struct Row {
     name: OutputName,
+    #[schemars(with = "String")]
     url: Url,
     /// None is all.
     events: Vec<Kind>,
@@ -91,21 +101,14 @@ impl Row {
 
 async fn list(
     State(Hooking(role, _)): State<Hooking>,
-    Extension(caller): Extension<Caller>,
     Query(paging): Query<Paging<String>>,
 ) -> Result<Json<Page<Row, String>>, Problem> {
-    caller.demand(Right::Admin)?;
     let rows = role.0.hooks().all().into_iter().map(|(name, kept)| Row::of(name, &kept)).collect();
     let generation = role.engine().snapshot().generation;
     paging.page(rows, |row: &Row| row.name.to_string(), generation).map(Json)
 }
 
-async fn show(
-    State(desk): State<Hooking>,
-    Extension(caller): Extension<Caller>,
-    name: Path<String>,
-) -> Result<Json<Row>, Problem> {
-    caller.demand(Right::Admin)?;
+async fn show(State(desk): State<Hooking>, name: Path<String>) -> Result<Json<Row>, Problem> {
     let name = named(name)?;
     let kept = desk.known(&name)?;
     Ok(Json(Row::of(name, &kept)))
@@ -116,7 +119,6 @@ async fn add(
     Extension(caller): Extension<Caller>,
     Json(wish): Json<Wish>,
 ) -> Result<Json<Value>, Problem> {
-    caller.demand(Right::Admin)?;
     let (hooked, name, why) = read(wish, None)?;
     let audit = role.audit(&caller, "webhook.add", name.as_str(), &why);
     let of = name.clone();
@@ -130,7 +132,6 @@ async fn set(
     name: Path<String>,
     Json(wish): Json<Wish>,
 ) -> Result<Json<Value>, Problem> {
-    caller.demand(Right::Admin)?;
     let (hooked, name, why) = read(wish, Some(named(name)?))?;
     let audit = role.audit(&caller, "webhook.set", name.as_str(), &why);
     aside(move || courier.set(&name, hooked, &audit).map_err(not_kept)).await?;
@@ -143,7 +144,6 @@ async fn remove(
     name: Path<String>,
     removal: Removal,
 ) -> Result<Json<Value>, Problem> {
-    caller.demand(Right::Admin)?;
     let name = named(name)?;
     let audit = role.audit(&caller, "webhook.remove", name.as_str(), &removal.of_all()?);
     aside(move || courier.remove(&name, &audit).map_err(not_kept)).await?;
@@ -156,7 +156,6 @@ async fn rotate(
     name: Path<String>,
     Json(why): Json<Why>,
 ) -> Result<Json<Value>, Problem> {
-    caller.demand(Right::Admin)?;
     let name = named(name)?;
     let audit = role.audit(&caller, "webhook.secret", name.as_str(), &reason(Some(&why.reason))?);
     let of = name.clone();
@@ -173,7 +172,7 @@ fn told(name: &OutputName, shown: Shown) -> Value {
 }
 
 /// What came of a test.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 struct Tested {
     /// Whether the receiver has said 2xx.
     delivered: bool,
@@ -181,18 +180,13 @@ struct Tested {
     delivery: LogRow,
 }
 
-async fn test(
-    State(desk): State<Hooking>,
-    Extension(caller): Extension<Caller>,
-    name: Path<String>,
-) -> Result<Json<Tested>, Problem> {
-    caller.demand(Right::Admin)?;
+async fn test(State(desk): State<Hooking>, name: Path<String>) -> Result<Json<Tested>, Problem> {
     let delivery = desk.1.test(&named(name)?).await.map_err(not_kept)?;
     Ok(Json(Tested { delivered: delivery.state == Fate::Delivered, delivery: delivery.into() }))
 }
 
 /// A delivery, and how it went.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 struct LogRow {
     number: u64,
     id: uuid::Uuid,
@@ -247,11 +241,9 @@ impl From<Delivery> for LogRow {
 
 async fn log(
     State(desk): State<Hooking>,
-    Extension(caller): Extension<Caller>,
     name: Path<String>,
     Query(paging): Query<Paging<i64>>,
 ) -> Result<Json<Page<LogRow, i64>>, Problem> {
-    caller.demand(Right::Admin)?;
     let kept = desk.known(&named(name)?)?;
     let generation = desk.0.engine().snapshot().generation;
     // The newest first.
@@ -261,7 +253,7 @@ async fn log(
 }
 
 /// A webhook with the reason for it.
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Wish {
     reason: String,

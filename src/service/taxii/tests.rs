@@ -3,7 +3,7 @@
 use super::super::fixture::{House, STRANGER, from};
 use super::*;
 use crate::model::{Change, Output, Profile};
-use crate::web::auth::Guard;
+use crate::web::auth::{Access, Guard};
 use crate::web::metrics::Metrics;
 use crate::web::{App, Peer, Role};
 use base64::Engine as _;
@@ -14,8 +14,9 @@ fn house() -> House {
     House::new(|publisher| {
         let rolls = Arc::new(Rolls::new(publisher.engine().clone()));
         let taxii = Taxii::new(Arc::clone(publisher), rolls);
-        let guard = Guard::new("admin", &[]).leaving(&[PREFIX]);
-        App::new(Role::Blacklist, taxii.router(), &Arc::new(Metrics::new())).guard(guard)
+        let guard = Guard::new("admin", Access::default());
+        App::new(Role::Blacklist, Taxii::routes().with_state(Arc::new(taxii)), &Arc::new(Metrics::new()))
+            .guard(guard)
     })
 }
 

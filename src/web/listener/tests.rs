@@ -5,9 +5,8 @@ mod secure;
 use super::*;
 use crate::web::extract::Whole;
 use crate::web::metrics::Metrics;
-use crate::web::{Caller, Role};
-use axum::routing::{get, post};
-use axum::{Extension, Router};
+use crate::web::{Caller, Demand, Role, Routes};
+use axum::Extension;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU32, Ordering};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -24,18 +23,19 @@ struct Served {
 }
 
 fn app(metrics: &Arc<Metrics>) -> Arc<App> {
-    let router = Router::new()
-        .route("/slow", get(async || tokio::time::sleep(Duration::from_millis(300)).await))
-        .route("/endless", get(async || std::future::pending::<()>().await))
-        .route("/panic", get(async || -> &str { panic!("a bug") }))
-        .route("/peer", get(async |caller: Extension<Caller>| format!("{:?}", caller.peer)))
-        .route("/secured", get(async |request: axum::extract::Request| secured(&request)))
-        .route("/large", get(async || vec![b'x'; 32 << 20]))
-        .route("/length", post(async |body: Whole| body.0.len().to_string()));
-    Arc::new(
-        App::new(Role::Blacklist, router, metrics)
-            .fast("/fast/{x}", |_, x, _| Some(Response::new(Body::full(x.to_owned())))),
-    )
+    let anybody = Demand::Nothing;
+    let slow = async || tokio::time::sleep(Duration::from_millis(300)).await;
+    let peer = async |caller: Extension<Caller>| format!("{:?}", caller.peer);
+    let routes = Routes::new()
+        .get("/slow", anybody, slow, "Is slow.")
+        .get("/endless", anybody, async || std::future::pending::<()>().await, "Never ends.")
+        .get("/panic", anybody, async || -> &str { panic!("a bug") }, "Panics.")
+        .get("/peer", anybody, peer, "Says who asks.")
+        .get("/secured", anybody, async |request: axum::extract::Request| secured(&request), "Says how.")
+        .get("/large", anybody, async || vec![b'x'; 32 << 20], "Is large.")
+        .post("/length", anybody, async |body: Whole| body.0.len().to_string(), "Measures.");
+    let fast = |_: &Request, x: &str, _: &Caller| Some(Response::new(Body::full(x.to_owned())));
+    Arc::new(App::new(Role::Blacklist, routes, metrics).fast("/fast/{x}", anybody, fast))
 }
 
 fn secured(request: &axum::extract::Request) -> String {

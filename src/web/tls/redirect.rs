@@ -2,9 +2,7 @@
 
 use crate::web::body::Body;
 use crate::web::metrics::Metrics;
-use crate::web::{App, Problem, Request, Response, Role};
-use axum::Router;
-use axum::routing::any;
+use crate::web::{App, Problem, Request, Response, Role, Routes};
 use http::header::{CACHE_CONTROL, HOST, LOCATION};
 use http::{HeaderValue, Method, StatusCode};
 use std::sync::Arc;
@@ -24,8 +22,7 @@ pub fn redirect(target: Target, metrics: &Arc<Metrics>) -> App {
         let answer = lead(&target, &request.map(Body::from));
         async move { answer }
     };
-    let router = Router::new().route("/", any(answer.clone())).route("/{*path}", any(answer));
-    App::new(Role::Gateway, router, metrics)
+    App::new(Role::Gateway, Routes::new().otherwise(answer), metrics)
 }
 
 /// 308 keeps the method. What is more than a question was sent in the clear, and is refused so that it is noticed.

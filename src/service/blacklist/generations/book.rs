@@ -18,6 +18,7 @@ use http::header::{ACCEPT, CONTENT_TYPE};
 use http::{HeaderMap, HeaderValue};
 use http_body_util::StreamBody;
 use hyper::body::Frame;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -30,7 +31,7 @@ const MOST: usize = 10_000;
 const STREAMED: usize = 20_000;
 
 /// Which rows are meant.
-#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub(super) struct Span {
     pub(super) from: u64,
     pub(super) to: u64,
@@ -38,7 +39,7 @@ pub(super) struct Span {
 }
 
 /// How they are asked for.
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(in super::super) struct Asked {
     pub(super) source: Option<SourceName>,
@@ -89,12 +90,13 @@ impl Wish {
     }
 }
 
-#[derive(Serialize)]
-struct Page {
+/// A page of rows behind what is said of them all.
+#[derive(Serialize, JsonSchema)]
+pub(in super::super) struct Page<H, R> {
     status: &'static str,
     #[serde(flatten)]
-    head: Value,
-    data: Vec<Value>,
+    head: H,
+    data: Vec<R>,
     cursor: Option<Opaque<(Span, usize)>>,
 }
 
@@ -123,7 +125,7 @@ pub(super) struct Book {
 }
 
 /// How many rows of a kind differ.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, JsonSchema)]
 pub(super) struct Tally {
     added: u64,
     removed: u64,
@@ -131,7 +133,7 @@ pub(super) struct Tally {
 }
 
 /// The same for each source, and for what people decide.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 pub(super) struct Counts {
     /// By source; those without a difference are left out.
     listings: BTreeMap<String, Tally>,
@@ -259,8 +261,8 @@ fn listed<'a, W: SourceRanges>(
 }
 
 /// One thing that differs.
-#[derive(Serialize)]
-struct Row<'a> {
+#[derive(Serialize, JsonSchema)]
+pub(in super::super) struct Row<'a> {
     what: &'static str,
     change: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -291,9 +293,9 @@ impl<'a> Row<'a> {
 }
 
 /// What is said of it.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 #[serde(untagged)]
-enum Said<'a> {
+pub(in super::super) enum Said<'a> {
     Listing(Statement<'a>),
     Allow(&'a Allow),
     Suppression(&'a Suppression),
@@ -319,8 +321,8 @@ impl<'a> Said<'a> {
 }
 
 /// A listing as its source stated it, without what the source's policy adds today.
-#[derive(Serialize)]
-struct Statement<'a> {
+#[derive(Serialize, JsonSchema)]
+pub(in super::super) struct Statement<'a> {
     reason: Option<&'a str>,
     threat_type: Option<&'a str>,
     severity: Option<Severity>,

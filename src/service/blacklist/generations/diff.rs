@@ -1,18 +1,22 @@
 //! `GET …/{from}/diff/{to}`: what turns one generation into the other, whichever is the later.
 
-use super::book::{Asked, Book, Counts, Span};
+use super::book::{Asked, Book, Counts, Page, Row, Span};
 use super::number_of;
 use crate::service::blacklist::Blacklist;
 use crate::service::reply::blocking;
 use crate::web::{Path, Problem, Query, Response};
 use axum::extract::State;
 use http::HeaderMap;
+use schemars::JsonSchema;
 use serde::Serialize;
 use std::sync::Arc;
 
+/// What a difference is shown as.
+pub(in super::super) type Compared = Page<Head, Row<'static>>;
+
 /// What is said before the rows.
-#[derive(Serialize)]
-struct Head {
+#[derive(Serialize, JsonSchema)]
+pub(in super::super) struct Head {
     from: u64,
     to: u64,
     /// Rows in all.

@@ -4,7 +4,7 @@ mod book;
 mod diff;
 mod rollback;
 
-pub(super) use diff::difference;
+pub(super) use diff::{Compared, difference};
 pub(super) use rollback::rollback;
 
 use super::super::paging::{Opaque, limit};
@@ -18,13 +18,14 @@ use crate::web::{Json, Path, Problem, Query, Response};
 use axum::extract::State;
 use book::{Asked, Book, Span};
 use http::HeaderMap;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
 const LIMIT: usize = 20;
 const MOST: usize = 200;
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Parameters {
     limit: Option<usize>,
@@ -32,7 +33,7 @@ pub(super) struct Parameters {
     cursor: Option<Opaque<u64>>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 pub(super) struct Generations {
     status: &'static str,
     /// Newest first.
@@ -43,9 +44,12 @@ pub(super) struct Generations {
     cursor: Option<Opaque<u64>>,
 }
 
+/// What one generation is shown as.
+pub(super) type Shown = book::Page<One, book::Row<'static>>;
+
 /// A generation that is shown with its rows.
-#[derive(Serialize)]
-struct One {
+#[derive(Serialize, JsonSchema)]
+pub(super) struct One {
     #[serde(flatten)]
     generation: Generation,
     /// Rows in all, each thing that changed once.
@@ -53,7 +57,7 @@ struct One {
 }
 
 /// One record of the journal.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 pub(super) struct Generation {
     generation: u64,
     time: Time,
@@ -71,7 +75,7 @@ pub(super) struct Generation {
 }
 
 /// What a record did to one source, or to the policy.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 struct Changed {
     what: &'static str,
     source: Option<String>,

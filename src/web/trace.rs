@@ -1,0 +1,128 @@
+//! Where a request belongs in a trace that others began, or that begins here (W3C Trace Context, level 1).
+//!
+//! It knows no backend: it takes a `traceparent` that is valid, and makes the one that goes further.
+
+use http::{HeaderMap, HeaderName, HeaderValue};
+use std::fmt;
+
+/// Where a request belongs.
+pub const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
+/// What vendors add; it means nothing without the other.
+pub const TRACESTATE: HeaderName = HeaderName::from_static("tracestate");
+
+/// A request's place: its trace, and its own part of it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Trace {
+    /// Of all that belongs together; not zero.
+    pub trace: u128,
+    /// Who asked, if anybody said; not zero.
+    pub parent: Option<u64>,
+    /// What happens here; not zero.
+    pub span: u64,
+    /// Whether whoever began it wants it kept.
+    pub sampled: bool,
+}
+
+impl Trace {
+    /// The place of a request with these headers: in the trace that they name, or else in one of its own. What is not
+    /// valid is taken away.
+    pub fn enter(headers: &mut HeaderMap) -> Self {
+        let mut all = headers.get_all(&TRACEPARENT).iter();
+        let only = all.next().filter(|_| all.next().is_none());
+        let named = only.and_then(|value| parent(value.as_bytes()));
+        let trace = match named {
+            Some((trace, parent, sampled)) => Self { trace, parent: Some(parent), span: span(), sampled },
+            None => {
+                headers.remove(&TRACESTATE);
+                // A version-4 UUID has bits that are never zero.
+                Self { trace: uuid::Uuid::new_v4().as_u128(), parent: None, span: span(), sampled: false }
+            }
+        };
+        // Hexadecimal digits and hyphens fit a header.
+        if let Ok(value) = HeaderValue::try_from(trace.to_string()) {
+            headers.insert(TRACEPARENT, value);
+        }
+        trace
+    }
+
+    /// The name of the trace, in hexadecimal.
+    pub fn id(&self) -> String {
+        format!("{:032x}", self.trace)
+    }
+}
+
+/// As whoever is asked next gets it.
+impl fmt::Display for Trace {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "00-{:032x}-{:016x}-{:02x}", self.trace, self.span, u8::from(self.sampled))
+    }
+}
+
+/// A part of a trace: the second half of a version-4 UUID begins with the bits `10`.
+fn span() -> u64 {
+    uuid::Uuid::new_v4().as_u64_pair().1
+}
+
+/// The trace, who asks, and whether it is kept, of a value that is valid. Of versions to come what is known of this one
+/// counts, and more may follow.
+fn parent(value: &[u8]) -> Option<(u128, u64, bool)> {
+    let (known, more) = value.split_at_checked(55)?;
+    let text = std::str::from_utf8(known).ok()?;
+    let mut parts = text.split('-');
+    let mut next = |digits: usize| {
+        let part = parts.next().filter(|part| part.len() == digits)?;
+        let is_lower = |byte: u8| matches!(byte, b'0'..=b'9' | b'a'..=b'f');
+        part.bytes().all(is_lower).then(|| u128::from_str_radix(part, 16).ok())?
+    };
+    let (version, trace, parent, flags) = (next(2)?, next(32)?, next(16)?, next(2)?);
+    let ends = more.is_empty() || (version > 0 && more[0] == b'-');
+    let parent = u64::try_from(parent).ok()?;
+    (version < 255 && ends && trace > 0 && parent > 0).then_some((trace, parent, flags & 1 == 1))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const VALID: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+
+    fn entered(value: &str) -> (Trace, HeaderMap) {
+        let mut headers = HeaderMap::new();
+        headers.insert(TRACEPARENT, HeaderValue::try_from(value).unwrap());
+        headers.insert(TRACESTATE, HeaderValue::from_static("vendor=1"));
+        (Trace::enter(&mut headers), headers)
+    }
+
+    #[test]
+    fn a_valid_trace_goes_on_with_a_part_of_its_own() {
+        let (trace, headers) = entered(VALID);
+        assert_eq!(trace.id(), "4bf92f3577b34da6a3ce929d0e0e4736");
+        assert_eq!((trace.parent, trace.sampled), (Some(0x00f0_67aa_0ba9_02b7), true));
+        let next = headers[TRACEPARENT].to_str().unwrap();
+        assert!(next.starts_with("00-4bf92f3577b34da6a3ce929d0e0e4736-") && next.ends_with("-01"));
+        assert_ne!(next, VALID);
+        assert!(headers.contains_key(TRACESTATE));
+        let (later, _) = entered(&format!("01{}-more", &VALID[2..]));
+        assert_eq!(later.trace, trace.trace);
+    }
+
+    #[test]
+    fn what_is_not_valid_begins_a_trace_of_its_own() {
+        for wrong in [
+            "",
+            "00",
+            &VALID.to_uppercase(),
+            &VALID.replace("00f067aa0ba902b7", "0000000000000000"),
+            &VALID.replace("4bf92f3577b34da6a3ce929d0e0e4736", &"0".repeat(32)),
+            &format!("ff{}", &VALID[2..]),
+            &format!("{VALID}-more"),
+            &VALID.replace('-', "_"),
+            &format!("+0{}", &VALID[2..]),
+        ] {
+            let (trace, headers) = entered(wrong);
+            assert_eq!((trace.parent, trace.sampled), (None, false), "{wrong}");
+            assert!(trace.trace > 0 && trace.span > 0 && !headers.contains_key(TRACESTATE));
+            assert_eq!(headers[TRACEPARENT].to_str().unwrap(), trace.to_string());
+        }
+    }
+}
