@@ -11,7 +11,7 @@ use super::pushing;
 use super::settings::{self, Behind, CrowdSec, Settings};
 use crate::collect::collector::Collector;
 use crate::engine::{Condition, Engine};
-use crate::gateway::{self, Generation, Remote, Rules, Tls, Upstream, Upstreams, Way};
+use crate::gateway::{self, Generation, Remote, Rules, Upstream, UpstreamTls, Upstreams, Way};
 use crate::model::Profile;
 use crate::publish::push::Pusher;
 use crate::publish::webhook::Courier;
@@ -283,7 +283,7 @@ fn behind(apps: &BTreeMap<Role, Arc<App>>, key: &str, settings: &Settings) -> an
     let key = HeaderValue::try_from(key).context("the administrator's key holds what no header can")?;
     let Behind { balance, timeout, at_work, ca_file, certificate, .. } = &settings.behind;
     let own = certificate.as_ref().map(|(chain, key)| (&**chain, &**key));
-    let tls = ca_file.as_ref().map(|authorities| Tls::read(authorities, own)).transpose()?;
+    let tls = ca_file.as_ref().map(|authorities| UpstreamTls::read(authorities, own)).transpose()?;
     let way = Way { patience: *timeout, tls, ..Way::default() };
     let mut upstreams = Upstreams::new();
     for role in Role::ALL {
@@ -444,6 +444,14 @@ fn released(feeds: &Feeds, engine: &Engine) -> Check {
         );
     }
     let is_empty = |feed: &Arc<Feed>| matches!(&**feed.offer(), Offer::Empty(_));
+    let cut = all.iter().filter(|(_, feed)| is_empty(feed) && feed.status().cut.is_some());
+    let cut: Vec<&str> = cut.map(|(name, _)| name.as_str()).collect();
+    if !cut.is_empty() {
+        return Check::degraded(
+            format!("nothing is left of what a budget cuts, so that readers get 503: {}", cut.join(", ")),
+            "give the device or the feed more room, or the feed another priority: ironlist feeds report NAME",
+        );
+    }
     if all.values().any(is_empty) && !engine.snapshot().sources.is_empty() {
         let cure = "import a list, or see what expired or was allowed: ironlist generation list";
         return Check::degraded("nothing is listed: readers get 503 and keep their last list", cure);

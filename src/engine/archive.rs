@@ -27,6 +27,9 @@ struct Head {
     /// The journal's digest at that generation: a snapshot of another journal is not believed.
     journal: Digest,
     time: Time,
+    /// None in a file that was written before it was told.
+    #[serde(default)]
+    sure: Option<Time>,
     sources: Vec<Source>,
     allows: Vec<Allow>,
     suppressions: Vec<Suppression>,
@@ -53,6 +56,7 @@ pub(super) fn save(path: &Path, snapshot: &Snapshot, journal: Digest) -> Result<
         generation: snapshot.generation,
         journal,
         time: snapshot.time,
+        sure: Some(snapshot.sure),
         sources: snapshot.sources.values().cloned().collect(),
         allows: snapshot.allows.to_vec(),
         suppressions: snapshot.suppressions.to_vec(),
@@ -95,6 +99,7 @@ fn get(bytes: &[u8], zone: chrono_tz::Tz) -> Result<(Derivation, Digest), Damage
     let snapshot = Snapshot {
         generation: head.generation,
         time: head.time,
+        sure: head.sure.unwrap_or(head.time),
         zone,
         table,
         standings: classes.standings(),

@@ -41,6 +41,7 @@ impl Derivation {
         let snapshot = Snapshot {
             generation: 0,
             time: Time::default(),
+            sure: Time::default(),
             zone,
             table,
             standings: classes.standings(),
@@ -71,7 +72,7 @@ impl Derivation {
             }
         }
         self.snapshot.generation = record.generation;
-        self.snapshot.time = record.time;
+        (self.snapshot.time, self.snapshot.sure) = (record.time, record.sure);
         self.snapshot.standings = self.classes.standings();
         Ok(())
     }

@@ -22,7 +22,7 @@ pub(super) struct Expiry {
 }
 
 impl Expiry {
-    /// Begins to watch at a start; `last` is the time of the last record.
+    /// Begins to watch at a start; `last` is the time that was believed when the last record was made.
     pub(super) fn begin(last: Time) -> Self {
         Self { believed: (Instant::now(), last), is_from_record: true, doubted: None, failed: None }
     }

@@ -174,7 +174,7 @@ impl Engine {
             archive: options.medium.path().join(archive::FILE),
             zone: options.zone,
             clock: Arc::clone(&options.clock),
-            expiry: Expiry::begin(derivation.snapshot.time),
+            expiry: Expiry::begin(derivation.snapshot.sure),
             follower: options.follower,
             keep: options.keep,
             derivation,

@@ -161,6 +161,7 @@ fn whole(generation: u64, time: crate::model::Time) -> Record {
         generation,
         batch: uuid::Uuid::nil(),
         time,
+        sure: time,
         actor: String::new(),
         reason: String::new(),
         cause: crate::model::Cause::Run,

@@ -3,7 +3,7 @@
 use super::classes::{Standing, Standings};
 use super::coverage::{Coverage, Covered};
 use super::guard::Guard;
-use crate::addr::{Class, IpSet, Range, RangeSet, Table};
+use crate::addr::{Class, IpRange, IpSet, Range, RangeSet, Table};
 use crate::model::{
     Allow, Device, Output, Policy, Profile, Rows, Source, SourceId, SourceName, SourceRanges, Suppression,
     Time,
@@ -21,6 +21,9 @@ pub struct Snapshot {
     /// That record's time; whatever depends on time depends on this one, so that a feed is a
     /// function of its generation.
     pub time: Time,
+    /// The last moment that was believed then: that time, unless the wall clock was doubted. How old something is,
+    /// is judged by this one.
+    pub sure: Time,
     /// The zone of days of a source that does not say its own.
     pub zone: chrono_tz::Tz,
     /// Which class each address belongs to.
@@ -65,6 +68,34 @@ impl Snapshot {
     /// The source of that name.
     pub fn source(&self, name: &str) -> Option<&Source> {
         self.sources.values().find(|source| source.name.as_str() == name)
+    }
+
+    /// What of `set` a source lists, suppressed listings aside; about 20 ns a listing of it.
+    pub fn listed_by(&self, source: SourceId, set: &IpSet) -> IpSet {
+        let Some(coverage) = self.coverage.get(&source) else { return IpSet::default() };
+        IpSet { v4: u32::covered(coverage, &set.v4), v6: u128::covered(coverage, &set.v6) }
+    }
+
+    /// What of a suppression's range would be listed all the same: by other sources, or by listings that reach beyond it.
+    /// Linear in the ranges that are listed, and in the addresses that others list in there.
+    pub fn despite(&self, suppression: &Suppression) -> IpSet {
+        let within: IpSet = [suppression.range].into_iter().collect();
+        let mut listed = IpSet::default();
+        for source in self.sources.values() {
+            let is_meant = suppression.source.as_ref().is_none_or(|name| *name == source.name);
+            let stays = match self.coverage.get(&source.id) {
+                Some(coverage) if is_meant => {
+                    let v4 = coverage.wide.iter().copied().map(IpRange::V4);
+                    let wide = v4.chain(coverage.v6.iter().copied().map(IpRange::V6));
+                    wide.filter(|range| !suppression.range.covers(*range))
+                        .collect::<IpSet>()
+                        .intersect(&within)
+                }
+                _ => self.listed_by(source.id, &within),
+            };
+            listed = listed.union(&stays);
+        }
+        listed
     }
 
     /// Listings of a source that have an address which is exempt by today's allowlist or the guard list: now, and
@@ -138,7 +169,7 @@ impl Snapshot {
     /// generation, so that a day which does so must make one.
     pub(super) fn next_age(&self) -> Option<Time> {
         let counts_days = self.profiles().any(|profile| profile.filter.max_age_days.is_some());
-        counts_days.then(|| self.time.day_in(self.zone).end_in(self.zone))
+        counts_days.then(|| self.sure.day_in(self.zone).end_in(self.zone))
     }
 
     /// Active listings of all sources together.

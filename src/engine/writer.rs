@@ -248,7 +248,9 @@ impl Writer {
         if !plan.ops.is_empty() {
             receipt.generation += 1;
             let generation = receipt.generation;
-            let record = Record { generation, batch: id, time: now, actor, reason, cause, ops: plan.ops };
+            let sure = self.expiry.sure();
+            let record =
+                Record { generation, batch: id, time: now, sure, actor, reason, cause, ops: plan.ops };
             update.apply(&record, self.zone)?;
             self.derivation.advance(&record, &update.view())?;
             group.records.push(record);

@@ -30,7 +30,7 @@ pub use cache::Generation;
 pub use instance::UpstreamError;
 pub use limits::{BadRate, Class, Rate, Rates};
 pub use pool::{Balance, Remote, Way};
-pub use tls::{Tls, TlsError};
+pub use tls::{TlsError, UpstreamTls};
 pub use upstream::Upstream;
 pub use watch::watch;
 

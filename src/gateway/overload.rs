@@ -18,9 +18,12 @@ const TICK: Duration = Duration::from_millis(10);
 /// The share of what it may have that the process aims at under load: what is left takes up bursts, which in a short
 /// period of a quota are larger than in a long one.
 const AIM: f32 = 0.75;
-/// A turned-away caller waits for as long at most, and for a quarter of that at least. While one waits it asks
+/// A turned-away caller waits about so many milliseconds, and for a quarter of that at least. While one waits it asks
 /// nothing else, which is what makes turning away cheaper than answering.
-const HELD: Duration = Duration::from_millis(40);
+const HELD: f32 = 40.0;
+/// Where so little is let in and it is still too much, refusing is what costs: the fewer come in, the longer the
+/// others wait.
+const CROWDED: f32 = 0.25;
 
 /// How much is let in, from everything (3) to hardly anything: classes leave one after the other, each bit by bit.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -59,6 +62,12 @@ fn part(class: Class, open: f32) -> f32 {
     (open - below).clamp(0.0, 1.0)
 }
 
+/// How long a refusal is held back; half a second when hardly anybody is let in.
+fn held(part: f32, open: f32) -> Duration {
+    let millis = HELD * (1.0 - 0.75 * part) * (CROWDED / open).max(1.0);
+    Duration::from_millis(millis.round() as u64)
+}
+
 /// The load of this process.
 #[derive(Debug)]
 pub(super) struct Overload {
@@ -95,7 +104,7 @@ impl Overload {
         if part >= 1.0 || fastrand::f32() < part {
             return None;
         }
-        Some(HELD.mul_f32(1.0 - 0.75 * part))
+        Some(held(part, open))
     }
 
     /// Adds what this thread has had since it was looked at last, where that is a while ago, and takes a reading.
@@ -175,6 +184,14 @@ mod tests {
             assert_eq!(part(class, scale.open), 0.0);
         }
         assert_eq!(part(Class::Feeds, SHUT), 1.0);
+    }
+
+    #[test]
+    fn refusals_wait_the_longer_the_less_they_help() {
+        let millis = |part, open| held(part, open).as_millis();
+        assert_eq!((millis(0.0, 1.5), millis(1.0, 1.0)), (40, 10));
+        assert!(millis(CROWDED, CROWDED) < 40 && millis(0.1, 0.1) > 80);
+        assert!(held(SHUT, SHUT) <= Duration::from_millis(500));
     }
 
     #[test]

@@ -7,7 +7,7 @@ use super::budget::Budget;
 use super::hop::{self, Hop};
 use super::instance::{Failure, Instance, UpstreamError};
 use super::routes;
-use super::tls::Tls;
+use super::tls::UpstreamTls;
 use crate::web::body::Pace;
 use crate::web::{Body, Peer, Problem, Request, Response};
 use http::{HeaderValue, Method};
@@ -38,7 +38,7 @@ pub struct Way {
     /// How slowly an answer may come.
     pub pace: Pace,
     /// Whom to believe at `https` URLs.
-    pub tls: Option<Tls>,
+    pub tls: Option<UpstreamTls>,
 }
 
 impl Default for Way {

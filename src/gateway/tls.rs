@@ -25,9 +25,9 @@ pub struct TlsError {
 
 /// Whom this process believes, and as whom it asks.
 #[derive(Clone, Debug)]
-pub struct Tls(Arc<ClientConfig>);
+pub struct UpstreamTls(Arc<ClientConfig>);
 
-impl Tls {
+impl UpstreamTls {
     /// Believes instances whose certificate one in `authorities` (PEM) has signed for their name, and shows the
     /// certificates of `own` with its key (PEM, the certificates first) where it is given.
     ///

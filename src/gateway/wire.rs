@@ -3,7 +3,7 @@
 //! A connection is driven by whoever uses it, request and answer in one task: no hand-over between tasks, which
 //! would cost as much as the proxying itself. It must not know what is asked.
 
-use super::tls::{Io, Tls};
+use super::tls::{Io, UpstreamTls};
 use crate::web::Body;
 use crate::web::body::Pace;
 use bytes::Bytes;
@@ -44,7 +44,7 @@ pub(super) enum WireError {
 pub(super) struct Wire {
     host: String,
     port: u16,
-    tls: Option<Tls>,
+    tls: Option<UpstreamTls>,
     pace: Pace,
     idle: Mutex<Vec<Link>>,
 }
@@ -59,7 +59,7 @@ struct Link {
 }
 
 impl Wire {
-    pub(super) fn new(host: String, port: u16, tls: Option<Tls>, pace: Pace) -> Self {
+    pub(super) fn new(host: String, port: u16, tls: Option<UpstreamTls>, pace: Pace) -> Self {
         Self { host, port, tls, pace, idle: Mutex::default() }
     }
 

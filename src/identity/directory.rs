@@ -55,7 +55,7 @@ impl Directory {
                 }
             }
             Put::Key(key) => {
-                self.forget_key(&key.name.clone());
+                self.forget_key(&key.name);
                 self.add_key(key);
             }
             Put::NoKey(name) => self.forget_key(&name),

@@ -72,8 +72,10 @@ pub struct Summary {
     pub generation: u64,
     /// The batch's id.
     pub batch: Uuid,
-    /// When.
+    /// When, by the wall clock.
     pub time: Time,
+    /// The last moment that was believed then.
+    pub sure: Time,
     /// Who.
     pub actor: String,
     /// Why.
@@ -118,6 +120,7 @@ fn head(record: &Record) -> io::Result<Vec<u8>> {
         writer.number(removed);
         writer.number(added);
     }
+    writer.signed(record.sure.unix());
     Ok(writer.into_bytes())
 }
 
@@ -167,8 +170,8 @@ pub(super) fn decode(body: &[u8]) -> io::Result<Record> {
     unpacked.take(MAX_BYTES).read_to_end(&mut raw)?;
     let mut reader = Reader::new(&raw);
     let ops: Result<_, Damaged> = summary.changes.iter().map(|_| get_op(&mut reader)).collect();
-    let Summary { generation, batch, time, actor, reason, cause, .. } = summary;
-    Ok(Record { generation, batch, time, actor, reason, cause, ops: ops.map_err(io::Error::other)? })
+    let Summary { generation, batch, time, sure, actor, reason, cause, .. } = summary;
+    Ok(Record { generation, batch, time, sure, actor, reason, cause, ops: ops.map_err(io::Error::other)? })
 }
 
 /// The head of a sealed record; what comes behind it is not unpacked.
@@ -191,16 +194,20 @@ fn get_head(unpacked: &mut impl Read, digest: Digest) -> io::Result<Summary> {
 }
 
 fn get_summary(reader: &mut Reader, digest: Digest) -> Result<Summary, Damaged> {
-    Ok(Summary {
+    let mut summary = Summary {
         generation: reader.number()?,
         batch: Uuid::from_bytes(reader.array()?),
         time: Time::from_unix(reader.signed()?),
+        sure: Time::default(),
         actor: reader.text()?.to_owned(),
         reason: reader.text()?.to_owned(),
         cause: reader.json()?,
         digest,
         changes: (0..reader.count()?).map(|_| get_counted(reader)).collect::<Result<_, _>>()?,
-    })
+    };
+    // Records that were made before this was told end here.
+    summary.sure = if reader.is_empty() { summary.time } else { Time::from_unix(reader.signed()?) };
+    Ok(summary)
 }
 
 fn get_counted(reader: &mut Reader) -> Result<Counted, Damaged> {

@@ -17,6 +17,7 @@ fn record(generation: u64) -> Record {
         generation,
         batch: Uuid::from_u128(u128::from(generation)),
         time: Time::from_unix(1_790_000_000 + generation as i64),
+        sure: Time::from_unix(1_790_000_000),
         actor: "test".into(),
         reason: "because".into(),
         cause: Cause::Run,

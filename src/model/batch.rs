@@ -234,6 +234,9 @@ pub struct Preview {
     /// What the counts are to be set against: how many listings the source has, in the window if
     /// there is one. Zero for what is no [`Change::List`].
     pub before: u64,
+    /// Listings that would end within a day, and have no such end now: as good as gone.
+    #[serde(default)]
+    pub ending: u64,
 }
 
 /// One step of a record.
@@ -278,8 +281,10 @@ pub struct Record {
     pub generation: u64,
     /// The batch's id.
     pub batch: Uuid,
-    /// When.
+    /// When, by the wall clock.
     pub time: Time,
+    /// The last moment that was believed: the same, unless the wall clock is doubted.
+    pub sure: Time,
     /// Who.
     pub actor: String,
     /// Why.

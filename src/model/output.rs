@@ -353,6 +353,13 @@ impl Device {
         if self.budget.is_nothing() || self.each.is_nothing() {
             return Some(NOTHING.to_owned());
         }
+        // What a firewall asks from is never published, so that a slip of the keyboard would open half of a feed.
+        let broad = self.networks.iter().find(|network| TooBroad::default().excludes(**network));
+        if let Some(network) = broad {
+            return Some(format!(
+                "no firewall asks from {network}; it may be a /8 at most, or a /19 of IPv6"
+            ));
+        }
         self.uncounted(feeds)
     }
 

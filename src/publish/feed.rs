@@ -1,11 +1,11 @@
 //! A feed as readers, the health check and administrators see it.
 
 use super::budget::Size;
-use super::gate::Distance;
 use super::hold::{Hold, Word};
 use super::log::{Difference, Log, Step};
 use super::refresh::is_urgent;
 use super::release::Released;
+use super::size::Room;
 use super::state::State;
 use crate::model::{Budget, Profile, Time};
 use arc_swap::{ArcSwap, ArcSwapOption};
@@ -81,8 +81,10 @@ pub(super) struct Book {
     pub(super) steps: Vec<Step>,
     /// Whether the file holds how the feed stands.
     pub(super) kept: bool,
-    /// How far a person has consented to go.
-    pub(super) consent: Option<Distance>,
+    /// What a person has consented to.
+    pub(super) consent: Option<Difference>,
+    /// What its readers could take of it when it was last fitted to that.
+    pub(super) left: Option<Room>,
     /// What of the feed could not be read when it was opened: what it releases was compared with nothing then, which
     /// somebody should know until the next start.
     pub(super) lost: Option<Fault>,
@@ -127,7 +129,7 @@ impl Feed {
         let kept = state.release.is_some();
         let profile = ArcSwap::from_pointee(state.profile.clone().unwrap_or(usual));
         let (lost, steps) = (status.fault.clone(), Vec::new());
-        let book = Book { status, state, modified, log, steps, kept, consent: None, lost };
+        let book = Book { status, state, modified, log, steps, kept, consent: None, left: None, lost };
         let (offer, previous) = (ArcSwap::from_pointee(offer), ArcSwapOption::empty());
         Self { profile, file, offer, previous, book: Mutex::new(book) }
     }
@@ -188,8 +190,8 @@ impl Feed {
     }
 
     /// Whether it lists nothing only because nobody has had a word on its first list yet.
-    pub(super) fn is_unspoken(&self) -> bool {
-        self.book().state.held.as_ref().is_some_and(|held| held.base.is_none())
+    pub fn is_unspoken(&self) -> bool {
+        self.book().state.is_unspoken()
     }
 
     /// What it lists now, if it lists anything.
@@ -252,19 +254,19 @@ impl Feed {
     /// [`NoConsent`].
     pub(super) fn consent(&self, generation: u64) -> Result<(), NoConsent> {
         let mut book = self.book();
-        let hold = book.status.hold.as_ref().ok_or(NoConsent::NotHeld)?;
-        if !hold.covers(generation) {
-            return Err(NoConsent::Grown(hold.generation));
+        let held = book.state.held.as_ref().ok_or(NoConsent::NotHeld)?;
+        if !held.hold.covers(generation) {
+            return Err(NoConsent::Grown(held.hold.generation));
         }
-        book.consent = Some(hold.distance);
+        book.consent = Some(held.difference.clone());
         Ok(())
     }
 
-    /// A person's word that the feed is to stay held.
+    /// A person's word that the feed is to stay held. Whoever takes the feed on must not be at work.
     ///
     /// # Errors
     /// [`NoConsent::NotHeld`].
-    pub fn reject(&self, word: Word) -> Result<(), NoConsent> {
+    pub(super) fn reject(&self, word: Word) -> Result<(), NoConsent> {
         let mut book = self.book();
         let held = book.state.held.as_mut().ok_or(NoConsent::NotHeld)?;
         held.hold.rejected = Some(word);
@@ -293,7 +295,7 @@ fn kept(state: &State) -> Result<Offer, super::formats::WriteError> {
         return Ok(Offer::Nothing);
     };
     let released = Arc::new(Released::new(release.clone(), Arc::new(profile.clone())));
-    if release.addresses == 0 && !profile.allow_empty {
+    if release.addresses == 0 && (!profile.allow_empty || state.is_unspoken()) {
         return Ok(Offer::Empty(released));
     }
     if is_urgent(profile) {
@@ -321,8 +323,8 @@ pub enum NoConsent {
     /// There is nothing to consent to.
     #[error("the feed is not held")]
     NotHeld,
-    /// By now more would change than was shown; look again.
-    #[error("more would change than was shown; the hold is at generation {0} now")]
+    /// By now something else would change than was shown; look again.
+    #[error("something else would change than was shown; the hold is at generation {0} now")]
     Grown(u64),
     /// All feeds together are held, and that comes first.
     #[error("all feeds together are held; consent to that first")]

@@ -1,13 +1,15 @@
 //! The feeds of a data folder, as people set them up, and the step that takes all of them to a generation.
 
 use super::feed::{Feed, NoConsent};
+use super::hold::Word;
 use super::refresh::Stage;
 use super::select::{Scene, Selector};
 use super::selections::Selections;
-use super::size::{Room, size, tighter};
+use super::shares::Shares;
+use crate::addr::IpSet;
 use crate::disk::DiskError;
 use crate::engine::{Condition, Engine, EngineError, Gone, Snapshot};
-use crate::model::{Budget, Device, Families, Format, GateLimits, OutputName, Profile, SourceId, Time};
+use crate::model::{Families, Format, GateLimits, OutputName, Profile, SourceId, Time};
 use crate::store::View;
 use arc_swap::ArcSwap;
 use std::cell::RefCell;
@@ -128,40 +130,62 @@ impl Feeds {
         let is_shared = profiles.len() > 1;
         let of_whole = selectors.iter().filter(|_| is_shared).map(|selector| &selector.filter);
         let filters = of_whole.chain(profiles.iter().map(|profile| &profile.filter));
-        // Mostly all of them have seen the same.
-        let known: RefCell<BTreeMap<u64, Rc<BTreeMap<SourceId, Gone>>>> = RefCell::default();
-        let gone = |seen: u64| {
-            if let Some(gone) = known.borrow().get(&seen) {
-                return Ok(Rc::clone(gone));
-            }
-            let gone = Rc::new(gone(engine, snapshot, seen).map_err(|error| error.to_string())?);
-            known.borrow_mut().insert(seen, Rc::clone(&gone));
-            Ok(gone)
-        };
+        let (gone, hasty) = (Once::default(), Once::default());
+        let newest = snapshot.generation;
         let mut stage = Stage {
-            scene,
-            selections: Selections::new(scene, &exempt, filters),
-            exempt: &exempt,
-            whole_is_held: false,
-            room: Room::default(),
             is_newest,
-            gone: &gone,
-            now: engine.now(),
+            gone: &|seen| gone.of(seen, || self::gone(engine, snapshot, seen)),
+            hasty: &|seen| hasty.of(seen, || engine.hasty(seen, newest)),
+            ..Stage::new(Selections::new(scene, filters), &exempt, engine.now())
         };
+        let kept_back = self.kept_back(&stage, &profiles);
         if is_shared {
+            stage.is_whole = true;
             let whole = Profile { gate: loosest(&profiles), ..(*self.whole.profile()).clone() };
+            stage.kept_back = kept_back.clone().unwrap_or_default();
             alone(&self.whole, &stage, &whole, &selectors);
             stage.whole_is_held = self.whole.status().hold.is_some();
         } else {
             self.whole.forget();
         }
+        stage.is_whole = false;
+        let with_whole =
+            |set: IpSet| self.whole.kept_back().map_or_else(|| set.clone(), |whole| set.union(&whole));
+        stage.kept_back = kept_back.map(with_whole).unwrap_or_default();
         let mut shares = Shares::new(snapshot.devices());
-        for profile in &profiles {
+        for (at, profile) in profiles.iter().enumerate() {
             let Some(feed) = self.get(profile.name.as_str()) else { continue };
-            stage.room = shares.left(&profile.name);
+            self.share(&mut stage, &shares, profile, &profiles[at + 1..]);
             alone(&feed, &stage, profile, &[Selector::of(profile)]);
             shares.take(profile, &feed);
         }
+    }
+
+    /// Tells the stage what the readers of a feed can take of it, and who is served after it.
+    pub(super) fn share(
+        &self,
+        stage: &mut Stage<'_>,
+        shares: &Shares<'_>,
+        profile: &Profile,
+        behind: &[Profile],
+    ) {
+        stage.room = shares.left(&profile.name);
+        stage.budgets = shares.set(profile);
+        stage.rivals = shares.rivals(profile, behind, |name| self.get(name.as_str()));
+    }
+
+    /// What feeds' holds keep back that no feed may bring which is new or takes something else now; none where there is
+    /// no such feed. Those that are held for no other reason keep nothing back themselves.
+    pub(super) fn kept_back(&self, stage: &Stage<'_>, profiles: &[Profile]) -> Option<IpSet> {
+        let (settled, others): (Vec<_>, Vec<_>) = profiles
+            .iter()
+            .map(|profile| (self.get(profile.name.as_str()), profile))
+            .partition(|(feed, profile)| feed.as_ref().is_some_and(|feed| feed.is_settled(profile)));
+        if others.is_empty() {
+            return None;
+        }
+        let of_feeds = settled.into_iter().filter_map(|(feed, profile)| feed?.keeps_back(stage, profile));
+        Some(of_feeds.fold(IpSet::default(), |all, set| all.union(&set)))
     }
 
     /// The feeds of a generation; of those that share a device's budget, the first served first.
@@ -170,7 +194,7 @@ impl Feeds {
         if profiles.iter().all(|profile| profile.name != self.usual.name) {
             profiles.push(self.usual.clone());
         }
-        profiles.sort_by(|a, b| (a.priority, &a.name).cmp(&(b.priority, &b.name)));
+        in_turn(&mut profiles);
         profiles
     }
 
@@ -216,6 +240,48 @@ impl Feeds {
         self.refresh(engine);
         feed.status().hold.map_or(Ok(()), |hold| Err(NoConsent::Grown(hold.generation)))
     }
+
+    /// A person's word that a hold is to stay; none is the hold over all feeds. Blocks on the disk.
+    ///
+    /// # Errors
+    /// [`NoConsent::NotHeld`].
+    pub fn reject(&self, name: Option<&OutputName>, word: Word, engine: &Engine) -> Result<(), NoConsent> {
+        {
+            // Whoever takes the feeds on has read how they stand, and would write that over the word.
+            let _turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
+            match name {
+                Some(name) => self.get(name.as_str()).ok_or(NoConsent::NotHeld)?.reject(word)?,
+                None => self.whole.reject(word)?,
+            }
+        }
+        self.refresh(engine);
+        Ok(())
+    }
+}
+
+/// What was worked out for a generation: mostly all feeds ask about the same one.
+struct Once<T>(RefCell<BTreeMap<u64, Rc<T>>>);
+
+impl<T> Default for Once<T> {
+    fn default() -> Self {
+        Self(RefCell::default())
+    }
+}
+
+impl<T> Once<T> {
+    fn of(&self, seen: u64, work: impl FnOnce() -> Result<T, EngineError>) -> Result<Rc<T>, String> {
+        if let Some(known) = self.0.borrow().get(&seen) {
+            return Ok(Rc::clone(known));
+        }
+        let made = Rc::new(work().map_err(|error| error.to_string())?);
+        self.0.borrow_mut().insert(seen, Rc::clone(&made));
+        Ok(made)
+    }
+}
+
+/// Puts feeds into the order in which they are served.
+pub(super) fn in_turn(profiles: &mut [Profile]) {
+    profiles.sort_by(|a, b| (a.priority, &a.name).cmp(&(b.priority, &b.name)));
 }
 
 /// What each source lists no more after a generation.
@@ -254,38 +320,6 @@ fn alone(feed: &Feed, stage: &Stage<'_>, profile: &Profile, selectors: &[Selecto
     // A feed is changed in single steps, so that a panic between two leaves nothing half done.
     if catch_unwind(AssertUnwindSafe(|| feed.refresh(stage, profile, selectors))).is_err() {
         feed.fail("making it panicked".to_owned(), stage.now);
-    }
-}
-
-/// What devices can still take of all their feeds together.
-pub(super) struct Shares<'a>(Vec<(&'a Device, Budget)>);
-
-impl<'a> Shares<'a> {
-    pub(super) fn new(devices: impl Iterator<Item = &'a Device>) -> Self {
-        let is_limited =
-            |device: &&Device| device.budget != Budget::default() || device.each != Budget::default();
-        Self(devices.filter(is_limited).map(|device| (device, device.budget)).collect())
-    }
-
-    /// What its readers can take of a feed.
-    pub(super) fn left(&self, feed: &OutputName) -> Room {
-        let readers = self.0.iter().filter(|(device, _)| device.feeds.contains(feed));
-        readers.fold(Room::default(), |least, (device, left)| Room {
-            whole: tighter(least.whole, *left),
-            each: tighter(least.each, device.each),
-        })
-    }
-
-    pub(super) fn take(&mut self, profile: &Profile, feed: &Feed) {
-        if self.0.iter().all(|(device, _)| !device.feeds.contains(&profile.name)) {
-            return;
-        }
-        let set = feed.released().map(|released| released.release.set.unpack()).unwrap_or_default();
-        let Ok(size) = size(profile, &set) else { return };
-        for (_, left) in self.0.iter_mut().filter(|(device, _)| device.feeds.contains(&profile.name)) {
-            left.entries = left.entries.map(|most| most.saturating_sub(size.entries));
-            left.bytes = left.bytes.map(|most| most.saturating_sub(size.bytes));
-        }
     }
 }
 

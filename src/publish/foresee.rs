@@ -1,13 +1,17 @@
 //! What a feed would come to if it went on now, for people who ask before they decide. It changes nothing, and decides by
 //! the same code as the step that does.
 
+use super::decide::Outcome;
 use super::feed::Cut;
-use super::feeds::{Feeds, Shares, distinct, gone, loosest};
+use super::feeds::{Feeds, distinct, gone, in_turn, loosest};
 use super::hold::Hold;
-use super::refresh::{FollowError, Stage, base, decision};
+use super::log::Difference;
+use super::look::{Looked, look};
+use super::refresh::{FollowError, Stage};
 use super::select::{Scene, Selector};
 use super::selections::Selections;
-use super::size::{Room, fitted};
+use super::shares::Shares;
+use super::size::fitted;
 use super::state::State;
 use crate::addr::{IpRange, IpSet};
 use crate::engine::{Engine, Snapshot};
@@ -65,25 +69,32 @@ impl Feeds {
     pub fn foresee(&self, engine: &Engine, profile: Option<&Profile>) -> Result<Foreseen, String> {
         let seen = engine.together(|snapshot, view| {
             let (exempt, scene) = (snapshot.exempt(), Scene { snapshot, view });
-            let profiles = self.in_turn(snapshot);
+            let mut profiles = self.in_turn(snapshot);
             let gone = |seen| gone(engine, snapshot, seen).map(Rc::new).map_err(|error| error.to_string());
-            let stage = Stage {
-                scene,
-                selections: Selections::new(scene, &exempt, []),
-                exempt: &exempt,
+            let hasty = |seen| {
+                engine.hasty(seen, snapshot.generation).map(Rc::new).map_err(|error| error.to_string())
+            };
+            let mut stage = Stage {
                 whole_is_held: profile.is_some() && self.whole().status().hold.is_some(),
-                room: profile.map_or(Room::default(), |profile| self.left(snapshot, &profiles, profile)),
-                is_newest: true,
                 gone: &gone,
-                now: engine.now(),
+                hasty: &hasty,
+                ..Stage::new(Selections::new(scene, []), &exempt, engine.now())
             };
             match profile {
                 Some(profile) => {
+                    profiles.retain(|other| other.name != profile.name);
+                    profiles.push(profile.clone());
+                    in_turn(&mut profiles);
+                    let of_feeds = self.kept_back(&stage, &profiles).unwrap_or_default();
+                    stage.kept_back = of_feeds.union(&self.whole().kept_back().unwrap_or_default());
+                    self.share_as_is(&mut stage, snapshot, &profiles, profile);
                     let feed = self.get(profile.name.as_str());
                     let state = feed.map(|feed| feed.book().state.clone()).unwrap_or_default();
                     foresee(&stage, profile, &[Selector::of(profile)], &state)
                 }
                 None => {
+                    stage.is_whole = true;
+                    stage.kept_back = self.kept_back(&stage, &profiles).unwrap_or_default();
                     let whole = Profile { gate: loosest(&profiles), ..(*self.whole().profile()).clone() };
                     let state = self.whole().book().state.clone();
                     foresee(&stage, &whole, &distinct(&profiles), &state)
@@ -93,16 +104,22 @@ impl Feeds {
         seen.map_err(|error| error.to_string())?.map_err(|error| error.to_string())
     }
 
-    /// What the devices that read a feed can take after the feeds that are served before it.
-    fn left(&self, snapshot: &Snapshot, in_turn: &[Profile], profile: &Profile) -> Room {
+    /// Tells the stage what the devices that read a feed can take after the feeds that are served before it.
+    fn share_as_is(
+        &self,
+        stage: &mut Stage<'_>,
+        snapshot: &Snapshot,
+        in_turn: &[Profile],
+        profile: &Profile,
+    ) {
         let mut shares = Shares::new(snapshot.devices());
-        let turn = |profile: &Profile| (profile.priority, profile.name.clone());
-        for before in in_turn.iter().filter(|other| turn(other) < turn(profile)) {
+        let at = in_turn.iter().position(|other| other.name == profile.name).unwrap_or(in_turn.len());
+        for before in &in_turn[..at] {
             if let Some(feed) = self.get(before.name.as_str()) {
                 shares.take(before, &feed);
             }
         }
-        shares.left(&profile.name)
+        self.share(stage, &shares, profile, in_turn.get(at + 1..).unwrap_or_default());
     }
 }
 
@@ -112,24 +129,25 @@ fn foresee(
     selectors: &[Selector],
     state: &State,
 ) -> Result<Foreseen, FollowError> {
-    let next = stage.selections.of(selectors)?;
-    let base = base(stage, profile, state, (selectors, &next))?;
-    let decision = decision(stage, profile, state, (selectors, next.clone()), (base.as_ref(), None))?;
-    let (listed, cut) = fitted(stage.scene, profile, stage.room, &next)?;
-    let held = decision.hold.map(|hold| {
-        let (gone, new) = (decision.set.subtract(&next), next.subtract(&decision.set));
-        let since = base.map_or(state.seen, |base| base.generation);
-        let (gone_by, new_by) = (lost(stage, &gone, since)?, listing(stage.scene.snapshot, &new));
-        Ok::<_, FollowError>(Kept { hold, gone, new, gone_by, new_by })
-    });
-    Ok(Foreseen { generation: stage.scene.snapshot.generation, listed, cut, held: held.transpose()? })
+    let listed = stage.selections.of(selectors)?.subtract(stage.exempt);
+    let Looked { decision, base, .. } = look(stage, profile, selectors, state, None)?;
+    let (listed, cut) = fitted(stage.scene(), profile, stage.room, &listed)?;
+    let held = match decision.outcome {
+        Outcome::Follows { .. } => None,
+        Outcome::Holds(hold, Difference { removed: gone, added: new }) => {
+            let since = base.map_or(state.seen, |base| base.generation);
+            let (gone_by, new_by) = (lost(stage, &gone, since)?, listing(stage.scene().snapshot, &new));
+            Some(Kept { hold, gone, new, gone_by, new_by })
+        }
+    };
+    Ok(Foreseen { generation: stage.scene().snapshot.generation, listed, cut, held })
 }
 
 /// Who has listed `set` and does so no more since a generation.
 fn lost(stage: &Stage<'_>, set: &IpSet, since: u64) -> Result<Vec<Share>, FollowError> {
     let all = (stage.gone)(since).map_err(FollowError::Gone)?;
     let of_one = all.iter().map(|(id, gone)| (*id, gone.ended.union(&gone.dropped).intersect(set).size()));
-    Ok(most(stage.scene.snapshot, of_one.collect()))
+    Ok(most(stage.scene().snapshot, of_one.collect()))
 }
 
 /// Who lists `set` now.

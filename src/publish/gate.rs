@@ -3,8 +3,10 @@
 //! Pure: sets in, grounds out. What ended by expiry, by an allow or by a person's hand is taken out of the base before
 //! it comes here, so that ageing out never looks like shrinking.
 
+use super::log::Difference;
+use super::tide::Fallen;
 use crate::addr::{IpRange, IpSet};
-use crate::model::GateLimits;
+use crate::model::{GateLimits, OutputName};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
@@ -29,10 +31,10 @@ pub enum Ground {
     },
     /// Too many addresses would be open again.
     Opened {
-        /// Addresses of the base.
-        before: u128,
-        /// Addresses that would go.
-        gone: u128,
+        /// Addresses of the base, at most `u64::MAX`.
+        before: u64,
+        /// Addresses that would go, likewise.
+        gone: u64,
         /// The share that may go, in percent.
         limit_percent: u32,
     },
@@ -48,7 +50,7 @@ pub enum Ground {
     /// Too much of the IPv4 Internet would be blocked.
     Space {
         /// IPv4 addresses that it would hold.
-        addresses: u128,
+        addresses: u64,
         /// The share of all of them that it may hold, in percent.
         limit_percent: u32,
     },
@@ -58,6 +60,22 @@ pub enum Ground {
         range: IpRange,
         /// How many there are.
         count: u64,
+    },
+    /// It would bring what another feed's hold keeps back.
+    Elsewhere {
+        /// Lines of that.
+        new: u64,
+    },
+    /// It would push out of a budget what readers have.
+    Budget {
+        /// The feed that would lose it.
+        feed: OutputName,
+        /// What that one has: lines, or bytes where only those are limited.
+        before: u64,
+        /// How much of it would be cut.
+        gone: u64,
+        /// The share that may go, in percent.
+        limit_percent: u32,
     },
     /// All feeds together would change too much: see the hold of the whole.
     Whole,
@@ -82,12 +100,19 @@ impl fmt::Display for Ground {
                 write!(f, "{range} is too broad")?;
                 if *count > 1 { write!(f, ", and {} more", count - 1) } else { Ok(()) }
             }
+            Self::Elsewhere { new } => {
+                write!(f, "{new} lines would come that another feed's hold keeps back")
+            }
+            Self::Budget { feed, before, gone, limit_percent } => write!(
+                f,
+                "it would push {gone} of {before} out of what a budget leaves {feed}, and {limit_percent} % may"
+            ),
             Self::Whole => f.write_str("all feeds together are held"),
         }
     }
 }
 
-/// How far the next list is from the base: what a person consents to, and nothing more.
+/// How far the next list is from the base, in numbers.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 pub struct Distance {
     /// Lines that would go.
@@ -100,13 +125,26 @@ pub struct Distance {
     pub new_addresses: u128,
 }
 
-impl Distance {
-    /// Whether it is no further in any way than `other`.
-    pub fn is_within(self, other: Self) -> bool {
-        self.gone <= other.gone
-            && self.new <= other.new
-            && self.gone_addresses <= other.gone_addresses
-            && self.new_addresses <= other.new_addresses
+impl Difference {
+    /// What leads from one list to another; linear.
+    pub(super) fn between(before: &IpSet, after: &IpSet) -> Self {
+        Self { removed: before.subtract(after), added: after.subtract(before) }
+    }
+
+    /// Whether nothing goes or comes that does not by `other`; linear.
+    pub(super) fn is_within(&self, other: &Self) -> bool {
+        self.removed.subtract(&other.removed).is_empty() && self.added.subtract(&other.added).is_empty()
+    }
+
+    /// It in numbers; linear.
+    pub(super) fn distance(&self) -> Distance {
+        let Self { removed, added } = self;
+        Distance {
+            gone: removed.prefixes(),
+            new: added.prefixes(),
+            gone_addresses: removed.size(),
+            new_addresses: added.size(),
+        }
     }
 }
 
@@ -120,30 +158,26 @@ pub(super) struct Judgement {
 }
 
 /// Judges `next` against `base`; none is no base, as for a feed's first list, and then only what is too much in itself
-/// counts. What is `fresh` may come however much it is; that is asked for only where too much comes. Linear, about 40 ms
-/// for a million lines that all differ.
+/// counts. What is `fresh` may come however much it is; that is asked for only where too much comes. It has `fallen` so
+/// far in the last day already. Linear, about 40 ms for a million lines that all differ.
 pub(super) fn judge(
     base: Option<&IpSet>,
     next: &IpSet,
     fresh: impl FnOnce() -> IpSet,
     limits: &GateLimits,
+    fallen: Fallen,
 ) -> Judgement {
     let nothing = IpSet::default();
     let before = base.unwrap_or(&nothing);
     if before == next {
         return Judgement::default();
     }
-    let (gone, new) = (before.subtract(next), next.subtract(before));
-    let distance = Distance {
-        gone: gone.prefixes(),
-        new: new.prefixes(),
-        gone_addresses: gone.size(),
-        new_addresses: new.size(),
-    };
+    let difference = Difference::between(before, next);
+    let (distance, new) = (difference.distance(), difference.added);
     let mut grounds = too_much(before, next, &new, limits);
     if base.is_some() {
         let lines = before.prefixes();
-        grounds.extend(shrinkage(lines, before.size(), distance, limits));
+        grounds.extend(shrinkage((lines, before.size()), distance, fallen, limits));
         let growth = |new| growth(lines, new, limits);
         grounds.extend(growth(distance.new).and_then(|_| growth(new.subtract(&fresh()).prefixes())));
     }
@@ -159,19 +193,40 @@ fn too_much(before: &IpSet, next: &IpSet, new: &IpSet, limits: &GateLimits) -> V
     [space(before, next, new, limits), too_broad(new, limits)].into_iter().flatten().collect()
 }
 
+/// What goes by this step, and by this step on top of those of the last day: a list does not lose bit by bit what it may
+/// not lose at once.
 fn shrinkage(
-    lines: u64,
-    addresses: u128,
+    (lines, addresses): (u64, u128),
     distance: Distance,
+    fallen: Fallen,
     limits: &GateLimits,
 ) -> impl Iterator<Item = Ground> {
     let limit_percent = limits.shrink_percent;
-    let shrunk = distance.gone > limits.few && exceeds(distance.gone.into(), lines.into(), limit_percent);
-    let shrunk = shrunk.then_some(Ground::Shrunk { before: lines, gone: distance.gone, limit_percent });
-    let gone = distance.gone_addresses;
-    let opened = gone > MANY && exceeds(gone, addresses, limit_percent);
-    let opened = opened.then_some(Ground::Opened { before: addresses, gone, limit_percent });
+    let net = (fallen.lines + distance.gone).saturating_sub(distance.new);
+    let shrunk = |before: u64, gone: u64| {
+        is_loss(before, gone, limits).then_some(Ground::Shrunk { before, gone, limit_percent })
+    };
+    let by_day = || shrunk(lines + fallen.lines, net).filter(|_| net > fallen.lines);
+    let shrunk = shrunk(lines, distance.gone).or_else(by_day);
+    let net = fallen.addresses.saturating_add(distance.gone_addresses).saturating_sub(distance.new_addresses);
+    let opened = |before: u128, gone: u128| {
+        let is_too_much = gone > MANY && exceeds(gone, before, limit_percent);
+        is_too_much.then_some(Ground::Opened { before: narrow(before), gone: narrow(gone), limit_percent })
+    };
+    let by_day =
+        || opened(addresses.saturating_add(fallen.addresses), net).filter(|_| net > fallen.addresses);
+    let opened = opened(addresses, distance.gone_addresses).or_else(by_day);
     shrunk.into_iter().chain(opened)
+}
+
+/// A number of addresses as JSON can tell it of a ground.
+fn narrow(addresses: u128) -> u64 {
+    addresses.try_into().unwrap_or(u64::MAX)
+}
+
+/// Whether a reader may not lose `gone` of what it has without a person's word.
+pub(super) fn is_loss(before: u64, gone: u64, limits: &GateLimits) -> bool {
+    gone > limits.few && exceeds(gone.into(), before.into(), limits.shrink_percent)
 }
 
 fn growth(lines: u64, new: u64, limits: &GateLimits) -> Option<Ground> {
@@ -193,7 +248,7 @@ fn space(before: &IpSet, next: &IpSet, new: &IpSet, limits: &GateLimits) -> Opti
     let is_too_much = is_past(addresses)
         && !new.v4.is_empty()
         && (!is_past(had) || exceeds(new.v4.size(), had, limit_percent));
-    is_too_much.then_some(Ground::Space { addresses, limit_percent })
+    is_too_much.then_some(Ground::Space { addresses: narrow(addresses), limit_percent })
 }
 
 fn too_broad(new: &IpSet, limits: &GateLimits) -> Option<Ground> {
@@ -217,7 +272,7 @@ mod tests {
     }
 
     fn codes(base: Option<&IpSet>, next: &IpSet) -> Vec<String> {
-        let grounds = judge(base, next, IpSet::default, &GateLimits::default()).grounds;
+        let grounds = judge(base, next, IpSet::default, &GateLimits::default(), Fallen::default()).grounds;
         grounds
             .iter()
             .map(|ground| serde_json::to_value(ground).unwrap()["code"].as_str().unwrap().to_owned())
@@ -268,13 +323,30 @@ mod tests {
         );
     }
 
+    #[test]
+    fn a_list_may_not_lose_in_a_day_what_it_may_not_lose_at_once() {
+        let fallen = |lines| Fallen { lines, addresses: 0 };
+        let judged = |lines, to| {
+            let limits = GateLimits::default();
+            judge(Some(&singles(A, 500)), &singles(A, to), IpSet::default, &limits, fallen(lines)).grounds
+        };
+        assert_eq!(judged(0, 250), [], "half of it");
+        let grounds = [Ground::Shrunk { before: 1000, gone: 750, limit_percent: 50 }];
+        assert_eq!(judged(500, 250), grounds, "three quarters of what it was");
+        assert_eq!(judged(500, 500), [], "it has fallen no further");
+        assert_eq!(judged(500, 600), [], "it rises");
+    }
+
     proptest! {
         #[test]
-        fn what_is_no_further_than_was_shown_is_within(a: [u8; 4], b: [u8; 4]) {
-            let distance = |n: [u8; 4]| Distance {
-                gone: n[0].into(), new: n[1].into(), gone_addresses: n[2].into(), new_addresses: n[3].into(),
+        fn a_difference_is_within_another_if_it_has_no_line_of_its_own(a: [bool; 8], b: [bool; 8]) {
+            let some = |bits: &[bool]| -> IpSet {
+                let at = (0..4).filter(|n| bits[*n as usize]);
+                at.map(|n| IpRange::V4(crate::addr::Range::single(A + 2 * n))).collect()
             };
-            prop_assert_eq!(distance(a).is_within(distance(b)), a.iter().zip(&b).all(|(a, b)| a <= b));
+            let one = |bits: [bool; 8]| Difference { removed: some(&bits[..4]), added: some(&bits[4..]) };
+            let golden = a.iter().zip(&b).all(|(a, b)| !*a || *b);
+            prop_assert_eq!(one(a).is_within(&one(b)), golden);
         }
     }
 }

@@ -3,9 +3,9 @@
 use super::gate::{Distance, Ground};
 use crate::model::Time;
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 
-/// So many of the distances that were shown are remembered.
+/// So many of the generations at which it was shown are remembered.
 const SHOWN: usize = 64;
 
 /// Why and since when a feed is held, and what a person is asked.
@@ -23,8 +23,8 @@ pub struct Hold {
     pub distance: Distance,
     /// A person's word that it is to stay held.
     pub rejected: Option<Word>,
-    /// How far each generation was that people may have been shown.
-    shown: BTreeMap<u64, Distance>,
+    /// At which generations people may have been shown all that would change now.
+    shown: BTreeSet<u64>,
 }
 
 /// Who decided, and why.
@@ -41,18 +41,19 @@ pub struct Word {
 impl Hold {
     /// Begins at `generation`.
     pub fn begin(generation: u64, now: Time, grounds: Vec<Ground>, distance: Distance) -> Self {
-        let shown = [(generation, distance)].into();
+        let shown = [generation].into();
         Self { since: now, began: generation, generation, grounds, distance, rejected: None, shown }
     }
 
-    /// Goes on with a newer generation.
-    pub fn go_on(&mut self, generation: u64, grounds: Vec<Ground>, distance: Distance) {
-        if self.rejected.is_some() && !distance.is_within(self.distance) {
-            // The word was for less.
+    /// Goes on with a newer generation; `is_within` tells whether nothing would change by it that would not by the one
+    /// before. A word is for what was shown, and for nothing else.
+    pub fn go_on(&mut self, generation: u64, grounds: Vec<Ground>, distance: Distance, is_within: bool) {
+        if !is_within {
             self.rejected = None;
+            self.shown.clear();
         }
         (self.generation, self.grounds, self.distance) = (generation, grounds, distance);
-        self.shown.insert(generation, distance);
+        self.shown.insert(generation);
         while self.shown.len() > SHOWN {
             self.shown.pop_first();
         }
@@ -60,6 +61,11 @@ impl Hold {
 
     /// Whether who was shown the hold at `generation` has seen all that would change now.
     pub fn covers(&self, generation: u64) -> bool {
-        self.shown.get(&generation).is_some_and(|shown| self.distance.is_within(*shown))
+        self.shown.contains(&generation)
+    }
+
+    /// Whether it is held for what another feed's hold keeps back.
+    pub(super) fn is_elsewhere(&self) -> bool {
+        self.grounds.iter().any(|ground| matches!(ground, Ground::Elsewhere { .. }))
     }
 }

@@ -1,46 +1,86 @@
 //! The one step that takes a feed to a generation: select, decide, fit, write, offer, keep.
 
 use super::annotate::annotate;
-use super::base::Base;
-use super::decide::{Decision, Question, decide};
+use super::decide::{Decision, Outcome};
 use super::feed::{Cut, Feed, Offer};
 use super::formats::WriteError;
-use super::gate::{Distance, Ground};
+use super::gate::Ground;
 use super::hold::Hold;
 use super::log::Step;
+use super::look::{Looked, look};
 use super::packed::Packed;
 use super::release::{Release, Released};
-use super::select::{Scene, SelectError, Selector, fresh};
+use super::select::{Scene, SelectError, Selector};
 use super::selections::Selections;
+use super::shares::Rivals;
 use super::size::{Room, fitted};
 use super::split::{of_part, split};
 use super::state::{Held, State};
+use super::tide::Tide;
 use crate::addr::IpSet;
 use crate::disk::DiskError;
 use crate::engine::Gone;
-use crate::model::{Families, Format, Profile, SourceId, Time};
+use crate::model::{Budget, Families, Format, Profile, SourceId, Time};
 use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::sync::Arc;
 
 /// What a refresh is told.
 pub(super) struct Stage<'a> {
-    /// The generation to go to.
-    pub(super) scene: Scene<'a>,
-    /// What is selected of it.
+    /// What is selected of the generation to go to.
     pub(super) selections: Selections<'a>,
     /// What is never published.
     pub(super) exempt: &'a IpSet,
+    /// Whether it is all feeds together that are looked at.
+    pub(super) is_whole: bool,
     /// Whether all feeds together are held.
     pub(super) whole_is_held: bool,
+    /// What other feeds' holds keep back.
+    pub(super) kept_back: IpSet,
     /// What the devices that read it can take of it.
     pub(super) room: Room,
+    /// The budgets that people have set for that.
+    pub(super) budgets: Vec<Budget>,
+    /// Those who are served after it, by device.
+    pub(super) rivals: Vec<Rivals>,
     /// Whether the stores are whole, so that the generation is the newest there is.
     pub(super) is_newest: bool,
     /// What each source lists no more after a generation.
     pub(super) gone: &'a dyn Fn(u64) -> Result<Rc<BTreeMap<SourceId, Gone>>, String>,
+    /// What each source gave an end within a day, from a day before a generation on.
+    pub(super) hasty: &'a dyn Fn(u64) -> Result<Rc<BTreeMap<SourceId, IpSet>>, String>,
     /// The wall clock.
     pub(super) now: Time,
+}
+
+impl<'a> Stage<'a> {
+    /// One on which nothing is held, no budget is set and nothing is gone.
+    pub(super) fn new(selections: Selections<'a>, exempt: &'a IpSet, now: Time) -> Self {
+        Self {
+            selections,
+            exempt,
+            is_whole: false,
+            whole_is_held: false,
+            kept_back: IpSet::default(),
+            room: Room::default(),
+            budgets: Vec::new(),
+            rivals: Vec::new(),
+            is_newest: true,
+            gone: &|_| Ok(Rc::default()),
+            hasty: &|_| Ok(Rc::default()),
+            now,
+        }
+    }
+
+    /// The moment by which ages are judged.
+    pub(super) fn moment(&self) -> Time {
+        self.scene().snapshot.sure
+    }
+
+    /// The generation to go to.
+    pub(super) fn scene(&self) -> Scene<'a> {
+        self.selections.scene()
+    }
 }
 
 /// Why a feed could not go on.
@@ -68,13 +108,18 @@ impl Feed {
     }
 
     fn advance(&self, stage: &Stage<'_>, profile: &Profile, selectors: &[Selector]) -> Result<(), String> {
-        let snapshot = stage.scene.snapshot;
+        let snapshot = stage.scene().snapshot;
         let (seen, is_done) = {
             let book = self.book();
             let waits_for_whole = |hold: &Hold| hold.grounds.contains(&Ground::Whole) && !stage.whole_is_held;
             let is_done = book.status.generation == Some(snapshot.generation)
                 && book.consent.is_none()
-                && !book.status.hold.as_ref().is_some_and(waits_for_whole)
+                && book.left == Some(stage.room)
+                && !book
+                    .status
+                    .hold
+                    .as_ref()
+                    .is_some_and(|hold| waits_for_whole(hold) || hold.is_elsewhere())
                 && book.state.selectors == selectors
                 && *self.profile() == *profile;
             (book.state.seen, is_done)
@@ -101,20 +146,50 @@ impl Feed {
             // A word counts once, whatever becomes of it.
             (book.state.clone(), book.consent.take())
         };
-        let next = stage.selections.of(selectors)?;
-        let base = base(stage, profile, &state, (selectors, &next))?;
-        let decision = decision(stage, profile, &state, (selectors, next), (base.as_ref(), consent))?;
-        let (set, cut) = fitted(stage.scene, profile, stage.room, &decision.set)?;
-        let passed = Packed::of(&decision.set);
-        let next = State {
+        let Looked { decision: Decision { set: listed, outcome }, fitted: fits, base } =
+            look(stage, profile, selectors, &state, consent.as_ref())?;
+        let (set, cut) = match fits {
+            Some(fits) => fits,
+            None => fitted(stage.scene(), profile, stage.room, &listed)?,
+        };
+        let served = Packed::of(&set);
+        let mut next = State {
             profile: Some(profile.clone()),
             selectors: selectors.to_vec(),
-            seen: stage.scene.snapshot.generation,
-            passed: Some(passed),
-            release: None,
-            held: decision.hold.map(|hold| Held { hold, base }),
+            seen: stage.scene().snapshot.generation,
+            tide: state.tide.clone(),
+            budgets: stage.budgets.clone(),
+            ..State::default()
         };
-        self.release(stage, (&state, next), (set, cut))
+        match outcome {
+            Outcome::Follows { passed, judged } => {
+                next.tide = judged.map_or(Tide::default(), |judged| next.tide.then(judged, stage.moment()));
+                let passed = passed.unwrap_or(listed);
+                next.passed = Some(if passed == set { served.clone() } else { Packed::of(&passed) });
+            }
+            Outcome::Holds(hold, difference) => next.held = Some(Held { hold, difference, base }),
+        }
+        self.release(stage, (&state, next), (set, served, cut))
+    }
+
+    /// Whether what it lists next is no choice of a person's.
+    pub(super) fn is_settled(&self, profile: &Profile) -> bool {
+        self.book().state.is_settled(&[Selector::of(profile)])
+    }
+
+    /// What its hold keeps back as it stands.
+    pub(super) fn kept_back(&self) -> Option<IpSet> {
+        self.book().state.held.as_ref().map(|held| held.difference.added.clone())
+    }
+
+    /// What it would keep back in the stage's generation. What cannot be worked out now will be its fault soon.
+    pub(super) fn keeps_back(&self, stage: &Stage<'_>, profile: &Profile) -> Option<IpSet> {
+        let state = self.book().state.clone();
+        let looked = look(stage, profile, &[Selector::of(profile)], &state, None).ok()?;
+        match looked.decision.outcome {
+            Outcome::Holds(_, difference) => Some(difference.added),
+            Outcome::Follows { .. } => None,
+        }
     }
 
     /// Offers `set`, and remembers how the feed stands by that.
@@ -122,13 +197,10 @@ impl Feed {
         &self,
         stage: &Stage<'_>,
         (state, next): (&State, State),
-        (set, cut): (IpSet, Option<Cut>),
+        (set, served, cut): (IpSet, Packed, Option<Cut>),
     ) -> Result<(), FollowError> {
-        let snapshot = stage.scene.snapshot;
+        let snapshot = stage.scene().snapshot;
         let Some(profile) = &next.profile else { return Ok(()) };
-        // What is equal is packed once, and kept once.
-        let passed = next.passed.as_ref().filter(|_| cut.is_none());
-        let served = passed.cloned().unwrap_or_else(|| Packed::of(&set));
         let (release, is_same) = match &state.release {
             Some(release) if release.set == served && written_alike(&self.profile(), profile) => {
                 (release.clone(), true)
@@ -143,8 +215,7 @@ impl Feed {
         };
         if !(is_same && *self.profile() == *profile && !matches!(**self.offer(), Offer::Nothing)) {
             // An empty list for want of a word is none that anybody wants published.
-            let waits = next.held.is_some() && state.release.is_none();
-            self.write(stage, profile, (&release, waits), &set)?;
+            self.write(stage, profile, (&release, next.is_unspoken()), &set)?;
         }
         let mut book = self.book();
         if state.seen == 0 {
@@ -166,6 +237,7 @@ impl Feed {
         book.status.hold = next.held.as_ref().map(|held| held.hold.clone());
         book.status.generation = Some(snapshot.generation);
         book.status.cut = cut;
+        book.left = Some(stage.room);
         let next = State { release: Some(release), ..next };
         book.kept &= book.state == next;
         book.state = next;
@@ -180,7 +252,7 @@ impl Feed {
         (release, waits): (&Release, bool),
         set: &IpSet,
     ) -> Result<(), FollowError> {
-        let may_be_empty = profile.allow_empty && !waits && !stage.scene.snapshot.sources.is_empty();
+        let may_be_empty = profile.allow_empty && !waits && !stage.scene().snapshot.sources.is_empty();
         let released = Arc::new(Released::new(release.clone(), Arc::new(profile.clone())));
         if is_nothing(set, profile) && !may_be_empty {
             self.lay_out(Offer::Empty(released));
@@ -190,7 +262,7 @@ impl Feed {
         let urgent = is_urgent(profile).then(|| released.lists()).into_iter().flatten();
         let wanted: Vec<_> = urgent.chain(asked).collect();
         let facts = if profile.format.needs_facts() && !wanted.is_empty() {
-            Some(annotate(stage.scene, &profile.filter, set)?)
+            Some(annotate(stage.scene(), &profile.filter, set)?)
         } else {
             None
         };
@@ -223,56 +295,6 @@ impl Feed {
         }
         Ok(())
     }
-}
-
-/// What the feed is compared with, as of now: none before its first list.
-pub(super) fn base(
-    stage: &Stage<'_>,
-    profile: &Profile,
-    state: &State,
-    (selectors, next): (&[Selector], &IpSet),
-) -> Result<Option<Base>, FollowError> {
-    let base = match (&state.held, &state.passed) {
-        (Some(held), _) => held.base.clone(),
-        (None, passed) => passed.as_ref().map(|passed| Base::new(passed.unpack(), state.seen)),
-    };
-    let Some(mut base) = base else { return Ok(None) };
-    if state.selectors != selectors {
-        base = base.edited(&stage.selections.of(&state.selectors)?, next, &profile.gate);
-    }
-    // While it is held, nothing may be missed; else only what is not listed any more is of interest.
-    if state.held.is_some() || base.loses(stage.exempt, next) {
-        let gone = (stage.gone)(state.seen).map_err(FollowError::Gone)?;
-        base.note(&stage.selections.gone(selectors, &gone));
-    }
-    Ok(Some(base))
-}
-
-/// Whether the feed may go to `next`, from how it stands and what it is compared with.
-pub(super) fn decision(
-    stage: &Stage<'_>,
-    profile: &Profile,
-    state: &State,
-    (selectors, next): (&[Selector], IpSet),
-    (base, consent): (Option<&Base>, Option<Distance>),
-) -> Result<Decision, FollowError> {
-    let snapshot = stage.scene.snapshot;
-    let base = match base {
-        None => None,
-        Some(base) if !base.loses(stage.exempt, &next) => Some(base.set.subtract(stage.exempt)),
-        Some(base) => Some(base.purged(stage.exempt, &stage.selections.meant(selectors, &next)?, &next)),
-    };
-    Ok(decide(Question {
-        hold: state.held.as_ref().map(|held| &held.hold),
-        base,
-        next,
-        fresh: &|| fresh(snapshot),
-        limits: &profile.gate,
-        whole_is_held: stage.whole_is_held,
-        consent,
-        generation: snapshot.generation,
-        now: stage.now,
-    }))
 }
 
 /// Whether two profiles write the same set as the same bytes, so that its readers have them already.

@@ -146,7 +146,7 @@ fn takes(filter: &Filter, source: &Source, detail: &Detail, snapshot: &Snapshot)
         |wanted: &String| detail.threat.as_ref().is_some_and(|threat| threat.eq_ignore_ascii_case(wanted));
     let is_young = |days: u16| {
         let day = |time: Time| time.day_in(snapshot.zone);
-        day(detail.first_seen) >= day(snapshot.time).plus(-i32::from(days))
+        day(detail.first_seen) >= day(snapshot.sure).plus(-i32::from(days))
     };
     filter.confidence.is_none_or(|least| source.confidence_of(detail) >= Some(least))
         && filter.severity.is_none_or(|least| detail.severity >= Some(least))
@@ -162,7 +162,8 @@ const NEW: i64 = 2 * 86_400;
 
 /// What is listed by sources that people have added lately.
 pub(super) fn fresh(snapshot: &Snapshot) -> IpSet {
-    let is_new = |source: &&Source| snapshot.time.unix() - source.since.unix() < NEW;
+    // Whoever came under a clock that was ahead is not new for as long as that was.
+    let is_new = |source: &&Source| (0..NEW).contains(&(snapshot.sure.unix() - source.since.unix()));
     let new: BTreeSet<SourceId> = snapshot.sources.values().filter(is_new).map(|source| source.id).collect();
     if new.is_empty() { IpSet::default() } else { of_sources(snapshot, &new) }
 }

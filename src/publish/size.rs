@@ -10,12 +10,20 @@ use crate::addr::IpSet;
 use crate::model::{Budget, Document, Lines, Profile, Time};
 
 /// What the devices that read a feed can take of it.
-#[derive(Clone, Copy, Default)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub(super) struct Room {
     /// All of it.
     pub whole: Budget,
     /// Each document: each part of a feed that has parts, else the feed.
     pub each: Budget,
+}
+
+impl Room {
+    /// What there is for all of a feed, its own budget included.
+    pub(super) fn of(self, profile: &Profile) -> Budget {
+        let whole = tighter(profile.budget, self.whole);
+        if profile.parts <= 1 { tighter(whole, self.each) } else { whole }
+    }
 }
 
 /// As much of `set` as fits the budget of the profile, the room of its devices, and what its form can tell at all; and

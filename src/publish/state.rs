@@ -2,17 +2,20 @@
 
 use super::base::Base;
 use super::hold::Hold;
+use super::log::Difference;
 use super::packed::Packed;
 use super::release::Release;
 use super::select::Selector;
+use super::tide::Tide;
+use crate::addr::IpSet;
 use crate::codec::{Damaged, Reader, Writer};
 use crate::disk::{DiskError, read_footed, write_footed};
-use crate::model::{Profile, Time};
+use crate::model::{Budget, Profile, SourceId, Time};
 use serde::{Deserialize, Serialize};
 use std::path::Path;
 
 /// The first bytes of a feed's file: another version has another form.
-const MAGIC: &[u8] = b"ironlist feed 3\n";
+const MAGIC: &[u8] = b"ironlist feed 4\n";
 
 /// How a feed stands.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
@@ -23,8 +26,13 @@ pub(super) struct State {
     pub selectors: Vec<Selector>,
     /// The newest generation that was looked at.
     pub seen: u64,
-    /// What the gate let through; what is served is all of it that fits the budget.
+    /// What the gate let through, and what of that is hidden today; what is served is all of the rest that fits the
+    /// budget. None while it is held, which has a base of its own, and before the first list.
     pub passed: Option<Packed>,
+    /// How it moved in the last day.
+    pub tide: Tide,
+    /// The budgets that people had set when it was last fitted to them.
+    pub budgets: Vec<Budget>,
     /// What is served.
     pub release: Option<Release>,
     /// Set while the feed is held.
@@ -36,6 +44,8 @@ pub(super) struct State {
 pub(super) struct Held {
     /// Why, and what is asked.
     pub hold: Hold,
+    /// What would change, line by line: consent is for that.
+    pub difference: Difference,
     /// What the gate let through before, as it was; none before a first list.
     pub base: Option<Base>,
 }
@@ -46,9 +56,22 @@ struct Head {
     selectors: Vec<Selector>,
     seen: u64,
     release: Option<ReleaseHead>,
-    /// Whether the gate let through what is served and nothing more.
-    all_fits: bool,
+    passed: Passed,
+    tide: Tide,
+    budgets: Vec<Budget>,
     held: Option<HeldHead>,
+}
+
+/// Where it stands what the gate let through.
+#[derive(Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Passed {
+    /// Nowhere: there is none.
+    Nowhere,
+    /// It is what is served.
+    Served,
+    /// After that.
+    Apart,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -63,9 +86,40 @@ struct HeldHead {
     hold: Hold,
     /// The generation of the base, if there is one.
     generation: Option<u64>,
+    /// The sources that took something of it back.
+    dropped: Vec<SourceId>,
+}
+
+impl Held {
+    /// Its sets, in the order in which they are kept.
+    fn sets(&self) -> impl Iterator<Item = &IpSet> {
+        let Difference { removed, added } = &self.difference;
+        let of_base = self
+            .base
+            .iter()
+            .flat_map(|base| [&base.set, &base.ended].into_iter().chain(base.dropped.values()));
+        [removed, added].into_iter().chain(of_base)
+    }
 }
 
 impl State {
+    /// Whether what it is compared with was let through before: else nobody has had a word on anything that it lists.
+    pub(super) fn has_base(&self) -> bool {
+        self.held.as_ref().map_or(self.passed.is_some(), |held| held.base.is_some())
+    }
+
+    /// Whether it has a base and takes what it took, so that what it lists next is no choice of a person's; and is not
+    /// held for such a choice still.
+    pub(super) fn is_settled(&self, selectors: &[Selector]) -> bool {
+        let is_elsewhere = self.held.as_ref().is_some_and(|held| held.hold.is_elsewhere());
+        !is_elsewhere && self.has_base() && self.selectors == selectors
+    }
+
+    /// Whether it lists nothing only because nobody has had a word on its first list yet.
+    pub(super) fn is_unspoken(&self) -> bool {
+        self.held.is_some() && !self.has_base()
+    }
+
     /// Writes the file `path`, replacing it in one step.
     ///
     /// # Errors
@@ -74,7 +128,11 @@ impl State {
         let release = self.release.as_ref();
         let (served, held) = (release.map(|release| &release.set), self.held.as_ref());
         let base = held.and_then(|held| held.base.as_ref());
-        let all_fits = self.passed.as_ref() == served;
+        let place = match &self.passed {
+            None => Passed::Nowhere,
+            passed if passed.as_ref() == served => Passed::Served,
+            Some(_) => Passed::Apart,
+        };
         let head = Head {
             profile: self.profile.clone(),
             selectors: self.selectors.clone(),
@@ -84,20 +142,23 @@ impl State {
                 modified: r.modified,
                 addresses: r.addresses,
             }),
-            all_fits,
+            passed: place,
+            tide: self.tide.clone(),
+            budgets: self.budgets.clone(),
             held: held.map(|held| HeldHead {
                 hold: held.hold.clone(),
                 generation: base.map(|base| base.generation),
+                dropped: base.map(|base| base.dropped.keys().copied().collect()).unwrap_or_default(),
             }),
         };
         let head = serde_json::to_vec(&head).map_err(|error| DiskError::io("a feed's head", error.into()))?;
         let mut writer = Writer::default();
         writer.raw(MAGIC);
         writer.bytes(&head);
-        for set in served.into_iter().chain(self.passed.as_ref().filter(|_| !all_fits)) {
+        for set in served.into_iter().chain(self.passed.as_ref().filter(|_| place == Passed::Apart)) {
             writer.bytes(set.bytes());
         }
-        for set in base.into_iter().flat_map(|base| [&base.set, &base.ended, &base.dropped]) {
+        for set in held.into_iter().flat_map(Held::sets) {
             writer.bytes(Packed::of(set).bytes());
         }
         write_footed(path, &[&writer.into_bytes()]).map(drop)
@@ -124,26 +185,29 @@ fn read(reader: &mut Reader) -> Result<State, Damaged> {
         Ok(Release { generation, modified, set: next()?, addresses })
     });
     let release: Option<Release> = release.transpose()?;
-    let passed = match &release {
-        Some(release) if head.all_fits => Some(release.set.clone()),
-        _ if head.all_fits => None,
-        _ => Some(next()?),
+    let passed = match head.passed {
+        Passed::Nowhere => None,
+        Passed::Served => release.as_ref().map(|release| release.set.clone()),
+        Passed::Apart => Some(next()?),
     };
-    let held = head.held.map(|HeldHead { hold, generation }| {
+    let mut next = || -> Result<IpSet, Damaged> { Ok(next()?.unpack()) };
+    let held = head.held.map(|HeldHead { hold, generation, dropped }| {
+        let difference = Difference { removed: next()?, added: next()? };
         let base = generation.map(|generation| {
-            let (set, ended, dropped) = (next()?.unpack(), next()?.unpack(), next()?.unpack());
-            Ok(Base { set, generation, ended, dropped })
+            let (set, ended) = (next()?, next()?);
+            let dropped = dropped.into_iter().map(|source| Ok((source, next()?)));
+            Ok(Base { set, generation, ended, dropped: dropped.collect::<Result<_, Damaged>>()? })
         });
-        Ok(Held { hold, base: base.transpose()? })
+        Ok(Held { hold, difference, base: base.transpose()? })
     });
-    let (profile, selectors, seen) = (head.profile, head.selectors, head.seen);
-    Ok(State { profile, selectors, seen, passed, release, held: held.transpose()? })
+    let Head { profile, selectors, seen, tide, budgets, .. } = head;
+    Ok(State { profile, selectors, seen, passed, tide, budgets, release, held: held.transpose()? })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::addr::{IpRange, IpSet};
+    use crate::addr::IpRange;
     use crate::publish::gate::{Distance, Ground};
 
     fn set(ranges: &[&str]) -> IpSet {
@@ -152,8 +216,13 @@ mod tests {
 
     fn state() -> State {
         let now = Time::from_unix(1_790_000_000);
-        let hold = Hold::begin(8, now, vec![Ground::Whole], Distance { gone: 7, ..Distance::default() });
-        let (ended, dropped) = (set(&["2a00::/32"]), set(&["20.0.0.7"]));
+        let distance = Distance { gone: 7, gone_addresses: u128::MAX, ..Distance::default() };
+        let opened = Ground::Opened { before: u64::MAX, gone: u64::MAX, limit_percent: 50 };
+        let hold = Hold::begin(8, now, vec![Ground::Whole, opened], distance);
+        let difference = Difference { removed: set(&["30.0.0.0/8"]), added: set(&["2a01::/32"]) };
+        let ended = set(&["2a00::/32"]);
+        let dropped = [(SourceId(3), set(&["20.0.0.7"])), (SourceId(9), set(&["20.0.0.8"]))].into();
+        let tide = Tide::default().then(distance, now);
         let base = Some(Base { set: set(&["20.0.0.0/8"]), generation: 7, ended, dropped });
         let profile = Profile::fortigate();
         State {
@@ -162,7 +231,9 @@ mod tests {
             seen: 8,
             passed: Some(Packed::of(&set(&["20.0.0.0/24", "2a00::1"]))),
             release: Some(Release::new(7, now, &set(&["20.0.0.0-20.0.0.9", "2a00::1"]))),
-            held: Some(Held { hold, base }),
+            tide,
+            budgets: vec![Budget::default(), Budget { entries: Some(9), bytes: None }],
+            held: Some(Held { hold, difference, base }),
         }
     }
 

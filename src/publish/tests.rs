@@ -1,7 +1,9 @@
 //! Feeds over a real engine: what they list against a golden bitmap, and what they offer when things change or fail.
 
 mod budgets;
+mod consent;
 mod devices;
+mod hidden;
 mod holds;
 mod house;
 mod stores;
@@ -234,8 +236,7 @@ fn a_collapse_is_held_and_people_may_consent_or_reject() {
     assert_eq!(house.feed("fortigate").status().hold, Some(hold.clone()), "also after a restart");
     let name = "fortigate".parse().unwrap();
     let word = Word { actor: "me".into(), reason: "their portal was down".into(), time: NOON };
-    house.feed("fortigate").reject(word.clone()).unwrap();
-    house.refresh();
+    house.feeds.reject(Some(&name), word.clone(), &house.engine).unwrap();
     assert_eq!(house.feed("fortigate").status().hold.unwrap().rejected, Some(word));
     house.list("a", &singles(5), &Detail::default());
     house.refresh();

@@ -263,7 +263,8 @@ fn generation(uri: &Uri) -> Result<Option<u64>, Problem> {
 fn current(feed: &Feed) -> Result<Arc<Released>, Problem> {
     match &**feed.offer() {
         Offer::List(released) => Ok(Arc::clone(released)),
-        Offer::Empty(_) if feed.status().hold.is_some() => Err(held()),
+        Offer::Empty(_) if feed.is_unspoken() => Err(held()),
+        Offer::Empty(_) if feed.status().cut.is_some() => Err(cut()),
         Offer::Empty(_) => Err(empty()),
         Offer::Nothing => Err(not_ready(feed)),
     }
@@ -283,6 +284,13 @@ fn empty() -> Problem {
     Problem::unavailable("feed_empty", LATER).detail(
         "Nothing is listed. An empty list would open the firewall's filter, so none is given; \
          the firewall keeps its last one.",
+    )
+}
+
+fn cut() -> Problem {
+    Problem::unavailable("feed_cut", LATER).detail(
+        "Nothing is left of the feed within its budget, or in what its devices have left for it; see `ironlist feeds \
+         report`. An empty list would open the firewall's filter, so none is given.",
     )
 }
 

@@ -111,7 +111,16 @@ impl Model {
         let ops =
             vec![Op::Source(source(edit.source)), Op::Listings { source: SourceId(edit.source), difference }];
         let (actor, reason) = (String::new(), String::new());
-        let record = Record { generation, batch: Uuid::nil(), time, actor, reason, cause: Cause::Run, ops };
+        let record = Record {
+            generation,
+            batch: Uuid::nil(),
+            time,
+            sure: time,
+            actor,
+            reason,
+            cause: Cause::Run,
+            ops,
+        };
         self.records.push(record.clone());
         record
     }
@@ -384,7 +393,7 @@ fn threats(generation: u64, at: i64, kinds: &[String], end: bool) -> Record {
     let ops = vec![Op::Listings { source: SourceId(0), difference: Difference { removed, added } }];
     let time = Time::from_unix(at);
     let (batch, actor, reason) = (Uuid::nil(), String::new(), String::new());
-    Record { generation, batch, time, actor, reason, cause: Cause::Run, ops }
+    Record { generation, batch, time, sure: time, actor, reason, cause: Cause::Run, ops }
 }
 
 fn kinds_of(projection: &Projection) -> Vec<(String, u64)> {

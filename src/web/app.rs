@@ -3,7 +3,7 @@
 //! An application does not know where a request came from: a connection, or another role of the same
 //! process, which simply calls [`App::answer`]. It must not know what its routes do.
 
-use super::auth::{self, Guard, Who};
+use super::auth::{self, Asking, Guard, Who};
 use super::body::{self, Request, Response};
 use super::browser;
 use super::edge::{self, Signs};
@@ -291,9 +291,8 @@ impl App {
 
     /// Answers once somebody else has said who asks.
     async fn ask(self: Arc<Self>, request: Request, peer: Peer, visit: Visit) -> Response {
-        let shown = certificate(&request);
         let who = match &self.guard {
-            Some(guard) => guard.ask(request.uri().path(), request.headers(), peer, shown).await,
+            Some(guard) => guard.ask(&Asking::of(&request, peer)).await,
             None => Ok(None),
         };
         let caller = match who.and_then(|who| self.pass(&request, peer, who)) {
@@ -347,12 +346,10 @@ impl App {
         };
         let admitted = match &self.guard {
             None => Admitted::As(self.pass(request, peer, None)?),
-            Some(guard) => {
-                match guard.identify(request.uri().path(), request.headers(), peer, certificate(request)) {
-                    Some(who) => Admitted::As(self.pass(request, peer, who?)?),
-                    None => Admitted::Unknown(peer),
-                }
-            }
+            Some(guard) => match guard.identify(&Asking::of(request, peer)) {
+                Some(who) => Admitted::As(self.pass(request, peer, who?)?),
+                None => Admitted::Unknown(peer),
+            },
         };
         self.limit_body(request)?;
         Ok(admitted)
@@ -394,10 +391,14 @@ impl App {
     }
 
     fn pass(&self, request: &Request, peer: Peer, who: Who) -> Result<Caller, Problem> {
-        if let Some(guard) = &self.guard {
-            guard.pass(request.method(), request.uri().path(), &who)?;
+        let caller = Caller { peer, rights: Guard::rights(&who), who };
+        if let Some(guard) = &self.guard
+            && let Err(problem) = guard.pass(request.method(), request.uri().path(), &caller.who)
+        {
+            guard.note(&problem, &caller, &log::Seen::of(request));
+            return Err(problem);
         }
-        Ok(Caller { peer, rights: Guard::rights(&who), who })
+        Ok(caller)
     }
 
     fn limit_body(&self, request: &mut Request) -> Result<(), Problem> {
@@ -436,7 +437,7 @@ impl App {
         if let Some(problem) = &problem {
             response = with_headers_of(response, problem.render(request_id::as_text(&visit.id)));
             if let Some(guard) = &self.guard {
-                guard.note(problem, &who, &format!("{} {}", seen.method, seen.path));
+                guard.note(problem, &who, &seen);
             }
         }
         self.finish(&seen, route, response, problem.as_ref(), &visit)
@@ -468,11 +469,6 @@ impl Fast {
         catch_unwind(AssertUnwindSafe(|| (self.answer)(request, rest, caller)))
             .unwrap_or_else(|panic| Some(http.panicked(&*panic).render("")))
     }
-}
-
-/// The certificate of whoever asks.
-fn certificate(request: &Request) -> Option<[u8; 32]> {
-    request.extensions().get::<Secured>()?.certificate
 }
 
 /// How far it is known who asks.

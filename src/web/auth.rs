@@ -4,14 +4,16 @@
 //! for an [`Authority`] to say.
 
 use super::app::{Caller, Peer};
-use super::log::without_token;
+use super::body::Request;
+use super::log::{Seen, without_token};
 use super::problem::Problem;
+use super::tls::Secured;
 use super::vouch::{self, Vouched};
 use crate::rights::{Identity, Right, Rights};
 use futures_util::future::BoxFuture;
 use http::header::{AUTHORIZATION, HeaderName};
 use http::{HeaderMap, Method, StatusCode};
-use sha2::{Digest as _, Sha256};
+use sha2::{Digest, Sha256};
 use std::net::IpAddr;
 use std::sync::Arc;
 use subtle::ConstantTimeEq;
@@ -40,9 +42,6 @@ impl<'k> FromIterator<&'k str> for Keys {
         Self(keys.into_iter().map(|key| Sha256::digest(key.as_bytes()).into()).collect())
     }
 }
-
-/// The SHA-256 of something.
-type Digest = [u8; 32];
 
 /// What a caller shows for itself.
 #[derive(Clone, Copy)]
@@ -163,46 +162,26 @@ impl Guard {
     /// # Errors
     /// 401 when a key is given and wrong, whatever the request, 403 when it is right and may not be used from there,
     /// 503 when nobody can say.
-    pub(super) fn identify(
-        &self,
-        path: &str,
-        headers: &HeaderMap,
-        peer: Peer,
-        certificate: Option<Digest>,
-    ) -> Option<Result<Who, Problem>> {
-        match shown(headers) {
-            Ok(None) if peer == Peer::Local => Some(Ok(Some(Arc::clone(&self.installation)))),
-            Ok(None) => match certificate.zip(self.authority.as_ref()) {
-                Some((digest, authority)) => {
-                    let found = authority.at_once(Claim::Certificate(&digest), peer.network())?;
-                    Some(self.certified(found, &digest, path, peer))
-                }
-                None => Some(Ok(None)),
-            },
-            Ok(Some(key)) if self.keys.has(key.as_bytes()) => Some(Ok(Some(Arc::clone(&self.installation)))),
-            _ if self.is_elsewhere(path) => Some(Ok(self.known(headers, peer))),
-            Ok(Some(key)) => {
-                let claim = Claim::Key(key);
-                let found = match &self.authority {
-                    Some(authority) => found(authority.at_once(claim, peer.network())?),
-                    None => Err(key_wrong()),
-                };
-                Some(found.map_err(|problem| self.refuse(problem, Some(claim), path, peer)))
+    pub(super) fn identify(&self, asking: &Asking<'_>) -> Option<Result<Who, Problem>> {
+        let claim = match asking.claim() {
+            Ok(None) => {
+                return Some(Ok((asking.peer == Peer::Local).then(|| Arc::clone(&self.installation))));
             }
-            Err(TwoOrNone) => Some(Err(self.refuse(key_wrong(), None, path, peer))),
+            Ok(Some(Claim::Key(key))) if self.keys.has(key.as_bytes()) => {
+                return Some(Ok(Some(Arc::clone(&self.installation))));
+            }
+            other => other.ok().flatten(),
+        };
+        let found = claim.zip(self.authority.as_ref());
+        let found = found.map(|(claim, authority)| authority.at_once(claim, asking.peer.network()));
+        if self.is_elsewhere(asking.path) {
+            return Some(Ok(found.flatten().and_then(Result::ok)));
         }
-    }
-
-    /// A certificate that is nobody's says nothing: programs show it to whoever asks for one, unlike a key, which is
-    /// meant for us. So it neither opens nor shuts anything.
-    fn certified(&self, found: Found, digest: &Digest, path: &str, peer: Peer) -> Result<Who, Problem> {
-        match found {
-            Err(Unproven::Wrong) => Ok(None),
-            Err(_) if self.is_elsewhere(path) => Ok(None),
-            found => {
-                let claim = Some(Claim::Certificate(digest));
-                self::found(found).map_err(|problem| self.refuse(problem, claim, path, peer))
-            }
+        match (claim, found) {
+            (Some(_), Some(None)) => None,
+            (Some(claim), Some(Some(found))) => Some(self.judge(found, claim, asking)),
+            (Some(Claim::Certificate(_)), None) => Some(Ok(None)),
+            (claim, _) => Some(Err(self.refuse(key_wrong(), claim, asking))),
         }
     }
 
@@ -210,30 +189,24 @@ impl Guard {
     ///
     /// # Errors
     /// As [`Self::identify`].
-    pub(super) async fn ask(
-        &self,
-        path: &str,
-        headers: &HeaderMap,
-        peer: Peer,
-        certificate: Option<Digest>,
-    ) -> Result<Who, Problem> {
-        let Some(authority) = &self.authority else { return Err(key_wrong()) };
-        match (shown(headers), certificate) {
-            (Ok(Some(key)), _) => {
-                let claim = Claim::Key(key);
-                let found = found(authority.ask(claim, peer.network()).await);
-                found.map_err(|problem| self.refuse(problem, Some(claim), path, peer))
-            }
-            (Ok(None), Some(digest)) => {
-                let found = authority.ask(Claim::Certificate(&digest), peer.network()).await;
-                self.certified(found, &digest, path, peer)
-            }
-            _ => Err(key_wrong()),
+    pub(super) async fn ask(&self, asking: &Asking<'_>) -> Result<Who, Problem> {
+        let (Ok(Some(claim)), Some(authority)) = (asking.claim(), &self.authority) else {
+            return Err(key_wrong());
+        };
+        self.judge(authority.ask(claim, asking.peer.network()).await, claim, asking)
+    }
+
+    /// What becomes of whoever was looked up. A certificate that nobody knows is no claim: browsers show theirs unasked.
+    fn judge(&self, found: Found, claim: Claim<'_>, asking: &Asking<'_>) -> Result<Who, Problem> {
+        match (found, claim) {
+            (Err(Unproven::Wrong), Claim::Certificate(_)) => Ok(None),
+            (Ok(who), _) => Ok(Some(who)),
+            (Err(unproven), _) => Err(self.refuse(unproven.into(), Some(claim), asking)),
         }
     }
 
     /// Has a refusal kept that a handler came to.
-    pub(super) fn note(&self, problem: &Problem, caller: &Caller, what: &str) {
+    pub(super) fn note(&self, problem: &Problem, caller: &Caller, seen: &Seen) {
         let is_refusal = matches!(problem.status(), StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN);
         let claimed = match (problem.claimant(), &caller.who) {
             (Some(name), _) => Claimed::Named(name),
@@ -242,25 +215,19 @@ impl Guard {
             (None, None) => Claimed::Nobody,
         };
         if let Some(authority) = &self.authority {
-            let from = caller.peer.address();
+            let (from, what) = (caller.peer.address(), &*format!("{} {}", seen.method, seen.path));
             authority.refused(Refused { claimed, from, what, why: problem.code() });
         }
     }
 
-    /// Has a refusal kept that what is shown or its lack is the reason of.
-    fn refuse(&self, problem: Problem, shown: Option<Claim<'_>>, path: &str, peer: Peer) -> Problem {
+    /// Has a refusal kept that a key or its lack is the reason of.
+    fn refuse(&self, problem: Problem, claim: Option<Claim<'_>>, asking: &Asking<'_>) -> Problem {
         if let Some(authority) = self.authority.as_ref().filter(|_| !problem.status().is_server_error()) {
-            let claimed = shown.map_or(Claimed::Nobody, Claimed::Shown);
-            let (from, what) = (peer.address(), &*without_token(path));
+            let claimed = claim.map_or(Claimed::Nobody, Claimed::Shown);
+            let (from, what) = (asking.peer.address(), &*without_token(asking.path));
             authority.refused(Refused { claimed, from, what, why: problem.code() });
         }
         problem
-    }
-
-    /// Whoever shows a key of ours where keys of others are shown, too.
-    fn known(&self, headers: &HeaderMap, peer: Peer) -> Who {
-        let (Ok(Some(key)), Some(authority)) = (shown(headers), &self.authority) else { return None };
-        authority.at_once(Claim::Key(key), peer.network())?.ok()
     }
 
     /// What somebody may do, or anybody.
@@ -298,6 +265,30 @@ pub(super) type Who = Option<Arc<Identity>>;
 /// What is shown is no key, or more than one.
 struct TwoOrNone;
 
+/// What a request says of whoever asks.
+pub(super) struct Asking<'r> {
+    path: &'r str,
+    headers: &'r HeaderMap,
+    /// The digest of the certificate that the connection showed.
+    certificate: Option<&'r [u8; 32]>,
+    peer: Peer,
+}
+
+impl<'r> Asking<'r> {
+    /// What `request` says, at whose other end is `peer`.
+    pub(super) fn of(request: &'r Request, peer: Peer) -> Self {
+        let secured = request.extensions().get::<Secured>();
+        let certificate = secured.and_then(|secured| secured.certificate.as_ref());
+        Self { path: request.uri().path(), headers: request.headers(), certificate, peer }
+    }
+
+    /// What is shown for somebody; a key counts before a certificate, which the connection of another may have.
+    fn claim(&self) -> Result<Option<Claim<'r>>, TwoOrNone> {
+        let key = shown(self.headers)?.map(Claim::Key);
+        Ok(key.or(self.certificate.map(Claim::Certificate)))
+    }
+}
+
 /// The key or token that a request shows, if it is one.
 pub fn key_in(headers: &HeaderMap) -> Option<&str> {
     shown(headers).ok().flatten()
@@ -316,19 +307,21 @@ fn shown(headers: &HeaderMap) -> Result<Option<&str>, TwoOrNone> {
     if all.next().is_some() { Err(TwoOrNone) } else { key.map(Some).ok_or(TwoOrNone) }
 }
 
-fn found(found: Found) -> Result<Who, Problem> {
-    found.map(Some).map_err(|unproven| match unproven {
-        Unproven::Wrong => key_wrong(),
-        Unproven::Expired => {
-            refusal("key_expired", "The key or token is over; log in again, or ask for a new one.")
+impl From<Unproven> for Problem {
+    fn from(unproven: Unproven) -> Self {
+        match unproven {
+            Unproven::Wrong => key_wrong(),
+            Unproven::Expired => {
+                refusal("key_expired", "The key or token is over; log in again, or ask for a new one.")
+            }
+            Unproven::Elsewhere => {
+                Self::forbidden("key_elsewhere").detail("This key may not be used from your address.")
+            }
+            Unproven::Unknown => {
+                Self::unavailable("identity_unknown", 5).detail("Keys cannot be looked up now.")
+            }
         }
-        Unproven::Elsewhere => {
-            Problem::forbidden("key_elsewhere").detail("This key may not be used from your address.")
-        }
-        Unproven::Unknown => {
-            Problem::unavailable("identity_unknown", 5).detail("Keys cannot be looked up now.")
-        }
-    })
+    }
 }
 
 /// 401 for nobody, and 403 for somebody who lacks the right.
@@ -370,9 +363,9 @@ mod tests {
         fn at_once(&self, claim: Claim<'_>, from: IpAddr) -> Option<Found> {
             let key = match claim {
                 Claim::Key(key) => key,
-                Claim::Certificate([1, ..]) => "kim",
-                Claim::Certificate([2, ..]) => "old",
-                Claim::Certificate(_) => "",
+                Claim::Certificate(print) => {
+                    ["kim", "old", "lost", "slow"].get(usize::from(print[0])).unwrap_or(&"")
+                }
             };
             match key {
                 "slow" => None,
@@ -407,11 +400,7 @@ mod tests {
 
     /// The name of whoever asks with these headers, or the refusal's code; `later` when somebody must be asked.
     fn asks(path: &str, pairs: &[(HeaderName, &'static str)], peer: Peer) -> String {
-        told(guard().identify(path, &headers(pairs), peer, None))
-    }
-
-    fn told(found: Option<Result<Who, Problem>>) -> String {
-        match found {
+        match guard().identify(&Asking { path, headers: &headers(pairs), certificate: None, peer }) {
             None => "later".to_owned(),
             Some(Ok(who)) => who.map_or_else(|| "nobody".to_owned(), |who| who.name.clone()),
             Some(Err(problem)) => problem.code().to_owned(),
@@ -423,6 +412,25 @@ mod tests {
     }
 
     #[test]
+    fn a_certificate_that_is_known_stands_for_a_key_and_another_for_nobody() {
+        let asks = |print: u8, key: Option<&'static str>, path: &str| {
+            let (certificate, key) = ([print; 32], key.map(|key| (X_API_KEY, key)));
+            let headers = headers(key.as_slice());
+            let asking = Asking { path, headers: &headers, certificate: Some(&certificate), peer: FAR };
+            match guard().identify(&asking) {
+                None => "later".to_owned(),
+                Some(Ok(who)) => who.map_or_else(|| "nobody".to_owned(), |who| who.name.clone()),
+                Some(Err(problem)) => problem.code().to_owned(),
+            }
+        };
+        let found = [0, 1, 2, 3, 4].map(|print| asks(print, None, "/x"));
+        assert_eq!(found, ["kim", "key_expired", "identity_unknown", "later", "nobody"]);
+        assert_eq!(asks(0, Some("open sesame"), "/x"), "administrator", "a key counts first");
+        assert_eq!(asks(0, Some("wrong"), "/x"), "key_wrong");
+        assert_eq!([asks(0, None, "/v1/x"), asks(1, None, "/v1/x")], ["kim", "nobody"]);
+    }
+
+    #[test]
     fn either_header_carries_a_key_and_whoever_has_it_is_known() {
         assert_eq!(asks("/x", &[], FAR), "nobody");
         for key in ["Bearer open sesame", "bearer open sesame"] {
@@ -430,21 +438,6 @@ mod tests {
         }
         assert_eq!((with_key("open sesame"), with_key("kim")), ("administrator".into(), "kim".into()));
         assert_eq!(asks("/x", &[(AUTHORIZATION, "Bearer kim")], FAR), "kim");
-    }
-
-    #[test]
-    fn a_certificate_makes_somebody_known_and_a_key_counts_more() {
-        let shows = |path: &str, first: u8, pairs: &[(HeaderName, &'static str)]| {
-            told(guard().identify(path, &headers(pairs), FAR, Some([first; 32])))
-        };
-        assert_eq!(shows("/x", 1, &[]), "kim");
-        assert_eq!(shows("/x", 2, &[]), "key_expired");
-        assert_eq!(shows("/x", 3, &[]), "nobody", "it is shown to whoever asks for one");
-        assert_eq!((shows("/v1/x", 1, &[]), shows("/v1/x", 2, &[])), ("kim".into(), "nobody".into()));
-        assert_eq!(shows("/x", 1, &[(X_API_KEY, "another")]), "key_wrong");
-        assert_eq!(shows("/x", 1, &[(X_API_KEY, "open sesame")]), "administrator");
-        let unknown = told(Guard::new("key", &[]).identify("/x", &HeaderMap::new(), FAR, Some([1; 32])));
-        assert_eq!(unknown, "nobody");
     }
 
     #[test]
@@ -479,7 +472,15 @@ mod tests {
     #[tokio::test]
     async fn who_cannot_be_known_at_once_is_asked_for() {
         assert_eq!(with_key("slow"), "later");
-        let who = guard().ask("/x", &headers(&[(X_API_KEY, "slow")]), FAR, None).await.unwrap();
+        let who = guard()
+            .ask(&Asking {
+                path: "/x",
+                headers: &headers(&[(X_API_KEY, "slow")]),
+                certificate: None,
+                peer: FAR,
+            })
+            .await
+            .unwrap();
         assert_eq!(who.unwrap().name, "kim");
     }
 

@@ -152,9 +152,13 @@ fn a_collapse_is_held_across_a_crash_until_an_operator_consents() {
     for line in ["held{feed=\"fortigate\"} 1", "held{feed=\"_all\"} 0", "fault{feed=\"fortigate\"} 0"] {
         assert!(metrics.contains(&format!("ironlist_feed_{line}\n")), "{line}: {metrics}");
     }
-    let (code, _, err) =
-        told(&house.run(["hold", "consent", "fortigate", "--reason", "the partner has tidied up"]));
-    assert!(code == 0 && err.contains("goes to generation"), "{err}");
+    let consent = ["hold", "consent", "fortigate", "--reason", "the partner has tidied up"];
+    let (code, _, err) = told(&house.run(consent));
+    assert!(code == 64 && err.contains("goes to generation"), "{err}");
+    assert_eq!(lines(&house), 1000, "nobody was asked");
+    let generation = held(&house)["generation"].to_string();
+    let (code, _, err) = told(&house.run([&consent[..], &["--generation", &generation]].concat()));
+    assert!(code == 0, "{err}");
     assert_eq!(lines(&house), 5);
     let audit = house.get("gateway", "/api/v1/audit");
     assert_eq!(audit.status, 401, "the audit is the administrator's");

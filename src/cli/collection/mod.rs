@@ -16,7 +16,7 @@ use crate::web::Body;
 use clap::Subcommand;
 use http::Method;
 use serde_json::{Value, json as document};
-use std::io::Write;
+use std::io::{BufRead, IsTerminal, Write};
 
 const HOLDS: &str = "/api/v1/holds";
 
@@ -29,7 +29,7 @@ pub(super) enum HoldCommand {
     Consent {
         /// The hold's id
         id: String,
-        /// For a feed's hold, the generation at which it was shown [default: as it is shown now]
+        /// For a feed's hold, the generation at which it was shown; on a terminal it is shown and asked about now
         #[arg(long, value_name = "NUMBER")]
         generation: Option<u64>,
         /// Why, for the audit
@@ -62,7 +62,13 @@ pub(super) async fn hold(
         HoldCommand::Consent { id, generation, reason } => {
             let shown = match generation {
                 Some(generation) => Some(*generation),
-                None => shown(id, door, console.log).await?,
+                None => match shown(id, door, console.log).await? {
+                    Some(generation) => match agreed(generation, console.log)? {
+                        ExitCode::Done => Some(generation),
+                        code => return Ok(code),
+                    },
+                    None => None,
+                },
             };
             let body = match shown {
                 Some(generation) => document!({"reason": reason, "generation": generation}),
@@ -86,6 +92,24 @@ async fn shown(id: &str, door: &Door, log: &mut dyn Write) -> anyhow::Result<Opt
     writeln!(log, "{id} goes to generation {generation}: {}", plain(&hold["why"]))?;
     examples(hold, log)?;
     Ok(Some(generation))
+}
+
+/// Whether somebody at the terminal has looked, and agrees: done. Where nobody sits, nobody was shown anything.
+fn agreed(generation: u64, log: &mut dyn Write) -> anyhow::Result<ExitCode> {
+    let stdin = std::io::stdin();
+    if !stdin.is_terminal() {
+        writeln!(
+            log,
+            "consent is for what somebody has looked at: say --generation {generation} if that is this"
+        )?;
+        return Ok(ExitCode::WrongUsage);
+    }
+    write!(log, "release it? [y/N] ")?;
+    log.flush()?;
+    let mut line = String::new();
+    stdin.lock().read_line(&mut line)?;
+    let is_agreed = matches!(line.trim(), "y" | "Y" | "yes");
+    Ok(if is_agreed { ExitCode::Done } else { ExitCode::Negative })
 }
 
 /// What consent to a feed's hold would come to, by example.

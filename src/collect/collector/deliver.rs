@@ -380,7 +380,8 @@ async fn content(rows: &Rows, scope: Scope) -> String {
 fn arrival(intake: &Intake, plan: &Preview, dated: Option<Time>, protected: u64) -> Arrival {
     let Receipt { added, removed, .. } = plan.receipt;
     Arrival {
-        listings: (plan.before + added).saturating_sub(removed),
+        // What it puts an end to by tomorrow it has taken back.
+        listings: (plan.before + added).saturating_sub(removed + plan.ending),
         read: intake.read,
         rejected: intake.rejected,
         protected,

@@ -105,10 +105,7 @@ impl Options {
         let planner = engine.clone();
         let preview: Foresee = Arc::new(move |batch| {
             let planner = planner.clone();
-            Box::pin(async move {
-                let plan = planner.preview(batch).await?;
-                Ok(Preview { receipt: plan.receipt, before: plan.before })
-            })
+            Box::pin(async move { Ok(planner.preview(batch).await?.preview()) })
         });
         Self {
             engine,

@@ -219,6 +219,7 @@ fn moved(generation: u64, first: u32, count: u32) -> crate::model::Record {
         generation,
         batch: Uuid::nil(),
         time: Time::default(),
+        sure: Time::default(),
         actor: String::new(),
         reason: String::new(),
         cause: Cause::Run,

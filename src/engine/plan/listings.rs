@@ -5,9 +5,12 @@ use crate::addr::{IpRange, Range};
 use crate::engine::snapshot::Snapshot;
 use crate::model::{
     Detail, Difference, Held, Op, Receipt, Row, Rows, RowsBuilder, Scope, Source, SourceId, SourceName,
-    SourceRanges,
+    SourceRanges, Time,
 };
 use crate::store::{Dimension, Tables, View};
+
+/// Who gives a listing an end within so many seconds might as well have taken it back: a day.
+pub(in crate::engine) const SOON: i64 = 86_400;
 
 /// What a source's statement comes to. A complete run that finds nothing new is worth a record once
 /// a day, so that the day it was last seen is known. What is over already is not listed, nor does a
@@ -27,7 +30,7 @@ pub(super) fn list<T: Tables>(
         Ok(source) => source,
         Err(refusal) => return Ok(Err(refusal)),
     };
-    let mut comparison = Comparison::of(rows, moment);
+    let mut comparison = Comparison::of(rows, moment, &source);
     comparison.compare::<u32, T>(source.id, rows, scope, view)?;
     comparison.compare::<u128, T>(source.id, rows, scope, view)?;
     let mut plan = comparison.finish(source.id);
@@ -81,14 +84,25 @@ struct Comparison {
     before: u64,
     /// Of each detail of the rows, whether it says that the listing is over.
     over: Vec<bool>,
+    /// What ends until then ends soon.
+    soon: Option<Time>,
+    /// When what says no end of its own ends now.
+    ends: Option<Time>,
+    ending: u64,
     /// Whether a listing is also of the moment at which it was learned of, rather than of what it says alone.
     exact: bool,
 }
 
 impl Comparison {
-    fn of(rows: &Rows, moment: Moment) -> Self {
+    fn of(rows: &Rows, moment: Moment, source: &Source) -> Self {
         let over = rows.details().iter().map(|detail| moment.is_over(detail.expires)).collect();
-        Self { over, ..Self::default() }
+        Self { over, soon: Some(moment.sure.plus(SOON)), ends: source.ends(), ..Self::default() }
+    }
+
+    /// Whether a statement puts an end to a listing that had none so near.
+    fn ends_soon(&self, old: &Detail, new: &Detail) -> bool {
+        let is_soon = |end: Option<Time>| self.soon.is_some_and(|soon| end.is_some_and(|end| end <= soon));
+        is_soon(new.expires) && !is_soon(old.expires.or(self.ends))
     }
 
     fn compare<W: SourceRanges, T: Tables>(
@@ -163,6 +177,7 @@ impl Comparison {
             }
             Some(old) => {
                 self.receipt.changed += 1;
+                self.ending += u64::from(self.ends_soon(old, new));
                 self.removed.push_row(row.range, old);
                 let first_seen = if self.exact { new.first_seen } else { old.first_seen };
                 self.added.push_row(row.range, &Detail { first_seen, ..new.clone() });
@@ -178,7 +193,7 @@ impl Comparison {
     fn finish(self, source: SourceId) -> Plan {
         let difference = Difference { removed: self.removed.finish().0, added: self.added.finish().0 };
         let ops = if difference.is_empty() { Vec::new() } else { vec![Op::Listings { source, difference }] };
-        Plan { ops, receipt: self.receipt, before: self.before }
+        Plan { ops, receipt: self.receipt, before: self.before, ending: self.ending }
     }
 }
 

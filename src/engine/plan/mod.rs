@@ -3,14 +3,14 @@
 //! Reads, and changes nothing.
 
 pub(super) mod expire;
-mod listings;
+pub(super) mod listings;
 
 use super::classes::MOST;
 use super::snapshot::Snapshot;
 use crate::addr::IpRange;
 use crate::model::{
-    Allow, Batch, Cause, Change, Device, Held, Op, Output, OutputKey, OutputName, Policy, Receipt, Source,
-    SourceId, SourceName, Suppression, Time,
+    Allow, Batch, Cause, Change, Device, Held, Op, Output, OutputKey, OutputName, Policy, Preview, Receipt,
+    Source, SourceId, SourceName, Suppression, Time,
 };
 use crate::store::{Tables, View};
 use serde::{Deserialize, Serialize};
@@ -68,6 +68,15 @@ pub struct Plan {
     pub receipt: Receipt,
     /// See [`Preview::before`](crate::model::Preview::before).
     pub before: u64,
+    /// See [`Preview::ending`](crate::model::Preview::ending).
+    pub ending: u64,
+}
+
+impl Plan {
+    /// What its sender is told before it is carried out.
+    pub fn preview(&self) -> Preview {
+        Preview { receipt: self.receipt, before: self.before, ending: self.ending }
+    }
 }
 
 /// The moment of a plan.

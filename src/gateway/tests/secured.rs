@@ -33,10 +33,10 @@ impl Authority {
         (certificate.der().clone(), PrivateKeyDer::try_from(key.serialize_der()).unwrap())
     }
 
-    fn tls(&self, shows_itself: bool) -> Tls {
+    fn tls(&self, shows_itself: bool) -> UpstreamTls {
         let at = |name: &str| self.folder.path().join(name);
         let (chain, key) = (at("own.pem"), at("own.key"));
-        Tls::read(&at("ca.pem"), shows_itself.then_some((&*chain, &*key))).unwrap()
+        UpstreamTls::read(&at("ca.pem"), shows_itself.then_some((&*chain, &*key))).unwrap()
     }
 
     /// An instance for `name` that asks for a certificate of this authority, and answers everything alike.
@@ -64,7 +64,7 @@ impl Authority {
     }
 }
 
-fn through(url: &str, tls: Option<Tls>) -> Result<Arc<App>, UpstreamError> {
+fn through(url: &str, tls: Option<UpstreamTls>) -> Result<Arc<App>, UpstreamError> {
     let way = Way { patience: Duration::from_secs(3), tls, ..Way::default() };
     Remote::over(&[url], &way).map(|remote| door(Upstream::remote(remote)))
 }
@@ -95,6 +95,6 @@ fn a_file_that_holds_something_else_is_named() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("ca.pem");
     std::fs::write(&file, "none").unwrap();
-    assert!(Tls::read(&file, None).unwrap_err().to_string().contains("ca.pem"));
-    assert!(Tls::read(&folder.path().join("gone"), None).is_err());
+    assert!(UpstreamTls::read(&file, None).unwrap_err().to_string().contains("ca.pem"));
+    assert!(UpstreamTls::read(&folder.path().join("gone"), None).is_err());
 }

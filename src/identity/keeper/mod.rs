@@ -311,7 +311,7 @@ impl Keeper {
             match tokio::task::spawn_blocking(work).await {
                 Ok(Ok(())) => {}
                 Ok(Err(error)) => {
-                    tracing::error!(%error, "what was gathered of logins and refusals is not written")
+                    tracing::error!(%error, "what was gathered of logins and refusals is not written");
                 }
                 Err(error) => tracing::error!(%error, "the keeping of identities panicked"),
             }

@@ -2,7 +2,8 @@
 
 use super::house::{House, set, singles, text};
 use crate::addr::{IpRange, IpSet, Range};
-use crate::model::{Budget, Cause, Change, Detail, Device, Lines, Output, Profile};
+use crate::model::{Budget, Cause, Change, Detail, Device, Filter, Lines, Output, Profile};
+use crate::publish::{Ground, Offer};
 
 #[test]
 fn a_budget_leaves_out_what_counts_least_and_says_so() {
@@ -92,4 +93,88 @@ fn what_no_form_can_tell_is_cut_and_an_allow_still_works() {
     house.refresh();
     assert_eq!(text(single.released().unwrap().list().unwrap()), "20.0.0.3\n");
     assert_eq!(single.status().fault, None);
+}
+
+/// A device that reads two feeds of two sources, of which the first is served first.
+fn shared(room: u64, first: u32, second: &[IpRange]) -> House {
+    let house = House::new();
+    for (feed, source, priority) in [("first", "a", 1), ("second", "b", 2)] {
+        let filter = Filter { sources: vec![source.parse().unwrap()], ..Filter::default() };
+        house.publish(Profile { filter, priority, ..house.profile(feed) });
+    }
+    house.list("a", &singles(first), &Detail::default());
+    house.list("b", second, &Detail::default());
+    house.clock(3 * 86_400);
+    set_room(&house, room);
+    house
+}
+
+fn set_room(house: &House, room: u64) {
+    let budget = Budget { entries: Some(room), bytes: None };
+    let feeds = ["first", "second"].map(|name| name.parse().unwrap()).into();
+    let device = Device { feeds, budget, ..Device::new("box".parse().unwrap()) };
+    house.change(Cause::Manual, Change::Publish(Output::Device(device)));
+    house.refresh();
+}
+
+fn entries(house: &House, feed: &str) -> u64 {
+    house.feed(feed).released().map_or(0, |released| released.list().unwrap().counts.entries)
+}
+
+fn consent(house: &House, feed: &str) {
+    let generation = house.feed(feed).status().hold.unwrap().generation;
+    house.feeds.consent(Some(&feed.parse().unwrap()), generation, &house.engine).unwrap();
+}
+
+#[test]
+fn a_feed_that_grows_does_not_push_another_out_of_its_device_without_a_word() {
+    let house = shared(1600, 1000, &singles(2000)[1400..]);
+    assert_eq!((entries(&house, "first"), entries(&house, "second")), (1000, 600));
+    house.list("a", &singles(1400), &Detail::default());
+    house.refresh();
+    assert_eq!((entries(&house, "first"), entries(&house, "second")), (1000, 600));
+    let grounds = house.feed("first").status().hold.unwrap().grounds;
+    let pushed =
+        Ground::Budget { feed: "second".parse().unwrap(), before: 600, gone: 400, limit_percent: 50 };
+    assert_eq!(grounds, [pushed]);
+    consent(&house, "first");
+    assert_eq!((entries(&house, "first"), entries(&house, "second")), (1400, 200));
+    house.list("b", &singles(2000)[1401..], &Detail::default());
+    house.refresh();
+    assert_eq!((entries(&house, "first"), entries(&house, "second")), (1400, 200));
+    assert!(house.feed("second").status().hold.is_none(), "it was consented to");
+}
+
+#[test]
+fn what_a_smaller_room_cuts_is_meant_and_a_feed_that_is_cut_to_nothing_says_so() {
+    let house = shared(1600, 1000, &singles(2000)[1400..]);
+    set_room(&house, 1000);
+    assert_eq!((entries(&house, "first"), entries(&house, "second")), (1000, 0));
+    let second = house.feed("second");
+    assert!(matches!(**second.offer(), Offer::Empty(_)) && second.status().hold.is_none());
+    let cut = second.status().cut.unwrap();
+    assert_eq!((cut.wanted.entries, cut.taken.entries), (600, 0));
+}
+
+#[test]
+fn what_ranks_above_does_not_push_out_what_a_feed_listed_without_a_word() {
+    let house = House::new();
+    let said = |confidence| Detail { confidence: Some(confidence), ..Detail::default() };
+    house.list("unsure", &singles(900), &said(10));
+    house.list("sure", &singles(1000)[999..], &said(90));
+    house.publish(Profile {
+        budget: Budget { entries: Some(900), bytes: None },
+        ..house.profile("fortigate")
+    });
+    house.clock(3 * 86_400);
+    house.refresh();
+    assert_eq!(entries(&house, "fortigate"), 900);
+    house.list("sure", &singles(1700)[900..], &said(90));
+    house.refresh();
+    let hold = house.feed("fortigate").status().hold.unwrap();
+    assert!(matches!(hold.grounds[..], [Ground::Budget { before: 900, .. }]), "{:?}", hold.grounds);
+    assert!(house.released().holds("20.0.5.0".parse().unwrap()));
+    consent(&house, "fortigate");
+    assert!(!house.released().holds("20.0.5.0".parse().unwrap()));
+    assert_eq!(entries(&house, "fortigate"), 900);
 }

@@ -2,14 +2,17 @@
 
 use super::super::paging::{Page, Paging};
 use super::super::reason::{Removal, reason};
-use super::super::reply::range;
+use super::super::reply::{blocking, range};
 use super::Blacklist;
-use crate::addr::IpRange;
+use crate::addr::{IpRange, IpSet};
 use crate::model::{Cause, Change, SourceName, Suppression, Time};
+use crate::publish::freed;
+use crate::rights::Right;
 use crate::web::{Caller, Json, Path, Problem, Query};
 use axum::Extension;
 use axum::extract::State;
 use serde::{Deserialize, Serialize};
+use std::sync::Arc;
 
 /// What tells one suppression from another.
 type Key = (IpRange, Option<SourceName>);
@@ -34,6 +37,17 @@ pub(super) struct New {
     expires: Option<Time>,
 }
 
+/// What a suppression changes.
+#[derive(Serialize)]
+pub(super) struct Suppressed {
+    range: IpRange,
+    generation: u64,
+    /// Addresses that were blocked, by a list or by what a feed still hands out, and are so no more.
+    frees: u64,
+    /// Whether that is so much that only an administrator may do it.
+    broad: bool,
+}
+
 #[derive(Serialize)]
 pub(super) struct Done {
     range: IpRange,
@@ -44,7 +58,7 @@ pub(super) async fn add(
     State(role): State<Blacklist>,
     Extension(caller): Extension<Caller>,
     Json(new): Json<New>,
-) -> Result<Json<Done>, Problem> {
+) -> Result<Json<Suppressed>, Problem> {
     let range = range(&new.range)?;
     let reason = reason(Some(&new.reason))?;
     if let Some(source) = &new.source
@@ -60,8 +74,19 @@ pub(super) async fn add(
         expires: new.expires,
         since: role.engine.now(),
     };
+    let (before, feeds, wanted) =
+        (Arc::clone(&role.engine.snapshot()), role.feeds.clone(), suppression.clone());
+    let freed = blocking(move || {
+        let hidden = [range].into_iter().collect::<IpSet>().subtract(&before.despite(&wanted));
+        Ok(freed(&before, feeds.as_deref(), &hidden))
+    });
+    let freed = freed.await?;
+    if freed.is_broad {
+        caller.demand(Right::Admin)?;
+    }
     let receipt = role.submit(&caller, &reason, Cause::Manual, Change::Suppress(suppression)).await?;
-    Ok(Json(Done { range, generation: receipt.generation }))
+    let frees = freed.addresses.try_into().unwrap_or(u64::MAX);
+    Ok(Json(Suppressed { range, generation: receipt.generation, frees, broad: freed.is_broad }))
 }
 
 pub(super) async fn remove(

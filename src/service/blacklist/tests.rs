@@ -216,6 +216,21 @@ async fn a_held_feed_is_told_to_whoever_blocks_and_counted_by_whoever_allows() {
 }
 
 #[tokio::test]
+async fn a_suppression_says_what_it_frees_and_a_broad_one_is_an_administrators() {
+    let house = House::new();
+    house.import("source=a", "20.0.0.0/24\n20.0.1.1\n30.0.0.0/8\n").await;
+    house.import("source=b", "20.0.1.1\n").await;
+    let suppress =
+        async |body: Value| house.json(Method::POST, "/api/v1/blacklist/suppressions", body).await.1;
+    let told = suppress(json!({"range": "20.0.0.128/25", "reason": "ours"})).await;
+    assert_eq!(told["frees"], 0, "the /24 reaches beyond it");
+    let told = suppress(json!({"range": "20.0.0.0/16", "source": "a", "reason": "ours"})).await;
+    assert_eq!((&told["frees"], &told["broad"]), (&json!(256), &json!(false)), "b lists the other one still");
+    let told = suppress(json!({"range": "30.0.0.0/8", "reason": "ours"})).await;
+    assert_eq!((&told["frees"], &told["broad"]), (&json!(1 << 24), &json!(true)));
+}
+
+#[tokio::test]
 async fn a_search_finds_by_what_is_said() {
     let house = House::new();
     house.import("source=a&reason=SSH%20scan", "20.0.0.1\n20.0.0.0/24\n").await;

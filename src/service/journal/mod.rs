@@ -136,7 +136,7 @@ async fn preview(
 ) -> Result<Json<Preview>, Problem> {
     let batch = unpack(&caller, body).await?;
     let plan = engine.preview(batch).await.map_err(typed)?;
-    Ok(Json(Preview { receipt: plan.receipt, before: plan.before }))
+    Ok(Json(plan.preview()))
 }
 
 async fn unpack(caller: &Caller, body: Bytes) -> Result<Batch, Problem> {

@@ -80,7 +80,7 @@ async fn a_preview_from_elsewhere_counts_and_changes_nothing() {
     let window = Scope::Window { first: Day::from_number(2), last: Day::from_number(3) };
     let preview = remote.preview(batch(list(&["20.0.0.9"], window))).await.unwrap();
     let receipt = Receipt { generation: 1, added: 1, removed: 2, ..Receipt::default() };
-    assert_eq!(preview, Preview { receipt, before: 2 });
+    assert_eq!(preview, Preview { receipt, before: 2, ending: 0 });
     assert_eq!(house.engine().snapshot().generation, 1);
 }
 

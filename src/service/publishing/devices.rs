@@ -5,8 +5,9 @@ use super::super::reason::{Removal, reason};
 use super::super::reply::blocking;
 use super::feeds::{PullRow, feed_of, rows};
 use super::{Changed, Fields, Publishing, Why, named};
+use crate::addr::IpSet;
 use crate::model::{Budget, Device, Format, Output, OutputKey, OutputName, Time};
-use crate::publish::{Blocked, PRESETS, with_preset};
+use crate::publish::{Blocked, PRESETS, freed, with_preset};
 use crate::rights::Right;
 use crate::web::{Caller, Json, Path, Problem, Query};
 use axum::Extension;
@@ -105,7 +106,7 @@ pub(super) async fn add(
     if known(&role, &device.name).is_ok() {
         return Err(Problem::conflict("device_exists", "There is a device of that name; PUT changes it."));
     }
-    role.publish(&caller, reason, Output::Device(with_preset(device))).await
+    publish(&role, &caller, reason, with_preset(device)).await
 }
 
 pub(super) async fn put(
@@ -116,7 +117,39 @@ pub(super) async fn put(
 ) -> Result<Json<Changed>, Problem> {
     caller.demand(Right::Admin)?;
     let (device, reason) = wish.read(Some(&named(name)?))?;
-    role.publish(&caller, reason, Output::Device(with_preset(device))).await
+    publish(&role, &caller, reason, with_preset(device)).await
+}
+
+/// A feed that a device reads and its budget cuts.
+#[derive(Serialize)]
+pub(super) struct CutFeed {
+    feed: OutputName,
+    /// Lines that it would have.
+    wanted_entries: u64,
+    /// Lines that it has.
+    entries: u64,
+}
+
+/// Publishes a device, and tells what that opens: where it asks from, and what it has no room for.
+async fn publish(
+    role: &Publishing,
+    caller: &Caller,
+    reason: String,
+    device: Device,
+) -> Result<Json<Changed>, Problem> {
+    let known: IpSet =
+        known(role, &device.name).map(|before| before.networks).unwrap_or_default().into_iter().collect();
+    let networks = device.networks.iter().copied().collect::<IpSet>().subtract(&known);
+    let (publisher, before) = (Arc::clone(&role.0), Arc::clone(&role.engine().snapshot()));
+    let freed = blocking(move || Ok(freed(&before, Some(publisher.feeds()), &networks))).await?;
+    let feeds = device.feeds.clone();
+    let Json(changed) = role.publish(caller, reason, Output::Device(device)).await?;
+    let cut = |feed: OutputName| {
+        let cut = role.0.feeds().get(feed.as_str())?.status().cut?;
+        Some(CutFeed { feed, wanted_entries: cut.wanted.entries, entries: cut.taken.entries })
+    };
+    let frees = Some(freed.addresses.try_into().unwrap_or(u64::MAX));
+    Ok(Json(Changed { frees, cuts: feeds.into_iter().filter_map(cut).collect(), ..changed }))
 }
 
 pub(super) async fn remove(

@@ -181,14 +181,7 @@ pub(super) async fn reject(
     let word = Word { actor: actor(&caller), reason, time: role.engine().now() };
     let publisher = Arc::clone(&role.0);
     let rejected = blocking(move || {
-        match &name {
-            Some(name) => {
-                publisher.feeds().get(name.as_str()).ok_or(NoConsent::NotHeld).and_then(|f| f.reject(word))
-            }
-            None => publisher.feeds().whole().reject(word),
-        }
-        .map_err(refused)?;
-        publisher.refresh();
+        publisher.feeds().reject(name.as_ref(), word, publisher.engine()).map_err(refused)?;
         note(&publisher, &audit)
     });
     rejected.await?;

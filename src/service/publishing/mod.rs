@@ -115,6 +115,12 @@ struct Changed {
     generation: u64,
     /// Whether anything differs from before.
     changed: bool,
+    /// Addresses that are blocked no more, of a device's networks.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    frees: Option<u64>,
+    /// What a device's budget leaves of its feeds, where it cuts something.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    cuts: Vec<devices::CutFeed>,
     /// What is odd, and may be meant.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     warnings: Vec<String>,
@@ -126,6 +132,8 @@ impl Changed {
             status: "success",
             generation: receipt.generation,
             changed: receipt.unchanged == 0,
+            frees: None,
+            cuts: Vec::new(),
             warnings: Vec::new(),
         }
     }

@@ -118,6 +118,25 @@ async fn a_device_has_its_presets_budget_and_a_feed_that_it_reads_stays() {
 }
 
 #[tokio::test]
+async fn a_device_says_what_it_opens_and_cuts_and_none_asks_from_half_of_the_world() {
+    let house = house();
+    list(&house, 1000).await;
+    let wish = |device: Value| json!({"reason": "new", "device": device});
+    for network in ["16.0.0.0/5", "0.0.0.0/1", "2a00::/18"] {
+        let wish = wish(json!({"name": "typo", "networks": [network]}));
+        let (status, problem) = ask(&house, Method::POST, "/api/v1/devices", wish).await;
+        assert!(status == 422 && problem.to_string().contains("no firewall asks from"), "{status} {problem}");
+    }
+    let edge = json!({"name": "edge", "feeds": ["fortigate"], "networks": ["20.0.0.0/26"], "budget": {"entries": 100}});
+    let (status, told) = ask(&house, Method::POST, "/api/v1/devices", wish(edge.clone())).await;
+    assert_eq!((status, &told["frees"]), (200, &json!(32)));
+    let cut = json!([{"feed": "fortigate", "wanted_entries": 968, "entries": 100}]);
+    assert_eq!(told["cuts"], cut);
+    let (_, told) = ask(&house, Method::PUT, "/api/v1/devices/edge", wish(edge)).await;
+    assert_eq!(told["frees"], 0, "it asked from there before");
+}
+
+#[tokio::test]
 async fn a_hold_is_shown_and_released_by_a_word_with_a_reason() {
     let house = house();
     list(&house, 1000).await;

@@ -1,0 +1,102 @@
+//! What devices can take of all their feeds together, the first served first; and whom a feed that grows would push out.
+
+use super::feed::Feed;
+use super::gate::{Ground, is_loss};
+use super::size::{Room, size, tighter};
+use crate::model::{Budget, Device, GateLimits, OutputName, Profile};
+use crate::publish::Size;
+use std::sync::Arc;
+
+/// What devices can still take of all their feeds together.
+pub(super) struct Shares<'a>(Vec<(&'a Device, Budget)>);
+
+/// What is left for a feed and those that are served after it, on one device.
+#[derive(Clone, Debug)]
+pub(super) struct Rivals {
+    left: Budget,
+    /// What the others have now, in their turn.
+    others: Vec<(OutputName, Size, GateLimits)>,
+}
+
+impl<'a> Shares<'a> {
+    pub(super) fn new(devices: impl Iterator<Item = &'a Device>) -> Self {
+        let is_limited =
+            |device: &&Device| device.budget != Budget::default() || device.each != Budget::default();
+        Self(devices.filter(is_limited).map(|device| (device, device.budget)).collect())
+    }
+
+    fn readers(&self, feed: &OutputName) -> impl Iterator<Item = (&'a Device, Budget)> {
+        self.0.iter().copied().filter(|(device, _)| device.feeds.contains(feed))
+    }
+
+    /// What its readers can take of a feed.
+    pub(super) fn left(&self, feed: &OutputName) -> Room {
+        let least = |least: Room, (device, left): (&Device, Budget)| Room {
+            whole: tighter(least.whole, left),
+            each: tighter(least.each, device.each),
+        };
+        self.readers(feed).fold(Room::default(), least)
+    }
+
+    /// The budgets that people have set and a feed must keep: when they are others, what that costs is meant.
+    pub(super) fn set(&self, profile: &Profile) -> Vec<Budget> {
+        let of_devices = self.readers(&profile.name).flat_map(|(device, _)| [device.budget, device.each]);
+        [profile.budget].into_iter().chain(of_devices).collect()
+    }
+
+    /// Whom `profile` shares its readers with, of those in turn behind it.
+    pub(super) fn rivals(
+        &self,
+        profile: &Profile,
+        behind: &[Profile],
+        feed: impl Fn(&OutputName) -> Option<Arc<Feed>>,
+    ) -> Vec<Rivals> {
+        let has = |other: &Profile| Some((other.name.clone(), served(&*feed(&other.name)?)?, other.gate));
+        let of_device = |(device, left): (&Device, Budget)| {
+            let others = behind.iter().filter(|other| device.feeds.contains(&other.name));
+            Rivals { left, others: others.filter_map(has).collect() }
+        };
+        self.readers(&profile.name)
+            .filter(|(device, _)| device.budget != Budget::default())
+            .map(of_device)
+            .collect()
+    }
+
+    pub(super) fn take(&mut self, profile: &Profile, feed: &Feed) {
+        if self.readers(&profile.name).next().is_none() {
+            return;
+        }
+        let Some(size) = served(feed) else { return };
+        for (_, left) in self.0.iter_mut().filter(|(device, _)| device.feeds.contains(&profile.name)) {
+            left.entries = left.entries.map(|most| most.saturating_sub(size.entries));
+            left.bytes = left.bytes.map(|most| most.saturating_sub(size.bytes));
+        }
+    }
+}
+
+/// What a feed comes to for its readers now.
+fn served(feed: &Feed) -> Option<Size> {
+    let released = feed.released()?;
+    size(&released.profile, &released.release.set.unpack()).ok()
+}
+
+impl Rivals {
+    /// Why a feed may not grow from one size to another, if that pushes too much of another out.
+    pub(super) fn pushed(&self, before: Size, after: Size) -> Option<Ground> {
+        let entries = self.left.entries.filter(|_| after.entries > before.entries);
+        let bytes = self.left.bytes.filter(|_| after.bytes > before.bytes);
+        let by_entries = entries.and_then(|left| self.lost(left, after, |size| size.entries));
+        by_entries.or_else(|| bytes.and_then(|left| self.lost(left, after, |size| size.bytes)))
+    }
+
+    fn lost(&self, left: u64, after: Size, measure: impl Fn(Size) -> u64) -> Option<Ground> {
+        let mut left = left.saturating_sub(measure(after));
+        self.others.iter().find_map(|(feed, has, limits)| {
+            let before = measure(*has);
+            let gone = before.saturating_sub(left);
+            left -= before.min(left);
+            let (feed, limit_percent) = (feed.clone(), limits.shrink_percent);
+            is_loss(before, gone, limits).then_some(Ground::Budget { feed, before, gone, limit_percent })
+        })
+    }
+}
