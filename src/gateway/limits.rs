@@ -253,6 +253,14 @@ mod tests {
     }
 
     #[test]
+    fn who_hides_behind_a_proxy_that_nobody_declared_pays_as_the_proxy() {
+        let (limits, _) = limits("1/h");
+        let behind = || Caller { peer: Peer::Behind(([192, 0, 2, 1], 9).into()), ..from("192.0.2.1") };
+        assert!(pays(&limits, &behind()) && !pays(&limits, &behind()));
+        assert!(!pays(&limits, &from("192.0.2.1")));
+    }
+
+    #[test]
     fn what_has_no_rate_and_who_has_the_socket_are_not_limited() {
         let (limits, _) = limits("1/h");
         assert!((0..9).all(|_| matches!(limits.pay(Class::Feeds, &from("192.0.2.1")), Ok(None))));

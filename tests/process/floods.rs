@@ -1,55 +1,17 @@
 //! HTTP/2 as those send it who mean harm: with frames of one's own making, as fast as they are taken. Others are
 //! answered meanwhile, memory stays where it was, and the connection ends or costs next to nothing.
 
-use super::house::{House, Plan, until};
-use super::http::connect;
+use super::frames::{
+    CONTINUATION, DATA, END_HEADERS, END_STREAM, HEADERS, NONE, PING, PRIORITY, RST_STREAM, SETTINGS,
+    WINDOW_UPDATE, frame, get, greet, literal,
+};
+use super::house::{Plan, until};
 use std::io::{Read as _, Write as _};
 use std::net::{Shutdown, TcpStream};
 use std::time::{Duration, Instant};
 
-const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 const LOOK_UP: &str = "/api/v1/blacklist/check/192.0.2.1";
 const FEED: &str = "/feeds/fortigate.txt";
-
-/// Types of frames (RFC 9113, 6).
-const DATA: u8 = 0;
-const HEADERS: u8 = 1;
-const PRIORITY: u8 = 2;
-const RST_STREAM: u8 = 3;
-const SETTINGS: u8 = 4;
-const PING: u8 = 6;
-const WINDOW_UPDATE: u8 = 8;
-const CONTINUATION: u8 = 9;
-/// Flags.
-const NONE: u8 = 0;
-const END_STREAM: u8 = 1;
-const END_HEADERS: u8 = 4;
-
-fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
-    let length = u32::try_from(payload.len()).unwrap().to_be_bytes();
-    [&length[1..], &[kind, flags], &stream.to_be_bytes(), payload].concat()
-}
-
-/// A header without the tables of HPACK (RFC 7541, 6.2.2), its name by its number or written out.
-fn literal(name: Result<u8, &str>, value: &str) -> Vec<u8> {
-    let text = |text: &str| [&[u8::try_from(text.len()).unwrap()], text.as_bytes()].concat();
-    match name {
-        Ok(number) => [vec![number], text(value)].concat(),
-        Err(name) => [vec![0], text(name), text(value)].concat(),
-    }
-}
-
-/// A GET of `path`: `:method GET`, `:scheme http`, `:path`, `:authority`.
-fn get(path: &str) -> Vec<u8> {
-    [vec![0x82, 0x86], literal(Ok(4), path), literal(Ok(1), "localhost")].concat()
-}
-
-/// Says what everybody says first.
-fn greet(house: &House, settings: &[u8]) -> TcpStream {
-    let mut stream = connect(house.address("blacklist")).unwrap();
-    stream.write_all(&[PREFACE, &frame(SETTINGS, NONE, 0, settings)].concat()).unwrap();
-    stream
-}
 
 /// Reads and forgets what comes, so that nothing is held up for want of a reader.
 fn drain(stream: &TcpStream) {

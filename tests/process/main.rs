@@ -17,7 +17,9 @@ mod fakes;
 #[path = "../fakes/feed.rs"]
 mod feed;
 mod floods;
+mod frames;
 mod full_disk;
+mod heads;
 mod hostile;
 mod house;
 mod http;

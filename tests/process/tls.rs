@@ -7,6 +7,7 @@ use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use rustls::version::{TLS12, TLS13};
 use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned, SupportedProtocolVersion};
+use sha2::{Digest as _, Sha256};
 use std::io::{self, Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
@@ -26,6 +27,12 @@ impl Pair {
         let wanted = rcgen::CertificateParams::new([NAME.to_owned()]).unwrap();
         let made = wanted.self_signed(&key).unwrap();
         Self { certificate: made.pem(), key: key.serialize_pem() }
+    }
+
+    /// The SHA-256 of the certificate, in hexadecimal.
+    fn digest(&self) -> String {
+        let der = CertificateDer::from_pem_slice(self.certificate.as_bytes()).unwrap();
+        Sha256::digest(&der).iter().map(|byte| format!("{byte:02x}")).collect()
     }
 
     /// Writes both into a folder, and gives their paths.
@@ -72,11 +79,24 @@ pub(crate) fn connect(
 }
 
 fn get(house: &House, trusted: &Pair, path: &str) -> io::Result<Answer> {
-    let mut stream = connect(house.address("gateway"), trusted, None, &TLS13)?;
-    stream.write_all(&head("GET", path, &[]))?;
+    send(house, trusted, None, "GET", path, b"")
+}
+
+/// Sends a request with that certificate to the gateway.
+fn send(
+    house: &House,
+    trusted: &Pair,
+    shown: Option<&Pair>,
+    method: &str,
+    path: &str,
+    body: &[u8],
+) -> io::Result<Answer> {
+    let mut stream = connect(house.address("gateway"), trusted, shown, &TLS13)?;
+    let headers = [("content-type", "application/json"), ("content-length", &*body.len().to_string())];
+    stream.write_all(&[&head(method, path, &headers), body].concat())?;
     let mut bytes = Vec::new();
     stream.read_to_end(&mut bytes)?;
-    http::parse(&bytes, "GET").ok_or_else(|| io::ErrorKind::UnexpectedEof.into())
+    http::parse(&bytes, method).ok_or_else(|| io::ErrorKind::UnexpectedEof.into())
 }
 
 fn tls_check(house: &House) -> serde_json::Value {
@@ -138,4 +158,51 @@ fn an_open_listener_is_refused_until_it_is_protected() {
     let port = house.address("gateway").port();
     let mut stream = connect(([127, 0, 0, 1], port).into(), &pair, None, &TLS13).unwrap();
     stream.write_all(&head("GET", "/health", &[])).unwrap();
+}
+
+#[test]
+fn a_certificate_is_a_key_also_behind_a_gateway_elsewhere_and_nobody_else_can_say_so() {
+    let (folder, own) = (tempfile::tempdir().unwrap(), Pair::new());
+    let (pump, stranger) = (Pair::new(), Pair::new());
+    let at = |name: &str| folder.path().join(name);
+    let blacklist = Plan::new(&at("blacklist")).roles("blacklist").start();
+    std::fs::create_dir(at("gateway")).unwrap();
+    std::fs::copy(blacklist.data().join("admin.key"), at("gateway/admin.key")).unwrap();
+    let url = format!("http://{}", blacklist.address("blacklist"));
+    let gateway = Plan::new(&at("gateway")).roles("gateway").set("IRONLIST_UPSTREAM_BLACKLIST", &url);
+    let gateway = encrypted(gateway, folder.path(), &own).set("IRONLIST_TLS_CLIENTS", "ask").start();
+
+    let digest = pump.digest();
+    let add = [
+        "key",
+        "add",
+        "pump",
+        "--right",
+        "read",
+        "--right",
+        "write",
+        "--certificate",
+        &digest,
+        "--reason",
+        "x",
+    ];
+    let (code, out, errors) = told(&blacklist.run(add));
+    assert_eq!(code, 0, "{out}{errors}");
+    let list = |shown: Option<&Pair>, ip: &str| {
+        let body = format!("{{\"ip\":\"{ip}\",\"reason\":\"seen\"}}");
+        send(&gateway, &own, shown, "POST", "/api/v1/blacklist/ips", body.as_bytes()).unwrap().status
+    };
+    until("the key is known at the door", || (list(Some(&pump), "45.1.2.3") < 300).then_some(()));
+    assert_eq!((list(Some(&stranger), "45.1.2.4"), list(None, "45.1.2.4")), (401, 401));
+
+    // What a gateway says needs its word.
+    let said = format!("secured certificate={digest}");
+    for word in [None, Some(("x-ironlist-gateway", "0"))] {
+        let said = [("x-forwarded-for", "127.0.0.1"), ("x-ironlist-caller", &*said)];
+        let headers: Vec<(&str, &str)> =
+            said.into_iter().chain(word).chain([("content-type", "application/json")]).collect();
+        let body = br#"{"ip":"45.1.2.5","reason":"seen"}"#;
+        let answer = blacklist.ask("blacklist", "POST", "/api/v1/blacklist/ips", &headers, body).unwrap();
+        assert_eq!(answer.status, 401, "{word:?}");
+    }
 }
