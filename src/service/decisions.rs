@@ -16,7 +16,7 @@ use crate::publish::crowdsec::{Bygone, Stream, Terms, Wanted, about};
 use crate::publish::{Feed, Offer, Publisher, Reader, Recent, Released, Roll, Rolls, recent};
 use crate::rights::Right;
 use crate::web::Demand::Own;
-use crate::web::auth::{Keys, X_API_KEY};
+use crate::web::claim::{Keys, X_API_KEY};
 use crate::web::sketch::shape;
 use crate::web::{Body, Caller, Problem, Query, Response, Routes};
 use axum::Extension;

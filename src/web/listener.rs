@@ -6,8 +6,9 @@ mod prelude;
 
 pub use prelude::Prelude;
 
-use super::app::{Answer, App, Peer};
+use super::app::{Answer, App};
 use super::body::{Body, Pace, Request, Response};
+use super::caller::Peer;
 use super::stall::{AtWork, Guarded};
 use super::tls::Secured;
 use hyper::body::Incoming;
