@@ -202,13 +202,14 @@ impl Feed {
         }
     }
 
-    /// What it lists or, where it is cut into parts, listed just before, if that is what it listed at `generation`.
-    pub fn at(&self, generation: u64) -> Option<Arc<Released>> {
-        let now = self.released()?;
-        if generation >= now.release.generation {
-            return (generation <= self.book().state.seen).then_some(now);
-        }
-        self.previous.load_full().filter(|before| generation >= before.release.generation)
+    /// What was offered before, where it is cut into parts.
+    pub(super) fn previous(&self) -> Option<Arc<Released>> {
+        self.previous.load_full()
+    }
+
+    /// The newest generation that was released or held.
+    pub(super) fn seen(&self) -> u64 {
+        self.book().state.seen
     }
 
     /// How it fares.

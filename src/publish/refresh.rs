@@ -275,6 +275,10 @@ impl Feed {
             let Some(set) = of_part(part, set, &sets) else { continue };
             released.make(part, document, set, facts.as_ref())?;
         }
+        if profile.parts > 1 {
+            // Each of its parts tells it.
+            released.name();
+        }
         self.lay_out(Offer::List(released));
         Ok(())
     }

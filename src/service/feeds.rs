@@ -11,7 +11,7 @@ mod ranges;
 
 use super::claim::NO_KEY;
 use crate::model::Document;
-use crate::publish::{Answer, Feed, Offer, Publisher, Reader, Released, Rendition, write};
+use crate::publish::{Answer, Feed, Offer, Pin, Publisher, Reader, Released, Rendition, write};
 use crate::web::Demand::Own;
 use crate::web::{App, Caller, Peer, Problem, Response, Routes};
 use arc_swap::ArcSwap;
@@ -150,8 +150,8 @@ impl Desk {
         let offer = named.feed.offer();
         let Offer::List(released) = &**offer else { return None };
         let rendition = released.get(named.part, named.document)?;
-        let response =
-            self.page(released, rendition, named.document).answer(asking.method, asking.headers)?;
+        let page = self.page(released, rendition, named.document);
+        let response = page.answer(asking.method, asking.headers, self.publisher.engine().now())?;
         self.note(&reader, &named, released, asking, &response);
         Some(response)
     }
@@ -161,13 +161,14 @@ impl Desk {
             Problem::not_found("unknown_feed", "There is no feed, part or document of that name.")
         })?;
         let reader = self.reader(asking, &named)?;
-        let released = match generation(asking.uri)? {
-            Some(generation) => named.feed.at(generation).ok_or_else(gone)?,
+        let released = match pin(asking.uri)? {
+            Some(pin) => named.feed.at(&pin).ok_or_else(|| gone(&pin))?,
             None => current(&named.feed)?,
         };
         let rendition = self.rendition(&released, named.part, named.document).await?;
         let page = self.page(&released, &rendition, named.document);
-        let response = page.answer(asking.method, asking.headers).ok_or_else(changed)?;
+        let now = self.publisher.engine().now();
+        let response = page.answer(asking.method, asking.headers, now).ok_or_else(changed)?;
         self.note(&reader, &named, &released, asking, &response);
         Ok(response.map(Into::into))
     }
@@ -282,15 +283,21 @@ async fn by_token(
     desk.answer(&Asking::of(&request, &name, Some(&token), &caller)).await
 }
 
-/// The generation to which a reader of several parts pins itself.
+/// What a reader of several parts pins itself to.
 ///
 /// # Errors
-/// 422 for anything but `generation=N`.
-fn generation(uri: &Uri) -> Result<Option<u64>, Problem> {
+/// 422 for anything but `generation=N` and `release=NAME`.
+fn pin(uri: &Uri) -> Result<Option<Pin>, Problem> {
     let Some(query) = uri.query().filter(|query| !query.is_empty()) else { return Ok(None) };
-    let number = query.strip_prefix("generation=").and_then(|number| number.parse().ok());
-    let wrong = || Problem::unprocessable("query_shape", "Only ?generation=N is understood here.");
-    number.map(Some).ok_or_else(wrong)
+    let generation = || query.strip_prefix("generation=")?.parse().ok().map(Pin::Generation);
+    let release = || Pin::to_release(query.strip_prefix("release=")?);
+    let wrong = || {
+        Problem::unprocessable(
+            "query_shape",
+            "Only ?generation=N and ?release=NAME are understood here; the name is that of X-Release.",
+        )
+    };
+    generation().or_else(release).map(Some).ok_or_else(wrong)
 }
 
 fn current(feed: &Feed) -> Result<Arc<Released>, Problem> {
@@ -308,9 +315,18 @@ fn changed() -> Problem {
         .detail("The feed is not what you know any more; read it from its beginning.")
 }
 
-fn gone() -> Problem {
-    Problem::new(StatusCode::GONE, "generation_gone")
-        .detail("That generation of the feed is kept no longer, or has not come yet. Begin again without ?generation.")
+fn gone(pin: &Pin) -> Problem {
+    let (code, detail) = match pin {
+        Pin::Generation(_) => (
+            "generation_gone",
+            "That generation of the feed is kept no longer, or has not come yet. Begin again without ?generation.",
+        ),
+        Pin::Release(_) => (
+            "release_gone",
+            "The feed lists something else by now. Begin again with its first part, without ?release.",
+        ),
+    };
+    Problem::new(StatusCode::GONE, code).detail(detail)
 }
 
 fn empty() -> Problem {

@@ -39,27 +39,28 @@ pub(super) fn named(feeds: &Feeds, rest: &str) -> Option<Named> {
     };
     let (feed, ending) = with_ending(feeds, name)?;
     let format = feed.profile().format;
-    let (part, document) = match file {
-        None => (WHOLE, ending_names(&feed, ending)?),
-        Some(file) if ending.is_empty() => inside(&feed, file)?,
-        Some(_) => return None,
+    let (part, document) = match (file, ending) {
+        (None, ending) => (WHOLE, ending_names(&feed, ending)?),
+        (Some(file), None) => inside(&feed, file)?,
+        (Some(_), Some(_)) => return None,
     };
     (document.format() == format).then_some(Named { feed, part, document })
 }
 
 /// A name may hold dots, so the whole counts first.
-fn with_ending<'n>(feeds: &Feeds, name: &'n str) -> Option<(Arc<Feed>, &'n str)> {
+fn with_ending<'n>(feeds: &Feeds, name: &'n str) -> Option<(Arc<Feed>, Option<&'n str>)> {
     if let Some(feed) = feeds.get(name) {
-        return Some((feed, ""));
+        return Some((feed, None));
     }
     let (name, ending) = name.rsplit_once('.')?;
-    feeds.get(name).map(|feed| (feed, ending))
+    feeds.get(name).map(|feed| (feed, Some(ending)))
 }
 
-fn ending_names(feed: &Feed, ending: &str) -> Option<Document> {
+fn ending_names(feed: &Feed, ending: Option<&str>) -> Option<Document> {
     let profile = feed.profile();
     let list = Document::List(profile.format);
-    if matches!(ending, "" | "txt") || ending == profile.format.extension() {
+    let Some(ending) = ending else { return Some(list) };
+    if ending == "txt" || ending == profile.format.extension() {
         return Some(list);
     }
     let file = format!("{}.{ending}", profile.name);
@@ -68,9 +69,13 @@ fn ending_names(feed: &Feed, ending: &str) -> Option<Document> {
 
 fn inside(feed: &Feed, file: &str) -> Option<(u16, Document)> {
     let profile = feed.profile();
-    let number = file.split_once('.').map_or(file, |(number, _)| number);
-    if let Ok(part) = number.parse::<u16>() {
-        let ending = file.get(number.len()..).unwrap_or_default().trim_start_matches('.');
+    let (number, ending) = match file.split_once('.') {
+        Some((number, ending)) => (number, Some(ending)),
+        None => (file, None),
+    };
+    // A part has one path: `01` and `+1` are none.
+    let is_number = |part: &u16| part.to_string() == number;
+    if let Some(part) = number.parse().ok().filter(is_number) {
         return (1..=profile.parts).contains(&part).then_some((part, ending_names(feed, ending)?));
     }
     let is_named = |document: &Document| formats::file_name(*document, profile.name.as_str()) == file;

@@ -51,6 +51,9 @@ pub(super) struct Row {
 #[derive(Serialize, JsonSchema)]
 struct ReleasedRow {
     generation: u64,
+    /// What `?release=` pins a reader of its parts to, where it has several.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    release: Option<String>,
     modified: Time,
     addresses: u128,
     /// Of the documents that were written so far.
@@ -126,6 +129,7 @@ impl ReleasedRow {
         let parts: u64 = (1..=released.profile.parts).filter_map(entries).sum();
         Self {
             generation: release.generation,
+            release: (released.profile.parts > 1).then(|| released.name().to_owned()),
             modified: release.modified,
             addresses: release.addresses,
             entries: parts.max(entries(WHOLE).unwrap_or(0)),
