@@ -5,7 +5,7 @@ use super::blocked::{Blocked, blocked};
 use super::book::{Audit, Book, Keys};
 use super::feeds::Feeds;
 use super::pulls::{Answer, Pulls};
-use super::push::Ledger;
+use super::push::{Ledger, Remnant};
 use super::release::Released;
 use super::webhook;
 use crate::addr::IpSet;
@@ -218,6 +218,11 @@ impl Publisher {
     /// The book.
     pub fn book(&self) -> Option<&Book> {
         self.book.as_ref()
+    }
+
+    /// What was pushed to firewalls and is pushed no more.
+    pub fn remnants(&self) -> Vec<Remnant> {
+        self.pushes.remnants(self.engine.snapshot().devices())
     }
 
     /// Takes the target of a device away, if it has one. Blocks on the disk.

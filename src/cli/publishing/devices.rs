@@ -13,6 +13,7 @@ use serde_json::{Map, Value, json};
 use std::path::PathBuf;
 
 const DEVICES: &str = "/api/v1/devices";
+const REMNANTS: &str = "/api/v1/remnants";
 
 #[derive(Subcommand, Clone, Debug)]
 pub(in crate::cli) enum DeviceCommand {
@@ -57,6 +58,19 @@ pub(in crate::cli) enum DeviceCommand {
     Push {
         /// Its name
         name: String,
+    },
+    /// What was pushed to firewalls, is pushed no more, and is still enforced there
+    Remnants,
+    /// Empty such a list on its firewall, by its id
+    PushClear {
+        /// The remnant's id
+        id: String,
+        /// Only forget it: the firewall is no more, or somebody else looks after the list
+        #[arg(long)]
+        forget: bool,
+        /// Why
+        #[arg(long, value_name = "TEXT")]
+        reason: String,
     },
     /// Which models are known, and what they can take
     Presets,
@@ -147,6 +161,17 @@ pub(in crate::cli) async fn device(
             door.delete(&with_query(&path, &[("reason", Some(reason))])).await?
         }
         DeviceCommand::Push { name } => door.post(&format!("{}/push", one(name)), &json!({})).await?,
+        DeviceCommand::Remnants => {
+            let columns = ["id", "device", "list", "url", "entries", "feed", "pushed_at"];
+            return list(REMNANTS, &columns, door, console.out).await;
+        }
+        DeviceCommand::PushClear { id, forget, reason } => {
+            let one = format!("{REMNANTS}/{}", encode(id));
+            match forget {
+                true => door.delete(&with_query(&one, &[("reason", Some(reason))])).await?,
+                false => door.post(&format!("{one}/clear"), &json!({"reason": reason})).await?,
+            }
+        }
         DeviceCommand::Presets => {
             let presets = door.get(&format!("{DEVICES}/presets")).await?;
             let rows = presets.as_array().cloned().unwrap_or_default();

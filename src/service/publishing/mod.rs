@@ -6,6 +6,7 @@ mod devices;
 mod feeds;
 mod holds;
 mod push;
+mod remnants;
 mod webhooks;
 
 pub use holds::WHOLE;
