@@ -139,8 +139,8 @@ fn age(now: Time, since: Time) -> i64 {
 #[serde(deny_unknown_fields)]
 pub(super) struct Decision {
     reason: String,
-    /// The generation at which the hold was shown: consent is for that, and for no more.
-    generation: u64,
+    /// The generation at which the hold was shown: consent is for that, and for no more. A hold that is there needs it.
+    generation: Option<u64>,
 }
 
 pub(super) async fn consent(
@@ -150,11 +150,12 @@ pub(super) async fn consent(
     Json(decision): Json<Decision>,
 ) -> Result<Json<serde_json::Value>, Problem> {
     let feed = subject(&id)?;
+    let generation = decision.generation.ok_or_else(|| unseen(&role, feed.as_ref()))?;
     let audit = role.audit(&caller, "feed.consent", &id, &reason(Some(&decision.reason))?);
     let publisher = Arc::clone(&role.0);
     let consented = blocking(move || {
         let (feeds, engine) = (publisher.feeds(), publisher.engine());
-        feeds.consent(feed.as_ref(), decision.generation, engine).map_err(refused)?;
+        feeds.consent(feed.as_ref(), generation, engine).map_err(refused)?;
         note(&publisher, &audit)
     });
     consented.await?;
@@ -201,6 +202,22 @@ fn subject(id: &str) -> Result<Option<OutputName>, Problem> {
         return Ok(None);
     }
     id.parse().map(Some).map_err(|_| Problem::not_found("unknown_hold", "There is no such hold."))
+}
+
+/// What is said to who names no generation.
+fn unseen(role: &Publishing, name: Option<&OutputName>) -> Problem {
+    let feeds = role.0.feeds();
+    let hold = match name {
+        Some(name) => feeds.get(name.as_str()).and_then(|feed| feed.status().hold),
+        None => feeds.whole().status().hold,
+    };
+    match hold {
+        None => refused(NoConsent::NotHeld),
+        Some(_) => Problem::unprocessable(
+            "generation_missing",
+            "Say at which generation the hold was shown: consent is for that, and for no more.",
+        ),
+    }
 }
 
 fn refused(refused: NoConsent) -> Problem {

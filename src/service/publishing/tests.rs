@@ -148,6 +148,15 @@ async fn a_hold_is_shown_and_released_by_a_word_with_a_reason() {
     assert_eq!((&hold["id"], &hold["distance"]["gone"]), (&json!("fortigate"), &json!(990)));
     assert_eq!(hold["grounds"][0]["code"], "shrunk");
     let path = "/api/v1/holds/fortigate/consent";
+    for unknown in ["nosuch", "0190a1b2-c3d4-7e5f-8061-728394a5b6c7", "no%20name"] {
+        for word in ["consent", "reject"] {
+            let path = format!("/api/v1/holds/{unknown}/{word}");
+            let (status, problem) = ask(&house, Method::POST, &path, json!({"reason": "x"})).await;
+            assert_eq!((status, &problem["code"]), (404, &json!("unknown_hold")), "{path}");
+        }
+    }
+    let (status, problem) = ask(&house, Method::POST, path, json!({"reason": "x"})).await;
+    assert_eq!((status, &problem["code"]), (422, &json!("generation_missing")));
     let early = json!({"reason": "it is right", "generation": 1});
     let (status, problem) = ask(&house, Method::POST, path, early).await;
     assert_eq!(
