@@ -7,6 +7,7 @@ use super::refresh::is_urgent;
 use super::release::Released;
 use super::size::Room;
 use super::state::State;
+use crate::addr::IpSet;
 use crate::model::{Budget, Profile, Time};
 use arc_swap::{ArcSwap, ArcSwapOption};
 use std::path::{Path, PathBuf};
@@ -249,18 +250,21 @@ impl Feed {
         self.book().log.steps().to_vec()
     }
 
-    /// A person's word that the feed may go to what was shown at `generation`. It takes effect with the next refresh.
+    /// A person's word that the feed may go to what was shown at `generation`. It takes effect with the next refresh. Answers
+    /// what may come by it.
     ///
     /// # Errors
     /// [`NoConsent`].
-    pub(super) fn consent(&self, generation: u64) -> Result<(), NoConsent> {
+    pub(super) fn consent(&self, generation: u64) -> Result<IpSet, NoConsent> {
         let mut book = self.book();
         let held = book.state.held.as_ref().ok_or(NoConsent::NotHeld)?;
         if !held.hold.covers(generation) {
             return Err(NoConsent::Grown(held.hold.generation));
         }
-        book.consent = Some(held.difference.clone());
-        Ok(())
+        let difference = held.difference.clone();
+        let brought = difference.added.clone();
+        book.consent = Some(difference);
+        Ok(brought)
     }
 
     /// A person's word that the feed is to stay held. Whoever takes the feed on must not be at work.

@@ -151,11 +151,13 @@ impl Feeds {
         stage.is_whole = false;
         let with_whole =
             |set: IpSet| self.whole.kept_back().map_or_else(|| set.clone(), |whole| set.union(&whole));
-        stage.kept_back = kept_back.map(with_whole).unwrap_or_default();
+        let kept_back = kept_back.map(with_whole);
         let mut shares = Shares::new(snapshot.devices());
         for (at, profile) in profiles.iter().enumerate() {
             let Some(feed) = self.get(profile.name.as_str()) else { continue };
             self.share(&mut stage, &shares, profile, &profiles[at + 1..]);
+            let with_others = |all: &IpSet| all.union(&self.withheld(&profile.name));
+            stage.kept_back = kept_back.as_ref().map(with_others).unwrap_or_default();
             alone(&feed, &stage, profile, &[Selector::of(profile)]);
             shares.take(profile, &feed);
         }
@@ -171,7 +173,9 @@ impl Feeds {
     ) {
         stage.room = shares.left(&profile.name);
         stage.budgets = shares.set(profile);
-        stage.rivals = shares.rivals(profile, behind, |name| self.get(name.as_str()));
+        let moment =
+            self.get(profile.name.as_str()).map_or(stage.moment(), |feed| feed.since(stage.moment()));
+        stage.rivals = shares.rivals(profile, behind, moment, |name| self.get(name.as_str()));
     }
 
     /// What feeds' holds keep back that no feed may bring which is new or takes something else now; none where there is
@@ -186,6 +190,13 @@ impl Feeds {
         }
         let of_feeds = settled.into_iter().filter_map(|(feed, profile)| feed?.keeps_back(stage, profile));
         Some(of_feeds.fold(IpSet::default(), |all, set| all.union(&set)))
+    }
+
+    /// What holds of other feeds than `name` kept back that a person has ended without a word on it.
+    pub(super) fn withheld(&self, name: &OutputName) -> IpSet {
+        let all = self.all();
+        let others = all.iter().filter(|(other, _)| *other != name).map(|(_, feed)| feed.withheld());
+        others.fold(IpSet::default(), |all, set| if set.is_empty() { all } else { all.union(&set) })
     }
 
     /// The feeds of a generation; of those that share a device's budget, the first served first.
@@ -212,7 +223,11 @@ impl Feeds {
         self.all.store(Arc::new(profiles.iter().map(open).collect()));
         let withdrawn =
             before.iter().filter(|(name, _)| profiles.iter().all(|profile| profile.name != **name));
-        withdrawn.for_each(|(_, feed)| feed.remove());
+        for (_, feed) in withdrawn {
+            // Whoever takes a feed away has had no word on what its hold kept back.
+            self.all().get(&self.usual.name).into_iter().for_each(|heir| heir.inherit(feed, now));
+            feed.remove();
+        }
     }
 
     /// A person's word that what a hold showed at `generation` may be released; none is the hold over all feeds.
@@ -228,17 +243,24 @@ impl Feeds {
     ) -> Result<(), NoConsent> {
         let Some(name) = name else {
             // A feed that is held by itself stays so: nobody has been shown it.
-            self.whole.consent(generation)?;
-            self.refresh(engine);
-            return self.whole.status().hold.map_or(Ok(()), |hold| Err(NoConsent::Grown(hold.generation)));
+            return self.consent_to(&self.whole, generation, engine);
         };
         if self.whole.status().hold.is_some() {
             return Err(NoConsent::WholeIsHeld);
         }
         let feed = self.get(name.as_str()).ok_or(NoConsent::NotHeld)?;
-        feed.consent(generation)?;
+        self.consent_to(&feed, generation, engine)
+    }
+
+    fn consent_to(&self, feed: &Feed, generation: u64, engine: &Engine) -> Result<(), NoConsent> {
+        let brought = feed.consent(generation)?;
         self.refresh(engine);
-        feed.status().hold.map_or(Ok(()), |hold| Err(NoConsent::Grown(hold.generation)))
+        if let Some(hold) = feed.status().hold {
+            return Err(NoConsent::Grown(hold.generation));
+        }
+        self.whole.allow_in(&brought, engine.now());
+        self.all().values().for_each(|other| other.allow_in(&brought, engine.now()));
+        Ok(())
     }
 
     /// A person's word that a hold is to stay; none is the hold over all feeds. Blocks on the disk.

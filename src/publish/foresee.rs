@@ -87,7 +87,9 @@ impl Feeds {
                     profiles.push(profile.clone());
                     in_turn(&mut profiles);
                     let of_feeds = self.kept_back(&stage, &profiles).unwrap_or_default();
-                    stage.kept_back = of_feeds.union(&self.whole().kept_back().unwrap_or_default());
+                    stage.kept_back = of_feeds
+                        .union(&self.whole().kept_back().unwrap_or_default())
+                        .union(&self.withheld(&profile.name));
                     self.share_as_is(&mut stage, snapshot, &profiles, profile);
                     let feed = self.get(profile.name.as_str());
                     let state = feed.map(|feed| feed.book().state.clone()).unwrap_or_default();

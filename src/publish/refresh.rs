@@ -13,14 +13,14 @@ use super::release::{Release, Released};
 use super::select::{Scene, SelectError, Selector};
 use super::selections::Selections;
 use super::shares::Rivals;
-use super::size::{Room, fitted};
+use super::size::{Room, fitted, pressed};
 use super::split::{of_part, split};
 use super::state::{Held, State};
-use super::tide::Tide;
+use super::tide::{Fallen, Tide};
 use crate::addr::IpSet;
 use crate::disk::DiskError;
 use crate::engine::Gone;
-use crate::model::{Budget, Families, Format, Profile, SourceId, Time};
+use crate::model::{Budget, Families, Filter, Format, Profile, SourceId, Time};
 use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -153,12 +153,15 @@ impl Feed {
             None => fitted(stage.scene(), profile, stage.room, &listed)?,
         };
         let served = Packed::of(&set);
+        let withheld = withheld(stage, &state, selectors)?;
         let mut next = State {
             profile: Some(profile.clone()),
             selectors: selectors.to_vec(),
             seen: stage.scene().snapshot.generation,
             tide: state.tide.clone(),
             budgets: stage.budgets.clone(),
+            pressed: pushed_out(stage, &state, (&listed, &set)),
+            withheld,
             ..State::default()
         };
         match outcome {
@@ -170,6 +173,47 @@ impl Feed {
             Outcome::Holds(hold, difference) => next.held = Some(Held { hold, difference, base }),
         }
         self.release(stage, (&state, next), (set, served, cut))
+    }
+
+    /// What its hold kept back that a person has ended without a word on it.
+    pub(super) fn withheld(&self) -> IpSet {
+        self.book().state.withheld.clone()
+    }
+
+    /// Remembers what nobody has had a word on of a feed that goes. Blocks on the disk.
+    pub(super) fn inherit(&self, gone: &Self, now: Time) {
+        let unsaid = gone.book().state.unsaid();
+        if !unsaid.is_empty() {
+            self.withhold(now, |withheld| withheld.union(&unsaid));
+        }
+    }
+
+    /// Somebody has had a word on this, at whichever feed. Blocks on the disk.
+    pub(super) fn allow_in(&self, set: &IpSet, now: Time) {
+        if !self.withheld().is_empty() {
+            self.withhold(now, |withheld| withheld.subtract(set));
+        }
+    }
+
+    fn withhold(&self, now: Time, change: impl FnOnce(&IpSet) -> IpSet) {
+        {
+            let mut book = self.book();
+            book.state.withheld = change(&book.state.withheld);
+            book.kept = false;
+        }
+        if let Err(error) = self.keep() {
+            self.fail(error.to_string(), now);
+        }
+    }
+
+    /// The moment at which it stands: while it is held, no time passes for it.
+    pub(super) fn since(&self, moment: Time) -> Time {
+        self.book().state.since(moment)
+    }
+
+    /// How much budgets have taken from its readers in the day before `moment`.
+    pub(super) fn pressed(&self, moment: Time) -> Fallen {
+        self.book().state.pressed.fallen(moment)
     }
 
     /// Whether what it lists next is no choice of a person's.
@@ -301,6 +345,30 @@ impl Feed {
             book.kept = true;
         }
         Ok(())
+    }
+}
+
+/// What of what holds kept back nobody has had a word on, as far as it is listed still.
+fn withheld(stage: &Stage<'_>, state: &State, selectors: &[Selector]) -> Result<IpSet, FollowError> {
+    let is_edited = state.selectors != selectors;
+    let all = if is_edited { state.unsaid() } else { state.withheld.clone() };
+    if all.is_empty() {
+        return Ok(all);
+    }
+    let everything = Selector { filter: Filter::default(), families: Families::Both };
+    Ok(all.intersect(&stage.selections.of(&[everything])?))
+}
+
+/// How much budgets have pushed out of a feed that is to list as much of `listed` as `set`. When a person has set one
+/// otherwise, what that costs is meant.
+fn pushed_out(stage: &Stage<'_>, state: &State, (listed, set): (&IpSet, &IpSet)) -> Tide {
+    let is_limited = stage.budgets.iter().any(|budget| *budget != Budget::default());
+    match &state.release {
+        Some(release) if is_limited && state.budgets == stage.budgets => {
+            let moved = pressed(&release.set.unpack(), listed, set);
+            state.pressed.clone().then(moved, stage.moment())
+        }
+        _ => Tide::default(),
     }
 }
 
