@@ -57,3 +57,19 @@ fn every_module_imports_only_what_the_map_allows() {
         }
     }
 }
+
+/// The lines of a file that are no tests of its own.
+fn program(text: &str) -> usize {
+    text.split("#[cfg(test)]\nmod tests {").next().map_or(0, |program| program.lines().count())
+}
+
+#[test]
+fn every_file_says_what_it_is_for_and_holds_one_idea() {
+    let mut files = Vec::new();
+    sources(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src"), &mut files);
+    for file in files {
+        let text = fs::read_to_string(&file).unwrap();
+        assert!(text.starts_with("//! "), "{} does not say what it is for", file.display());
+        assert!(program(&text) <= 450, "{} has {} lines", file.display(), program(&text));
+    }
+}

@@ -9,7 +9,7 @@ use crate::service::identity::{Elsewhere, Local, People};
 use crate::service::journal::Remote;
 use crate::service::publishing::Publishing;
 use crate::vault::Vault;
-use crate::web::auth::Authority;
+use crate::web::claim::Authority;
 use crate::web::health::{Check, Health};
 use crate::web::metrics::Metrics;
 use crate::web::{Role, Routes};

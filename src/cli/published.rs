@@ -4,9 +4,9 @@ use crate::model::{Device, OutputName, Time};
 use crate::publish::{Feed, Publisher, Pull};
 use crate::service::publishing::WHOLE;
 use crate::web::health::Check;
-use crate::web::metrics::{
+use crate::web::metrics::Metrics;
+use crate::web::metrics::table::{
     DEVICE_BEHIND, DEVICE_SILENT, FEED_CUT, FEED_FAULT, FEED_HELD, FEED_HELD_SECONDS, FEED_RELEASE_SECONDS,
-    Metrics,
 };
 use std::collections::BTreeMap;
 use std::sync::Arc;

@@ -6,7 +6,8 @@ use crate::publish::Publisher;
 use crate::publish::push::{self, ListReport, Pace, Pusher, Told};
 use crate::vault::Vault;
 use crate::web::health::Check;
-use crate::web::metrics::{DEVICE_REMNANTS, Metrics};
+use crate::web::metrics::Metrics;
+use crate::web::metrics::table::DEVICE_REMNANTS;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 

@@ -30,8 +30,7 @@ use std::io::{IsTerminal as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Duration;
-use tokio::runtime::Runtime;
+use tokio::runtime::{Handle, Runtime};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
@@ -166,6 +165,7 @@ async fn serve(
         tasks.spawn(listener::serve(socket, Arc::clone(app), limits, raised(stopped)));
     }
     announce(&[NotifyState::Ready]);
+    watchdog::start(Handle::current())?;
     let mut reload = Reload { settings, inputs, filter, sources, outputs, tls, limits: &house.limits };
     signals.end(&mut reload).await;
     announce(&[NotifyState::Stopping]);
@@ -370,25 +370,19 @@ impl Signals {
         })
     }
 
-    /// Waits for SIGTERM or SIGINT; tells systemd's watchdog meanwhile that requests are still answered, while they are.
+    /// Waits for SIGTERM or SIGINT.
     async fn end(&mut self, reload: &mut Reload<'_>) {
-        let every = sd_notify::watchdog_enabled().map_or(Duration::from_secs(3600), |every| every / 3);
-        let mut tick = tokio::time::interval(every);
         loop {
             tokio::select! {
                 _ = self.terminate.recv() => return,
                 _ = self.interrupt.recv() => return,
                 _ = self.hangup.recv() => reload.again(),
-                _ = tick.tick() => match watchdog::turns(every / 2).await {
-                    true => announce(&[NotifyState::Watchdog]),
-                    false => tracing::error!("no thread is free to answer; the watchdog is not told"),
-                },
             }
         }
     }
 }
 
-fn announce(states: &[NotifyState]) {
+pub(super) fn announce(states: &[NotifyState]) {
     if let Err(error) = sd_notify::notify(states) {
         tracing::warn!(%error, "could not tell systemd");
     }

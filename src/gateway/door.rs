@@ -6,7 +6,7 @@ use super::limits::{Class, Limits, Rates};
 use super::overload::Overload;
 use super::routes;
 use crate::web::app::Entry;
-use crate::web::auth::X_API_KEY;
+use crate::web::claim::X_API_KEY;
 use crate::web::metrics::{Counter, Metrics};
 use crate::web::{Caller, Peer, Problem, Request};
 use http::header::AUTHORIZATION;

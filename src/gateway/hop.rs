@@ -2,7 +2,7 @@
 //!
 //! It must not know where it goes.
 
-use crate::web::auth::X_API_KEY;
+use crate::web::claim::X_API_KEY;
 use crate::web::edge::{strip_hop_headers, strip_internal};
 use crate::web::tls::Secured;
 use crate::web::vouch::{self, X_DEADLINE, X_FORWARDED_FOR};

@@ -7,8 +7,8 @@ mod secured;
 mod several;
 
 use super::*;
-use crate::web::app::Peer;
 use crate::web::auth::Access;
+use crate::web::caller::Peer;
 use crate::web::extract::Whole;
 use crate::web::health::{self, Check, Health};
 use crate::web::listener::{Limits, Listener, serve};

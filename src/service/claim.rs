@@ -4,7 +4,7 @@
 use crate::model::OutputName;
 use crate::publish::{Answer, Claim, Denied, Publisher, Reader, Refused, Release};
 use crate::rights::Right;
-use crate::web::auth::X_API_KEY;
+use crate::web::claim::X_API_KEY;
 use crate::web::{Caller, Peer, Problem};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;

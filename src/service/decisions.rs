@@ -16,9 +16,9 @@ use crate::publish::crowdsec::{Bygone, Stream, Terms, Wanted, about};
 use crate::publish::{Feed, Offer, Publisher, Reader, Recent, Released, Roll, Rolls, recent};
 use crate::rights::Right;
 use crate::web::Demand::Own;
-use crate::web::auth::{Keys, X_API_KEY};
+use crate::web::claim::{Keys, X_API_KEY};
 use crate::web::sketch::shape;
-use crate::web::{Body, Caller, Json, Problem, Query, Response, Routes};
+use crate::web::{Body, Caller, Problem, Query, Response, Routes};
 use axum::Extension;
 use axum::extract::State;
 use http::header::CONTENT_TYPE;
@@ -82,6 +82,7 @@ impl Decisions {
             .shows(shape::<BTreeMap<String, Value>>)
             .get("/v1/heartbeat", Own, heartbeat, "Says that bouncers are heard.")
             .post("/v1/usage-metrics", Own, usage, "Takes what bouncers count, and keeps nothing of it.")
+            .reads(&["application/json"])
             .succeeds(&[201])
     }
 
@@ -307,7 +308,6 @@ async fn usage(
     State(decisions): Shared,
     Extension(caller): Extension<Caller>,
     headers: HeaderMap,
-    Json(_): Json<Value>,
 ) -> Result<StatusCode, Problem> {
     decisions.admit(&caller, &headers)?;
     Ok(StatusCode::CREATED)

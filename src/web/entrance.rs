@@ -2,9 +2,9 @@
 //!
 //! It must not know what is asked.
 
-use super::app::Peer;
 use super::body::Request;
 use super::browser::Pages;
+use super::caller::Peer;
 use super::edge::Signs;
 use super::proxy::{self, Proxies};
 use http::header::HOST;

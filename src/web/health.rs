@@ -2,7 +2,7 @@
 //!
 //! A check is a cheap look at state that its owner keeps; it must not do the work that it judges.
 
-use super::app::Caller;
+use super::caller::Caller;
 use super::extract::Json;
 use super::routes::{Demand, Routes};
 use crate::rights::Right;

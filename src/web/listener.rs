@@ -6,8 +6,9 @@ mod prelude;
 
 pub use prelude::Prelude;
 
-use super::app::{Answer, App, Peer};
+use super::app::{Answer, App};
 use super::body::{Body, Pace, Request, Response};
+use super::caller::Peer;
 use super::stall::{AtWork, Guarded};
 use super::tls::Secured;
 use hyper::body::Incoming;
@@ -19,6 +20,7 @@ use prelude::Opened;
 use std::convert::Infallible;
 use std::fs::Permissions;
 use std::io;
+use std::net::SocketAddr;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::pin::Pin;
@@ -26,7 +28,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
+use tokio::net::{TcpListener, TcpSocket, TcpStream, UnixListener, UnixStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::task::{JoinError, JoinSet};
 
@@ -67,6 +69,22 @@ pub enum Listener {
     Tcp(TcpListener),
     /// A path in the file system; who may open it is the administrator.
     Unix(UnixListener),
+}
+
+/// Connections that may wait to be taken, as far as the system's `somaxconn` goes. One that finds no room tries again
+/// after a second.
+const BACKLOG: u32 = 4096;
+
+/// Binds a port.
+///
+/// # Errors
+/// It is taken, or the address is none of this machine.
+pub fn bind(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
+    // Connections of the process before may still be closing.
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    socket.listen(BACKLOG)
 }
 
 impl Listener {

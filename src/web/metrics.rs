@@ -1,11 +1,12 @@
-//! What the program counts, and its text form for Prometheus. The only file that names that crate.
+//! What the program counts, and its text form for Prometheus. The only room that names that crate.
 //!
-//! Every metric stands in the table below; its handle is made once, with the [`Metrics`] that own the
+//! Every metric stands in [`table`]; its handle is made once, with the [`Metrics`] that own the
 //! registry. There are no globals: tests and processes with several roles have their own.
 
+pub mod requests;
+pub mod table;
+
 use super::body::{Body, Response};
-use super::problem::Problem;
-use super::role::Role;
 use super::routes::{Demand, Routes};
 use crate::rights::Right;
 use axum::extract::State;
@@ -13,8 +14,8 @@ use axum::response::IntoResponse;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use prometheus::proto::{LabelPair, Metric, MetricFamily};
 use prometheus::{HistogramOpts, HistogramVec, IntCounterVec, IntGaugeVec, Opts, Registry, TextEncoder};
-use std::any::Any;
 use std::sync::Arc;
+use table::{PUBLISHED, Row};
 
 /// A number that only grows.
 pub type Counter = prometheus::IntCounter;
@@ -23,111 +24,11 @@ pub type Gauge = prometheus::IntGauge;
 /// Durations by size.
 pub type Histogram = prometheus::Histogram;
 
-/// A row of the table: the name ends in the unit, as Prometheus wants it.
-#[derive(Clone, Copy, Debug)]
-pub struct Row {
-    /// The full name.
-    pub name: &'static str,
-    /// What it says to a reader of dashboards.
-    pub help: &'static str,
-    /// Its labels, in the order in which values are given.
-    pub labels: &'static [&'static str],
-}
-
-macro_rules! table {
-    ($($constant:ident $name:literal [$($label:literal),*] $help:literal;)*) => {
-        $(#[doc = $help] pub const $constant: Row = Row { name: $name, help: $help, labels: &[$($label),*] };)*
-        /// Every metric that the program itself registers; process metrics come beside them.
-        pub const TABLE: &[Row] = &[$($constant),*];
-    };
-}
-
-table! {
-    HTTP_REQUESTS "ironlist_http_requests_total" ["role", "route", "method", "status"]
-        "Answers given, by route template.";
-    HTTP_SECONDS "ironlist_http_request_duration_seconds" ["role", "route"]
-        "Time from a request's head to the answer's head, in seconds.";
-    HTTP_CONNECTIONS "ironlist_http_connections" ["role"]
-        "Connections open now.";
-    HTTP_ACCEPT_ERRORS "ironlist_http_accept_errors_total" ["role"]
-        "Connections that could not be accepted, for instance for want of file descriptors.";
-    PRELUDES_FAILED "ironlist_connection_failures_total" ["role"]
-        "Connections that ended before HTTP: no TLS came about, or no PROXY header came.";
-    TLS_EXPIRES "ironlist_tls_certificate_expiry_timestamp_seconds" []
-        "When the certificate that callers are shown ends, in seconds since 1970.";
-    HTTP_PANICS "ironlist_http_panics_total" ["role"]
-        "Handlers that panicked; each is a bug.";
-    TURNED_AWAY "ironlist_gateway_turned_away_total" ["class", "reason"]
-        "Requests that the door did not let in: too many of one caller (rate), or too much to do (overload).";
-    CACHED "ironlist_gateway_cache_total" ["outcome"]
-        "Questions to the gateway's cache: hit, stale (answered from it, and asked anew beside it), miss, or passed by.";
-    BUILD_INFO "ironlist_build_info" ["version"]
-        "1, with the version of the program.";
-    UP "blacklist_up" ["role"]
-        "1 while the role runs in this process.";
-    ENTRIES "blacklist_entries_total" ["source", "status"]
-        "Entries of the blacklist now.";
-    COLLECTIONS "blacklist_collections_total" ["source", "status"]
-        "Collection runs by outcome.";
-    COLLECTION_SECONDS "blacklist_collection_duration_seconds" ["source"]
-        "Time a collection run took, in seconds.";
-    DNSBL_QUESTIONS "ironlist_dnsbl_questions_total" ["outcome"]
-        "Questions to the DNS list, by how they were answered.";
-    FRESHNESS_SECONDS "blacklist_data_freshness_seconds" ["source"]
-        "Time since the source's last complete run, in seconds.";
-    SOURCE_TROUBLE "ironlist_source_trouble" ["source", "trouble"]
-        "1 while the source is stopped, held, hindered, late or its list is old, 0 while it is not.";
-    DOCUMENT_AGE "ironlist_source_document_age_seconds" ["source"]
-        "Time since the date that the source's last list bears itself, in seconds.";
-    PUSH_SECONDS "ironlist_push_enforced_seconds" ["device"]
-        "Time from a change to the firewall's own word that it enforces it, in seconds.";
-    PUSH_GENERATION "ironlist_push_enforced_generation" ["device", "feed"]
-        "The generation in which what the firewall enforces appeared.";
-    PUSH_FAILURES "ironlist_push_failures_total" ["device", "code"]
-        "Pushes that were not proven, by what was wrong.";
-    FEED_HELD "ironlist_feed_held" ["feed"]
-        "1 while the feed is held and waits for a word, 0 while it follows; _all are all of them together.";
-    FEED_HELD_SECONDS "ironlist_feed_held_seconds" ["feed"]
-        "Since when the feed is held, in seconds; 0: it is not.";
-    FEED_FAULT "ironlist_feed_fault" ["feed"]
-        "1 while the feed cannot be made and its last good list is served.";
-    FEED_CUT "ironlist_feed_cut_entries" ["feed"]
-        "Entries that a budget leaves out of the feed.";
-    FEED_RELEASE_SECONDS "ironlist_feed_release_age_seconds" ["feed"]
-        "Time since what the feed lists was released, in seconds.";
-    DEVICE_BEHIND "ironlist_device_behind" ["device"]
-        "1 while the device has an older list than is offered.";
-    DEVICE_SILENT "ironlist_device_silent" ["device"]
-        "1 while the device has not asked for longer than it should.";
-    DEVICE_REMNANTS "ironlist_device_remnants" ["device"]
-        "Lists on the device's firewall that were pushed there, are pushed no more, and are still enforced.";
-    WEBHOOK_DELIVERIES "ironlist_webhook_deliveries_total" ["hook", "result"]
-        "Attempts to tell a webhook something: delivered, or by what was wrong.";
-    AUTH_REFUSALS "ironlist_auth_refusals_total" ["reason"]
-        "Requests of somebody who was not let in or lacked a right, by the answer's code.";
-    AUTH_TOKENS "ironlist_auth_tokens_issued_total" ["how"]
-        "Access tokens given: for a password, for one that may be used once, or for a refresh token.";
-    WEBHOOK_BEHIND "ironlist_webhook_behind_seconds" ["hook"]
-        "Age of the oldest event that waits for a webhook, in seconds; 0: none does.";
-}
-
-/// What is read of each feed and each device.
-const PUBLISHED: [Row; 8] = [
-    FEED_HELD,
-    FEED_HELD_SECONDS,
-    FEED_FAULT,
-    FEED_CUT,
-    FEED_RELEASE_SECONDS,
-    DEVICE_BEHIND,
-    DEVICE_SILENT,
-    DEVICE_REMNANTS,
-];
-
 /// Names of the earlier system that dashboards still ask for: each shows another metric, relabelled, when
 /// it is scraped, so that nothing is counted twice.
 const RENAMED: &[(Row, &str)] = &[
-    (HTTP_REQUESTS, "blacklist_http_requests_total"),
-    (HTTP_SECONDS, "blacklist_http_request_duration_seconds"),
+    (table::HTTP_REQUESTS, "blacklist_http_requests_total"),
+    (table::HTTP_SECONDS, "blacklist_http_request_duration_seconds"),
 ];
 const RENAMED_LABELS: &[(&str, &str)] = &[("route", "endpoint"), ("status", "status_code")];
 
@@ -175,35 +76,35 @@ impl Metrics {
     pub fn new() -> Self {
         let registry = Registry::new();
         let metrics = Self {
-            requests: counters(&registry, HTTP_REQUESTS),
-            seconds: histograms(&registry, HTTP_SECONDS, &BUCKETS),
-            connections: gauges(&registry, HTTP_CONNECTIONS),
-            accept_errors: counters(&registry, HTTP_ACCEPT_ERRORS),
-            preludes_failed: counters(&registry, PRELUDES_FAILED),
-            tls_expires: gauges(&registry, TLS_EXPIRES),
-            panics: counters(&registry, HTTP_PANICS),
-            turned_away: counters(&registry, TURNED_AWAY),
-            cached: counters(&registry, CACHED),
-            up: gauges(&registry, UP),
-            entries: gauges(&registry, ENTRIES),
-            collections: counters(&registry, COLLECTIONS),
-            collection_seconds: histograms(&registry, COLLECTION_SECONDS, &BUCKETS),
-            freshness: gauges(&registry, FRESHNESS_SECONDS),
-            source_trouble: gauges(&registry, SOURCE_TROUBLE),
-            document_age: gauges(&registry, DOCUMENT_AGE),
-            push_seconds: histograms(&registry, PUSH_SECONDS, &PUSH_BUCKETS),
-            push_generation: gauges(&registry, PUSH_GENERATION),
-            push_failures: counters(&registry, PUSH_FAILURES),
+            requests: counters(&registry, table::HTTP_REQUESTS),
+            seconds: histograms(&registry, table::HTTP_SECONDS, &BUCKETS),
+            connections: gauges(&registry, table::HTTP_CONNECTIONS),
+            accept_errors: counters(&registry, table::HTTP_ACCEPT_ERRORS),
+            preludes_failed: counters(&registry, table::PRELUDES_FAILED),
+            tls_expires: gauges(&registry, table::TLS_EXPIRES),
+            panics: counters(&registry, table::HTTP_PANICS),
+            turned_away: counters(&registry, table::TURNED_AWAY),
+            cached: counters(&registry, table::CACHED),
+            up: gauges(&registry, table::UP),
+            entries: gauges(&registry, table::ENTRIES),
+            collections: counters(&registry, table::COLLECTIONS),
+            collection_seconds: histograms(&registry, table::COLLECTION_SECONDS, &BUCKETS),
+            freshness: gauges(&registry, table::FRESHNESS_SECONDS),
+            source_trouble: gauges(&registry, table::SOURCE_TROUBLE),
+            document_age: gauges(&registry, table::DOCUMENT_AGE),
+            push_seconds: histograms(&registry, table::PUSH_SECONDS, &PUSH_BUCKETS),
+            push_generation: gauges(&registry, table::PUSH_GENERATION),
+            push_failures: counters(&registry, table::PUSH_FAILURES),
             published: PUBLISHED.iter().map(|row| (*row, gauges(&registry, *row))).collect(),
-            webhook_deliveries: counters(&registry, WEBHOOK_DELIVERIES),
-            webhook_behind: gauges(&registry, WEBHOOK_BEHIND),
-            dnsbl_questions: counters(&registry, DNSBL_QUESTIONS),
-            auth_refusals: counters(&registry, AUTH_REFUSALS),
-            auth_tokens: counters(&registry, AUTH_TOKENS),
+            webhook_deliveries: counters(&registry, table::WEBHOOK_DELIVERIES),
+            webhook_behind: gauges(&registry, table::WEBHOOK_BEHIND),
+            dnsbl_questions: counters(&registry, table::DNSBL_QUESTIONS),
+            auth_refusals: counters(&registry, table::AUTH_REFUSALS),
+            auth_tokens: counters(&registry, table::AUTH_TOKENS),
             readings: Vec::new(),
             registry,
         };
-        gauges(&metrics.registry, BUILD_INFO).with_label_values(&[env!("CARGO_PKG_VERSION")]).set(1);
+        gauges(&metrics.registry, table::BUILD_INFO).with_label_values(&[env!("CARGO_PKG_VERSION")]).set(1);
         register(&metrics.registry, prometheus::process_collector::ProcessCollector::for_self());
         metrics
     }
@@ -374,103 +275,6 @@ fn rename_labels(metric: &mut Metric) {
         }
     }
     metric.set_label(labels);
-}
-
-/// The metrics of one role's HTTP, its handles made.
-pub struct HttpMetrics {
-    all: Arc<Metrics>,
-    role: &'static str,
-    /// Connections open now.
-    pub connections: Gauge,
-    /// Connections that could not be accepted.
-    pub accept_errors: Counter,
-    /// Connections that ended before HTTP.
-    pub preludes_failed: Counter,
-    /// Handlers that panicked.
-    pub panics: Counter,
-}
-
-impl HttpMetrics {
-    /// The handles for `role`, which is up from now on.
-    pub fn new(all: Arc<Metrics>, role: Role) -> Self {
-        let role = role.name();
-        all.up.with_label_values(&[role]).set(1);
-        Self {
-            connections: all.connections.with_label_values(&[role]),
-            accept_errors: all.accept_errors.with_label_values(&[role]),
-            preludes_failed: all.preludes_failed.with_label_values(&[role]),
-            panics: all.panics.with_label_values(&[role]),
-            all,
-            role,
-        }
-    }
-
-    /// Counts a panic, and makes a problem of it.
-    pub fn panicked(&self, panic: &(dyn Any + Send)) -> Problem {
-        self.panics.inc();
-        let text = panic.downcast_ref::<&str>().copied();
-        let text = text.or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("panic");
-        tracing::error!(role = self.role, panic = text, "a handler panicked");
-        Problem::internal(text)
-    }
-
-    /// Counts an answer of a routed request; costs two look-ups of labels.
-    pub fn count(&self, route: &str, method: &http::Method, status: http::StatusCode, seconds: f64) {
-        self.all.requests.with_label_values(&[self.role, route, method_label(method), status.as_str()]).inc();
-        self.all.seconds.with_label_values(&[self.role, route]).observe(seconds);
-    }
-
-    /// Handles for a route that is answered so often that looking labels up would be felt.
-    pub fn route(self: &Arc<Self>, route: &'static str) -> RouteMetrics {
-        let count = |status: u16| {
-            let status = status.to_string();
-            self.all.requests.with_label_values(&[self.role, route, "GET", status.as_str()])
-        };
-        RouteMetrics {
-            http: Arc::clone(self),
-            route,
-            seconds: self.all.seconds.with_label_values(&[self.role, route]),
-            counts: FREQUENT.map(|status| (status, count(status))),
-        }
-    }
-}
-
-/// Statuses of GET answers whose counters are made beforehand.
-const FREQUENT: [u16; 3] = [200, 304, 404];
-
-/// Handles for one route.
-pub struct RouteMetrics {
-    http: Arc<HttpMetrics>,
-    route: &'static str,
-    seconds: Histogram,
-    counts: [(u16, Counter); FREQUENT.len()],
-}
-
-impl RouteMetrics {
-    /// Counts an answer: a few relaxed additions in the frequent case.
-    pub fn count(&self, method: &http::Method, status: http::StatusCode, seconds: f64) {
-        let known = self.counts.iter().find(|(known, _)| *known == status.as_u16());
-        match known {
-            Some((_, counter)) if *method == http::Method::GET => {
-                counter.inc();
-                self.seconds.observe(seconds);
-            }
-            _ => self.http.count(self.route, method, status, seconds),
-        }
-    }
-}
-
-/// Methods are the caller's choice; a label may not have as many values as callers have ideas.
-fn method_label(method: &http::Method) -> &'static str {
-    match method.as_str() {
-        "GET" => "GET",
-        "HEAD" => "HEAD",
-        "POST" => "POST",
-        "PUT" => "PUT",
-        "DELETE" => "DELETE",
-        "OPTIONS" => "OPTIONS",
-        _ => "other",
-    }
 }
 
 /// `GET /metrics`.

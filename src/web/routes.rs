@@ -3,8 +3,8 @@
 //! The check lies over each handler, so that it holds on every port and whatever way a request took; the same rows are
 //! what tests, documents and the door read. It must not know how somebody proves who they are.
 
-use super::app::Caller;
-use super::auth;
+use super::caller::Caller;
+use super::claim;
 use super::problem::Problem;
 use super::sketch::{BYTES, JSON, Shape, Sketch, Sketched};
 use crate::rights::Right;
@@ -55,7 +55,7 @@ impl Demand {
     /// 401 for nobody in particular, 403 for somebody without the right.
     fn check(self, caller: &Caller) -> Result<(), Problem> {
         match self.right() {
-            Some(right) if !self.admits(caller) => Err(auth::lacking(&caller.who, right)),
+            Some(right) if !self.admits(caller) => Err(claim::lacking(&caller.who, right)),
             _ => Ok(()),
         }
     }

@@ -3,8 +3,8 @@
 //!
 //! The word is made of the administrator's key, which both have and which cannot be told from it. It knows no path.
 
-use super::app::Peer;
-use super::auth::{Keys, key_wrong};
+use super::caller::Peer;
+use super::claim::{Keys, key_wrong};
 use super::problem::Problem;
 pub use super::proxy::X_FORWARDED_FOR;
 use super::tls::Secured;

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::rights::{Identity, Rights};
-use crate::web::auth::{Authority, Claim, Found, Unproven};
+use crate::web::claim::{Authority, Claim, Found, Unproven};
 use futures_util::future::BoxFuture;
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};

@@ -128,6 +128,7 @@ impl Blacklist {
                 suppress::add,
                 "Ends a source's listings in a range, whatever it repeats.",
             )
+            .refuses(&[404])
             .delete("/api/v1/blacklist/suppressions/{range}", writes, suppress::remove, "Ends a suppression.")
             .put(
                 "/api/v1/blacklist/expire",

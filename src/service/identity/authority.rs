@@ -1,7 +1,7 @@
 //! What the guard of every port asks, in the process that keeps identities: memory answers.
 
 use crate::identity::{Doubt, Keeper, Refusal, Shown};
-use crate::web::auth::{Authority, Claim, Claimed, Found, Refused, Unproven};
+use crate::web::claim::{Authority, Claim, Claimed, Found, Refused, Unproven};
 use futures_util::future::{BoxFuture, ready};
 use std::net::IpAddr;
 use std::sync::Arc;

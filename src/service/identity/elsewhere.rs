@@ -6,7 +6,7 @@ use super::authority::name_of;
 use super::internal::{Answer, Asked, CLAIMS, REFUSALS};
 use crate::disk::{Digest, digest};
 use crate::identity::Refusal;
-use crate::web::auth::{Authority, Claim, Found, Refused, Unproven};
+use crate::web::claim::{Authority, Claim, Found, Refused, Unproven};
 use futures_util::future::BoxFuture;
 use std::net::IpAddr;
 use std::sync::{Mutex, MutexGuard, PoisonError};

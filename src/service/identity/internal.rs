@@ -7,7 +7,7 @@ use super::authority::found;
 use super::{DONE, Done, People};
 use crate::identity::{Fingerprint, Refusal};
 use crate::rights::{Identity, Kind};
-use crate::web::auth::{Claim, Found, Unproven};
+use crate::web::claim::{Claim, Found, Unproven};
 use crate::web::{Caller, Json, Problem};
 use axum::Extension;
 use axum::extract::State;

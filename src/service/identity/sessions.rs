@@ -5,7 +5,7 @@ use super::{DONE, Done, People, Private, Secret, no_session, shown, unauthorized
 use crate::identity::{Attempt, Begun, IdentityError, Keeper, Proved, Shown, Turn};
 use crate::model::Time;
 use crate::rights::{Kind, Rights};
-use crate::web::auth::key_in;
+use crate::web::claim::key_in;
 use crate::web::extract::Whole;
 use crate::web::{Caller, Json, Problem};
 use axum::Extension;

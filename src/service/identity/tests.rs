@@ -201,7 +201,7 @@ async fn people_without_the_right_see_and_change_nobody() {
         assert_eq!(house.code("", call, body).await, (401, "key_missing".into()), "{call}");
     }
     for (key, expected) in [
-        (token(&kim), (403, "installation_only")),
+        (token(&kim), (403, "right_missing")),
         (&admin, (403, "installation_only")),
         ("", (401, "key_missing")),
     ] {

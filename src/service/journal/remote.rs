@@ -5,7 +5,7 @@ use crate::codec::{Writer, put_batch};
 use crate::engine::EngineError;
 use crate::journal::Sealed;
 use crate::model::{Batch, Preview, Receipt};
-use crate::web::auth::X_API_KEY;
+use crate::web::claim::X_API_KEY;
 use bytes::{Bytes, BytesMut};
 use http::header::{CONTENT_TYPE, HeaderValue, InvalidHeaderValue};
 use http::{Request, StatusCode};

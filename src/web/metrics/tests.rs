@@ -1,6 +1,9 @@
 //! That what is counted is told, once.
 
+use super::requests::HttpMetrics;
+use super::table::{FEED_HELD, HTTP_REQUESTS, TABLE};
 use super::*;
+use crate::web::Role;
 use http::{Method, StatusCode};
 
 fn blacklist(all: &Arc<Metrics>) -> Arc<HttpMetrics> {

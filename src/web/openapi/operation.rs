@@ -82,8 +82,7 @@ pub(super) fn operation(
 
 /// The method and the path's words, as one.
 fn name(path: &str, method: &str) -> String {
-    let short = path.strip_prefix("/api/v1").unwrap_or(path);
-    let words = short.split(|c: char| !c.is_ascii_alphanumeric()).filter(|word| !word.is_empty());
+    let words = path.split(|c: char| !c.is_ascii_alphanumeric()).filter(|word| !word.is_empty());
     let capital = |word: &str| word[..1].to_ascii_uppercase() + &word[1..];
     let slash = if path.len() > 1 && path.ends_with('/') { "Slash" } else { "" };
     format!("{method}{}{slash}", words.map(capital).collect::<String>())

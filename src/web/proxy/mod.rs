@@ -5,7 +5,7 @@
 
 mod protocol;
 
-use super::app::Peer;
+use super::caller::Peer;
 use http::header::{FORWARDED, VIA};
 use http::{HeaderMap, HeaderName};
 use std::io;

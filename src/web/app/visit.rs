@@ -1,0 +1,315 @@
+//! One request's way through a port: from its arrival, by whoever asks and the door, to its answer.
+//!
+//! It must not know what routes do, nor how somebody proves who they are.
+
+use super::{Answer, App, BODY_LIMIT, Entry, Route};
+use crate::rights::Rights;
+use crate::web::auth::Asking;
+use crate::web::body::{self, Request, Response};
+use crate::web::browser;
+use crate::web::caller::{Caller, Peer, Who};
+use crate::web::edge::{self, Signs};
+use crate::web::log;
+use crate::web::problem::Problem;
+use crate::web::request_id::{self, X_REQUEST_ID};
+use crate::web::tls::Secured;
+use crate::web::trace::Trace;
+use crate::web::vouch::X_DEADLINE;
+use axum::response::IntoResponse;
+use futures_util::FutureExt;
+use http::{HeaderName, HeaderValue, StatusCode};
+use hyper::body::Body as _;
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use tower::ServiceExt;
+
+/// No deadline is further away: a day is for ever.
+const LONGEST: Duration = Duration::from_secs(86_400);
+/// How far it is known who asks.
+enum Admitted {
+    As(Caller),
+    /// Whoever knows must be asked.
+    Unknown(Peer),
+    /// It does not matter: that is the answer.
+    Told(Response),
+}
+
+/// What belongs to one request from its arrival to its answer.
+struct Visit {
+    started: Instant,
+    id: HeaderValue,
+    /// Who asks, and where it belongs: once the router is at work.
+    who: Who,
+    trace: Option<Trace>,
+    /// What the door has to say.
+    told: Option<[(HeaderName, HeaderValue); 2]>,
+    /// Over a connection, and not from another role of this process.
+    is_received: bool,
+    /// Over TLS.
+    is_secured: bool,
+    /// The page of elsewhere, one that is named, for which a browser asks.
+    page: Option<HeaderValue>,
+}
+
+impl Visit {
+    fn new(id: HeaderValue) -> Self {
+        Self {
+            started: Instant::now(),
+            id,
+            who: None,
+            trace: None,
+            told: None,
+            is_received: false,
+            is_secured: false,
+            page: None,
+        }
+    }
+
+    /// Puts its name on the answer, and what the door has to say.
+    fn sign(&self, response: &mut Response) {
+        let headers = response.headers_mut();
+        headers.insert(X_REQUEST_ID, self.id.clone());
+        for (name, value) in self.told.iter().flatten() {
+            headers.insert(name, value.clone());
+        }
+    }
+
+    fn show(&self, response: &mut Response) {
+        if let Some(page) = &self.page {
+            browser::show_to(page.clone(), response.headers_mut());
+        }
+    }
+}
+
+impl App {
+    /// Answers a request of a connection: what stands before the port is looked at first.
+    pub(in crate::web) fn receive(self: &Arc<Self>, request: Request, peer: Peer) -> Answer {
+        let visit = Visit { is_received: true, ..Visit::new(self.ids.of(&request)) };
+        self.serve(request, peer, visit)
+    }
+
+    /// Answers a request; never fails. Fast answers are there at once, without a box.
+    pub fn answer(self: &Arc<Self>, request: Request, peer: Peer) -> Answer {
+        let visit = Visit::new(self.ids.of(&request));
+        self.serve(request, peer, visit)
+    }
+
+    fn serve(self: &Arc<Self>, mut request: Request, peer: Peer, mut visit: Visit) -> Answer {
+        match self.admit(&mut request, peer, &mut visit) {
+            Ok(Admitted::As(caller)) => self.enter(request, caller, visit),
+            Ok(Admitted::Told(response)) => {
+                let seen = log::Seen::of(&request);
+                Answer::Ready(Some(self.finish(&seen, "(preflight)", response, None, &visit)))
+            }
+            Ok(Admitted::Unknown(peer)) => {
+                Answer::Later(Box::pin(Arc::clone(self).ask(request, peer, visit)))
+            }
+            Err(problem) => Answer::Ready(Some(self.refuse(&request, problem, &visit))),
+        }
+    }
+
+    /// Answers whoever asks, if the door lets them in.
+    fn enter(self: &Arc<Self>, request: Request, caller: Caller, mut visit: Visit) -> Answer {
+        match self.door.as_ref().map(|door| door(&request, &caller)) {
+            Some(Entry::Shut(problem, held)) => {
+                return Answer::Later(Box::pin(Arc::clone(self).turn_away(request, problem, held, visit)));
+            }
+            Some(Entry::Open(told)) => visit.told = told,
+            None => {}
+        }
+        match self.at_once(&request, &caller, &visit) {
+            Some(response) => Answer::Ready(Some(response)),
+            None => Answer::Later(Box::pin(Arc::clone(self).route(request, caller, visit))),
+        }
+    }
+
+    async fn turn_away(
+        self: Arc<Self>,
+        request: Request,
+        problem: Problem,
+        held: Duration,
+        visit: Visit,
+    ) -> Response {
+        if !held.is_zero() {
+            tokio::time::sleep(held).await;
+        }
+        self.refuse(&request, problem, &visit)
+    }
+
+    /// Answers once somebody else has said who asks.
+    async fn ask(self: Arc<Self>, request: Request, peer: Peer, visit: Visit) -> Response {
+        let who = match &self.guard {
+            Some(guard) => guard.ask(&Asking::of(&request, peer)).await,
+            None => Ok(None),
+        };
+        let caller = match who {
+            Ok(who) => self.caller(peer, who),
+            Err(problem) => return self.refuse(&request, problem, &visit),
+        };
+        self.enter(request, caller, visit).await
+    }
+
+    fn at_once(&self, request: &Request, caller: &Caller, visit: &Visit) -> Option<Response> {
+        let mut response = self.fast_since(visit.started, request, caller)?;
+        log::fast_access(self.role, request, &response, &visit.id);
+        visit.sign(&mut response);
+        visit.show(&mut response);
+        Some(response)
+    }
+
+    fn admit(&self, request: &mut Request, peer: Peer, visit: &mut Visit) -> Result<Admitted, Problem> {
+        let signs = edge::admit(request)?;
+        let vouched = if signs.internal { self.vouched(request)? } else { None };
+        let peer = match vouched {
+            Some(peer) => peer,
+            None if visit.is_received => {
+                let caller = self.settle(request, peer, signs, visit);
+                if signs.browser
+                    && let Some(told) = self.browser(request, visit)?
+                {
+                    return Ok(Admitted::Told(told));
+                }
+                caller
+            }
+            None => peer,
+        };
+        let admitted = match &self.guard {
+            None => Admitted::As(self.caller(peer, None)),
+            Some(guard) => match guard.identify(&Asking::of(request, peer)) {
+                Some(who) => Admitted::As(self.caller(peer, who?)),
+                None => Admitted::Unknown(peer),
+            },
+        };
+        self.limit_body(request)?;
+        Ok(admitted)
+    }
+
+    /// Settles who asks, by what stands before the port.
+    fn settle(&self, request: &mut Request, peer: Peer, signs: Signs, visit: &mut Visit) -> Peer {
+        visit.is_secured = request.extensions().get::<Secured>().is_some()
+            || (self.entrance.is_secured && self.entrance.proxies.has(peer));
+        if signs.internal {
+            edge::strip_internal(request.headers_mut());
+        }
+        self.entrance.caller(peer, request, signs)
+    }
+
+    /// For whom a gateway elsewhere asks, if that is who asks.
+    fn vouched(&self, request: &mut Request) -> Result<Option<Peer>, Problem> {
+        let Some(guard) = &self.guard else { return Ok(None) };
+        let Some(vouched) = guard.vouched(request.headers_mut())? else { return Ok(None) };
+        // What the connection says of the gateway is not said of its caller.
+        request.extensions_mut().remove::<Secured>();
+        if let Some(secured) = vouched.secured {
+            request.extensions_mut().insert(secured);
+        }
+        Ok(Some(vouched.peer))
+    }
+
+    /// What a browser is told at once, if anything is.
+    ///
+    /// # Errors
+    /// 403 for what a page of elsewhere may not do.
+    fn browser(&self, request: &Request, visit: &mut Visit) -> Result<Option<Response>, Problem> {
+        visit.page = self.entrance.pages.named(request.headers());
+        if visit.page.is_some() {
+            return Ok(browser::preflight(request.method(), request.headers()));
+        }
+        browser::refuse_cross_site(request.method(), request.headers())?;
+        Ok(None)
+    }
+
+    fn caller(&self, peer: Peer, who: Who) -> Caller {
+        match &self.guard {
+            Some(guard) => guard.caller(peer, who),
+            None => Caller { peer, who, rights: Rights::NONE, is_earlier: false },
+        }
+    }
+
+    fn limit_body(&self, request: &mut Request) -> Result<(), Problem> {
+        if request.body().is_end_stream() {
+            return Ok(());
+        }
+        let path = request.uri().path();
+        let limit = self.limits.iter().find(|(prefix, _)| path.starts_with(prefix));
+        let limit = limit.map_or(BODY_LIMIT, |(_, limit)| limit.get());
+        request.body_mut().limit_to(limit).map_err(|error| Problem::of_body(&error))
+    }
+
+    fn refuse(&self, request: &Request, problem: Problem, visit: &Visit) -> Response {
+        let seen = log::Seen::of(request);
+        self.finish(&seen, "(refused)", problem.render(request_id::as_text(&visit.id)), Some(&problem), visit)
+    }
+
+    async fn route(self: Arc<Self>, mut request: Request, caller: Caller, mut visit: Visit) -> Response {
+        let (seen, deadline) = (log::Seen::of(&request), deadline(&request));
+        visit.trace = Some(Trace::enter(request.headers_mut()));
+        visit.who.clone_from(&caller.who);
+        request.headers_mut().insert(X_REQUEST_ID, visit.id.clone());
+        let who = caller.clone();
+        request.extensions_mut().insert(caller);
+        let routed = AssertUnwindSafe(self.router.clone().oneshot(request)).catch_unwind();
+        let routed = match deadline {
+            Some(deadline) => tokio::time::timeout(deadline, routed).await.ok(),
+            None => Some(routed.await),
+        };
+        let mut response = match routed {
+            Some(Ok(Ok(response))) => response.map(body::Body::from),
+            None => too_late().into_response().map(body::Body::from),
+            Some(Err(panic)) => self.metrics.panicked(&*panic).render(request_id::as_text(&visit.id)),
+        };
+        let route = response.extensions_mut().remove::<Route>();
+        let route = route.as_ref().map_or("(none)", |Route(template)| template);
+        let problem = response.extensions_mut().remove::<Problem>();
+        if let Some(problem) = &problem {
+            response = with_headers_of(response, problem.render(request_id::as_text(&visit.id)));
+            if let Some(guard) = &self.guard {
+                guard.note(problem, &who, &seen);
+            }
+        }
+        self.finish(&seen, route, response, problem.as_ref(), &visit)
+    }
+
+    fn finish(
+        &self,
+        seen: &log::Seen,
+        route: &str,
+        mut response: Response,
+        problem: Option<&Problem>,
+        visit: &Visit,
+    ) -> Response {
+        let elapsed = visit.started.elapsed();
+        self.metrics.count(route, &seen.method, response.status(), elapsed.as_secs_f64());
+        let (who, trace) = (visit.who.as_deref(), visit.trace.as_ref());
+        let asked = log::Asked { route, who, trace, elapsed, id: &visit.id };
+        log::access(self.role, seen, &asked, &response, problem);
+        visit.sign(&mut response);
+        if visit.is_received {
+            browser::harden(response.headers_mut(), visit.is_secured);
+            visit.show(&mut response);
+        }
+        response
+    }
+}
+
+/// How much longer a gateway elsewhere waits; whoever else says so only cuts their own time short.
+fn deadline(request: &Request) -> Option<Duration> {
+    let millis = request.headers().get(X_DEADLINE)?.to_str().ok()?.parse().ok()?;
+    Some(Duration::from_millis(millis).min(LONGEST))
+}
+
+fn too_late() -> Problem {
+    Problem::new(StatusCode::GATEWAY_TIMEOUT, "deadline_passed")
+        .detail("Whoever asked waits for the answer no longer.")
+}
+
+/// The router adds headers to problems of its own (`Allow` on a 405): they stay.
+fn with_headers_of(routed: Response, mut rendered: Response) -> Response {
+    for (name, value) in routed.headers() {
+        if *name != http::header::CONTENT_LENGTH {
+            rendered.headers_mut().entry(name).or_insert_with(|| value.clone());
+        }
+    }
+    rendered
+}
