@@ -6,6 +6,66 @@ use super::{Budget, OutputName, Profile, TooBroad};
 use crate::addr::IpRange;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use std::fmt;
+use std::str::FromStr;
+
+/// The SHA-256 of a certificate (DER), written in 64 hexadecimal digits.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(try_from = "String", into = "String")]
+#[schemars(with = "String")]
+pub struct Fingerprint([u8; 32]);
+
+/// That is no fingerprint.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
+#[error("the SHA-256 of a certificate is meant: 64 hexadecimal digits, with colons or without")]
+pub struct BadFingerprint;
+
+impl Fingerprint {
+    /// Of the certificate with this digest.
+    pub const fn new(digest: [u8; 32]) -> Self {
+        Self(digest)
+    }
+
+    /// The digest.
+    pub const fn digest(&self) -> &[u8; 32] {
+        &self.0
+    }
+}
+
+impl FromStr for Fingerprint {
+    type Err = BadFingerprint;
+    fn from_str(text: &str) -> Result<Self, BadFingerprint> {
+        let said = text.bytes().filter(|byte| *byte != b':');
+        let digits: Option<Vec<u8>> = said
+            .map(|byte| char::from(byte).to_digit(16).and_then(|digit| u8::try_from(digit).ok()))
+            .collect();
+        let digits = digits.filter(|digits| digits.len() == 64).ok_or(BadFingerprint)?;
+        let mut digest = [0; 32];
+        for (byte, pair) in digest.iter_mut().zip(digits.as_chunks::<2>().0) {
+            *byte = pair[0] << 4 | pair[1];
+        }
+        Ok(Self(digest))
+    }
+}
+
+impl TryFrom<String> for Fingerprint {
+    type Error = BadFingerprint;
+    fn try_from(text: String) -> Result<Self, BadFingerprint> {
+        text.parse()
+    }
+}
+
+impl From<Fingerprint> for String {
+    fn from(fingerprint: Fingerprint) -> Self {
+        fingerprint.to_string()
+    }
+}
+
+impl fmt::Display for Fingerprint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
 
 /// A firewall, or another reader, that is known by name.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, JsonSchema)]
@@ -28,6 +88,9 @@ pub struct Device {
     /// Whence it asks. These addresses are never published: a firewall must not block itself.
     #[serde(default)]
     pub networks: Vec<IpRange>,
+    /// What it may show in place of a key: certificates of its own, by their digest.
+    #[serde(default)]
+    pub certificates: Vec<Fingerprint>,
     /// After so many minutes without a pull it is called silent.
     #[serde(default = "usual_silence")]
     pub silent_minutes: u32,
@@ -46,6 +109,7 @@ impl Device {
             budget: Budget::default(),
             each: Budget::default(),
             networks: Vec::new(),
+            certificates: Vec::new(),
             silent_minutes: usual_silence(),
         }
     }
@@ -85,6 +149,18 @@ const fn usual_silence() -> u32 {
 mod tests {
     use super::*;
     use crate::model::Format;
+
+    #[test]
+    fn a_fingerprint_is_read_as_programs_write_it_and_nothing_else_is_one() {
+        let plain = "0f".repeat(31) + "a0";
+        let read: Fingerprint = plain.parse().unwrap();
+        assert_eq!((read.to_string(), read.digest()[31]), (plain.clone(), 0xa0));
+        let colons = "0F:".repeat(31) + "A0";
+        assert_eq!(colons.parse(), Ok(read));
+        for wrong in [&plain[1..], "", &format!("{plain}0"), &plain.replace('a', "g"), "sha256"] {
+            assert_eq!(wrong.parse::<Fingerprint>(), Err(BadFingerprint), "{wrong}");
+        }
+    }
 
     #[test]
     fn a_device_that_nobody_could_show_or_remove_is_none() {

@@ -17,7 +17,7 @@ mod time;
 mod verdict;
 
 pub use batch::{Batch, Cause, Change, Difference, Op, Preview, Receipt, Record, Scope};
-pub use device::Device;
+pub use device::{BadFingerprint, Device, Fingerprint};
 pub use format::{BadFormat, Document, Families, Format, Lines};
 pub use listing::{Country, Detail, Severity};
 pub use output::{BadName, Output, OutputKey, OutputName};

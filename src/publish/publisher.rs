@@ -261,7 +261,7 @@ impl Publisher {
             self.look_again();
             access = self.access.load();
         }
-        if self.book.is_none() && claim != Claim::Nothing {
+        if self.book.is_none() && matches!(claim, Claim::Token(_) | Claim::Basic(_)) {
             return Err(Refused::Unknown);
         }
         access.1.admit(claim, from).map_err(Refused::Denied)

@@ -286,6 +286,7 @@ fn a_poisoned_source_neither_opens_nor_closes_a_network() {
         budget: Budget::default(),
         each: Budget::default(),
         networks: vec!["50.0.0.7".parse().unwrap()],
+        certificates: Vec::new(),
         silent_minutes: 60,
     };
     house.change(Cause::Manual, Change::Publish(Output::Device(device)));

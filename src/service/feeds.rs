@@ -9,7 +9,7 @@ mod name;
 mod page;
 mod ranges;
 
-use super::claim::NO_KEY;
+use super::claim::{NO_KEY, Showing};
 use crate::model::Document;
 use crate::publish::{Answer, Feed, Offer, Pin, Publisher, Reader, Released, Rendition, write};
 use crate::web::Demand::Own;
@@ -65,9 +65,8 @@ struct Asking<'a> {
     headers: &'a HeaderMap,
     /// What the path names.
     name: &'a str,
-    /// The key in the path.
-    token: Option<&'a str>,
-    caller: &'a Caller,
+    /// What whoever asks shows.
+    showing: Showing<'a>,
 }
 
 impl<'a> Asking<'a> {
@@ -77,12 +76,14 @@ impl<'a> Asking<'a> {
         token: Option<&'a str>,
         caller: &'a Caller,
     ) -> Self {
-        Self { method: request.method(), uri: request.uri(), headers: request.headers(), name, token, caller }
+        let (method, uri, headers) = (request.method(), request.uri(), request.headers());
+        let certificate = super::claim::certificate(request.extensions());
+        Self { method, uri, headers, name, showing: Showing { caller, headers, token, certificate } }
     }
 
     /// Whether it asks as the earlier system's firewalls do, and from where they are.
     fn is_earlier(&self) -> bool {
-        self.caller.is_earlier && self.uri.path() == DEFAULT_PATHS[1]
+        self.showing.caller.is_earlier && self.uri.path() == DEFAULT_PATHS[1]
     }
 }
 
@@ -175,11 +176,10 @@ impl Desk {
 
     /// Who asks, if they may read what is named.
     fn reader(&self, asking: &Asking<'_>, named: &Named) -> Result<Reader, Problem> {
-        let Asking { headers, token, caller, .. } = *asking;
         let name = &named.feed.profile().name;
-        match super::claim::reader(&self.publisher, headers, token, caller, name) {
+        match super::claim::reader(&self.publisher, &asking.showing, name) {
             Err(problem) if problem.code() == NO_KEY && asking.is_earlier() => {
-                Ok(Reader::Address(caller.peer.address()))
+                Ok(Reader::Address(asking.showing.caller.peer.address()))
             }
             reader => reader,
         }
@@ -193,14 +193,15 @@ impl Desk {
         asking: &Asking<'_>,
         response: &Response,
     ) {
-        if asking.caller.peer == Peer::Local {
+        let peer = asking.showing.caller.peer;
+        if peer == Peer::Local {
             return;
         }
         let length = response.headers().get(CONTENT_LENGTH).and_then(|length| length.to_str().ok());
         let answer = Answer {
             document: &named.label(),
             at: self.publisher.engine().now(),
-            from: asking.caller.peer.address(),
+            from: peer.address(),
             generation: released.release.generation,
             modified: released.release.modified,
             status: response.status().as_u16(),

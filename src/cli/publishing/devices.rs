@@ -7,7 +7,7 @@ use super::super::door::{Door, encode, with_query};
 use super::super::lists::{list, show};
 use super::{changed, document, push, put, say, valid};
 use crate::addr::IpRange;
-use crate::model::{Device, OutputName};
+use crate::model::{Device, Fingerprint, OutputName};
 use clap::{Args, Subcommand};
 use serde_json::{Map, Value, json};
 use std::path::PathBuf;
@@ -92,6 +92,9 @@ pub(in crate::cli) struct Wish {
     /// A network from which it asks, and which is never published; may be said again
     #[arg(long = "network", value_name = "RANGE", value_parser = valid::<IpRange>)]
     networks: Vec<String>,
+    /// The SHA-256 of a certificate that it shows in place of a key; may be said again
+    #[arg(long = "certificate", value_name = "DIGITS", value_parser = valid::<Fingerprint>)]
+    certificates: Vec<String>,
     /// It can take so many lines of all its feeds together
     #[arg(long, value_name = "NUMBER")]
     entries: Option<u64>,
@@ -119,7 +122,7 @@ pub(in crate::cli) struct Wish {
 pub(in crate::cli) struct Changes {
     #[command(flatten)]
     wish: Wish,
-    /// Make this field as usual again: feeds, networks, budget; may be said again
+    /// Make this field as usual again: feeds, networks, certificates, budget; may be said again
     #[arg(long, value_name = "FIELD", conflicts_with = "file")]
     clear: Vec<String>,
 }
@@ -218,6 +221,7 @@ impl Wish {
         say(&mut device, "model", json!(self.model));
         say(&mut device, "feeds", json!(self.feeds));
         say(&mut device, "networks", json!(self.networks));
+        say(&mut device, "certificates", json!(self.certificates));
         say(&mut device, "silent_minutes", json!(self.silent_minutes));
         let budgets = [("budget", self.entries, self.bytes), ("each", self.each_entries, self.each_bytes)];
         for (name, entries, bytes) in budgets {

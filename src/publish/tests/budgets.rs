@@ -34,6 +34,7 @@ fn the_feeds_of_a_device_share_what_it_can_take() {
         budget: Budget { entries: Some(1300), bytes: None },
         each: Budget::default(),
         networks: Vec::new(),
+        certificates: Vec::new(),
         silent_minutes: 60,
     };
     house.change(Cause::Manual, Change::Publish(Output::Device(device)));

@@ -349,6 +349,7 @@ fn device(name: &str, networks: &[&str]) -> Change {
         budget: crate::model::Budget::default(),
         each: crate::model::Budget::default(),
         networks: networks.iter().map(|network| network.parse().unwrap()).collect(),
+        certificates: Vec::new(),
         silent_minutes: 60,
     }))
 }
