@@ -107,8 +107,8 @@ impl Access {
         access
     }
 
-    /// Who asks from `from` with `claim`. A wrong key is refused, wherever it comes from. A certificate that nobody knows is
-    /// no key: some readers show theirs to everybody.
+    /// Who asks from `from` with `claim`. A wrong key is refused, wherever it comes from. A certificate that nobody
+    /// knows is no key: some readers show theirs to everybody.
     ///
     /// # Errors
     /// [`Denied`].

@@ -1,6 +1,6 @@
 //! What publishing must not forget and generations do not hold: the keys of devices, who fetched what, where lists are
-//! pushed to and what is proven to be there, which webhooks were told what, and who decided what. One redb file, JSON documents, every commit
-//! durable. All calls block on the disk.
+//! pushed to and what is proven to be there, which webhooks were told what, and who decided what. One redb file, JSON
+//! documents, every commit durable. All calls block on the disk.
 
 mod hooks;
 mod pushes;

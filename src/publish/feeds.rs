@@ -22,7 +22,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::watch;
 
 /// The file of what all feeds together are judged by: no feed can have that name.
-const WHOLE: &str = "_whole.feed";
+const WHOLE_FILE: &str = "_whole.feed";
+
+/// What all feeds together are called where feeds are named: no feed can have that name.
+pub const ALL_FEEDS: &str = "_all";
 
 /// The feeds of a data folder.
 #[derive(Debug)]
@@ -40,8 +43,9 @@ pub struct Feeds {
 }
 
 impl Feeds {
-    /// Opens the feeds in the data folder `folder`; `usual` is the default feed until people make something else of it. What was kept is offered from here on, whatever became of the
-    /// stores; a file that cannot be used is a fault of its feed.
+    /// Opens the feeds in the data folder `folder`; `usual` is the default feed until people make something else of it.
+    /// What was kept is offered from here on, whatever became of the stores; a file that cannot be used is a fault of its
+    /// feed.
     ///
     /// # Errors
     /// The folder of the feeds cannot be made or read.
@@ -60,7 +64,7 @@ impl Feeds {
         all.entry(usual.name.clone()).or_insert_with(default);
         // A form that nobody writes before it is asked for, and nobody asks.
         let everything = Profile { format: Format::Json, ..Profile::new(usual.name.clone()) };
-        let whole = Feed::open(folder.join(WHOLE), everything, now);
+        let whole = Feed::open(folder.join(WHOLE_FILE), everything, now);
         Ok(Self {
             folder,
             usual,

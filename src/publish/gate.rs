@@ -216,7 +216,8 @@ fn shrinkage(
     shrunk.into_iter().chain(opened)
 }
 
-/// The lines that a reader would lose by a step, or by that on top of those of the last day, of how many, if that is too much.
+/// The lines that a reader would lose by a step, or by that on top of those of the last day, of how many, if that is
+/// too much.
 pub(super) fn loss(
     (lines, distance): (u64, Distance),
     fallen: Fallen,

@@ -124,7 +124,8 @@ impl State {
         !is_elsewhere && self.has_base() && self.selectors == selectors
     }
 
-    /// What somebody who ends its hold otherwise than by a word, by an edit or with the feed itself, has said nothing about.
+    /// What somebody who ends its hold otherwise than by a word, by an edit or with the feed itself, has said nothing
+    /// about.
     pub(super) fn unsaid(&self) -> IpSet {
         match &self.held {
             Some(held) if self.is_settled(&self.selectors) => self.withheld.union(&held.difference.added),

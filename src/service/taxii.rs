@@ -1,6 +1,6 @@
 //! TAXII 2.1: discovery, one API root, a collection a feed, of its released list alone. Whoever asks for version 2.0, as
-//! FortiGate does, gets a bundle of that version and no refusal. Whoever reads feeds reads their collections, and with the same key. It must
-//! not know how an object is written.
+//! FortiGate does, gets a bundle of that version and no refusal. Whoever reads feeds reads their collections, and
+//! with the same key. It must not know how an object is written.
 
 use super::claim::{self, Showing};
 use super::pieces::pieces;

@@ -34,7 +34,8 @@ impl Pusher {
         self.publisher.remnants().into_iter().find(|remnant| remnant.id == id).ok_or(NotCleared::Unknown)
     }
 
-    /// Empties a list on its firewall, reads back that it is empty, and forgets it. A list that is there no more is as good.
+    /// Empties a list on its firewall, reads back that it is empty, and forgets it. A list that is there no more is
+    /// as good.
     ///
     /// # Errors
     /// [`NotCleared`]; it is told as left until it is done.

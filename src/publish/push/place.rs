@@ -1,5 +1,5 @@
-//! The lists on firewalls that were ever sent something. A target goes, a device reads another feed: what is on the firewall
-//! stays there and blocks, so that somebody has to know of it. Plain data.
+//! The lists on firewalls that were ever sent something. A target goes, a device reads another feed: what is on the
+//! firewall stays there and blocks, so that somebody has to know of it. Plain data.
 
 use super::target::Target;
 use crate::disk::{digest, hex};

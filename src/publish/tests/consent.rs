@@ -114,10 +114,10 @@ fn what_has_gone_meanwhile_is_withheld_no_more() {
     house.refresh();
     house.list("a", &singles(1001), &Detail::default());
     house.refresh();
-    assert!(!house.feed("edge").book().state.withheld.is_empty(), "one is listed still");
+    assert!(!house.feed("edge").inside().state.withheld.is_empty(), "one is listed still");
     house.list("a", &singles(1000), &Detail::default());
     house.refresh();
-    assert!(house.feed("edge").book().state.withheld.is_empty());
+    assert!(house.feed("edge").inside().state.withheld.is_empty());
 }
 
 #[test]

@@ -202,7 +202,7 @@ impl World {
     /// Consent is for what was shown: it counts if nothing else would change by now, and then nothing else does.
     fn late(&mut self, spans: &[(u8, u8)]) {
         let feed = self.house.feed(FEEDS[0]);
-        let shown = feed.book().state.held.clone();
+        let shown = feed.inside().state.held.clone();
         let before = self.listed(0);
         self.list(true, spans, None);
         self.house.refresh();
@@ -269,13 +269,13 @@ impl World {
 
     /// What the hold of a feed keeps back.
     fn kept_back(&self, feed: usize) -> IpSet {
-        let held = self.house.feed(FEEDS[feed]).book().state.held.clone();
+        let held = self.house.feed(FEEDS[feed]).inside().state.held.clone();
         held.map(|held| held.difference.added).unwrap_or_default()
     }
 
     /// What of a feed an edit would have to leave unsaid.
     fn unsaid(&self, feed: usize) -> IpSet {
-        let state = self.house.feed(FEEDS[feed]).book().state.clone();
+        let state = self.house.feed(FEEDS[feed]).inside().state.clone();
         let is_settled = state.is_settled(&state.selectors);
         state.held.filter(|_| is_settled).map(|held| held.difference.added).unwrap_or_default()
     }

@@ -9,8 +9,6 @@ use uuid::Uuid;
 
 /// The form of the document.
 pub const SCHEMA: u32 = 1;
-/// The subject of what concerns all feeds together; no feed can have that name.
-pub(super) const WHOLE: &str = "_all";
 
 /// What can happen.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize, JsonSchema)]

@@ -1,11 +1,11 @@
 //! How everything stands, for comparing: a look at what feeds, pulls and pushes keep in memory. No I/O.
 
-use super::event::{Held, Kind, News, Renewed, WHOLE};
+use super::event::{Held, Kind, News, Renewed};
 use super::news::{Matter, Now};
 use crate::model::{Device, Document};
 use crate::publish::mark::Listed;
 use crate::publish::size::size;
-use crate::publish::{Coding, Feed, Hold, Mark, Publisher, Released};
+use crate::publish::{ALL_FEEDS, Coding, Feed, Hold, Mark, Publisher, Released};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -16,7 +16,7 @@ pub type Sources = Arc<dyn Fn() -> Vec<(String, Option<String>)> + Send + Sync>;
 pub(super) fn now(publisher: &Publisher, sources: &Sources) -> Now<Listed> {
     let mut now = Now { at: publisher.engine().now(), releases: BTreeMap::new(), matters: Vec::new() };
     let whole = publisher.feeds().whole().status().hold;
-    now.matters.push(matter(Kind::Held, WHOLE, whole.map(held)));
+    now.matters.push(matter(Kind::Held, ALL_FEEDS, whole.map(held)));
     for (name, feed) in publisher.feeds().all().iter() {
         let status = feed.status();
         now.matters.push(matter(Kind::Held, name.as_str(), status.hold.map(held)));

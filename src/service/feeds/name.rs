@@ -1,13 +1,13 @@
 //! Which document of which feed a path names: pure but for the look at what feeds there are.
 
 use crate::model::Document;
-use crate::publish::{Feed, Feeds, WHOLE, formats};
+use crate::publish::{ALL_PARTS, Feed, Feeds, formats};
 use std::sync::Arc;
 
 /// A document that a path names.
 pub(super) struct Named {
     pub(super) feed: Arc<Feed>,
-    /// 1 to the number of the feed's parts, or [`WHOLE`].
+    /// 1 to the number of the feed's parts, or [`ALL_PARTS`].
     pub(super) part: u16,
     pub(super) document: Document,
 }
@@ -18,7 +18,7 @@ impl Named {
         let profile = self.feed.profile();
         let list = Document::List(profile.format);
         match (self.part, self.document) {
-            (WHOLE, document) if document == list => profile.name.to_string(),
+            (ALL_PARTS, document) if document == list => profile.name.to_string(),
             (_, document) if document == list && profile.parts == 1 => profile.name.to_string(),
             (part, document) if document == list => format!("{}/{part}", profile.name),
             (_, document) => {
@@ -40,7 +40,7 @@ pub(super) fn named(feeds: &Feeds, rest: &str) -> Option<Named> {
     let (feed, ending) = with_ending(feeds, name)?;
     let format = feed.profile().format;
     let (part, document) = match (file, ending) {
-        (None, ending) => (WHOLE, ending_names(&feed, ending)?),
+        (None, ending) => (ALL_PARTS, ending_names(&feed, ending)?),
         (Some(file), None) => inside(&feed, file)?,
         (Some(_), Some(_)) => return None,
     };
@@ -79,5 +79,5 @@ fn inside(feed: &Feed, file: &str) -> Option<(u16, Document)> {
         return (1..=profile.parts).contains(&part).then_some((part, ending_names(feed, ending)?));
     }
     let is_named = |document: &Document| formats::file_name(*document, profile.name.as_str()) == file;
-    profile.format.documents().find(is_named).map(|document| (WHOLE, document))
+    profile.format.documents().find(is_named).map(|document| (ALL_PARTS, document))
 }

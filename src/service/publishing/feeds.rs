@@ -7,7 +7,8 @@ use super::holds::HeldBack;
 use super::{Changed, Fields, Publishing, named};
 use crate::model::{Document, Output, OutputKey, OutputName, Profile, Time};
 use crate::publish::{
-    Coding, Cut, Feed, Foreseen, Hold, LeftOut, Offer, Pull, Released, Scene, SelectError, WHOLE, left_out,
+    ALL_PARTS, Coding, Cut, Feed, Foreseen, Hold, LeftOut, Offer, Pull, Released, Scene, SelectError,
+    left_out,
 };
 use crate::web::{Caller, Json, Path, Problem, Query};
 use axum::Extension;
@@ -132,7 +133,7 @@ impl ReleasedRow {
             release: (released.profile.parts > 1).then(|| released.name().to_owned()),
             modified: release.modified,
             addresses: release.addresses,
-            entries: parts.max(entries(WHOLE).unwrap_or(0)),
+            entries: parts.max(entries(ALL_PARTS).unwrap_or(0)),
             bytes: size(Coding::Identity),
             compressed: size(Coding::Gzip),
         }

@@ -7,7 +7,9 @@ use super::Publishing;
 use super::feeds::HoldRow;
 use crate::addr::{IpRange, IpSet};
 use crate::model::{OutputName, Time};
-use crate::publish::{Audit, Distance, Feed, Ground, Hold, Kept, NoConsent, Publisher, Share, Word};
+use crate::publish::{
+    ALL_FEEDS, Audit, Distance, Feed, Ground, Hold, KeptBack, NoConsent, Publisher, Share, Word,
+};
 use crate::rights::Right;
 use crate::web::{Caller, Json, Path, Problem, Query};
 use axum::Extension;
@@ -16,8 +18,6 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
-/// What the hold over all feeds together is called; no feed can have that name.
-pub const WHOLE: &str = "_all";
 const LIMIT: usize = 50;
 const MOST: usize = 1_000;
 /// So many ranges stand for all that would change.
@@ -63,15 +63,15 @@ pub(super) struct HeldBack {
     would: Would,
 }
 
-impl From<Kept> for HeldBack {
-    fn from(kept: Kept) -> Self {
+impl From<KeptBack> for HeldBack {
+    fn from(kept: KeptBack) -> Self {
         let Hold { grounds, distance, .. } = &kept.hold;
         Self { grounds: grounds.clone(), why: why(grounds), distance: *distance, would: Would::from(kept) }
     }
 }
 
-impl From<Kept> for Would {
-    fn from(Kept { gone, new, gone_by, new_by, .. }: Kept) -> Self {
+impl From<KeptBack> for Would {
+    fn from(KeptBack { gone, new, gone_by, new_by, .. }: KeptBack) -> Self {
         Self { gone: some(&gone), gone_by, new: some(&new), new_by }
     }
 }
@@ -120,7 +120,7 @@ fn row(publisher: &Publisher, feed: Option<&Arc<Feed>>, hold: Hold, with_example
         .then(|| publisher.feeds().foresee(publisher.engine(), profile.as_deref()).ok())
         .flatten();
     Row {
-        id: profile.map_or_else(|| WHOLE.to_owned(), |profile| profile.name.to_string()),
+        id: profile.map_or_else(|| ALL_FEEDS.to_owned(), |profile| profile.name.to_string()),
         kind: "feed",
         why: why(&hold.grounds),
         difference: hold.distance.gone + hold.distance.new,
@@ -198,7 +198,7 @@ pub(in crate::service) fn note(publisher: &Publisher, audit: &Audit) -> Result<(
 }
 
 fn subject(id: &str) -> Result<Option<OutputName>, Problem> {
-    if id == WHOLE {
+    if id == ALL_FEEDS {
         return Ok(None);
     }
     id.parse().map(Some).map_err(|_| Problem::not_found("unknown_hold", "There is no such hold."))

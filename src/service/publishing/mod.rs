@@ -9,7 +9,6 @@ mod push;
 mod remnants;
 mod webhooks;
 
-pub use holds::WHOLE;
 pub(super) use holds::note;
 pub use push::Pushing;
 pub use webhooks::Hooking;

@@ -54,7 +54,7 @@ async fn whoever_does_not_know_that_a_feed_is_cut_gets_all_of_it() {
     house.list(&["20.0.0.0/24", "30.0.0.7", "40.0.0.1"]).await;
     let released = house.publisher.feeds().get("p").unwrap().released().unwrap();
     let list = Document::List(Format::Csv);
-    assert!(released.get(crate::publish::WHOLE, list).is_some(), "who polls it finds it ready");
+    assert!(released.get(crate::publish::ALL_PARTS, list).is_some(), "who polls it finds it ready");
     let pulls = house.publisher.pulls().all();
     assert_eq!((pulls.len(), pulls[0].0.1.as_str()), (1, "p"), "one document, by its feed's name");
 }
