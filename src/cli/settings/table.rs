@@ -158,7 +158,7 @@ pub(super) const TABLE: &[Setting] = &[
     )
     .also(&["LOG_LEVEL"]),
     setting("log.format", r#""auto""#, "text, json, or auto: text on a terminal and JSON elsewhere."),
-    setting("limits.connections", "4096", "Connections at once on each port; more wait."),
+    setting("limits.connections", "4096", "Connections at once on each port; more wait. One address may have a quarter of them, but for a declared proxy."),
     setting("limits.body", r#""1 MiB""#, "The longest request body."),
     setting("limits.import_body", r#""1 GiB""#, "The longest list that is taken in, as sent and unpacked."),
     setting(
