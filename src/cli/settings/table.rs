@@ -181,6 +181,11 @@ pub(super) const TABLE: &[Setting] = &[
     setting("rate.write", r#""600/m""#, "The same for changes."),
     setting("rate.auth", r#""60/m""#, "The same for logins and what belongs to them."),
     setting(
+        "rate.shed",
+        "true",
+        "Turns callers away (503) while there is more to do than the processor can, or than its control group may: what can\nwait first, single look-ups last, feeds and health never.",
+    ),
+    setting(
         "journal.keep_days",
         "400",
         "Days for which changes can be looked up, compared and gone back to; what is listed stays, however old.",

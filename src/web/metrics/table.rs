@@ -30,6 +30,8 @@ table! {
         "Connections open now.";
     HTTP_ACCEPT_ERRORS "ironlist_http_accept_errors_total" ["role"]
         "Connections that could not be accepted, for instance for want of file descriptors.";
+    HTTP_CROWDED "ironlist_http_connections_refused_total" ["role"]
+        "Connections closed at once, since their address had a quarter of all already.";
     PRELUDES_FAILED "ironlist_connection_failures_total" ["role"]
         "Connections that ended before HTTP: no TLS came about, or no PROXY header came.";
     TLS_EXPIRES "ironlist_tls_certificate_expiry_timestamp_seconds" []
