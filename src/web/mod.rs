@@ -26,6 +26,7 @@ pub mod request_id;
 mod role;
 pub mod routes;
 pub mod sketch;
+pub mod spans;
 mod stall;
 pub mod tls;
 pub mod trace;
