@@ -44,8 +44,10 @@ fn every_answer_is_a_line_of_json_and_a_number_by_role_and_route() {
             "ironlist_http_requests_total{{method=\"GET\",role=\"{role}\",route=\"{PATH}\",status=\"200\"}} 1"
         ));
         has(&format!("ironlist_http_request_duration_seconds_count{{role=\"{role}\",route=\"{PATH}\"}} 1"));
-        let errors =
-            format!("method=\"POST\",role=\"{role}\",route=\"/api/v1/blacklist/ips\",status=\"401\"");
+    }
+    // The gateway knows where a path leads, and its role how it goes on there.
+    for (role, route) in [("gateway", "/api/v1/blacklist"), ("blacklist", "/api/v1/blacklist/ips")] {
+        let errors = format!("method=\"POST\",role=\"{role}\",route=\"{route}\",status=\"401\"");
         has(&format!("ironlist_http_requests_total{{{errors}}} 1"));
     }
     has(&format!("ironlist_build_info{{version=\"{}\"}} 1", env!("CARGO_PKG_VERSION")));
