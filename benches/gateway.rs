@@ -241,6 +241,6 @@ fn nginx_configuration(root: &str, port: u16, upstream: u16) -> String {
            upstream blacklist {{ server 127.0.0.1:{upstream}; keepalive 128; keepalive_requests 100000000; }}
            server {{ listen 127.0.0.1:{port};
              location / {{ proxy_pass http://blacklist; proxy_http_version 1.1; proxy_set_header Connection \"\";
-               proxy_set_header X-Forwarded-For $remote_addr; }} }} }}"
+               proxy_set_header X-Forwarded-For $remote_addr; proxy_set_header X-API-Key {KEY}; }} }} }}"
     )
 }

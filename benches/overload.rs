@@ -5,7 +5,7 @@
 //! as soon as they are answered. Then come rounds: little load (a tenth), five times the capacity, and little again.
 //!
 //! The loop is open: a request is due at a moment that does not depend on any answer. It goes out on a connection that
-//! waits for nothing, or on a new one while there are fewer than `--connections` (512); else it is counted as kept out,
+//! waits for nothing, or on a new one while there are fewer than `--connections` (128); else it is counted as kept out,
 //! since a client that has all its connections waiting is what holding answers back is for. Times run from the moment a
 //! request was due. On connections of their own `/health`, and the feed of a million lines as firewalls ask for it that
 //! have it already, are asked twenty times a second, and the whole feed (14 MB) once a second.
@@ -42,13 +42,13 @@ fn main() {
         given.map_or(usual, |given| given.parse().unwrap())
     };
     let (period, connections, times) =
-        (number("--period", 5000), number("--connections", 512), number("--times", 5));
+        (number("--period", 5000), number("--connections", 128), number("--times", 5));
     let smoke = arguments.iter().any(|argument| argument == "--smoke");
     let (rounds, long) = if smoke { (1, Duration::from_millis(300)) } else { (3, Duration::from_secs(4)) };
     let Some(group) = Group::make(period) else { return println!("no control group can be made here") };
     // The blacklist's own port turns nobody away.
     let capacity = capacity(&Server::start(&group, "blacklist"), long);
-    let server = Server::start(&group, "gateway");
+    let server = Server::start(&group, "shedding");
     println!("a fifth of a core in periods of {period} µs; capacity {capacity:.0} look-ups a second");
     println!(
         "{:22} {:>9} {:>8} {:>8} {:>8} {:>8} {:>8} {:>8} {:>9} {:>7} {:>7} {:>5}",

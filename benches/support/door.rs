@@ -3,7 +3,7 @@
 use ironlist::addr::{IpRange, Range};
 use ironlist::disk::Medium;
 use ironlist::engine::{Engine, Options};
-use ironlist::gateway::{self, Rates, Remote, Rules, Upstream, Upstreams};
+use ironlist::gateway::{self, Remote, Rules, Upstream, Upstreams};
 use ironlist::identity::{ADMIN_PASSWORD, Keeper, KeyWish, Options as Keeping, Shown};
 use ironlist::model::{Batch, Cause, Change, Detail, Profile, RowsBuilder, Scope};
 use ironlist::publish::Publisher;
@@ -28,8 +28,8 @@ use std::time::Duration;
 pub(crate) const KEY: &str = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
 pub(crate) const TARGET: &str = "/api/v1/blacklist/check/203.0.114.7";
 
-/// Serves until standard input ends: `blacklist`, `gateway` over one in the same process, `refusing`, which is the same and
-/// refuses everything, or `far` with one at the URL in the environment. The first line of output is the port, a key and
+/// Serves until standard input ends: `blacklist`, `gateway` over one in the same process, `shedding` and `refusing`, which are the
+/// same and turn callers away under load or always, or `far` with one at the URL in the environment. The first line of output is the port, a key and
 /// a token.
 pub(crate) fn run_server(name: &str) {
     std::thread::spawn(|| {
@@ -44,6 +44,10 @@ pub(crate) fn run_server(name: &str) {
         let app = match name {
             "blacklist" => blacklist(&somebody).await,
             "gateway" => door(Upstream::local(blacklist(&somebody).await), &somebody, OFTEN),
+            "shedding" => {
+                let blacklist = Upstream::local(blacklist(&somebody).await);
+                gateway(blacklist, &somebody, Rules { sheds: true, ..rules(OFTEN) })
+            }
             "refusing" => door(Upstream::local(blacklist(&somebody).await), &somebody, "1/h"),
             _ => {
                 let url = std::env::var("IRONLIST_BENCH_UPSTREAM").unwrap();
@@ -99,10 +103,16 @@ impl Somebody {
     }
 }
 
+fn rules(rate: &str) -> Rules {
+    Rules { rates: [Some(rate.parse().unwrap()); 6], cache: 1 << 20, ..Rules::default() }
+}
+
 /// The gateway, with that limit.
 fn door(blacklist: Upstream, somebody: &Somebody, rate: &str) -> Arc<App> {
-    let rates: Rates = [Some(rate.parse().unwrap()); 6];
-    let rules = Rules { rates, cache: 1 << 20, ..Rules::default() };
+    gateway(blacklist, somebody, rules(rate))
+}
+
+fn gateway(blacklist: Upstream, somebody: &Somebody, rules: Rules) -> Arc<App> {
     let upstreams = Arc::new(Upstreams::from([(Role::Blacklist, blacklist)]));
     let docs = Docs::new(gateway::chapters(service::chapters()), service::PLACES);
     gateway::app(upstreams, somebody.guard(), rules, &Arc::new(Metrics::new()), docs)

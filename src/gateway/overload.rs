@@ -19,7 +19,7 @@ const TICK: Duration = Duration::from_millis(10);
 const WINDOW: Duration = Duration::from_millis(50);
 /// The share of what it may have that the process aims at under load: what is left takes up bursts, which in a short
 /// period of a quota are larger than in a long one.
-const AIM: f32 = 0.75;
+const AIM: f32 = 0.85;
 /// A turned-away caller waits about so many milliseconds. While one waits it asks nothing else, and that alone makes
 /// turning away cheaper than answering: either is a read and a write.
 const HELD: f32 = 40.0;
@@ -50,7 +50,7 @@ impl Scale {
         let weight = (time.as_secs_f32() / 0.05).min(1.0);
         let share = self.share + (share - self.share) * weight;
         // Quickly shut and slowly opened: what came too much already is in the queues.
-        let step = (AIM / share.max(0.01)).clamp(0.7, 1.04);
+        let step = (AIM / share.max(0.01)).clamp(0.8, 1.04);
         Self { open: (self.open * step).clamp(SHUT, OPEN), share }
     }
 }

@@ -1,15 +1,16 @@
-//! What a reader shows for itself: a token in the path or a header, HTTP's Basic scheme, or where it asks from. The same
-//! for everything that is published, so that a device is one reader whatever it speaks.
+//! What a reader shows for itself: a token in the path or a header, HTTP's Basic scheme, a certificate, or where it asks
+//! from. The same for everything that is published, so that a device is one reader whatever it speaks.
 
 use crate::model::OutputName;
 use crate::publish::{Answer, Claim, Denied, Publisher, Reader, Refused, Release};
 use crate::rights::Right;
 use crate::web::claim::X_API_KEY;
+use crate::web::tls::Secured;
 use crate::web::{Caller, Peer, Problem};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use http::header::AUTHORIZATION;
-use http::{HeaderMap, HeaderValue};
+use http::{Extensions, HeaderMap, HeaderValue};
 
 /// The code for whoever shows nothing, and asks from where nobody is known.
 pub(super) const NO_KEY: &str = "key_missing";
@@ -20,18 +21,31 @@ const SOON: u32 = 60;
 /// No token, and no name with its password, is longer, in bytes.
 const LONGEST: usize = 512;
 
-/// Who asks for `feed`, if they may read it; `token` is the key in the path.
+/// What somebody shows.
+pub(super) struct Showing<'a> {
+    pub(super) caller: &'a Caller,
+    pub(super) headers: &'a HeaderMap,
+    /// The key in the path.
+    pub(super) token: Option<&'a str>,
+    /// The digest of the certificate that the connection showed.
+    pub(super) certificate: Option<&'a [u8; 32]>,
+}
+
+/// The digest of the certificate that a request's connection showed.
+pub(super) fn certificate(extensions: &Extensions) -> Option<&[u8; 32]> {
+    extensions.get::<Secured>().and_then(|secured| secured.certificate.as_ref())
+}
+
+/// Who asks for `feed`, if they may read it.
 ///
 /// # Errors
 /// As [`anybody`], and 403 for a feed that the device does not read.
 pub(super) fn reader(
     publisher: &Publisher,
-    headers: &HeaderMap,
-    token: Option<&str>,
-    caller: &Caller,
+    showing: &Showing<'_>,
     feed: &OutputName,
 ) -> Result<Reader, Problem> {
-    let reader = anybody(publisher, headers, token, caller)?;
+    let reader = anybody(publisher, showing)?;
     if publisher.reads(&reader, feed) { Ok(reader) } else { Err(other_feed()) }
 }
 
@@ -44,19 +58,16 @@ pub(super) fn other_feed() -> Problem {
 ///
 /// # Errors
 /// 401 for a key that is wrong or missing. A passing fault is a 503: on a 401 some firewalls stop enforcing.
-pub(super) fn anybody(
-    publisher: &Publisher,
-    headers: &HeaderMap,
-    token: Option<&str>,
-    caller: &Caller,
-) -> Result<Reader, Problem> {
+pub(super) fn anybody(publisher: &Publisher, showing: &Showing<'_>) -> Result<Reader, Problem> {
+    let Showing { caller, headers, token, certificate } = *showing;
     if caller.peer == Peer::Local || caller.is_somebody_with(Right::Feeds) {
         return Ok(Reader::Administrator);
     }
     let shown = shown(headers).map_err(|()| wrong())?;
     let claim = match (token, &shown) {
         (Some(token), _) => Claim::Token(token),
-        (None, Shown::Nothing) => Claim::Nothing,
+        // A key counts before a certificate, which the connection of another may have.
+        (None, Shown::Nothing) => certificate.map_or(Claim::Nothing, Claim::Certificate),
         (None, Shown::Token(token)) => Claim::Token(token),
         (None, Shown::Basic(pair)) => Claim::Basic(pair),
     };

@@ -7,8 +7,9 @@ mod prelude;
 pub use prelude::Prelude;
 
 use super::app::{Answer, App};
-use super::body::{Body, Pace, Request, Response};
+use super::body::{Body, Pace, Request, Response, is_live};
 use super::caller::Peer;
+use super::shares::{Share, Shares};
 use super::stall::{AtWork, Guarded};
 use super::tls::Secured;
 use hyper::body::Incoming;
@@ -20,7 +21,7 @@ use prelude::Opened;
 use std::convert::Infallible;
 use std::fs::Permissions;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::pin::Pin;
@@ -169,9 +170,24 @@ struct Port {
     prelude: Prelude,
 }
 
+/// No address has more than one in so many connections.
+const SHARE: usize = 4;
+
+/// An address has its share already.
+struct TooMany;
+
+/// Of IPv6, the network that one subscriber has.
+fn subscriber(address: IpAddr) -> IpAddr {
+    match address {
+        IpAddr::V6(address) => Ipv6Addr::from_bits(address.to_bits() >> 64 << 64).into(),
+        v4 => v4,
+    }
+}
+
 struct Server {
     port: Arc<Port>,
     slots: Arc<Semaphore>,
+    shares: Arc<Shares<IpAddr>>,
     draining: GracefulShutdown,
     /// Dropped when no more connections are taken: what has not come to HTTP by then never does.
     closing: watch::Sender<()>,
@@ -182,6 +198,7 @@ impl Server {
     fn new(app: Arc<App>, limits: Limits, prelude: Prelude) -> Self {
         Self {
             slots: Arc::new(Semaphore::new(limits.connections)),
+            shares: Shares::new(limits.connections.div_ceil(SHARE)),
             draining: GracefulShutdown::new(),
             closing: watch::Sender::new(()),
             connections: JoinSet::new(),
@@ -217,25 +234,39 @@ impl Server {
     where
         S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
     {
+        let share = match self.share(peer) {
+            Ok(share) => share,
+            // What is said to them would cost more than it helps.
+            Err(TooMany) => return self.port.app.metrics.crowded.inc(),
+        };
         let (port, watcher) = (Arc::clone(&self.port), self.draining.watcher());
         let open = port.app.metrics.connections.clone();
         open.inc();
         let done = move || {
             open.dec();
-            drop(slot);
+            drop((slot, share));
         };
+        let closing = self.closing.subscribe();
         if port.prelude.is_nothing() {
             self.connections.spawn(async move {
-                port.converse(stream, peer, None, watcher).await;
+                port.converse(stream, (peer, None), closing, watcher).await;
                 done();
             });
         } else {
-            let closing = self.closing.subscribe();
             self.connections.spawn(async move {
                 port.greet(stream, peer, closing, watcher).await;
                 done();
             });
         }
+    }
+
+    /// A connection's part of what its address may have. The machine's own programs come over the socket, too, and a
+    /// declared proxy for many.
+    fn share(&self, peer: Peer) -> Result<Option<Share<IpAddr>>, TooMany> {
+        if peer == Peer::Local || self.port.app.is_proxy(peer) {
+            return Ok(None);
+        }
+        self.shares.take(subscriber(peer.address())).map(Some).ok_or(TooMany)
     }
 
     fn ended(&self, connection: Result<(), JoinError>) {
@@ -285,9 +316,9 @@ impl Port {
             _ = closing.changed() => return,
         };
         match opened.map_err(io::Error::from).flatten() {
-            Ok(Opened::Plain(stream, peer)) => self.converse(stream, peer, None, watcher).await,
+            Ok(Opened::Plain(stream, peer)) => self.converse(stream, (peer, None), closing, watcher).await,
             Ok(Opened::Tls(stream, peer, secured)) => {
-                self.converse(*stream, peer, Some(secured), watcher).await;
+                self.converse(*stream, (peer, Some(secured)), closing, watcher).await;
             }
             Err(error) => {
                 self.app.metrics.preludes_failed.inc();
@@ -296,13 +327,19 @@ impl Port {
         }
     }
 
-    async fn converse<S>(&self, stream: S, peer: Peer, secured: Option<Secured>, watcher: Watcher)
-    where
+    async fn converse<S>(
+        &self,
+        stream: S,
+        (peer, secured): (Peer, Option<Secured>),
+        closing: watch::Receiver<()>,
+        watcher: Watcher,
+    ) where
         S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
     {
         let at_work = AtWork::default();
         let io = Guarded::new(stream, self.limits.head, self.limits.stalled_reader, at_work.clone());
-        let visitor = Visitor { app: Arc::clone(&self.app), peer, secured, pace: self.limits.pace, at_work };
+        let (app, pace) = (Arc::clone(&self.app), self.limits.pace);
+        let visitor = Visitor { app, peer, secured, pace, at_work, closing };
         let connection = self.http.serve_connection(io, visitor).into_owned();
         if let Err(error) = watcher.watch(connection).await {
             tracing::debug!(error, ?peer, "connection ended");
@@ -334,6 +371,8 @@ struct Visitor {
     secured: Option<Secured>,
     pace: Pace,
     at_work: AtWork,
+    /// Dropped at the other end when the port is about to close.
+    closing: watch::Receiver<()>,
 }
 
 impl Service<http::Request<Incoming>> for Visitor {
@@ -347,15 +386,16 @@ impl Service<http::Request<Incoming>> for Visitor {
             request.extensions_mut().insert(secured);
         }
         let answer = self.app.receive(request, self.peer);
-        let at_work = matches!(answer, Answer::Later(_)).then(|| self.at_work.clone());
-        Reply { answer, at_work }
+        let late = matches!(answer, Answer::Later(_)).then(|| (self.at_work.clone(), self.closing.clone()));
+        Reply { answer, late }
     }
 }
 
-/// An answer on its way; one that takes time keeps the connection from being idle, until its body ends.
+/// An answer on its way; one that takes time keeps the connection from being idle, until its body ends. One that goes on
+/// for ever ends with the port.
 struct Reply {
     answer: Answer,
-    at_work: Option<AtWork>,
+    late: Option<(AtWork, watch::Receiver<()>)>,
 }
 
 impl Future for Reply {
@@ -363,10 +403,12 @@ impl Future for Reply {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let response = ready!(Pin::new(&mut self.answer).poll(cx));
-        Poll::Ready(Ok(match self.at_work.take() {
-            Some(at_work) => response.map(|body| body.holding(at_work)),
-            None => response,
-        }))
+        let Some((at_work, mut closing)) = self.late.take() else { return Poll::Ready(Ok(response)) };
+        let is_live = is_live(response.headers());
+        let response = response.map(|body| body.holding(at_work));
+        // Nobody sends on it: it changes by being dropped.
+        let closed = async move { _ = closing.changed().await };
+        Poll::Ready(Ok(if is_live { response.map(|body| body.until(closed)) } else { response }))
     }
 }
 

@@ -25,6 +25,7 @@ pub mod proxy;
 pub mod request_id;
 mod role;
 pub mod routes;
+pub mod shares;
 pub mod sketch;
 pub mod spans;
 mod stall;
