@@ -30,12 +30,16 @@ pub(super) enum Identities {
 }
 
 impl Identities {
-    /// Opens what is here; `key` is the installation's. Blocks.
-    pub(super) fn open(key: &str, settings: &Settings, vault: &Arc<Vault>, metrics: &Arc<Metrics>) -> Self {
+    /// Opens what is here, or asks `owner`. Blocks.
+    pub(super) fn open(
+        owner: Option<Remote>,
+        settings: &Settings,
+        vault: &Arc<Vault>,
+        metrics: &Arc<Metrics>,
+    ) -> Self {
         if settings.roles.contains(&Role::Blacklist) {
             return Self::Here(keeper(settings, vault, metrics));
         }
-        let owner = settings.upstream(Role::Blacklist).and_then(|url| Remote::new(url, key).ok());
         owner.map_or(Self::Nowhere, |owner| Self::There(Arc::new(Elsewhere::new(owner))))
     }
 

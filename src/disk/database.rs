@@ -3,8 +3,9 @@
 use super::{DiskError, Medium};
 use redb::{Builder, Database, DatabaseError, Durability, StorageBackend, StorageError};
 use redb::{ReadTransaction, ReadableDatabase, WriteTransaction};
-use std::fs::{self, File};
+use std::fs::{self, File, OpenOptions};
 use std::io;
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 use std::sync::{Arc, PoisonError, RwLock};
 
@@ -143,14 +144,20 @@ impl RedbFile {
 
 /// Makes a new file under a passing name, which it loses when it is whole: a file that a crash
 /// left half-made could not be told from a damaged one.
+///
+/// Nobody but its owner may read it: some of these files hold digests of keys and sealed secrets.
 fn create(builder: &Builder, path: &Path) -> Result<Database, DatabaseError> {
     let part = path.with_extension("part");
-    let database = match builder.create(&part) {
+    let make = || {
+        OpenOptions::new().append(true).create(true).mode(0o600).open(&part).map_err(StorageError::Io)?;
+        builder.create(&part)
+    };
+    let database = match make() {
         Err(DatabaseError::DatabaseAlreadyOpen) => return Err(DatabaseError::DatabaseAlreadyOpen),
         Err(_) => {
             // What a crash left of an earlier attempt; if it is anything else, this fails again.
             fs::remove_file(&part).map_err(StorageError::Io)?;
-            builder.create(&part)?
+            make()?
         }
         Ok(database) => database,
     };
@@ -219,6 +226,7 @@ mod tests {
     use super::*;
     use crate::disk::faulty::{Fault, FaultyDisk};
     use redb::TableDefinition;
+    use std::os::unix::fs::PermissionsExt as _;
 
     const TABLE: TableDefinition<u8, u8> = TableDefinition::new("table");
 
@@ -242,6 +250,9 @@ mod tests {
         put(&file, 1).unwrap();
         let names = std::fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().file_name());
         assert!(names.eq(["file.redb"]));
+        let mode = |name| std::fs::metadata(folder.path().join(name)).unwrap().permissions().mode() & 0o777;
+        RedbFile::open(&medium, "another.redb", 1 << 20).unwrap();
+        assert_eq!(mode("another.redb"), 0o600, "nobody else may read it");
         let second = RedbFile::open(&medium, "file.redb", 1 << 20);
         assert!(matches!(second, Err(DiskError::InUse(_))));
     }

@@ -20,7 +20,7 @@ mod session;
 mod token;
 mod user;
 
-pub use book::FILE;
+pub use book::{FILE, people};
 pub use error::IdentityError;
 pub use keeper::{
     ADMIN_PASSWORD, Attempt, Begun, Clock, Doubt, Keeper, MadeKey, Observe, Options, Proved, Shown, Told,
