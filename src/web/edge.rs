@@ -10,8 +10,8 @@ use super::browser::SEC_FETCH_SITE;
 use super::problem::Problem;
 use super::proxy;
 use http::header::{
-    CONNECTION, CONTENT_LENGTH, EXPECT, Entry, FORWARDED, HOST, HeaderName, ORIGIN, TRANSFER_ENCODING,
-    UPGRADE, VIA,
+    ACCEPT_LANGUAGE, CONNECTION, CONTENT_LENGTH, EXPECT, Entry, FORWARDED, HOST, HeaderName, ORIGIN,
+    TRANSFER_ENCODING, UPGRADE, VIA,
 };
 use http::uri::{Authority, PathAndQuery};
 use http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, Version};
@@ -31,7 +31,7 @@ const HEADERS_LIMIT: usize = 100;
 pub struct Signs {
     /// It says that it came through a proxy.
     pub(super) forwarded: bool,
-    /// A browser sent it, and says for whom.
+    /// A browser sent it.
     pub(super) browser: bool,
     /// It says what only processes of ours say to each other.
     pub(super) internal: bool,
@@ -120,7 +120,8 @@ fn look_over(headers: &HeaderMap) -> Result<Odd, Problem> {
             }
             UPGRADE => odd.upgrade = true,
             FORWARDED | VIA => odd.signs.forwarded = true,
-            ORIGIN => odd.signs.browser = true,
+            // A page can have none of them left out; over plain HTTP a question to its own name has the last one alone.
+            ORIGIN | ACCEPT_LANGUAGE => odd.signs.browser = true,
             EXPECT if !value.as_bytes().eq_ignore_ascii_case(b"100-continue") => {
                 return Err(Problem::new(StatusCode::EXPECTATION_FAILED, "expectation")
                     .detail("Only 100-continue can be expected."));
@@ -365,7 +366,7 @@ mod tests {
         {
             assert_eq!(signs(name), Signs { forwarded: true, ..none }, "{name}");
         }
-        for name in ["origin", "sec-fetch-site"] {
+        for name in ["origin", "sec-fetch-site", "accept-language"] {
             assert_eq!(signs(name), Signs { browser: true, ..none }, "{name}");
         }
         assert_eq!(signs("x-ironlist-anything"), Signs { internal: true, ..none });

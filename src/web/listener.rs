@@ -9,6 +9,7 @@ pub use prelude::Prelude;
 use super::app::{Answer, App};
 use super::body::{Body, Pace, Request, Response};
 use super::caller::Peer;
+use super::entrance::Ends;
 use super::stall::{AtWork, Guarded};
 use super::tls::Secured;
 use hyper::body::Incoming;
@@ -71,6 +72,13 @@ pub enum Listener {
 }
 
 impl Listener {
+    fn port(&self) -> Option<u16> {
+        match self {
+            Self::Tcp(listener) => listener.local_addr().ok().map(|address| address.port()),
+            Self::Unix(_) => None,
+        }
+    }
+
     /// Binds a socket at `path` with the permissions `mode`, in place of one that a dead process left behind.
     ///
     /// # Errors
@@ -110,7 +118,7 @@ pub async fn serve_after(
     limits: Limits,
     stop: impl Future<Output = ()>,
 ) {
-    let server = Server::new(app, limits, prelude);
+    let server = Server::new(app, limits, prelude, listener.port());
     match listener {
         Listener::Tcp(listener) => server.run(listener, stop).await,
         Listener::Unix(listener) => server.run(listener, stop).await,
@@ -150,6 +158,8 @@ struct Port {
     limits: Limits,
     http: Builder<TokioExecutor>,
     prelude: Prelude,
+    /// Its number, if it has one.
+    number: Option<u16>,
 }
 
 struct Server {
@@ -162,13 +172,13 @@ struct Server {
 }
 
 impl Server {
-    fn new(app: Arc<App>, limits: Limits, prelude: Prelude) -> Self {
+    fn new(app: Arc<App>, limits: Limits, prelude: Prelude, number: Option<u16>) -> Self {
         Self {
             slots: Arc::new(Semaphore::new(limits.connections)),
             draining: GracefulShutdown::new(),
             closing: watch::Sender::new(()),
             connections: JoinSet::new(),
-            port: Arc::new(Port { http: builder(&limits), app, limits, prelude }),
+            port: Arc::new(Port { http: builder(&limits), app, limits, prelude, number }),
         }
     }
 
@@ -209,7 +219,7 @@ impl Server {
         };
         if port.prelude.is_nothing() {
             self.connections.spawn(async move {
-                port.converse(stream, peer, None, watcher).await;
+                port.converse(stream, port.ends(peer), None, watcher).await;
                 done();
             });
         } else {
@@ -268,9 +278,12 @@ impl Port {
             _ = closing.changed() => return,
         };
         match opened.map_err(io::Error::from).flatten() {
-            Ok(Opened::Plain(stream, peer)) => self.converse(stream, peer, None, watcher).await,
-            Ok(Opened::Tls(stream, peer, secured)) => {
-                self.converse(*stream, peer, Some(secured), watcher).await;
+            Ok(Opened::Plain(stream, named)) => {
+                self.converse(stream, Ends { peer: named, ..self.ends(peer) }, None, watcher).await;
+            }
+            Ok(Opened::Tls(stream, named, secured)) => {
+                let ends = Ends { peer: named, ..self.ends(peer) };
+                self.converse(*stream, ends, Some(secured), watcher).await;
             }
             Err(error) => {
                 self.app.metrics.preludes_failed.inc();
@@ -279,16 +292,21 @@ impl Port {
         }
     }
 
-    async fn converse<S>(&self, stream: S, peer: Peer, secured: Option<Secured>, watcher: Watcher)
+    /// The ends of a connection that nobody opened for another.
+    fn ends(&self, peer: Peer) -> Ends {
+        Ends { opener: peer, peer, port: self.number }
+    }
+
+    async fn converse<S>(&self, stream: S, ends: Ends, secured: Option<Secured>, watcher: Watcher)
     where
         S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
     {
         let at_work = AtWork::default();
         let io = Guarded::new(stream, self.limits.head, self.limits.stalled_reader, at_work.clone());
-        let visitor = Visitor { app: Arc::clone(&self.app), peer, secured, pace: self.limits.pace, at_work };
+        let visitor = Visitor { app: Arc::clone(&self.app), ends, secured, pace: self.limits.pace, at_work };
         let connection = self.http.serve_connection(io, visitor).into_owned();
         if let Err(error) = watcher.watch(connection).await {
-            tracing::debug!(error, ?peer, "connection ended");
+            tracing::debug!(error, ?ends, "connection ended");
         }
     }
 }
@@ -313,7 +331,7 @@ fn builder(limits: &Limits) -> Builder<TokioExecutor> {
 /// One connection's way to the application.
 struct Visitor {
     app: Arc<App>,
-    peer: Peer,
+    ends: Ends,
     secured: Option<Secured>,
     pace: Pace,
     at_work: AtWork,
@@ -329,7 +347,7 @@ impl Service<http::Request<Incoming>> for Visitor {
         if let Some(secured) = self.secured {
             request.extensions_mut().insert(secured);
         }
-        let answer = self.app.receive(request, self.peer);
+        let answer = self.app.receive(request, self.ends);
         let at_work = matches!(answer, Answer::Later(_)).then(|| self.at_work.clone());
         Reply { answer, at_work }
     }

@@ -58,7 +58,10 @@ impl<'s> Front<'s> {
         let entrance = Entrance {
             proxies: Proxies::new(settings.proxy.trusted.clone()),
             is_secured: settings.proxy.tls,
+            is_open: settings.insecure,
             pages: settings.origins.0.iter().map(String::as_str).collect(),
+            names: settings.names.0.clone(),
+            ..Entrance::default()
         };
         Self { key, settings, guard, entrance: Arc::new(entrance), troubles: Arc::new(troubles), tls }
     }

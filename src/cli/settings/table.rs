@@ -65,6 +65,11 @@ pub(super) const TABLE: &[Setting] = &[
         "Listen on other addresses than loopback although nothing encrypts: only where the network itself is\nprotected, as that of a container is.",
     ),
     setting(
+        "listen.names",
+        "[]",
+        "The names by which browsers reach the ports without TLS (\"ironlist.corp\"). By another name no browser is let in\nfor its network alone: a page of elsewhere can give itself any name, and have it lead here.",
+    ),
+    setting(
         "tls.certificate",
         r#""""#,
         "The certificate of the ports, and what leads from it to its authority (PEM); empty: no TLS. It is read again by\nitself when the file changes.",

@@ -9,6 +9,7 @@ use crate::web::body::{self, Request, Response};
 use crate::web::browser;
 use crate::web::caller::{Caller, Peer, Who};
 use crate::web::edge::{self, Signs};
+use crate::web::entrance::Ends;
 use crate::web::log;
 use crate::web::problem::Problem;
 use crate::web::request_id::{self, X_REQUEST_ID};
@@ -44,8 +45,8 @@ struct Visit {
     trace: Option<Trace>,
     /// What the door has to say.
     told: Option<[(HeaderName, HeaderValue); 2]>,
-    /// Over a connection, and not from another role of this process.
-    is_received: bool,
+    /// Over this connection, and not from another role of this process.
+    received: Option<Ends>,
     /// Over TLS.
     is_secured: bool,
     /// The page of elsewhere, one that is named, for which a browser asks.
@@ -60,7 +61,7 @@ impl Visit {
             who: None,
             trace: None,
             told: None,
-            is_received: false,
+            received: None,
             is_secured: false,
             page: None,
         }
@@ -84,9 +85,9 @@ impl Visit {
 
 impl App {
     /// Answers a request of a connection: what stands before the port is looked at first.
-    pub(in crate::web) fn receive(self: &Arc<Self>, request: Request, peer: Peer) -> Answer {
-        let visit = Visit { is_received: true, ..Visit::new(self.ids.of(&request)) };
-        self.serve(request, peer, visit)
+    pub(in crate::web) fn receive(self: &Arc<Self>, request: Request, ends: Ends) -> Answer {
+        let visit = Visit { received: Some(ends), ..Visit::new(self.ids.of(&request)) };
+        self.serve(request, ends.peer, visit)
     }
 
     /// Answers a request; never fails. Fast answers are there at once, without a box.
@@ -160,11 +161,14 @@ impl App {
 
     fn admit(&self, request: &mut Request, peer: Peer, visit: &mut Visit) -> Result<Admitted, Problem> {
         let signs = edge::admit(request)?;
+        if let Some(ends) = visit.received.filter(|_| !tells_everybody(request)) {
+            self.entrance.refuse_clear(ends, request)?;
+        }
         let vouched = if signs.internal { self.vouched(request)? } else { None };
-        let peer = match vouched {
-            Some(peer) => peer,
-            None if visit.is_received => {
-                let caller = self.settle(request, peer, signs, visit);
+        let peer = match (vouched, visit.received) {
+            (Some(peer), _) => peer,
+            (None, Some(ends)) => {
+                let caller = self.settle(request, ends, signs, visit);
                 if signs.browser
                     && let Some(told) = self.browser(request, visit)?
                 {
@@ -172,7 +176,7 @@ impl App {
                 }
                 caller
             }
-            None => peer,
+            (None, None) => peer,
         };
         let admitted = match &self.guard {
             None => Admitted::As(self.caller(peer, None)),
@@ -186,13 +190,12 @@ impl App {
     }
 
     /// Settles who asks, by what stands before the port.
-    fn settle(&self, request: &mut Request, peer: Peer, signs: Signs, visit: &mut Visit) -> Peer {
-        visit.is_secured = request.extensions().get::<Secured>().is_some()
-            || (self.entrance.is_secured && self.entrance.proxies.has(peer));
+    fn settle(&self, request: &mut Request, ends: Ends, signs: Signs, visit: &mut Visit) -> Peer {
+        visit.is_secured = self.entrance.is_secured(ends, request);
         if signs.internal {
             edge::strip_internal(request.headers_mut());
         }
-        self.entrance.caller(peer, request, signs)
+        self.entrance.caller(ends, request, signs)
     }
 
     /// For whom a gateway elsewhere asks, if that is who asks.
@@ -285,12 +288,17 @@ impl App {
         let asked = log::Asked { route, who, trace, elapsed, id: &visit.id };
         log::access(self.role, seen, &asked, &response, problem);
         visit.sign(&mut response);
-        if visit.is_received {
+        if visit.received.is_some() {
             browser::harden(response.headers_mut(), visit.is_secured);
             visit.show(&mut response);
         }
         response
     }
+}
+
+/// Whether it is asked what every prober may ask, wherever it stands.
+fn tells_everybody(request: &Request) -> bool {
+    matches!(request.uri().path(), "/health" | "/ready")
 }
 
 /// How much longer a gateway elsewhere waits; whoever else says so only cuts their own time short.

@@ -64,8 +64,8 @@ impl Proxies {
         }
         Ok(match protocol::read(stream).await? {
             protocol::For::Itself => peer,
-            protocol::For::Somebody(address) => Peer::Tcp(address),
-            protocol::For::Unknown => peer.behind(),
+            protocol::For::Somebody(address) if is_somewhere(address.ip()) => Peer::Tcp(address),
+            protocol::For::Somebody(_) | protocol::For::Unknown => peer.behind(),
         })
     }
 
@@ -79,7 +79,10 @@ impl Proxies {
         match named {
             (Said::For(one), Said::For(other)) if one != other => peer.behind(),
             (Said::Unreadable, _) | (_, Said::Unreadable) | (Said::Nothing, Said::Nothing) => peer.behind(),
-            (Said::For(address), _) | (_, Said::For(address)) => Peer::Tcp(SocketAddr::new(address, 0)),
+            (Said::For(address), _) | (_, Said::For(address)) if is_somewhere(address) => {
+                Peer::Tcp(SocketAddr::new(address, 0))
+            }
+            _ => peer.behind(),
         }
     }
 
@@ -96,6 +99,12 @@ impl Proxies {
         }
         said
     }
+}
+
+/// Whether an address says to anybody else where its owner is: one of the proxy's own machine is no place here.
+fn is_somewhere(address: IpAddr) -> bool {
+    let address = address.to_canonical();
+    !address.is_loopback() && !address.is_unspecified()
 }
 
 /// For whom a header says that it is asked.
@@ -148,12 +157,13 @@ pub(super) fn is_told_by(name: &str) -> bool {
         Some(b'x') => {
             name.starts_with("x-forwarded")
                 || name.starts_with("x-original-f")
+                || name.starts_with("x-envoy-")
                 || matches!(
                     name,
-                    "x-real-ip" | "x-client-ip" | "x-cluster-client-ip" | "x-envoy-external-address"
+                    "x-real-ip" | "x-client-ip" | "x-cluster-client-ip" | "x-varnish" | "x-amzn-trace-id"
                 )
         }
-        Some(b'c') => matches!(name, "cf-connecting-ip" | "cf-connecting-ipv6" | "client-ip"),
+        Some(b'c') => matches!(name, "cf-connecting-ip" | "cf-connecting-ipv6" | "client-ip" | "cdn-loop"),
         Some(b't') => name == "true-client-ip",
         Some(b'f') => matches!(name, "fastly-client-ip" | "fly-client-ip"),
         _ => false,
@@ -214,6 +224,9 @@ mod tests {
             ("::ffff:203.0.113.9", "203.0.113.9"),
             ("203.0.113.9:1234", "203.0.113.9"),
             ("10.0.0.3, 10.0.0.4", "10.0.0.3"),
+            ("127.0.0.1", UNKNOWN),
+            ("::1, 10.0.0.4", UNKNOWN),
+            ("0.0.0.0", UNKNOWN),
             ("203.0.113.9, unknown", UNKNOWN),
             ("203.0.113.9,", UNKNOWN),
             ("", UNKNOWN),
