@@ -10,6 +10,7 @@ use crate::web::browser;
 use crate::web::caller::{Caller, Peer, Who};
 use crate::web::edge::{self, Signs};
 use crate::web::entrance::Ends;
+use crate::web::leave::Leave;
 use crate::web::log;
 use crate::web::problem::Problem;
 use crate::web::request_id::{self, X_REQUEST_ID};
@@ -226,7 +227,7 @@ impl App {
     fn caller(&self, peer: Peer, who: Who) -> Caller {
         match &self.guard {
             Some(guard) => guard.caller(peer, who),
-            None => Caller { peer, who, rights: Rights::NONE, is_earlier: false },
+            None => Caller { peer, who, rights: Rights::NONE, is_open: false, is_earlier: false },
         }
     }
 
@@ -250,6 +251,7 @@ impl App {
         visit.trace = Some(Trace::enter(request.headers_mut()));
         visit.who.clone_from(&caller.who);
         request.headers_mut().insert(X_REQUEST_ID, visit.id.clone());
+        let leave = self.guard.as_ref().and_then(|guard| Leave::of(guard, &request, &caller));
         let who = caller.clone();
         request.extensions_mut().insert(caller);
         let routed = AssertUnwindSafe(self.router.clone().oneshot(request)).catch_unwind();
@@ -268,8 +270,11 @@ impl App {
         if let Some(problem) = &problem {
             response = with_headers_of(response, problem.render(request_id::as_text(&visit.id)));
             if let Some(guard) = &self.guard {
-                guard.note(problem, &who, &seen);
+                guard.note(problem, &who, (&seen, route));
             }
+        }
+        if let Some(leave) = leave {
+            response = leave.watch(response);
         }
         self.finish(&seen, route, response, problem.as_ref(), &visit)
     }
