@@ -92,7 +92,7 @@ fn report(micros: &mut [Vec<f64>]) {
 /// CPU time of the server for one answer, in microseconds.
 fn measure(server: &Server, with_key: bool, requests: usize) -> f64 {
     let key = if with_key { format!("Authorization: Bearer {KEY}\r\n") } else { String::new() };
-    let request = format!("GET {TARGET} HTTP/1.1\r\nHost: localhost\r\n{key}\r\n");
+    let request = format!("GET {TARGET} HTTP/1.1\r\nHost: localhost:{}\r\n{key}\r\n", server.port);
     let mut streams: Vec<TcpStream> =
         (0..CONNECTIONS).map(|_| TcpStream::connect(("127.0.0.1", server.port)).unwrap()).collect();
     let mut buffer = vec![0; 4096];

@@ -143,15 +143,15 @@ impl Drop for Server {
     }
 }
 
-fn request(target: &str) -> Vec<u8> {
-    format!("GET {target} HTTP/1.1\r\nHost: localhost\r\n\r\n").into_bytes()
+fn request(server: &Server, target: &str) -> Vec<u8> {
+    format!("GET {target} HTTP/1.1\r\nHost: localhost:{}\r\n\r\n", server.port).into_bytes()
 }
 
 /// Look-ups a second that are answered when every connection asks as soon as it can. What is turned away is
 /// not answered.
 fn capacity(server: &Server, long: Duration) -> f64 {
     let mut lines: Vec<Line> = (0..64).map(|_| Line::new(server)).collect();
-    let (begun, request) = (Instant::now(), request(TARGET));
+    let (begun, request) = (Instant::now(), request(server, TARGET));
     let mut answered = 0;
     while begun.elapsed() < long {
         for line in &mut lines {
@@ -235,9 +235,9 @@ impl<'s> Load<'s> {
     }
 
     fn run(mut self, long: Duration) -> Self {
-        let (begun, look_up) = (Instant::now(), request(TARGET));
+        let (begun, look_up) = (Instant::now(), request(self.server, TARGET));
         let mut watched =
-            [(request("/health"), Line::new(self.server)), (request(FEED), Line::new(self.server))];
+            ["/health", FEED].map(|target| (request(self.server, target), Line::new(self.server)));
         let mut watched_at = begun;
         loop {
             let now = Instant::now();

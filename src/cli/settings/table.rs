@@ -255,12 +255,12 @@ pub(super) const TABLE: &[Setting] = &[
     setting(
         "access.open",
         r#"["127.0.0.0/8", "::1"]"#,
-        "The networks from which everybody may look addresses up, read lists and statistics, and scrape metrics without\na key; from elsewhere that takes one with the right to.",
+        "The networks from which everybody may look addresses up, read statistics, analytics and what is listed, and scrape\nmetrics without a key; from elsewhere that takes one with the right to. In the environment, none closes it.",
     ),
     setting(
         "access.legacy_networks",
         r#"["127.0.0.0/8", "::1"]"#,
-        "The networks from which everybody may use the earlier system's paths as ever, those that change something, too.",
+        "The networks from which everybody may use the earlier system's paths as ever, those that change something, too.\nWith a proxy on this machine that is not in proxy.trusted, name none: its callers would come from here.",
     ),
     setting(
         "publish.open",
