@@ -26,23 +26,38 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 struct Case {
     name: &'static str,
     server: &'static str,
-    with_key: bool,
+    shown: Shown,
     against: usize,
     target: f64,
 }
 
-const fn case(name: &'static str, server: &'static str, with_key: bool, against: usize, target: f64) -> Case {
-    Case { name, server, with_key, against, target }
+/// What is shown for somebody.
+#[derive(Clone, Copy)]
+enum Shown {
+    Nothing,
+    /// The installation's key.
+    Own,
+    /// The key of somebody who may check.
+    Key,
+    /// A user's access token.
+    Token,
+}
+
+const fn case(name: &'static str, server: &'static str, shown: Shown, against: usize, target: f64) -> Case {
+    Case { name, server, shown, against, target }
 }
 
 const CASES: &[Case] = &[
-    case("blacklist's own port", "blacklist", false, 0, 1.0),
-    case("the same, with a key", "blacklist", true, 0, 0.0),
-    case("gateway in one process", "gateway", false, 0, 1.15),
-    case("the same, with a key", "gateway", true, 0, 1.25),
-    case("nginx, proxy_pass", "nginx", false, 4, 1.0),
-    case("gateway to another process", "far", false, 4, 2.0),
-    case("the same, with a key", "far", true, 4, 0.0),
+    case("blacklist's own port", "blacklist", Shown::Nothing, 0, 1.0),
+    case("the same, with a key", "blacklist", Shown::Key, 0, 0.0),
+    case("gateway in one process", "gateway", Shown::Nothing, 0, 1.15),
+    case("the same, the installation's key", "gateway", Shown::Own, 0, 1.25),
+    case("the same, with a key", "gateway", Shown::Key, 0, 1.25),
+    case("the same, with a token", "gateway", Shown::Token, 0, 1.25),
+    case("a refusal", "refusing", Shown::Nothing, 0, 0.0),
+    case("nginx, proxy_pass", "nginx", Shown::Nothing, 7, 1.0),
+    case("gateway to another process", "far", Shown::Nothing, 7, 2.0),
+    case("the same, with a key", "far", Shown::Key, 7, 0.0),
 ];
 
 const CONNECTIONS: usize = 64;
@@ -58,15 +73,16 @@ fn main() {
     let (rounds, requests) = if smoke { (1, CONNECTIONS * 4) } else { (7, 40_000) };
     let blacklist = Server::own("blacklist", "");
     let gateway = Server::own("gateway", "");
+    let refusing = Server::own("refusing", "");
     let far = Server::own("far", &format!("http://127.0.0.1:{}", blacklist.port));
     let nginx = Server::nginx(blacklist.port);
-    let servers: Vec<Server> = [blacklist, gateway, far].into_iter().chain(nginx).collect();
+    let servers: Vec<Server> = [blacklist, gateway, refusing, far].into_iter().chain(nginx).collect();
     let mut micros = vec![Vec::new(); CASES.len()];
     for _ in 0..rounds {
         for (case, micros) in CASES.iter().zip(&mut micros) {
             let is_asked = case.name.contains(only) || CASES[case.against].name == case.name;
             if let Some(server) = servers.iter().find(|server| server.name == case.server && is_asked) {
-                micros.push(measure(server, case.with_key, requests));
+                micros.push(measure(server, case.shown, requests));
             }
         }
     }
@@ -90,29 +106,36 @@ fn report(micros: &mut [Vec<f64>]) {
 }
 
 /// CPU time of the server for one answer, in microseconds.
-fn measure(server: &Server, with_key: bool, requests: usize) -> f64 {
-    let key = if with_key { format!("Authorization: Bearer {KEY}\r\n") } else { String::new() };
+fn measure(server: &Server, shown: Shown, requests: usize) -> f64 {
+    let shown = match shown {
+        Shown::Nothing => "",
+        Shown::Own => KEY,
+        Shown::Key => &server.key,
+        Shown::Token => &server.token,
+    };
+    let key = if shown.is_empty() { String::new() } else { format!("Authorization: Bearer {shown}\r\n") };
     let request = format!("GET {TARGET} HTTP/1.1\r\nHost: localhost:{}\r\n{key}\r\n", server.port);
     let mut streams: Vec<TcpStream> =
         (0..CONNECTIONS).map(|_| TcpStream::connect(("127.0.0.1", server.port)).unwrap()).collect();
     let mut buffer = vec![0; 4096];
-    let mut turn = || {
+    let mut turn = |status: &str| {
         for stream in &mut streams {
             stream.write_all(request.as_bytes()).unwrap();
         }
         for stream in &mut streams {
-            answered(stream, &mut buffer);
+            answered(stream, &mut buffer, status);
         }
     };
-    turn();
+    // The first one may still be let in where the others are refused.
+    turn("");
     let before = server.cpu();
     let turns = requests / CONNECTIONS;
-    (0..turns).for_each(|_| turn());
+    (0..turns).for_each(|_| turn(server.status));
     (server.cpu() - before).as_secs_f64() * 1e6 / (turns * CONNECTIONS) as f64
 }
 
 /// Reads one answer; its length differs with what is left of a limit.
-fn answered(stream: &mut TcpStream, buffer: &mut [u8]) {
+fn answered(stream: &mut TcpStream, buffer: &mut [u8], status: &str) {
     let mut read = 0;
     loop {
         let more = stream.read(&mut buffer[read..]).unwrap();
@@ -120,7 +143,11 @@ fn answered(stream: &mut TcpStream, buffer: &mut [u8]) {
         read += more;
         // The body is one JSON object, and nothing in the head ends so.
         if buffer[..read].ends_with(b"}") {
-            assert!(buffer.starts_with(b"HTTP/1.1 200"), "{}", String::from_utf8_lossy(&buffer[..read]));
+            assert!(
+                buffer[9..].starts_with(status.as_bytes()),
+                "{}",
+                String::from_utf8_lossy(&buffer[..read])
+            );
             return;
         }
     }
@@ -130,6 +157,10 @@ fn answered(stream: &mut TcpStream, buffer: &mut [u8]) {
 struct Server {
     name: &'static str,
     port: u16,
+    key: String,
+    token: String,
+    /// Of its answers.
+    status: &'static str,
     child: Child,
     _folder: tempfile::TempDir,
 }
@@ -148,7 +179,10 @@ impl Server {
             .unwrap();
         let mut line = String::new();
         BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
-        Self { name, port: line.trim().parse().unwrap(), child, _folder: folder }
+        let words: Vec<String> = line.split_whitespace().map(str::to_owned).collect();
+        let [port, key, token] = words.try_into().unwrap();
+        let status = if name == "refusing" { "429" } else { "200" };
+        Self { name, port: port.parse().unwrap(), key, token, status, child, _folder: folder }
     }
 
     fn nginx(upstream: u16) -> Option<Self> {
@@ -167,7 +201,8 @@ impl Server {
         while TcpStream::connect(("127.0.0.1", port)).is_err() {
             std::thread::sleep(Duration::from_millis(20));
         }
-        Some(Self { name: "nginx", port, child, _folder: folder })
+        let [key, token] = [String::new(), String::new()];
+        Some(Self { name: "nginx", port, key, token, status: "200", child, _folder: folder })
     }
 
     /// CPU time of all its threads so far.
@@ -206,6 +241,6 @@ fn nginx_configuration(root: &str, port: u16, upstream: u16) -> String {
            upstream blacklist {{ server 127.0.0.1:{upstream}; keepalive 128; keepalive_requests 100000000; }}
            server {{ listen 127.0.0.1:{port};
              location / {{ proxy_pass http://blacklist; proxy_http_version 1.1; proxy_set_header Connection \"\";
-               proxy_set_header X-Forwarded-For $remote_addr; }} }} }}"
+               proxy_set_header X-Forwarded-For $remote_addr; proxy_set_header X-API-Key {KEY}; }} }} }}"
     )
 }

@@ -144,7 +144,41 @@ async fn over_socket(socket: &Path, request: Request) -> anyhow::Result<Response
 /// The answer's body as JSON.
 pub(super) async fn json<T: for<'d> Deserialize<'d>>(response: Response) -> anyhow::Result<T> {
     let bytes = read(response).await?;
-    serde_json::from_slice(&bytes).context("the answer is not the JSON that was expected")
+    serde_json::from_slice(&exact(&bytes)).context("the answer is not the JSON that was expected")
+}
+
+/// The same JSON with every integer that no machine word holds as a text, so that it is shown as it was said: an IPv6
+/// prefix has more addresses than that, and a parser would round them.
+fn exact(json: &[u8]) -> Vec<u8> {
+    let (mut told, mut rest) = (Vec::with_capacity(json.len()), json);
+    let is_of_number = |byte: &u8| matches!(byte, b'0'..=b'9' | b'+' | b'-' | b'.' | b'e' | b'E');
+    while let Some(first) = rest.first() {
+        let length = match first {
+            b'"' => text_length(rest),
+            b'0'..=b'9' | b'-' => rest.iter().take_while(|byte| is_of_number(byte)).count(),
+            _ => 1,
+        };
+        let (token, after) = rest.split_at(length);
+        let digits = token.strip_prefix(b"-").unwrap_or(token);
+        let is_huge = digits.len() >= 20 && digits.iter().all(u8::is_ascii_digit);
+        match is_huge {
+            true => told.extend([b"\"", token, b"\""].concat()),
+            false => told.extend(token),
+        }
+        rest = after;
+    }
+    told
+}
+
+/// The length of the text with which `json` begins, its quotes included.
+fn text_length(json: &[u8]) -> usize {
+    let mut is_escaped = false;
+    let end = json.iter().skip(1).position(|byte| {
+        let ends = *byte == b'"' && !is_escaped;
+        is_escaped = *byte == b'\\' && !is_escaped;
+        ends
+    });
+    end.map_or(json.len(), |end| end + 2)
 }
 
 async fn read(response: Response) -> anyhow::Result<bytes::Bytes> {
@@ -182,4 +216,20 @@ pub(super) fn with_query(path: &str, parameters: &[(&str, Option<&str>)]) -> Str
     let given = parameters.iter().filter_map(|(name, value)| Some(format!("{name}={}", encode((*value)?))));
     let given: Vec<String> = given.collect();
     if given.is_empty() { path.to_owned() } else { format!("{path}?{}", given.join("&")) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn no_number_is_rounded_and_nothing_else_is_touched() {
+        let told = br#"{"a":79228162514264337593543950336,"b":[-1.5e300,7,18446744073709551615],"c":"1\\\"79228162514264337593543950336\\","d":123456789012345678901.5}"#;
+        let value: Value = serde_json::from_slice(&exact(told)).unwrap();
+        assert_eq!(value["a"], "79228162514264337593543950336");
+        assert_eq!(value["b"], json!([-1.5e300, 7, "18446744073709551615"]));
+        assert_eq!(value["c"], "1\\\"79228162514264337593543950336\\");
+        assert!(value["d"].is_f64());
+    }
 }

@@ -3,7 +3,7 @@
 use super::folder::SOCKET;
 use super::settings::Settings;
 use crate::web::Role;
-use crate::web::listener::{Listener, Prelude};
+use crate::web::listener::{self, Listener, Prelude};
 use crate::web::proxy::Proxies;
 use crate::web::tls::{Target, Tls};
 use anyhow::Context;
@@ -33,7 +33,7 @@ pub(super) async fn bind(settings: &Settings) -> anyhow::Result<Vec<(Role, Liste
                 listener.set_nonblocking(true)?;
                 TcpListener::from_std(listener)?
             }
-            None => TcpListener::bind(wanted).await.with_context(|| {
+            None => listener::bind(wanted).with_context(|| {
                 format!(
                     "the {} role cannot listen on {wanted}; set listen.{} or stop what is there",
                     role.name(),
@@ -57,7 +57,7 @@ pub(super) async fn redirect(settings: &Settings) -> anyhow::Result<Option<(List
         return Ok(None);
     };
     let place = || format!("cannot listen on {wanted}; set tls.redirect or stop what is there");
-    let listener = TcpListener::bind(wanted).await.with_context(place)?;
+    let listener = listener::bind(wanted).with_context(place)?;
     Ok(Some((Listener::Tcp(listener), target)))
 }
 

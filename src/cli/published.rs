@@ -1,8 +1,7 @@
 //! What is measured of feeds and of the devices that read them, and what health says of the silent ones.
 
 use crate::model::{Device, OutputName, Time};
-use crate::publish::{Feed, Publisher, Pull};
-use crate::service::publishing::WHOLE;
+use crate::publish::{ALL_FEEDS, Feed, Publisher, Pull};
 use crate::web::health::Check;
 use crate::web::metrics::Metrics;
 use crate::web::metrics::table::{
@@ -22,7 +21,7 @@ pub(super) fn measure(publisher: &Publisher, metrics: &Metrics) {
     let whole = held(publisher.feeds().whole());
     let with_whole = |value: &dyn Fn(Option<i64>) -> i64| {
         let mut all = each(&|feed| value(held(feed)));
-        all.push((WHOLE.to_owned(), value(whole)));
+        all.push((ALL_FEEDS.to_owned(), value(whole)));
         all
     };
     metrics.published(FEED_HELD, with_whole(&|held| i64::from(held.is_some())));

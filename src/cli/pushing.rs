@@ -7,6 +7,8 @@ use crate::publish::push::{self, ListReport, Pace, Pusher, Told};
 use crate::vault::Vault;
 use crate::web::health::Check;
 use crate::web::metrics::Metrics;
+use crate::web::metrics::table::DEVICE_REMNANTS;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// The pusher of a publisher.
@@ -36,10 +38,25 @@ pub(super) fn measure(publisher: &Publisher, metrics: &Metrics) {
             metrics.push_generation(device.name.as_str(), list.feed.as_str()).set(generation);
         }
     });
+    let mut left: BTreeMap<String, i64> = BTreeMap::new();
+    for remnant in publisher.remnants() {
+        *left.entry(remnant.device.to_string()).or_default() += 1;
+    }
+    metrics.published(DEVICE_REMNANTS, left);
 }
 
-/// Devices that do not enforce what is released, for longer than they may be silent.
+/// Devices that do not enforce what is released, for longer than they may be silent, and what is enforced although it is
+/// pushed no more.
 pub(super) fn check(publisher: &Publisher) -> Check {
+    let all = [late(publisher), left(publisher)];
+    let wrong: Vec<(String, String)> = all.into_iter().flatten().collect();
+    let Some((_, cure)) = wrong.first() else { return Check::healthy("") };
+    let what: Vec<&str> = wrong.iter().map(|(what, _)| what.as_str()).collect();
+    Check::degraded(what.join("; "), cure.clone())
+}
+
+/// What is late, and its cure.
+fn late(publisher: &Publisher) -> Option<(String, String)> {
     let now = publisher.engine().now();
     let (mut late, mut cure) = (Vec::new(), None);
     each(publisher, |device, list| {
@@ -49,12 +66,17 @@ pub(super) fn check(publisher: &Publisher) -> Check {
             cure = cure.take().or_else(|| list.trouble.as_ref().map(|trouble| trouble.cure.clone()));
         }
     });
-    if late.is_empty() {
-        return Check::healthy("");
-    }
     let usual = || "see what the firewall enforces: ironlist device show NAME".to_owned();
-    let what = format!("not enforced what is released: {}", late.join("; "));
-    Check::degraded(what, cure.unwrap_or_else(usual))
+    let what = || format!("not enforced what is released: {}", late.join("; "));
+    (!late.is_empty()).then(|| (what(), cure.unwrap_or_else(usual)))
+}
+
+/// What is left on firewalls, and its cure.
+fn left(publisher: &Publisher) -> Option<(String, String)> {
+    let all = publisher.remnants();
+    let told: Vec<String> =
+        all.iter().map(|remnant| format!("{}: {}", remnant.device, remnant.what())).collect();
+    all.first().map(|first| (format!("still enforced: {}", told.join("; ")), first.cure()))
 }
 
 /// Devices that read a feed in which their own address is.

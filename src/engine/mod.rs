@@ -417,6 +417,8 @@ mod crash_tests;
 #[cfg(test)]
 mod fault_tests;
 #[cfg(test)]
+mod model_tests;
+#[cfg(test)]
 mod recovery_tests;
 #[cfg(test)]
 mod retention_tests;

@@ -6,7 +6,7 @@ use super::snapshot::Snapshot;
 use crate::addr::IpRange;
 use crate::disk::{Digest, DiskError, Medium};
 use crate::journal::{self, Journal};
-use crate::model::{Difference, Op, Record, RowsBuilder, SourceId};
+use crate::model::{Difference, Op, Record, RowsBuilder, SourceId, Time};
 use crate::store::{self, Projection, Tables, View};
 use std::fs;
 use std::path::Path;
@@ -132,13 +132,13 @@ fn from_projection(
     zone: chrono_tz::Tz,
 ) -> Result<Derivation, DiskError> {
     let mut derivation = Derivation::empty(zone);
-    let time = journal.last_time()?;
+    let (time, sure) = (journal.last_time()?, journal.last_sure()?);
     projection.view(|view| {
         let mut ops: Vec<Op> = view.sources()?.into_iter().map(Op::Source).collect();
         ops.push(Op::Suppressions { removed: Vec::new(), added: view.suppressions()? });
         ops.push(Op::Allows { removed: Vec::new(), added: view.allows()? });
         ops.push(Op::Outputs { removed: Vec::new(), added: view.outputs()? });
-        let record = Record { ops, ..whole(journal.generation(), time) };
+        let record = Record { ops, ..whole(journal.generation(), time, sure) };
         derivation.advance(&record, &Nothing).unwrap_or_else(|never| match never {});
         for source in view.sources()? {
             let mut added = RowsBuilder::default();
@@ -148,7 +148,7 @@ fn from_projection(
             })?;
             let difference = Difference { added: added.finish().0, ..Difference::default() };
             let ops = vec![Op::Listings { source: source.id, difference }];
-            let record = Record { ops, ..whole(journal.generation(), time) };
+            let record = Record { ops, ..whole(journal.generation(), time, sure) };
             derivation.advance(&record, &Nothing).unwrap_or_else(|never| match never {});
         }
         Ok(())
@@ -156,12 +156,12 @@ fn from_projection(
     Ok(derivation)
 }
 
-fn whole(generation: u64, time: crate::model::Time) -> Record {
+fn whole(generation: u64, time: Time, sure: Time) -> Record {
     Record {
         generation,
         batch: uuid::Uuid::nil(),
         time,
-        sure: time,
+        sure,
         actor: String::new(),
         reason: String::new(),
         cause: crate::model::Cause::Run,

@@ -47,6 +47,22 @@ fn a_clock_that_jumps_ends_nothing_without_consent() {
 }
 
 #[test]
+fn a_doubt_outlives_a_table_that_is_made_anew() {
+    let mut house = House::new();
+    house.list_until("a", "20.0.0.1", 60);
+    house.now.store(NOON + 40_000_000, Ordering::Relaxed);
+    house.list_until("a", "20.0.0.2", 50_000_000);
+    let believed = |house: &House| house.engine().snapshot().sure.unix();
+    assert_eq!(believed(&house), NOON);
+    assert_eq!(house.engine().snapshot().time.unix(), NOON + 40_000_000);
+    house.engine = None;
+    std::fs::remove_file(house.folder.path().join(archive::FILE)).unwrap();
+    house.open().unwrap();
+    assert_eq!(believed(&house), NOON, "the doubted time of a record is no measure");
+    assert!(house.check("20.0.0.1").0, "and ends nothing");
+}
+
+#[test]
 fn a_clock_behind_the_last_record_ends_nothing_by_that() {
     let mut house = House::new();
     house.now.store(NOON + 40_000_000, Ordering::Relaxed);

@@ -2,12 +2,13 @@
 //!
 //! It knows that such a list has `data`, `total` and `cursor`, and nothing of its rows.
 
-use super::Desk;
 use super::upstream::Upstream;
-use crate::web::{Body, Caller, Json, Peer, Problem, Query, Request, Response, Role};
+use super::{Desk, hop};
+use crate::web::{Caller, Json, Problem, Query, Response, Role};
 use axum::Extension;
 use axum::extract::State;
-use http::{HeaderMap, Method, StatusCode, Uri};
+use http::request::Parts;
+use http::{StatusCode, Uri};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -50,10 +51,10 @@ pub(super) struct Both {
 pub(super) async fn list(
     State(desk): State<Desk>,
     Extension(caller): Extension<Caller>,
-    uri: Uri,
     Query(asked): Query<Asked>,
-    headers: HeaderMap,
+    request: axum::extract::Request,
 ) -> Result<Json<Both>, Problem> {
+    let (asker, _) = request.into_parts();
     let cursors = cursors(asked.cursor.as_deref())?;
     let mut both = Both { status: "success", data: Vec::new(), total: 0, cursor: None };
     let mut next = Vec::new();
@@ -64,7 +65,7 @@ pub(super) async fn list(
         };
         // A part that is at its end is asked all the same, for its total.
         let limit = if cursor == END { 1 } else { asked.limit.unwrap_or(50) };
-        let part = ask(upstream, uri.path(), limit, &cursor, &headers, caller.peer).await?;
+        let part = ask(upstream, &asker, limit, &cursor, &caller).await?;
         both.total += part.total;
         if cursor == END {
             next.push(END.to_owned());
@@ -91,25 +92,23 @@ fn cursors(cursor: Option<&str>) -> Result<[String; 2], Problem> {
 
 async fn ask(
     upstream: &Upstream,
-    path: &str,
+    asker: &Parts,
     limit: usize,
     cursor: &str,
-    headers: &HeaderMap,
-    peer: Peer,
+    caller: &Caller,
 ) -> Result<Part, Problem> {
     let more = if cursor.is_empty() || cursor == END { String::new() } else { format!("&cursor={cursor}") };
-    let uri = Uri::try_from(format!("{path}?limit={limit}{more}")).map_err(Problem::internal)?;
-    let mut request = Request::new(Body::empty());
-    *request.method_mut() = Method::GET;
-    *request.uri_mut() = uri;
-    *request.headers_mut() = headers.clone();
-    let response: Response = upstream.call(request, peer).await?;
+    let target = format!("{}?limit={limit}{more}", asker.uri.path());
+    let target = Uri::try_from(target).map_err(Problem::internal)?;
+    let response: Response =
+        upstream.call(hop::copy(&asker.headers, &asker.extensions, target), caller).await?;
     let status = response.status();
     let body = response.into_body().read().await.map_err(|error| Problem::of_body(&error))?;
     match status {
         StatusCode::OK => serde_json::from_slice(&body).map_err(Problem::internal),
         // Not the right to see it: for one part as for both.
-        StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => Err(Problem::new(status, "key_missing")),
+        StatusCode::UNAUTHORIZED => Err(Problem::new(status, "key_missing")),
+        StatusCode::FORBIDDEN => Err(Problem::new(status, "right_missing")),
         StatusCode::BAD_REQUEST => Err(Problem::bad_request("query", "The limit or the cursor is wrong.")),
         _ => Err(Problem::unavailable("role_failed", 10)
             .detail("One of the roles that keep this list does not answer.")),

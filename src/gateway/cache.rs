@@ -1,16 +1,15 @@
 //! Answers that are dear to make and equal for a while, kept for whoever asks the same.
 //!
-//! What is kept is found by what was asked and by whom: by their rights for those who are somebody, by their address,
-//! too, for those who are not, since a role may let networks in. Of a role in this process it is found by the
-//! generation as well, so that nobody is told of the blacklist as it was before a change. Elsewhere a change that comes
-//! through this door has everything asked anew, and any other is seen within a second. It must not know what an answer
-//! says.
+//! What is kept is found by what was asked and by whom, by their address for those who are nobody in particular: what was
+//! answered to one is never given to another. Of a role in this process it is found by the generation as well, so that
+//! nobody is told of the blacklist as it was before a change. Elsewhere a change that comes through this door has
+//! everything asked anew, and any other is seen after a few seconds. It must not know what an answer says.
 
-use super::Upstreams;
 use super::upstream::{Place, Upstream};
-use crate::rights::Rights;
+use super::{Upstreams, hop};
+use crate::rights::Identity;
 use crate::web::metrics::{Counter, Metrics};
-use crate::web::{Body, Caller, Peer, Problem, Request, Response, Role};
+use crate::web::{Body, Caller, Problem, Request, Response, Role};
 use bytes::Bytes;
 use http::header::{self, CACHE_CONTROL, HeaderName, HeaderValue, SET_COOKIE, VARY};
 use http::{HeaderMap, Method, StatusCode};
@@ -33,6 +32,8 @@ const FRESH: Duration = Duration::from_secs(10);
 const FRESH_ELSEWHERE: Duration = Duration::from_secs(1);
 /// Older ones are given while they are asked for anew, until they are so old.
 const STALE: Duration = Duration::from_secs(60);
+/// The same of a role whose generation is not known here.
+const STALE_ELSEWHERE: Duration = Duration::from_secs(5);
 /// A question may be so long, in bytes.
 const LONGEST: usize = 2048;
 
@@ -48,7 +49,7 @@ struct Question {
     role: Role,
     target: String,
     accept: [Option<HeaderValue>; 2],
-    rights: Rights,
+    who: Option<Arc<Identity>>,
     /// Of those who are nobody.
     address: Option<IpAddr>,
     generation: Option<u64>,
@@ -112,18 +113,19 @@ impl Cache {
         let Some(question) = self.question(role, upstream, &request, caller) else {
             return self.pass_by(upstream, request, caller).await;
         };
-        if let Some(kept) = self.kept.get(&question).await {
-            let is_fresh = kept.since.elapsed() < self.fresh(&question);
+        let [fresh, stale] = question.lasts();
+        if let Some(kept) = self.kept.get(&question).await.filter(|kept| kept.since.elapsed() < stale) {
+            let is_fresh = kept.since.elapsed() < fresh;
             if is_fresh {
                 self.hits.inc();
             } else {
                 self.stale.inc();
-                self.renew(upstreams, question, &kept, request, caller.peer);
+                self.renew(upstreams, question, &kept, request, caller.clone());
             }
             return Ok(kept.again(if is_fresh { "ironlist; hit" } else { "ironlist; hit; detail=stale" }));
         }
         self.misses.inc();
-        self.fill(upstream, question, request, caller.peer).await
+        self.fill(upstream, question, request, caller).await
     }
 
     /// One asks, and all who ask the same meanwhile wait for that answer.
@@ -132,14 +134,14 @@ impl Cache {
         upstream: &Upstream,
         question: Question,
         request: Request,
-        peer: Peer,
+        caller: &Caller,
     ) -> Result<Response, Problem> {
-        let again = copy(&request);
-        match self.kept.try_get_with(question, fetch(upstream, request, peer)).await {
+        let again = hop::copy(request.headers(), request.extensions(), request.uri().clone());
+        match self.kept.try_get_with(question, fetch(upstream, request, caller)).await {
             Ok(kept) => Ok(kept.again("ironlist; fwd=miss")),
             Err(other) => match other.take() {
                 Some(answer) => answer,
-                None => upstream.call(again, peer).await,
+                None => upstream.call(again, caller).await,
             },
         }
     }
@@ -151,7 +153,7 @@ impl Cache {
         question: Question,
         kept: &Kept,
         request: Request,
-        peer: Peer,
+        caller: Caller,
     ) {
         if kept.is_renewed.swap(true, Ordering::Relaxed) {
             return;
@@ -160,7 +162,7 @@ impl Cache {
         tokio::spawn(async move {
             let Some(upstream) = upstreams.get(&question.role) else { return };
             // What fails now is asked again when the old one is too old.
-            if let Ok(newer) = fetch(upstream, request, peer).await {
+            if let Ok(newer) = fetch(upstream, request, &caller).await {
                 cache.kept.insert(question, newer).await;
             }
         });
@@ -174,7 +176,7 @@ impl Cache {
     ) -> Result<Response, Problem> {
         self.passed.inc();
         let is_change = !matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS);
-        let answer = upstream.call(request, caller.peer).await;
+        let answer = upstream.call(request, caller).await;
         if is_change && answer.as_ref().is_ok_and(|answer| answer.status().is_success()) {
             self.changes.fetch_add(1, Ordering::Relaxed);
         }
@@ -208,15 +210,18 @@ impl Cache {
             role,
             target: target.to_owned(),
             accept: accept.map(|value| value.cloned()),
-            rights: caller.rights,
+            who: caller.who.clone(),
             address,
             generation: self.generation.as_ref().filter(|_| is_here).map(|generation| generation()),
             changes: self.changes.load(Ordering::Relaxed),
         })
     }
+}
 
-    fn fresh(&self, question: &Question) -> Duration {
-        if question.generation.is_some() { FRESH } else { FRESH_ELSEWHERE }
+impl Question {
+    /// How long an answer is as good as new, and how long it is given at all.
+    fn lasts(&self) -> [Duration; 2] {
+        if self.generation.is_some() { [FRESH, STALE] } else { [FRESH_ELSEWHERE, STALE_ELSEWHERE] }
     }
 }
 
@@ -242,8 +247,8 @@ impl Other {
 }
 
 /// Asks the role for an answer to keep.
-async fn fetch(upstream: &Upstream, request: Request, peer: Peer) -> Result<Arc<Kept>, Other> {
-    let answer = upstream.call(request, peer).await.map_err(|problem| Other::new(Err(problem)))?;
+async fn fetch(upstream: &Upstream, request: Request, caller: &Caller) -> Result<Arc<Kept>, Other> {
+    let answer = upstream.call(request, caller).await.map_err(|problem| Other::new(Err(problem)))?;
     if !may_be_kept(&answer) {
         return Err(Other::new(Ok(answer)));
     }
@@ -281,14 +286,6 @@ fn asks_for_a_part(headers: &HeaderMap) -> bool {
     const PARTS: [HeaderName; 4] =
         [header::IF_NONE_MATCH, header::IF_MODIFIED_SINCE, header::RANGE, header::IF_MATCH];
     PARTS.iter().any(|name| headers.contains_key(name))
-}
-
-fn copy(request: &Request) -> Request {
-    let mut again = Request::new(Body::empty());
-    *again.method_mut() = request.method().clone();
-    *again.uri_mut() = request.uri().clone();
-    *again.headers_mut() = request.headers().clone();
-    again
 }
 
 fn missing(role: Role) -> Problem {

@@ -6,10 +6,10 @@ use crate::web::claim::X_API_KEY;
 use crate::web::edge::{strip_hop_headers, strip_internal};
 use crate::web::tls::Secured;
 use crate::web::vouch::{self, X_DEADLINE, X_FORWARDED_FOR};
-use crate::web::{Peer, Problem, Request, Response};
-use http::header::{self, CONTENT_TYPE, HeaderName, HeaderValue};
+use crate::web::{Body, Peer, Problem, Request, Response};
+use http::header::{self, HeaderName, HeaderValue};
 use http::uri::{Authority, PathAndQuery};
-use http::{HeaderMap, Uri, Version};
+use http::{Extensions, HeaderMap, Uri, Version};
 use std::time::Duration;
 
 /// Headers for one hop only (RFC 9110, 7.6.1), and what is said anew at each hop.
@@ -77,6 +77,18 @@ impl Hop {
     }
 }
 
+/// A question with the headers of another and what its connection has shown, and without a body: whoever may ask
+/// one may ask the other.
+pub(super) fn copy(headers: &HeaderMap, shown: &Extensions, target: Uri) -> Request {
+    let mut copy = Request::new(Body::empty());
+    *copy.uri_mut() = target;
+    copy.headers_mut().clone_from(headers);
+    if let Some(secured) = shown.get::<Secured>() {
+        copy.extensions_mut().insert(*secured);
+    }
+    copy
+}
+
 /// Names the instance that a request goes to.
 pub(super) fn address(request: &mut Request, authority: &Authority) {
     // An authority is a valid header.
@@ -93,11 +105,6 @@ pub(super) fn received(mut answer: Response) -> Result<Response, String> {
     strip(answer.headers_mut()).map_err(|problem| problem.code().to_owned())?;
     *answer.version_mut() = Version::HTTP_11;
     Ok(answer)
-}
-
-/// Whether an answer waits by nature, so that a pause in it is no stall.
-pub(super) fn waits(headers: &HeaderMap) -> bool {
-    headers.get(CONTENT_TYPE).is_some_and(|kind| kind.as_bytes().starts_with(b"text/event-stream"))
 }
 
 fn strip(headers: &mut HeaderMap) -> Result<(), Problem> {

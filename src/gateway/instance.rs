@@ -6,6 +6,7 @@ use super::breaker::{Breaker, Pass, Standing};
 use super::hop;
 use super::pool::Way;
 use super::wire::{Wire, WireError};
+use crate::web::body::is_live;
 use crate::web::body::{BodyError, cause};
 use crate::web::{Problem, Request, Response};
 use http::StatusCode;
@@ -140,7 +141,7 @@ impl Instance {
 
     /// Asks beside the breaker, as those do who look after it.
     pub(super) async fn ask_now(&self, request: Request, patience: Duration) -> Result<Response, Failure> {
-        let answer = timeout(patience, self.wire.ask(request, hop::waits)).await;
+        let answer = timeout(patience, self.wire.ask(request, is_live)).await;
         let answer = answer.map_err(|_| Failure::Late("no answer in time".to_owned()))?;
         hop::received(answer.map_err(Failure::from)?).map_err(Failure::Broken)
     }

@@ -3,15 +3,14 @@
 //! It must not know which path is of which class, nor what else decides whether a request comes in.
 
 use super::buckets::Buckets;
-use crate::web::{Caller, Peer, Problem};
+use super::whose::Whose;
+use crate::web::{Caller, Problem};
 use governor::clock::{Clock, MonotonicClock};
 use governor::middleware::{StateInformationMiddleware, StateSnapshot};
 use governor::{Quota, RateLimiter};
 use http::StatusCode;
 use http::header::{HeaderName, HeaderValue};
-use std::hash::{BuildHasher, RandomState};
 use std::io::Write as _;
-use std::net::IpAddr;
 use std::num::NonZeroU32;
 use std::str::FromStr;
 use std::time::Duration;
@@ -104,7 +103,7 @@ pub(super) type Told = [(HeaderName, HeaderValue); 2];
 /// All buckets.
 pub(super) struct Limits<C: Clock + Clone = MonotonicClock> {
     classes: [Option<Limiter<C>>; Class::ALL.len()],
-    hasher: RandomState,
+    whose: Whose,
 }
 
 type Gcra<C> = RateLimiter<u64, Buckets, C, StateInformationMiddleware>;
@@ -126,7 +125,7 @@ impl Limits {
 impl<C: Clock + Clone> Limits<C> {
     fn with_clock(rates: &Rates, clock: &C) -> Self {
         let limiter = |class: Class| Some(Limiter::new(class.name(), rates[class as usize]?, clock.clone()));
-        Self { classes: Class::ALL.map(limiter), hasher: RandomState::new() }
+        Self { classes: Class::ALL.map(limiter), whose: Whose::default() }
     }
 
     /// Pays for a request, and says what is left; nothing where there is no limit. The holder of the installation who
@@ -136,21 +135,8 @@ impl<C: Clock + Clone> Limits<C> {
     /// 429 when nothing is left.
     pub(super) fn pay(&self, class: Class, caller: &Caller) -> Result<Option<Told>, Problem> {
         let Some(limiter) = &self.classes[class as usize] else { return Ok(None) };
-        let Some(whose) = self.whose(caller) else { return Ok(None) };
+        let Some(whose) = self.whose.of(caller) else { return Ok(None) };
         limiter.pay(whose).map(Some)
-    }
-
-    /// A name for whoever asks: themselves, or the address of those who are nobody. Of IPv6 it is the network that one
-    /// subscriber has.
-    fn whose(&self, caller: &Caller) -> Option<u64> {
-        if caller.peer == Peer::Local {
-            return None;
-        }
-        Some(match (&caller.who, caller.peer.address()) {
-            (Some(who), _) => self.hasher.hash_one((who.kind, &*who.name)),
-            (None, IpAddr::V4(address)) => self.hasher.hash_one(address.to_bits()),
-            (None, IpAddr::V6(address)) => self.hasher.hash_one((address.to_bits() >> 64) as u64),
-        })
     }
 }
 
@@ -203,8 +189,10 @@ impl<C: Clock + Clone> Limiter<C> {
 mod tests {
     use super::*;
     use crate::rights::{Identity, Rights};
+    use crate::web::Peer;
     use governor::clock::FakeRelativeClock;
     use proptest::prelude::*;
+    use std::net::IpAddr;
     use std::sync::Arc;
 
     fn limits(rate: &str) -> (Limits<FakeRelativeClock>, FakeRelativeClock) {

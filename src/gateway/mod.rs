@@ -21,6 +21,7 @@ mod survey;
 mod tls;
 mod upstream;
 mod watch;
+mod whose;
 mod wire;
 
 #[cfg(test)]
@@ -62,6 +63,8 @@ pub type Upstreams = BTreeMap<Role, Upstream>;
 pub struct Rules {
     /// How often one caller may ask for what.
     pub rates: Rates,
+    /// Whether callers are turned away while there is more to do than can be done.
+    pub sheds: bool,
     /// Bytes that answers may take which are kept for others who ask the same.
     pub cache: u64,
     /// The generation of the blacklist, where it is in this process.
@@ -76,6 +79,7 @@ pub struct Rules {
 #[derive(Clone)]
 struct Desk {
     upstreams: Arc<Upstreams>,
+    door: Arc<Door>,
     cache: Arc<Cache>,
     survey: Arc<Survey>,
 }
@@ -89,11 +93,12 @@ pub fn app(
     all: &Arc<Metrics>,
     docs: Arc<Docs>,
 ) -> Arc<App> {
-    let door = Door::new(&rules.rates, all);
+    let door = Arc::new(Door::new(&rules, all));
     let desk = Desk {
         cache: Arc::new(Cache::new(rules.cache, rules.generation, all)),
         survey: Arc::new(Survey::new(Arc::clone(&upstreams), rules.tls)),
         upstreams: Arc::clone(&upstreams),
+        door: Arc::clone(&door),
     };
     let guard = guard.leaving(&docs.rows());
     let routes = own_routes()
@@ -101,13 +106,16 @@ pub fn app(
         .with_state(desk)
         .merge(metrics::routes().with_state(Arc::clone(all)))
         .merge(Docs::routes().with_state(docs));
+    let [admitting, denying] = [&door, &door].map(Arc::clone);
     // How long a body may be is for its role to say, and so is what it asks of its caller.
     let app = App::new(Role::Gateway, routes, all)
         .body_limit("/", u64::MAX)
         .entrance(&rules.entrance)
-        .door(move |request, caller| door.admit(request, caller))
+        .door(move |request, caller| admitting.admit(request, caller), move |caller| denying.deny(caller))
         .fast("/{*path}", Demand::Nothing, move |request, _, caller| {
-            answer_at_once(&upstreams, request, caller)
+            let answer = answer_at_once(&upstreams, request, caller)?;
+            door.note(Door::reader(request, caller), answer.status());
+            Some(answer)
         });
     Arc::new(app.guard(guard))
 }
@@ -165,7 +173,9 @@ async fn pass_on(
     let path = request.uri().path();
     let (prefix, role) = routes::find(path)
         .ok_or_else(|| Problem::not_found("unknown_path", "There is nothing at this path."))?;
+    let reader = Door::reader(&request, &caller);
     let mut response = desk.cache.answer(&desk.upstreams, role, request, &caller).await?;
+    desk.door.note(reader, response.status());
     response.extensions_mut().insert(Route(Cow::Borrowed(prefix)));
     Ok(response)
 }

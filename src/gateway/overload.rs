@@ -19,13 +19,15 @@ const TICK: Duration = Duration::from_millis(10);
 const WINDOW: Duration = Duration::from_millis(50);
 /// The share of what it may have that the process aims at under load: what is left takes up bursts, which in a short
 /// period of a quota are larger than in a long one.
-const AIM: f32 = 0.75;
-/// A turned-away caller waits about so many milliseconds, and for a quarter of that at least. While one waits it asks
-/// nothing else, which is what makes turning away cheaper than answering.
+const AIM: f32 = 0.85;
+/// A turned-away caller waits about so many milliseconds. While one waits it asks nothing else, and that alone makes
+/// turning away cheaper than answering: either is a read and a write.
 const HELD: f32 = 40.0;
+/// Those who wait are let go together, so often: to be woken for each of them would cost more than to answer them.
+const BEAT: Duration = Duration::from_millis(5);
 /// Where so little is let in and it is still too much, refusing is what costs: the fewer come in, the longer the
 /// others wait.
-const CROWDED: f32 = 0.25;
+const CROWDED: f32 = 0.1;
 
 /// How much is let in, from everything (3) to hardly anything: classes leave one after the other, each bit by bit.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -48,7 +50,7 @@ impl Scale {
         let weight = (time.as_secs_f32() / 0.05).min(1.0);
         let share = self.share + (share - self.share) * weight;
         // Quickly shut and slowly opened: what came too much already is in the queues.
-        let step = (AIM / share.max(0.01)).clamp(0.7, 1.04);
+        let step = (AIM / share.max(0.01)).clamp(0.8, 1.04);
         Self { open: (self.open * step).clamp(SHUT, OPEN), share }
     }
 }
@@ -64,10 +66,12 @@ fn part(class: Class, open: f32) -> f32 {
     (open - below).clamp(0.0, 1.0)
 }
 
-/// How long a refusal is held back; half a second when hardly anybody is let in.
-fn held(part: f32, open: f32) -> Duration {
-    let millis = HELD * (1.0 - 0.75 * part) * (CROWDED / open).max(1.0);
-    Duration::from_millis(millis.round() as u64)
+/// How long a refusal is held back `since` some moment: until the beat that is nearest to [`HELD`], or up to 200
+/// milliseconds when hardly anybody is let in.
+fn held(open: f32, since: Duration) -> Duration {
+    let wish = Duration::from_secs_f32(HELD * (CROWDED / open).max(1.0) / 1e3);
+    let beats = ((since + wish).as_secs_f64() / BEAT.as_secs_f64()).round();
+    BEAT.mul_f64(beats).saturating_sub(since)
 }
 
 /// The load of this process.
@@ -78,6 +82,8 @@ pub(super) struct Overload {
     /// What the threads that answer have had so far, in nanoseconds.
     spent: AtomicU64,
     last: Mutex<(Instant, u64, Scale)>,
+    /// When it began, which is when the first beat was.
+    begun: Instant,
     /// The opening, as bits.
     open: AtomicU32,
 }
@@ -95,18 +101,19 @@ impl Overload {
     fn with_cores(cores: f32) -> Self {
         let now = Instant::now();
         let (spent, open) = (AtomicU64::new(0), AtomicU32::new(OPEN.to_bits()));
-        Self { cores, spent, last: Mutex::new((now, 0, Scale::new())), open }
+        Self { cores, spent, last: Mutex::new((now, 0, Scale::new())), begun: now, open }
     }
 
     /// How long a request of that class is to be held back before it is turned away; none: it may come in.
     pub(super) fn turns_away(&self, class: Class) -> Option<Duration> {
-        self.look(Instant::now());
+        let now = Instant::now();
+        self.look(now);
         let open = f32::from_bits(self.open.load(Ordering::Relaxed));
         let part = part(class, open);
         if part >= 1.0 || fastrand::f32() < part {
             return None;
         }
-        Some(held(part, open))
+        Some(held(open, now.saturating_duration_since(self.begun)))
     }
 
     /// Adds what this thread has had since it was looked at last, where that is a while ago, and takes a reading.
@@ -191,11 +198,13 @@ mod tests {
     }
 
     #[test]
-    fn refusals_wait_the_longer_the_less_they_help() {
-        let millis = |part, open| held(part, open).as_millis();
-        assert_eq!((millis(0.0, 1.5), millis(1.0, 1.0)), (40, 10));
-        assert!(millis(CROWDED, CROWDED) < 40 && millis(0.1, 0.1) > 80);
-        assert!(held(SHUT, SHUT) <= Duration::from_millis(500));
+    fn refusals_are_let_go_together_and_wait_the_longer_the_less_they_help() {
+        let at = |open, millis| {
+            (Duration::from_micros(millis) + held(open, Duration::from_micros(millis))).as_millis()
+        };
+        assert_eq!([10_000, 10_700, 12_400].map(|since| at(1.0, since)), [50; 3]);
+        assert_eq!([12_600, 17_400].map(|since| at(1.0, since)), [55; 2]);
+        assert!(held(SHUT, Duration::ZERO) == Duration::from_millis(200));
     }
 
     #[test]

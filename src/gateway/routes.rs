@@ -19,6 +19,7 @@ const ROUTES: &[(&str, Role)] = &[
     ("/api/v1/generations", Role::Blacklist),
     ("/api/v1/changes", Role::Blacklist),
     ("/api/v1/pulls", Role::Blacklist),
+    ("/api/v1/remnants", Role::Blacklist),
     ("/api/v1/auth", Role::Blacklist),
     ("/v1", Role::Blacklist),
     ("/taxii2", Role::Blacklist),

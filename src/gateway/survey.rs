@@ -162,8 +162,9 @@ fn report(checks: impl Iterator<Item = (Role, Check)>) -> Report {
 
 async fn ask(role: Role, upstream: &Upstream) -> Finding {
     let seats = match upstream.place() {
-        Place::Local(_) => {
-            vec![seat("in-process".to_owned(), |path| upstream.call(question(path), Peer::Local)).await]
+        Place::Local(app) => {
+            let asked = |path| async move { Ok(app.answer(question(path), Peer::Local).await) };
+            vec![seat("in-process".to_owned(), asked).await]
         }
         Place::Remote(remote) => join_all(remote.instances().iter().map(|at| elsewhere(remote, at))).await,
     };

@@ -94,7 +94,11 @@ fn request(method: Method, target: &str, body: Body) -> Request {
 }
 
 async fn ask(door: &Arc<App>, target: &str) -> (StatusCode, String) {
-    let peer = Peer::Tcp(([198, 51, 100, 7], 4).into());
+    ask_from(door, 7, target).await
+}
+
+async fn ask_from(door: &Arc<App>, last: u8, target: &str) -> (StatusCode, String) {
+    let peer = Peer::Tcp(([198, 51, 100, last], 4).into());
     let response = door.answer(request(Method::GET, target, Body::empty()), peer).await;
     let status = response.status();
     let bytes = response.into_body().read().await.unwrap();
@@ -102,7 +106,11 @@ async fn ask(door: &Arc<App>, target: &str) -> (StatusCode, String) {
 }
 
 async fn code(door: &Arc<App>, target: &str) -> (u16, String) {
-    let (status, text) = ask(door, target).await;
+    code_from(door, 7, target).await
+}
+
+async fn code_from(door: &Arc<App>, last: u8, target: &str) -> (u16, String) {
+    let (status, text) = ask_from(door, last, target).await;
     let document: Value = serde_json::from_str(&text).unwrap();
     (status.as_u16(), document["code"].as_str().unwrap().to_owned())
 }

@@ -3,9 +3,10 @@
 //! It must not know which requests go where, nor what they mean.
 
 use super::bulkhead::Bulkhead;
-use super::hop;
 use super::pool::Remote;
-use crate::web::{App, Peer, Problem, Request, Response};
+use super::routes;
+use crate::web::body::is_live;
+use crate::web::{App, Caller, Problem, Request, Response};
 use std::sync::Arc;
 
 /// Where a role is, and how much it may be given to do at once.
@@ -45,19 +46,23 @@ impl Upstream {
         self
     }
 
-    /// Answers `request` for the caller at `peer`. What is answered at once, without waiting, needs no room.
+    /// Answers `request` for `caller`. What is answered at once, without waiting, needs no room.
     ///
     /// # Errors
-    /// When there is no room, or a role elsewhere cannot be reached or does not answer: 502, 503 or 504, worth
+    /// When there is no room, too many of the same caller are at work, or a role elsewhere cannot be reached or does not answer: 502, 503 or 504, worth
     /// another try later.
-    pub async fn call(&self, request: Request, peer: Peer) -> Result<Response, Problem> {
-        let place = self.room.enter().await?;
+    pub async fn call(&self, request: Request, caller: &Caller) -> Result<Response, Problem> {
+        let class = routes::class(request.method(), request.uri().path());
+        let place = self.room.enter(class, caller).await?;
         let answer = match &self.place {
-            Place::Local(app) => app.answer(request, peer).await,
-            Place::Remote(remote) => remote.call(request, peer).await?,
+            Place::Local(app) => app.answer(request, caller.peer).await,
+            Place::Remote(remote) => remote.call(request, caller.peer).await?,
         };
         // One that waits by nature would keep its place for days.
-        if hop::waits(answer.headers()) { Ok(answer) } else { Ok(answer.map(|body| body.holding(place))) }
+        match place.filter(|_| !is_live(answer.headers())) {
+            Some(place) => Ok(answer.map(|body| body.holding(place))),
+            None => Ok(answer),
+        }
     }
 
     pub(super) fn place(&self) -> &Place {

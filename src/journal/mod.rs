@@ -230,6 +230,17 @@ impl Journal {
         Ok(time)
     }
 
+    /// The last time that was believed when the last record was made; that record's own where only a checkpoint is left of
+    /// it, or nothing.
+    ///
+    /// # Errors
+    /// A fault of the disk.
+    pub fn last_sure(&self) -> Result<Time, DiskError> {
+        let (first, last) = (self.first()?, self.generation());
+        let heads = if first > last { Vec::new() } else { self.reader.summaries(last - 1, last + 1)? };
+        heads.last().map_or_else(|| self.last_time(), |head| Ok(head.sure))
+    }
+
     /// Learns anew where the journal ends: after a failed commit nobody else can tell.
     ///
     /// # Errors

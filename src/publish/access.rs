@@ -17,6 +17,8 @@ pub enum Claim<'a> {
     Token(&'a str),
     /// The name and the password of HTTP's Basic scheme, with a colon between (RFC 7617).
     Basic(&'a [u8]),
+    /// The SHA-256 of the certificate that its connection showed.
+    Certificate(&'a [u8; 32]),
 }
 
 /// The digest under which a claim is known; none of no claim.
@@ -25,6 +27,7 @@ pub fn digest_of(claim: Claim<'_>) -> Option<Digest> {
         Claim::Nothing => None,
         Claim::Token(token) => Some(digest(&[b"token\0", token.as_bytes()])),
         Claim::Basic(pair) => Some(digest(&[b"basic\0", pair])),
+        Claim::Certificate(print) => Some(digest(&[b"certificate\0", print])),
     }
 }
 
@@ -87,7 +90,11 @@ impl Access {
         keys: impl Iterator<Item = (Digest, OutputName)>,
     ) -> Self {
         let mut access = Self { open, ..Self::default() };
+        let mut certificates = Vec::new();
         for device in devices {
+            let of_it =
+                device.certificates.iter().filter_map(|own| digest_of(Claim::Certificate(own.digest())));
+            certificates.extend(of_it.map(|digest| (digest, device.name.clone())));
             let networks: IpSet = device.networks.iter().copied().collect();
             if !networks.is_empty() {
                 access.networks.push((networks, device.name.clone()));
@@ -95,20 +102,24 @@ impl Access {
             access.feeds.insert(device.name.clone(), device.feeds.clone());
         }
         // The key of a device that is no more opens nothing.
-        access.keys = keys.filter(|(_, device)| access.feeds.contains_key(device)).collect();
+        let keys = keys.filter(|(_, device)| access.feeds.contains_key(device));
+        access.keys = keys.chain(certificates).collect();
         access
     }
 
-    /// Who asks from `from` with `claim`. A wrong key is refused, wherever it comes from.
+    /// Who asks from `from` with `claim`. A wrong key is refused, wherever it comes from. A certificate that nobody
+    /// knows is no key: some readers show theirs to everybody.
     ///
     /// # Errors
     /// [`Denied`].
     pub fn admit(&self, claim: Claim<'_>, from: IpAddr) -> Result<Reader, Denied> {
-        let device = match digest_of(claim) {
-            Some(digest) => Some(self.keys.get(&digest).ok_or(Denied::WrongKey)?),
-            None => {
+        let known = digest_of(claim).and_then(|digest| self.keys.get(&digest));
+        let device = match (known, claim) {
+            (Some(device), _) => Some(device),
+            (None, Claim::Nothing | Claim::Certificate(_)) => {
                 self.networks.iter().find(|(networks, _)| networks.contains(from)).map(|(_, device)| device)
             }
+            (None, Claim::Token(_) | Claim::Basic(_)) => return Err(Denied::WrongKey),
         };
         match device {
             Some(device) => Ok(Reader::Device(device.clone())),
@@ -127,7 +138,7 @@ impl Access {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::Budget;
+    use crate::model::Fingerprint;
 
     fn name(text: &str) -> OutputName {
         text.parse().unwrap()
@@ -135,20 +146,17 @@ mod tests {
 
     fn device(text: &str, feeds: &[&str], networks: &[&str]) -> Device {
         Device {
-            name: name(text),
-            model: String::new(),
             feeds: feeds.iter().map(|feed| name(feed)).collect(),
-            budget: Budget::default(),
-            each: Budget::default(),
             networks: networks.iter().map(|network| network.parse().unwrap()).collect(),
-            silent_minutes: 60,
+            ..Device::new(name(text))
         }
     }
 
     fn access() -> Access {
         let open =
             ["127.0.0.0/8"].iter().map(|range| range.parse::<crate::addr::IpRange>().unwrap()).collect();
-        let devices = [device("edge", &["a"], &["10.0.0.0/24"]), device("core", &[], &[])];
+        let certified = Device { certificates: vec![Fingerprint::new([7; 32])], ..device("core", &[], &[]) };
+        let devices = [device("edge", &["a"], &["10.0.0.0/24"]), certified];
         let key = |claim, device| (digest_of(claim).unwrap(), name(device));
         let keys = [
             key(Claim::Token("secret"), "core"),
@@ -183,6 +191,18 @@ mod tests {
                 assert_eq!(admit(claim, from), Err(Denied::WrongKey));
             }
         }
+    }
+
+    #[test]
+    fn a_certificate_of_a_device_is_a_key_and_another_one_is_nothing() {
+        assert_eq!(admit(Claim::Certificate(&[7; 32]), "9.9.9.9").unwrap(), "core");
+        assert_eq!(
+            admit(Claim::Certificate(&[7; 32]), "10.0.0.7").unwrap(),
+            "core",
+            "it says more than a network"
+        );
+        assert_eq!(admit(Claim::Certificate(&[8; 32]), "9.9.9.9"), Err(Denied::NoKey));
+        assert_eq!(admit(Claim::Certificate(&[8; 32]), "10.0.0.7").unwrap(), "edge");
     }
 
     #[test]

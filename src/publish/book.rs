@@ -1,11 +1,11 @@
 //! What publishing must not forget and generations do not hold: the keys of devices, who fetched what, where lists are
-//! pushed to and what is proven to be there, which webhooks were told what, and who decided what. One redb file, JSON documents, every commit
-//! durable. All calls block on the disk.
+//! pushed to and what is proven to be there, which webhooks were told what, and who decided what. One redb file, JSON
+//! documents, every commit durable. All calls block on the disk.
 
 mod hooks;
+mod pushes;
 
 use super::pulls::{Noted, Pull};
-use super::push::{Standing, Target};
 use crate::disk::{DiskError, Medium, RedbFile, Shelf, hex, unhex};
 use crate::model::{OutputKey, OutputName, Time};
 use redb::{ReadableTable as _, TableDefinition};
@@ -25,8 +25,6 @@ const FORM: u32 = 1;
 const META: TableDefinition<&str, u32> = TableDefinition::new("meta");
 const KEYS: Shelf<&str, Keys> = Shelf::new("keys");
 const PULLS: Shelf<(&str, &str), Pull> = Shelf::new("pulls");
-const TARGETS: Shelf<&str, Target> = Shelf::new("targets");
-const STANDINGS: Shelf<(&str, &str), Standing> = Shelf::new("standings");
 const AUDITS: Shelf<u64, Audit> = Shelf::new("audit");
 const CONFIGURED: Shelf<&str, OutputKey> = Shelf::new("configured");
 
@@ -82,11 +80,10 @@ impl Book {
         let form = file.write(true, |write| {
             KEYS.make(write)?;
             PULLS.make(write)?;
-            TARGETS.make(write)?;
-            STANDINGS.make(write)?;
             AUDITS.make(write)?;
             CONFIGURED.make(write)?;
             hooks::make(write)?;
+            pushes::make(write)?;
             let mut meta = write.open_table(META)?;
             let form = meta.get("form")?.map_or(FORM, |form| form.value());
             meta.insert("form", form)?;
@@ -160,78 +157,6 @@ impl Book {
             }
             Ok(())
         })
-    }
-
-    /// Where the lists of each device are pushed to.
-    ///
-    /// # Errors
-    /// A fault of the disk.
-    pub fn targets(&self) -> Result<BTreeMap<OutputName, Target>, DiskError> {
-        self.0.read(|view| {
-            let mut all = BTreeMap::new();
-            TARGETS.scan::<&str>(view, .., false, |name, target| {
-                all.extend(name.parse().ok().map(|name| (name, target)));
-                true
-            })?;
-            Ok(all)
-        })
-    }
-
-    /// Sets a device's target or takes it away, and forgets how its lists stood.
-    ///
-    /// # Errors
-    /// A fault of the disk.
-    pub fn set_target(
-        &self,
-        device: &OutputName,
-        target: Option<&Target>,
-        audit: &Audit,
-    ) -> Result<(), DiskError> {
-        let mut feeds = Vec::new();
-        self.0.read(|view| {
-            STANDINGS.scan::<(&str, &str)>(view, .., false, |(of, feed), _| {
-                feeds.extend((of == device.as_str()).then(|| feed.to_owned()));
-                true
-            })
-        })?;
-        self.0.write(true, |write| {
-            match target {
-                Some(target) => TARGETS.put(write, device.as_str(), target)?,
-                None => TARGETS.remove(write, device.as_str())?,
-            }
-            for feed in &feeds {
-                STANDINGS.remove(write, (device.as_str(), feed.as_str()))?;
-            }
-            note(write, audit)
-        })
-    }
-
-    /// How the list of each feed stands at each device.
-    ///
-    /// # Errors
-    /// A fault of the disk.
-    pub fn standings(&self) -> Result<BTreeMap<(OutputName, OutputName), Standing>, DiskError> {
-        self.0.read(|view| {
-            let mut all = BTreeMap::new();
-            STANDINGS.scan::<(&str, &str)>(view, .., false, |(device, feed), standing| {
-                all.extend(device.parse().ok().zip(feed.parse().ok()).map(|key| (key, standing)));
-                true
-            })?;
-            Ok(all)
-        })
-    }
-
-    /// Writes down how the list of a feed stands at a device.
-    ///
-    /// # Errors
-    /// A fault of the disk.
-    pub fn set_standing(
-        &self,
-        device: &OutputName,
-        feed: &OutputName,
-        standing: &Standing,
-    ) -> Result<(), DiskError> {
-        self.0.write(true, |write| STANDINGS.put(write, (device.as_str(), feed.as_str()), standing))
     }
 
     /// What the configuration file set up the last time.

@@ -7,6 +7,7 @@ use super::refresh::is_urgent;
 use super::release::Released;
 use super::size::Room;
 use super::state::State;
+use crate::addr::IpSet;
 use crate::model::{Budget, Profile, Time};
 use arc_swap::{ArcSwap, ArcSwapOption};
 use std::path::{Path, PathBuf};
@@ -66,12 +67,12 @@ pub struct Feed {
     offer: ArcSwap<Offer>,
     /// What was offered before, for readers of several parts who have begun with it.
     previous: ArcSwapOption<Released>,
-    book: Mutex<Book>,
+    inside: Mutex<Inside>,
 }
 
 /// What only the worker, the health check and administrators look at.
 #[derive(Debug)]
-pub(super) struct Book {
+pub(super) struct Inside {
     pub(super) status: Status,
     pub(super) state: State,
     /// The time of the newest release ever offered; the next one's is later.
@@ -90,7 +91,7 @@ pub(super) struct Book {
     pub(super) lost: Option<Fault>,
 }
 
-impl Book {
+impl Inside {
     /// The time of a step that is made now.
     pub(super) fn next_step(&self, now: Time) -> Time {
         let last = self.log.steps().iter().chain(&self.steps).map(|step| step.time).next_back();
@@ -129,9 +130,9 @@ impl Feed {
         let kept = state.release.is_some();
         let profile = ArcSwap::from_pointee(state.profile.clone().unwrap_or(usual));
         let (lost, steps) = (status.fault.clone(), Vec::new());
-        let book = Book { status, state, modified, log, steps, kept, consent: None, left: None, lost };
+        let inside = Inside { status, state, modified, log, steps, kept, consent: None, left: None, lost };
         let (offer, previous) = (ArcSwap::from_pointee(offer), ArcSwapOption::empty());
-        Self { profile, file, offer, previous, book: Mutex::new(book) }
+        Self { profile, file, offer, previous, inside: Mutex::new(inside) }
     }
 
     /// Where it is kept.
@@ -150,10 +151,10 @@ impl Feed {
 
     /// Begins anew, as if it had never been.
     pub(super) fn forget(&self) {
-        let mut book = self.book();
-        if book.state != State::default() {
-            (book.state, book.status) = (State::default(), Status::default());
-            drop(book);
+        let mut inside = self.inside();
+        if inside.state != State::default() {
+            (inside.state, inside.status) = (State::default(), Status::default());
+            drop(inside);
             self.offer.store(Arc::new(Offer::Nothing));
             self.remove();
         }
@@ -191,7 +192,7 @@ impl Feed {
 
     /// Whether it lists nothing only because nobody has had a word on its first list yet.
     pub fn is_unspoken(&self) -> bool {
-        self.book().state.is_unspoken()
+        self.inside().state.is_unspoken()
     }
 
     /// What it lists now, if it lists anything.
@@ -202,18 +203,19 @@ impl Feed {
         }
     }
 
-    /// What it lists or, where it is cut into parts, listed just before, if that is what it listed at `generation`.
-    pub fn at(&self, generation: u64) -> Option<Arc<Released>> {
-        let now = self.released()?;
-        if generation >= now.release.generation {
-            return (generation <= self.book().state.seen).then_some(now);
-        }
-        self.previous.load_full().filter(|before| generation >= before.release.generation)
+    /// What was offered before, where it is cut into parts.
+    pub(super) fn previous(&self) -> Option<Arc<Released>> {
+        self.previous.load_full()
+    }
+
+    /// The newest generation that was released or held.
+    pub(super) fn seen(&self) -> u64 {
+        self.inside().state.seen
     }
 
     /// How it fares.
     pub fn status(&self) -> Status {
-        self.book().status.clone()
+        self.inside().status.clone()
     }
 
     /// What changed after generation `since` up to what it lists now, and the generation of that. What came late in that
@@ -223,16 +225,16 @@ impl Feed {
     /// [`Unknown`].
     pub fn changes(&self, since: u64) -> Result<(u64, Difference), Unknown> {
         let (generation, steps) = {
-            let book = self.book();
-            let generation = book.state.seen;
+            let inside = self.inside();
+            let generation = inside.state.seen;
             if since > generation {
                 return Err(Unknown::NotYet(generation));
             }
-            let known = book.log.since(since).ok_or(Unknown::Forgotten(book.log.oldest()))?;
+            let known = inside.log.since(since).ok_or(Unknown::Forgotten(inside.log.oldest()))?;
             // What the log does not know yet is offered already.
-            (generation, known.iter().chain(&book.steps).cloned().collect::<Vec<_>>())
+            (generation, known.iter().chain(&inside.steps).cloned().collect::<Vec<_>>())
         };
-        // Adding up takes long after many releases, and the next one waits for the book.
+        // Adding up takes long after many releases, and the next release waits for what is in there.
         let may_be_known = steps.first().is_some_and(|step| step.generation <= since);
         let add_up = if may_be_known { Difference::repeated } else { Difference::of };
         Ok((generation, add_up(&steps)))
@@ -240,26 +242,29 @@ impl Feed {
 
     /// When the last release was made that is remembered as a difference.
     pub fn newest_step(&self) -> Option<Time> {
-        self.book().log.steps().last().map(|step| step.time)
+        self.inside().log.steps().last().map(|step| step.time)
     }
 
     /// The releases that are remembered, as differences, the oldest first.
     pub fn steps(&self) -> Vec<Step> {
-        self.book().log.steps().to_vec()
+        self.inside().log.steps().to_vec()
     }
 
     /// A person's word that the feed may go to what was shown at `generation`. It takes effect with the next refresh.
+    /// Answers what may come by it.
     ///
     /// # Errors
     /// [`NoConsent`].
-    pub(super) fn consent(&self, generation: u64) -> Result<(), NoConsent> {
-        let mut book = self.book();
-        let held = book.state.held.as_ref().ok_or(NoConsent::NotHeld)?;
+    pub(super) fn consent(&self, generation: u64) -> Result<IpSet, NoConsent> {
+        let mut inside = self.inside();
+        let held = inside.state.held.as_ref().ok_or(NoConsent::NotHeld)?;
         if !held.hold.covers(generation) {
             return Err(NoConsent::Grown(held.hold.generation));
         }
-        book.consent = Some(held.difference.clone());
-        Ok(())
+        let difference = held.difference.clone();
+        let brought = difference.added.clone();
+        inside.consent = Some(difference);
+        Ok(brought)
     }
 
     /// A person's word that the feed is to stay held. Whoever takes the feed on must not be at work.
@@ -267,25 +272,25 @@ impl Feed {
     /// # Errors
     /// [`NoConsent::NotHeld`].
     pub(super) fn reject(&self, word: Word) -> Result<(), NoConsent> {
-        let mut book = self.book();
-        let held = book.state.held.as_mut().ok_or(NoConsent::NotHeld)?;
+        let mut inside = self.inside();
+        let held = inside.state.held.as_mut().ok_or(NoConsent::NotHeld)?;
         held.hold.rejected = Some(word);
-        book.status.hold = Some(held.hold.clone());
-        book.kept = false;
+        inside.status.hold = Some(held.hold.clone());
+        inside.kept = false;
         Ok(())
     }
 
     /// Notes that something went wrong.
     pub(super) fn fail(&self, what: String, now: Time) {
         tracing::error!(feed = %self.profile.load().name, what, "the feed goes on with what it has");
-        let fault = &mut self.book().status.fault;
+        let fault = &mut self.inside().status.fault;
         let since = fault.as_ref().map_or(now, |fault| fault.since);
         *fault = Some(Fault { what, since });
     }
 
-    pub(super) fn book(&self) -> MutexGuard<'_, Book> {
+    pub(super) fn inside(&self) -> MutexGuard<'_, Inside> {
         // Every change of it is one step, so that a panic elsewhere leaves nothing half done.
-        self.book.lock().unwrap_or_else(PoisonError::into_inner)
+        self.inside.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

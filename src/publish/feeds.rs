@@ -22,7 +22,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::watch;
 
 /// The file of what all feeds together are judged by: no feed can have that name.
-const WHOLE: &str = "_whole.feed";
+const WHOLE_FILE: &str = "_whole.feed";
+
+/// What all feeds together are called where feeds are named: no feed can have that name.
+pub const ALL_FEEDS: &str = "_all";
 
 /// The feeds of a data folder.
 #[derive(Debug)]
@@ -40,8 +43,9 @@ pub struct Feeds {
 }
 
 impl Feeds {
-    /// Opens the feeds in the data folder `folder`; `usual` is the default feed until people make something else of it. What was kept is offered from here on, whatever became of the
-    /// stores; a file that cannot be used is a fault of its feed.
+    /// Opens the feeds in the data folder `folder`; `usual` is the default feed until people make something else of it.
+    /// What was kept is offered from here on, whatever became of the stores; a file that cannot be used is a fault of its
+    /// feed.
     ///
     /// # Errors
     /// The folder of the feeds cannot be made or read.
@@ -60,7 +64,7 @@ impl Feeds {
         all.entry(usual.name.clone()).or_insert_with(default);
         // A form that nobody writes before it is asked for, and nobody asks.
         let everything = Profile { format: Format::Json, ..Profile::new(usual.name.clone()) };
-        let whole = Feed::open(folder.join(WHOLE), everything, now);
+        let whole = Feed::open(folder.join(WHOLE_FILE), everything, now);
         Ok(Self {
             folder,
             usual,
@@ -151,11 +155,13 @@ impl Feeds {
         stage.is_whole = false;
         let with_whole =
             |set: IpSet| self.whole.kept_back().map_or_else(|| set.clone(), |whole| set.union(&whole));
-        stage.kept_back = kept_back.map(with_whole).unwrap_or_default();
+        let kept_back = kept_back.map(with_whole);
         let mut shares = Shares::new(snapshot.devices());
         for (at, profile) in profiles.iter().enumerate() {
             let Some(feed) = self.get(profile.name.as_str()) else { continue };
             self.share(&mut stage, &shares, profile, &profiles[at + 1..]);
+            let with_others = |all: &IpSet| all.union(&self.withheld(&profile.name));
+            stage.kept_back = kept_back.as_ref().map(with_others).unwrap_or_default();
             alone(&feed, &stage, profile, &[Selector::of(profile)]);
             shares.take(profile, &feed);
         }
@@ -171,7 +177,9 @@ impl Feeds {
     ) {
         stage.room = shares.left(&profile.name);
         stage.budgets = shares.set(profile);
-        stage.rivals = shares.rivals(profile, behind, |name| self.get(name.as_str()));
+        let moment =
+            self.get(profile.name.as_str()).map_or(stage.moment(), |feed| feed.since(stage.moment()));
+        stage.rivals = shares.rivals(profile, behind, moment, |name| self.get(name.as_str()));
     }
 
     /// What feeds' holds keep back that no feed may bring which is new or takes something else now; none where there is
@@ -186,6 +194,13 @@ impl Feeds {
         }
         let of_feeds = settled.into_iter().filter_map(|(feed, profile)| feed?.keeps_back(stage, profile));
         Some(of_feeds.fold(IpSet::default(), |all, set| all.union(&set)))
+    }
+
+    /// What holds of other feeds than `name` kept back that a person has ended without a word on it.
+    pub(super) fn withheld(&self, name: &OutputName) -> IpSet {
+        let all = self.all();
+        let others = all.iter().filter(|(other, _)| *other != name).map(|(_, feed)| feed.withheld());
+        others.fold(IpSet::default(), |all, set| if set.is_empty() { all } else { all.union(&set) })
     }
 
     /// The feeds of a generation; of those that share a device's budget, the first served first.
@@ -212,7 +227,11 @@ impl Feeds {
         self.all.store(Arc::new(profiles.iter().map(open).collect()));
         let withdrawn =
             before.iter().filter(|(name, _)| profiles.iter().all(|profile| profile.name != **name));
-        withdrawn.for_each(|(_, feed)| feed.remove());
+        for (_, feed) in withdrawn {
+            // Whoever takes a feed away has had no word on what its hold kept back.
+            self.all().get(&self.usual.name).into_iter().for_each(|heir| heir.inherit(feed, now));
+            feed.remove();
+        }
     }
 
     /// A person's word that what a hold showed at `generation` may be released; none is the hold over all feeds.
@@ -228,17 +247,24 @@ impl Feeds {
     ) -> Result<(), NoConsent> {
         let Some(name) = name else {
             // A feed that is held by itself stays so: nobody has been shown it.
-            self.whole.consent(generation)?;
-            self.refresh(engine);
-            return self.whole.status().hold.map_or(Ok(()), |hold| Err(NoConsent::Grown(hold.generation)));
+            return self.consent_to(&self.whole, generation, engine);
         };
         if self.whole.status().hold.is_some() {
             return Err(NoConsent::WholeIsHeld);
         }
         let feed = self.get(name.as_str()).ok_or(NoConsent::NotHeld)?;
-        feed.consent(generation)?;
+        self.consent_to(&feed, generation, engine)
+    }
+
+    fn consent_to(&self, feed: &Feed, generation: u64, engine: &Engine) -> Result<(), NoConsent> {
+        let brought = feed.consent(generation)?;
         self.refresh(engine);
-        feed.status().hold.map_or(Ok(()), |hold| Err(NoConsent::Grown(hold.generation)))
+        if let Some(hold) = feed.status().hold {
+            return Err(NoConsent::Grown(hold.generation));
+        }
+        self.whole.allow_in(&brought, engine.now());
+        self.all().values().for_each(|other| other.allow_in(&brought, engine.now()));
+        Ok(())
     }
 
     /// A person's word that a hold is to stay; none is the hold over all feeds. Blocks on the disk.

@@ -34,12 +34,12 @@ pub struct Foreseen {
     /// What a budget would cut.
     pub cut: Option<Cut>,
     /// Set when somebody has to be asked.
-    pub held: Option<Kept>,
+    pub held: Option<KeptBack>,
 }
 
 /// What would be kept back.
 #[derive(Clone, Debug)]
-pub struct Kept {
+pub struct KeptBack {
     /// Why.
     pub hold: Hold,
     /// What would go.
@@ -87,17 +87,19 @@ impl Feeds {
                     profiles.push(profile.clone());
                     in_turn(&mut profiles);
                     let of_feeds = self.kept_back(&stage, &profiles).unwrap_or_default();
-                    stage.kept_back = of_feeds.union(&self.whole().kept_back().unwrap_or_default());
+                    stage.kept_back = of_feeds
+                        .union(&self.whole().kept_back().unwrap_or_default())
+                        .union(&self.withheld(&profile.name));
                     self.share_as_is(&mut stage, snapshot, &profiles, profile);
                     let feed = self.get(profile.name.as_str());
-                    let state = feed.map(|feed| feed.book().state.clone()).unwrap_or_default();
+                    let state = feed.map(|feed| feed.inside().state.clone()).unwrap_or_default();
                     foresee(&stage, profile, &[Selector::of(profile)], &state)
                 }
                 None => {
                     stage.is_whole = true;
                     stage.kept_back = self.kept_back(&stage, &profiles).unwrap_or_default();
                     let whole = Profile { gate: loosest(&profiles), ..(*self.whole().profile()).clone() };
-                    let state = self.whole().book().state.clone();
+                    let state = self.whole().inside().state.clone();
                     foresee(&stage, &whole, &distinct(&profiles), &state)
                 }
             }
@@ -138,7 +140,7 @@ fn foresee(
         Outcome::Holds(hold, Difference { removed: gone, added: new }) => {
             let since = base.map_or(state.seen, |base| base.generation);
             let (gone_by, new_by) = (lost(stage, &gone, since)?, listing(stage.scene().snapshot, &new));
-            Some(Kept { hold, gone, new, gone_by, new_by })
+            Some(KeptBack { hold, gone, new, gone_by, new_by })
         }
     };
     Ok(Foreseen { generation: stage.scene().snapshot.generation, listed, cut, held })

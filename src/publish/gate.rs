@@ -203,12 +203,8 @@ fn shrinkage(
     limits: &GateLimits,
 ) -> impl Iterator<Item = Ground> {
     let limit_percent = limits.shrink_percent;
-    let net = (fallen.lines + distance.gone).saturating_sub(distance.new);
-    let shrunk = |before: u64, gone: u64| {
-        is_loss(before, gone, limits).then_some(Ground::Shrunk { before, gone, limit_percent })
-    };
-    let by_day = || shrunk(lines + fallen.lines, net).filter(|_| net > fallen.lines);
-    let shrunk = shrunk(lines, distance.gone).or_else(by_day);
+    let shrunk = loss((lines, distance), fallen, limits);
+    let shrunk = shrunk.map(|(before, gone)| Ground::Shrunk { before, gone, limit_percent });
     let net = fallen.addresses.saturating_add(distance.gone_addresses).saturating_sub(distance.new_addresses);
     let opened = |before: u128, gone: u128| {
         let is_too_much = gone > MANY && exceeds(gone, before, limit_percent);
@@ -220,13 +216,26 @@ fn shrinkage(
     shrunk.into_iter().chain(opened)
 }
 
+/// The lines that a reader would lose by a step, or by that on top of those of the last day, of how many, if that is
+/// too much.
+pub(super) fn loss(
+    (lines, distance): (u64, Distance),
+    fallen: Fallen,
+    limits: &GateLimits,
+) -> Option<(u64, u64)> {
+    let too_much = |before, gone| is_loss(before, gone, limits).then_some((before, gone));
+    let net = (fallen.lines + distance.gone).saturating_sub(distance.new);
+    let by_day = || too_much(lines + fallen.lines, net).filter(|_| net > fallen.lines);
+    too_much(lines, distance.gone).or_else(by_day)
+}
+
 /// A number of addresses as JSON can tell it of a ground.
 fn narrow(addresses: u128) -> u64 {
     addresses.try_into().unwrap_or(u64::MAX)
 }
 
 /// Whether a reader may not lose `gone` of what it has without a person's word.
-pub(super) fn is_loss(before: u64, gone: u64, limits: &GateLimits) -> bool {
+fn is_loss(before: u64, gone: u64, limits: &GateLimits) -> bool {
     gone > limits.few && exceeds(gone.into(), before.into(), limits.shrink_percent)
 }
 

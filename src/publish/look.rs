@@ -4,11 +4,11 @@
 use super::base::{Base, Today};
 use super::decide::{Decision, Question, decide};
 use super::feed::Cut;
-use super::gate::{Ground, first, is_loss};
+use super::gate::{Ground, first, loss};
 use super::log::Difference;
 use super::refresh::{FollowError, Stage};
 use super::select::{Selector, fresh};
-use super::size::{fitted, size};
+use super::size::{fitted, pressed, size};
 use super::state::State;
 use crate::addr::IpSet;
 use crate::model::{Budget, Profile};
@@ -40,7 +40,6 @@ pub(super) fn look(
     };
     let snapshot = stage.scene().snapshot;
     let held = state.held.as_ref();
-    let since = held.map_or(stage.moment(), |held| held.hold.since.min(stage.moment()));
     // Each feed that would bring it is held by itself.
     let is_free = stage.is_whole || state.is_settled(selectors);
     let none = IpSet::default();
@@ -51,7 +50,7 @@ pub(super) fn look(
         exempt: stage.exempt,
         fresh: &|| fresh(snapshot),
         limits: &profile.gate,
-        fallen: state.tide.fallen(since),
+        fallen: state.tide.fallen(state.since(stage.moment())),
         kept_back: if is_free { &none } else { &stage.kept_back },
         whole_is_held: stage.whole_is_held,
         consent,
@@ -83,7 +82,9 @@ fn base(
                 return Ok(Some(base));
             }
             let before = stage.selections.of(&state.selectors)?;
-            Ok::<_, FollowError>(Some(base.edited((&before, next), &stage.kept_back, &profile.gate)))
+            // Whoever takes a source out and in again has had no word on what it brought.
+            let kept_back = stage.kept_back.union(&state.unsaid());
+            Ok::<_, FollowError>(Some(base.edited((&before, next), &kept_back, &profile.gate)))
         },
     )?
     else {
@@ -157,8 +158,13 @@ fn too_much(
     let (within, cut) = fits.insert(fitted(stage.scene(), profile, stage.room, seen)?);
     // Where there is less room than before, to stay as it is helps nobody.
     if cut.is_some() && before.fits(stage.room.of(profile)) {
-        let (lines, gone) = (served.prefixes(), served.intersect(seen).subtract(within).prefixes());
-        if is_loss(lines, gone, &profile.gate) {
+        let moved = pressed(&served, seen, within);
+        let loss = loss(
+            (served.prefixes(), moved),
+            state.pressed.fallen(state.since(stage.moment())),
+            &profile.gate,
+        );
+        if let Some((lines, gone)) = loss {
             let (feed, limit_percent) = (profile.name.clone(), profile.gate.shrink_percent);
             return Ok(Some(Ground::Budget { feed, before: lines, gone, limit_percent }));
         }

@@ -47,9 +47,9 @@ impl Feed {
     /// Where it stands, and what it lists; none before its first list, and while a release is being made.
     pub(super) fn mark(&self) -> Option<(Mark, Listed)> {
         let (mark, offer) = {
-            let book = self.book();
-            let step = book.log.steps().iter().chain(&book.steps).map(|step| step.time).next_back();
-            let release = book.state.release.as_ref()?;
+            let inside = self.inside();
+            let step = inside.log.steps().iter().chain(&inside.steps).map(|step| step.time).next_back();
+            let release = inside.state.release.as_ref()?;
             (Mark { generation: release.generation, modified: release.modified, step }, self.offer())
         };
         let (released, offered) = match &**offer {
@@ -62,26 +62,26 @@ impl Feed {
 
     /// When something else was first released after a mark, as far as that is remembered.
     pub(super) fn renewed_after(&self, from: &Mark) -> Option<Time> {
-        let book = self.book();
+        let inside = self.inside();
         let is_later = |step: &&Step| match from.step {
             Some(time) => step.time > time,
             None => step.generation > from.generation,
         };
-        book.log.steps().iter().chain(&book.steps).find(is_later).map(|step| step.time)
+        inside.log.steps().iter().chain(&inside.steps).find(is_later).map(|step| step.time)
     }
 
     /// What changed from one mark to another; none where the log does not lead there any more.
     pub(super) fn between(&self, from: &Mark, to: &Mark) -> Option<Difference> {
         let steps: Vec<Step> = {
-            let book = self.book();
-            let all = || book.log.steps().iter().chain(&book.steps);
+            let inside = self.inside();
+            let all = || inside.log.steps().iter().chain(&inside.steps);
             let begin = match all().position(|step| Some(step.time) == from.step) {
                 Some(at) => at + 1,
-                None => (book.log.oldest() == from.generation).then_some(0)?,
+                None => (inside.log.oldest() == from.generation).then_some(0)?,
             };
             all().skip(begin).take_while(|step| Some(step.time) <= to.step).cloned().collect()
         };
-        // Adding up takes long after many releases, and the next one waits for the book.
+        // Adding up takes long after many releases, and the next release waits for what is in there.
         Some(Difference::of(&steps))
     }
 }

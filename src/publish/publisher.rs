@@ -5,7 +5,7 @@ use super::blocked::{Blocked, blocked};
 use super::book::{Audit, Book, Keys};
 use super::feeds::Feeds;
 use super::pulls::{Answer, Pulls};
-use super::push::Ledger;
+use super::push::{Ledger, Remnant};
 use super::release::Released;
 use super::webhook;
 use crate::addr::IpSet;
@@ -220,6 +220,11 @@ impl Publisher {
         self.book.as_ref()
     }
 
+    /// What was pushed to firewalls and is pushed no more.
+    pub fn remnants(&self) -> Vec<Remnant> {
+        self.pushes.remnants(self.engine.snapshot().devices())
+    }
+
     /// Takes the target of a device away, if it has one. Blocks on the disk.
     ///
     /// # Errors
@@ -256,7 +261,7 @@ impl Publisher {
             self.look_again();
             access = self.access.load();
         }
-        if self.book.is_none() && claim != Claim::Nothing {
+        if self.book.is_none() && matches!(claim, Claim::Token(_) | Claim::Basic(_)) {
             return Err(Refused::Unknown);
         }
         access.1.admit(claim, from).map_err(Refused::Denied)

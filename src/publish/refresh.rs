@@ -13,14 +13,14 @@ use super::release::{Release, Released};
 use super::select::{Scene, SelectError, Selector};
 use super::selections::Selections;
 use super::shares::Rivals;
-use super::size::{Room, fitted};
+use super::size::{Room, fitted, pressed};
 use super::split::{of_part, split};
 use super::state::{Held, State};
-use super::tide::Tide;
+use super::tide::{Fallen, Tide};
 use crate::addr::IpSet;
 use crate::disk::DiskError;
 use crate::engine::Gone;
-use crate::model::{Budget, Families, Format, Profile, SourceId, Time};
+use crate::model::{Budget, Families, Filter, Format, Profile, SourceId, Time};
 use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -100,8 +100,8 @@ impl Feed {
     pub(super) fn refresh(&self, stage: &Stage<'_>, profile: &Profile, selectors: &[Selector]) {
         match self.advance(stage, profile, selectors) {
             Ok(()) => {
-                let mut book = self.book();
-                book.status.fault = book.lost.clone();
+                let mut inside = self.inside();
+                inside.status.fault = inside.lost.clone();
             }
             Err(what) => self.fail(what, stage.now),
         }
@@ -110,19 +110,19 @@ impl Feed {
     fn advance(&self, stage: &Stage<'_>, profile: &Profile, selectors: &[Selector]) -> Result<(), String> {
         let snapshot = stage.scene().snapshot;
         let (seen, is_done) = {
-            let book = self.book();
+            let inside = self.inside();
             let waits_for_whole = |hold: &Hold| hold.grounds.contains(&Ground::Whole) && !stage.whole_is_held;
-            let is_done = book.status.generation == Some(snapshot.generation)
-                && book.consent.is_none()
-                && book.left == Some(stage.room)
-                && !book
+            let is_done = inside.status.generation == Some(snapshot.generation)
+                && inside.consent.is_none()
+                && inside.left == Some(stage.room)
+                && !inside
                     .status
                     .hold
                     .as_ref()
                     .is_some_and(|hold| waits_for_whole(hold) || hold.is_elsewhere())
-                && book.state.selectors == selectors
+                && inside.state.selectors == selectors
                 && *self.profile() == *profile;
-            (book.state.seen, is_done)
+            (inside.state.seen, is_done)
         };
         if !stage.is_newest && snapshot.generation < seen {
             // The snapshot of a damaged store may be older than the list that was kept.
@@ -142,9 +142,9 @@ impl Feed {
         selectors: &[Selector],
     ) -> Result<(), FollowError> {
         let (state, consent) = {
-            let mut book = self.book();
+            let mut inside = self.inside();
             // A word counts once, whatever becomes of it.
-            (book.state.clone(), book.consent.take())
+            (inside.state.clone(), inside.consent.take())
         };
         let Looked { decision: Decision { set: listed, outcome }, fitted: fits, base } =
             look(stage, profile, selectors, &state, consent.as_ref())?;
@@ -153,12 +153,15 @@ impl Feed {
             None => fitted(stage.scene(), profile, stage.room, &listed)?,
         };
         let served = Packed::of(&set);
+        let withheld = withheld(stage, &state, selectors)?;
         let mut next = State {
             profile: Some(profile.clone()),
             selectors: selectors.to_vec(),
             seen: stage.scene().snapshot.generation,
             tide: state.tide.clone(),
             budgets: stage.budgets.clone(),
+            pressed: pushed_out(stage, &state, (&listed, &set)),
+            withheld,
             ..State::default()
         };
         match outcome {
@@ -172,21 +175,62 @@ impl Feed {
         self.release(stage, (&state, next), (set, served, cut))
     }
 
+    /// What its hold kept back that a person has ended without a word on it.
+    pub(super) fn withheld(&self) -> IpSet {
+        self.inside().state.withheld.clone()
+    }
+
+    /// Remembers what nobody has had a word on of a feed that goes. Blocks on the disk.
+    pub(super) fn inherit(&self, gone: &Self, now: Time) {
+        let unsaid = gone.inside().state.unsaid();
+        if !unsaid.is_empty() {
+            self.withhold(now, |withheld| withheld.union(&unsaid));
+        }
+    }
+
+    /// Somebody has had a word on this, at whichever feed. Blocks on the disk.
+    pub(super) fn allow_in(&self, set: &IpSet, now: Time) {
+        if !self.withheld().is_empty() {
+            self.withhold(now, |withheld| withheld.subtract(set));
+        }
+    }
+
+    fn withhold(&self, now: Time, change: impl FnOnce(&IpSet) -> IpSet) {
+        {
+            let mut inside = self.inside();
+            inside.state.withheld = change(&inside.state.withheld);
+            inside.kept = false;
+        }
+        if let Err(error) = self.keep() {
+            self.fail(error.to_string(), now);
+        }
+    }
+
+    /// The moment at which it stands: while it is held, no time passes for it.
+    pub(super) fn since(&self, moment: Time) -> Time {
+        self.inside().state.since(moment)
+    }
+
+    /// How much budgets have taken from its readers in the day before `moment`.
+    pub(super) fn pressed(&self, moment: Time) -> Fallen {
+        self.inside().state.pressed.fallen(moment)
+    }
+
     /// Whether what it lists next is no choice of a person's.
     pub(super) fn is_settled(&self, profile: &Profile) -> bool {
-        self.book().state.is_settled(&[Selector::of(profile)])
+        self.inside().state.is_settled(&[Selector::of(profile)])
     }
 
     /// What its hold keeps back as it stands.
     pub(super) fn kept_back(&self) -> Option<IpSet> {
-        self.book().state.held.as_ref().map(|held| held.difference.added.clone())
+        self.inside().state.held.as_ref().map(|held| held.difference.added.clone())
     }
 
     /// What it would keep back in the stage's generation. What cannot be worked out now will be its fault soon.
     pub(super) fn keeps_back(&self, stage: &Stage<'_>, profile: &Profile) -> Option<IpSet> {
         let (state, consent) = {
-            let book = self.book();
-            (book.state.clone(), book.consent.clone())
+            let inside = self.inside();
+            (inside.state.clone(), inside.consent.clone())
         };
         let looked = look(stage, profile, &[Selector::of(profile)], &state, consent.as_ref()).ok()?;
         match looked.decision.outcome {
@@ -220,30 +264,30 @@ impl Feed {
             // An empty list for want of a word is none that anybody wants published.
             self.write(stage, profile, (&release, next.is_unspoken()), &set)?;
         }
-        let mut book = self.book();
+        let mut inside = self.inside();
         if state.seen == 0 {
-            book.log.be_born(snapshot.generation);
+            inside.log.be_born(snapshot.generation);
         }
         if snapshot.generation < state.seen {
             // A backup has taken the blacklist back: no difference leads there.
-            book.log.begin_again(snapshot.generation);
+            inside.log.begin_again(snapshot.generation);
         } else if !is_same {
             let before = state.release.as_ref().map(|release| release.set.unpack()).unwrap_or_default();
             let removed = Packed::of(&before.subtract(&set));
             let added = Packed::of(&set.subtract(&before));
             let late = state.profile.is_some() && state.seen == snapshot.generation;
             let Release { generation, modified, .. } = release;
-            let time = book.next_step(stage.now);
-            book.steps.push(Step { generation, modified, late, time, removed, added });
+            let time = inside.next_step(stage.now);
+            inside.steps.push(Step { generation, modified, late, time, removed, added });
         }
-        book.modified = Some(release.modified);
-        book.status.hold = next.held.as_ref().map(|held| held.hold.clone());
-        book.status.generation = Some(snapshot.generation);
-        book.status.cut = cut;
-        book.left = Some(stage.room);
+        inside.modified = Some(release.modified);
+        inside.status.hold = next.held.as_ref().map(|held| held.hold.clone());
+        inside.status.generation = Some(snapshot.generation);
+        inside.status.cut = cut;
+        inside.left = Some(stage.room);
         let next = State { release: Some(release), ..next };
-        book.kept &= book.state == next;
-        book.state = next;
+        inside.kept &= inside.state == next;
+        inside.state = next;
         Ok(())
     }
 
@@ -275,28 +319,56 @@ impl Feed {
             let Some(set) = of_part(part, set, &sets) else { continue };
             released.make(part, document, set, facts.as_ref())?;
         }
+        if profile.parts > 1 {
+            // Each of its parts tells it.
+            released.name();
+        }
         self.lay_out(Offer::List(released));
         Ok(())
     }
 
     fn next_modified(&self, time: Time) -> Time {
-        self.book().modified.map_or(time, |before| time.max(before.plus(1)))
+        self.inside().modified.map_or(time, |before| time.max(before.plus(1)))
     }
 
     /// Writes down how the feed stands, unless that is done. The log goes first: what it knows beyond the feed's file
     /// is left out when it is opened.
     fn keep(&self) -> Result<(), DiskError> {
-        let mut book = self.book();
-        let steps = std::mem::take(&mut book.steps);
+        let mut inside = self.inside();
+        let steps = std::mem::take(&mut inside.steps);
         // Every step is known from here on, whether or not the disk takes it.
-        let pushed: Vec<_> = steps.into_iter().map(|step| book.log.push(step)).collect();
+        let pushed: Vec<_> = steps.into_iter().map(|step| inside.log.push(step)).collect();
         pushed.into_iter().collect::<Result<(), _>>()?;
-        if !book.kept {
-            // Others look at the book meanwhile only to see how the feed fares; readers do not.
-            book.state.save(self.file())?;
-            book.kept = true;
+        if !inside.kept {
+            // Others look in meanwhile only to see how the feed fares; readers do not.
+            inside.state.save(self.file())?;
+            inside.kept = true;
         }
         Ok(())
+    }
+}
+
+/// What of what holds kept back nobody has had a word on, as far as it is listed still.
+fn withheld(stage: &Stage<'_>, state: &State, selectors: &[Selector]) -> Result<IpSet, FollowError> {
+    let is_edited = state.selectors != selectors;
+    let all = if is_edited { state.unsaid() } else { state.withheld.clone() };
+    if all.is_empty() {
+        return Ok(all);
+    }
+    let everything = Selector { filter: Filter::default(), families: Families::Both };
+    Ok(all.intersect(&stage.selections.of(&[everything])?))
+}
+
+/// How much budgets have pushed out of a feed that is to list as much of `listed` as `set`. When a person has set one
+/// otherwise, what that costs is meant.
+fn pushed_out(stage: &Stage<'_>, state: &State, (listed, set): (&IpSet, &IpSet)) -> Tide {
+    let is_limited = stage.budgets.iter().any(|budget| *budget != Budget::default());
+    match &state.release {
+        Some(release) if is_limited && state.budgets == stage.budgets => {
+            let moved = pressed(&release.set.unpack(), listed, set);
+            state.pressed.clone().then(moved, stage.moment())
+        }
+        _ => Tide::default(),
     }
 }
 

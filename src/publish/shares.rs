@@ -1,9 +1,10 @@
 //! What devices can take of all their feeds together, the first served first; and whom a feed that grows would push out.
 
 use super::feed::Feed;
-use super::gate::{Ground, is_loss};
+use super::gate::{Distance, Ground, loss};
 use super::size::{Room, size, tighter};
-use crate::model::{Budget, Device, GateLimits, OutputName, Profile};
+use super::tide::Fallen;
+use crate::model::{Budget, Device, GateLimits, OutputName, Profile, Time};
 use crate::publish::Size;
 use std::sync::Arc;
 
@@ -14,8 +15,19 @@ pub(super) struct Shares<'a>(Vec<(&'a Device, Budget)>);
 #[derive(Clone, Debug)]
 pub(super) struct Rivals {
     left: Budget,
-    /// What the others have now, in their turn.
-    others: Vec<(OutputName, Size, GateLimits)>,
+    /// The others, in their turn.
+    others: Vec<Rival>,
+}
+
+/// A feed that is served after another one.
+#[derive(Clone, Debug)]
+struct Rival {
+    name: OutputName,
+    /// What it has now.
+    has: Size,
+    /// What budgets have taken from it in the last day.
+    fallen: Fallen,
+    limits: GateLimits,
 }
 
 impl<'a> Shares<'a> {
@@ -49,12 +61,16 @@ impl<'a> Shares<'a> {
         &self,
         profile: &Profile,
         behind: &[Profile],
+        moment: Time,
         feed: impl Fn(&OutputName) -> Option<Arc<Feed>>,
     ) -> Vec<Rivals> {
-        let has = |other: &Profile| Some((other.name.clone(), served(&*feed(&other.name)?)?, other.gate));
+        let rival = |other: &Profile| {
+            let (feed, name, limits) = (feed(&other.name)?, other.name.clone(), other.gate);
+            Some(Rival { name, has: served(&feed)?, fallen: feed.pressed(moment), limits })
+        };
         let of_device = |(device, left): (&Device, Budget)| {
             let others = behind.iter().filter(|other| device.feeds.contains(&other.name));
-            Rivals { left, others: others.filter_map(has).collect() }
+            Rivals { left, others: others.filter_map(rival).collect() }
         };
         self.readers(&profile.name)
             .filter(|(device, _)| device.budget != Budget::default())
@@ -85,18 +101,29 @@ impl Rivals {
     pub(super) fn pushed(&self, before: Size, after: Size) -> Option<Ground> {
         let entries = self.left.entries.filter(|_| after.entries > before.entries);
         let bytes = self.left.bytes.filter(|_| after.bytes > before.bytes);
-        let by_entries = entries.and_then(|left| self.lost(left, after, |size| size.entries));
-        by_entries.or_else(|| bytes.and_then(|left| self.lost(left, after, |size| size.bytes)))
+        let of_day = |rival: &Rival| rival.fallen;
+        let by_entries = entries.and_then(|left| self.lost(left, after, |size| size.entries, of_day));
+        // What went before is known in lines alone.
+        let unknown = |_: &Rival| Fallen::default();
+        by_entries.or_else(|| bytes.and_then(|left| self.lost(left, after, |size| size.bytes, unknown)))
     }
 
-    fn lost(&self, left: u64, after: Size, measure: impl Fn(Size) -> u64) -> Option<Ground> {
+    fn lost(
+        &self,
+        left: u64,
+        after: Size,
+        measure: impl Fn(Size) -> u64,
+        fallen: impl Fn(&Rival) -> Fallen,
+    ) -> Option<Ground> {
         let mut left = left.saturating_sub(measure(after));
-        self.others.iter().find_map(|(feed, has, limits)| {
-            let before = measure(*has);
+        self.others.iter().find_map(|rival| {
+            let before = measure(rival.has);
             let gone = before.saturating_sub(left);
             left -= before.min(left);
-            let (feed, limit_percent) = (feed.clone(), limits.shrink_percent);
-            is_loss(before, gone, limits).then_some(Ground::Budget { feed, before, gone, limit_percent })
+            let distance = Distance { gone, ..Distance::default() };
+            let (before, gone) = loss((before, distance), fallen(rival), &rival.limits)?;
+            let limit_percent = rival.limits.shrink_percent;
+            Some(Ground::Budget { feed: rival.name.clone(), before, gone, limit_percent })
         })
     }
 }

@@ -3,6 +3,8 @@
 use super::budget::{Size, fit};
 use super::feed::Cut;
 use super::formats::{self, MOST_ADDRESSES, WriteError};
+use super::gate::Distance;
+use super::log::Difference;
 use super::refresh::FollowError;
 use super::select::Scene;
 use super::split::split;
@@ -24,6 +26,13 @@ impl Room {
         let whole = tighter(profile.budget, self.whole);
         if profile.parts <= 1 { tighter(whole, self.each) } else { whole }
     }
+}
+
+/// What a budget takes from readers, and what they get besides: they are `served` something, would be `seen` something
+/// else, and of that it leaves them what is `within`.
+pub(super) fn pressed(served: &IpSet, seen: &IpSet, within: &IpSet) -> Distance {
+    let removed = served.intersect(seen).subtract(within);
+    Difference { removed, added: within.subtract(served) }.distance()
 }
 
 /// As much of `set` as fits the budget of the profile, the room of its devices, and what its form can tell at all; and

@@ -33,6 +33,10 @@ pub(super) struct State {
     pub tide: Tide,
     /// The budgets that people had set when it was last fitted to them.
     pub budgets: Vec<Budget>,
+    /// How much budgets have pushed out of it in the last day.
+    pub pressed: Tide,
+    /// What a hold kept back that a person has ended without a word on it, as far as it is listed still.
+    pub withheld: IpSet,
     /// What is served.
     pub release: Option<Release>,
     /// Set while the feed is held.
@@ -59,6 +63,11 @@ struct Head {
     passed: Passed,
     tide: Tide,
     budgets: Vec<Budget>,
+    #[serde(default)]
+    pressed: Tide,
+    /// Whether something is withheld: that is the last of the sets then.
+    #[serde(default)]
+    withheld: bool,
     held: Option<HeldHead>,
 }
 
@@ -115,6 +124,20 @@ impl State {
         !is_elsewhere && self.has_base() && self.selectors == selectors
     }
 
+    /// What somebody who ends its hold otherwise than by a word, by an edit or with the feed itself, has said nothing
+    /// about.
+    pub(super) fn unsaid(&self) -> IpSet {
+        match &self.held {
+            Some(held) if self.is_settled(&self.selectors) => self.withheld.union(&held.difference.added),
+            _ => self.withheld.clone(),
+        }
+    }
+
+    /// The moment at which it stands: while it is held, no time passes for it.
+    pub(super) fn since(&self, moment: Time) -> Time {
+        self.held.as_ref().map_or(moment, |held| held.hold.since.min(moment))
+    }
+
     /// Whether it lists nothing only because nobody has had a word on its first list yet.
     pub(super) fn is_unspoken(&self) -> bool {
         self.held.is_some() && !self.has_base()
@@ -145,6 +168,8 @@ impl State {
             passed: place,
             tide: self.tide.clone(),
             budgets: self.budgets.clone(),
+            pressed: self.pressed.clone(),
+            withheld: !self.withheld.is_empty(),
             held: held.map(|held| HeldHead {
                 hold: held.hold.clone(),
                 generation: base.map(|base| base.generation),
@@ -158,7 +183,8 @@ impl State {
         for set in served.into_iter().chain(self.passed.as_ref().filter(|_| place == Passed::Apart)) {
             writer.bytes(set.bytes());
         }
-        for set in held.into_iter().flat_map(Held::sets) {
+        let withheld = Some(&self.withheld).filter(|set| !set.is_empty());
+        for set in held.into_iter().flat_map(Held::sets).chain(withheld) {
             writer.bytes(Packed::of(set).bytes());
         }
         write_footed(path, &[&writer.into_bytes()]).map(drop)
@@ -200,8 +226,10 @@ fn read(reader: &mut Reader) -> Result<State, Damaged> {
         });
         Ok(Held { hold, difference, base: base.transpose()? })
     });
-    let Head { profile, selectors, seen, tide, budgets, .. } = head;
-    Ok(State { profile, selectors, seen, passed, tide, budgets, release, held: held.transpose()? })
+    let held = held.transpose()?;
+    let withheld = if head.withheld { next()? } else { IpSet::default() };
+    let Head { profile, selectors, seen, tide, budgets, pressed, .. } = head;
+    Ok(State { profile, selectors, seen, passed, tide, budgets, pressed, withheld, release, held })
 }
 
 #[cfg(test)]
@@ -231,8 +259,10 @@ mod tests {
             seen: 8,
             passed: Some(Packed::of(&set(&["20.0.0.0/24", "2a00::1"]))),
             release: Some(Release::new(7, now, &set(&["20.0.0.0-20.0.0.9", "2a00::1"]))),
+            pressed: tide.clone(),
             tide,
             budgets: vec![Budget::default(), Budget { entries: Some(9), bytes: None }],
+            withheld: set(&["40.0.0.0/9"]),
             held: Some(Held { hold, difference, base }),
         }
     }
@@ -248,7 +278,7 @@ mod tests {
             State::default(),
             State { held: None, ..state() },
             State { held: Some(first), release: None, passed: None, ..state() },
-            State { passed: all, ..state() },
+            State { passed: all, withheld: IpSet::default(), ..state() },
             state(),
         ] {
             state.save(&path).unwrap();

@@ -24,7 +24,7 @@ pub const PLACES: &[Place] = &[
     ("number", "A generation.", "integer", "1"),
     ("to", "Another generation.", "integer", "2"),
     ("name", "The name of a source, a feed, a device or a webhook.", "string", "fortigate"),
-    ("id", "The id of a run, a hold or a collection.", "string", "fortigate"),
+    ("id", "The id of a run, a hold, a remnant or a collection.", "string", "fortigate"),
     ("token", "A device's token.", "string", "TOKEN"),
     ("object", "The id of an object.", "string", "indicator--0"),
 ];

@@ -1,14 +1,15 @@
-//! What a reader shows for itself: a token in the path or a header, HTTP's Basic scheme, or where it asks from. The same
-//! for everything that is published, so that a device is one reader whatever it speaks.
+//! What a reader shows for itself: a token in the path or a header, HTTP's Basic scheme, a certificate, or where it asks
+//! from. The same for everything that is published, so that a device is one reader whatever it speaks.
 
 use crate::model::OutputName;
 use crate::publish::{Answer, Claim, Denied, Publisher, Reader, Refused, Release};
 use crate::rights::Right;
 use crate::web::claim::{Credentials, credentials};
+use crate::web::tls::Secured;
 use crate::web::{Caller, Peer, Problem};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use http::HeaderMap;
+use http::{Extensions, HeaderMap};
 
 /// The code for whoever shows nothing, and asks from where nobody is known.
 pub(super) const NO_KEY: &str = "key_missing";
@@ -16,18 +17,31 @@ pub(super) const NO_KEY: &str = "key_missing";
 /// So long a reader waits until its key can be looked up, in seconds.
 const SOON: u32 = 60;
 
-/// Who asks for `feed`, if they may read it; `token` is the key in the path.
+/// What somebody shows.
+pub(super) struct Showing<'a> {
+    pub(super) caller: &'a Caller,
+    pub(super) headers: &'a HeaderMap,
+    /// The key in the path.
+    pub(super) token: Option<&'a str>,
+    /// The digest of the certificate that the connection showed.
+    pub(super) certificate: Option<&'a [u8; 32]>,
+}
+
+/// The digest of the certificate that a request's connection showed.
+pub(super) fn certificate(extensions: &Extensions) -> Option<&[u8; 32]> {
+    extensions.get::<Secured>().and_then(|secured| secured.certificate.as_ref())
+}
+
+/// Who asks for `feed`, if they may read it.
 ///
 /// # Errors
 /// As [`anybody`], and 403 for a feed that the device does not read.
 pub(super) fn reader(
     publisher: &Publisher,
-    headers: &HeaderMap,
-    token: Option<&str>,
-    caller: &Caller,
+    showing: &Showing<'_>,
     feed: &OutputName,
 ) -> Result<Reader, Problem> {
-    let reader = anybody(publisher, headers, token, caller)?;
+    let reader = anybody(publisher, showing)?;
     if publisher.reads(&reader, feed) { Ok(reader) } else { Err(other_feed()) }
 }
 
@@ -40,12 +54,8 @@ pub(super) fn other_feed() -> Problem {
 ///
 /// # Errors
 /// 401 for a key that is wrong or missing. A passing fault is a 503: on a 401 some firewalls stop enforcing.
-pub(super) fn anybody(
-    publisher: &Publisher,
-    headers: &HeaderMap,
-    token: Option<&str>,
-    caller: &Caller,
-) -> Result<Reader, Problem> {
+pub(super) fn anybody(publisher: &Publisher, showing: &Showing<'_>) -> Result<Reader, Problem> {
+    let Showing { caller, headers, token, certificate } = *showing;
     if caller.peer == Peer::Local || caller.is_somebody_with(Right::Feeds) {
         return Ok(Reader::Administrator);
     }
@@ -56,7 +66,8 @@ pub(super) fn anybody(
     };
     let claim = match (token, shown) {
         (Some(token), _) | (None, Credentials::Token(token)) => Claim::Token(token),
-        (None, Credentials::Nothing) => Claim::Nothing,
+        // A key counts before a certificate, which the connection of another may have.
+        (None, Credentials::Nothing) => certificate.map_or(Claim::Nothing, Claim::Certificate),
         (None, Credentials::Basic(_)) => Claim::Basic(&pair),
     };
     publisher.admit(claim, caller.peer.network()).map_err(|refused| match refused {

@@ -6,7 +6,7 @@
 //! for as long as anybody may hold it what went, so that two bouncers with one key both get everything, and one that was
 //! away lets go what was allowed meanwhile.
 
-use super::claim;
+use super::claim::{self, Showing};
 use super::pieces::pieces;
 use super::reply::blocking;
 use crate::addr::{IpRange, IpSet};
@@ -95,7 +95,9 @@ impl Decisions {
             Ok(Credentials::Nothing) => return Err(claim::missing()),
             _ => {}
         }
-        claim::reader(&self.publisher, headers, None, caller, &self.feed).map(Some)
+        // Bouncers are known by the key that they must show.
+        let showing = Showing { caller, headers, token: None, certificate: None };
+        claim::reader(&self.publisher, &showing, &self.feed).map(Some)
     }
 
     fn terms(&self) -> Terms {

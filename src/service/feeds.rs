@@ -9,9 +9,9 @@ mod name;
 mod page;
 mod ranges;
 
-use super::claim::NO_KEY;
+use super::claim::{NO_KEY, Showing};
 use crate::model::Document;
-use crate::publish::{Answer, Feed, Offer, Publisher, Reader, Released, Rendition, write};
+use crate::publish::{Answer, Feed, Offer, Pin, Publisher, Reader, Released, Rendition, write};
 use crate::web::Demand::Own;
 use crate::web::{App, Caller, Peer, Problem, Response, Routes};
 use arc_swap::ArcSwap;
@@ -65,9 +65,8 @@ struct Asking<'a> {
     headers: &'a HeaderMap,
     /// What the path names.
     name: &'a str,
-    /// The key in the path.
-    token: Option<&'a str>,
-    caller: &'a Caller,
+    /// What whoever asks shows.
+    showing: Showing<'a>,
 }
 
 impl<'a> Asking<'a> {
@@ -77,12 +76,14 @@ impl<'a> Asking<'a> {
         token: Option<&'a str>,
         caller: &'a Caller,
     ) -> Self {
-        Self { method: request.method(), uri: request.uri(), headers: request.headers(), name, token, caller }
+        let (method, uri, headers) = (request.method(), request.uri(), request.headers());
+        let certificate = super::claim::certificate(request.extensions());
+        Self { method, uri, headers, name, showing: Showing { caller, headers, token, certificate } }
     }
 
     /// Whether it asks as the earlier system's firewalls do, and from where they are.
     fn is_earlier(&self) -> bool {
-        self.caller.is_earlier && self.uri.path() == DEFAULT_PATHS[1]
+        self.showing.caller.is_earlier && self.uri.path() == DEFAULT_PATHS[1]
     }
 }
 
@@ -150,8 +151,8 @@ impl Desk {
         let offer = named.feed.offer();
         let Offer::List(released) = &**offer else { return None };
         let rendition = released.get(named.part, named.document)?;
-        let response =
-            self.page(released, rendition, named.document).answer(asking.method, asking.headers)?;
+        let page = self.page(released, rendition, named.document);
+        let response = page.answer(asking.method, asking.headers, self.publisher.engine().now())?;
         self.note(&reader, &named, released, asking, &response);
         Some(response)
     }
@@ -159,31 +160,31 @@ impl Desk {
     async fn answer(&self, asking: &Asking<'_>) -> Answered {
         let Some(named) = named(self.publisher.feeds(), asking.name) else {
             // What there is, strangers are not told.
-            super::claim::anybody(&self.publisher, asking.headers, asking.token, asking.caller)?;
+            super::claim::anybody(&self.publisher, &asking.showing)?;
             return Err(Problem::not_found(
                 "unknown_feed",
                 "There is no feed, part or document of that name.",
             ));
         };
         let reader = self.reader(asking, &named)?;
-        let released = match generation(asking.uri)? {
-            Some(generation) => named.feed.at(generation).ok_or_else(gone)?,
+        let released = match pin(asking.uri)? {
+            Some(pin) => named.feed.at(&pin).ok_or_else(|| gone(&pin))?,
             None => current(&named.feed)?,
         };
         let rendition = self.rendition(&released, named.part, named.document).await?;
         let page = self.page(&released, &rendition, named.document);
-        let response = page.answer(asking.method, asking.headers).ok_or_else(changed)?;
+        let now = self.publisher.engine().now();
+        let response = page.answer(asking.method, asking.headers, now).ok_or_else(changed)?;
         self.note(&reader, &named, &released, asking, &response);
         Ok(response.map(Into::into))
     }
 
     /// Who asks, if they may read what is named.
     fn reader(&self, asking: &Asking<'_>, named: &Named) -> Result<Reader, Problem> {
-        let Asking { headers, token, caller, .. } = *asking;
         let name = &named.feed.profile().name;
-        match super::claim::reader(&self.publisher, headers, token, caller, name) {
+        match super::claim::reader(&self.publisher, &asking.showing, name) {
             Err(problem) if problem.code() == NO_KEY && asking.is_earlier() => {
-                Ok(Reader::Address(caller.peer.address()))
+                Ok(Reader::Address(asking.showing.caller.peer.address()))
             }
             reader => reader,
         }
@@ -197,14 +198,15 @@ impl Desk {
         asking: &Asking<'_>,
         response: &Response,
     ) {
-        if asking.caller.peer == Peer::Local {
+        let peer = asking.showing.caller.peer;
+        if peer == Peer::Local {
             return;
         }
         let length = response.headers().get(CONTENT_LENGTH).and_then(|length| length.to_str().ok());
         let answer = Answer {
             document: &named.label(),
             at: self.publisher.engine().now(),
-            from: asking.caller.peer.address(),
+            from: peer.address(),
             generation: released.release.generation,
             modified: released.release.modified,
             status: response.status().as_u16(),
@@ -287,15 +289,21 @@ async fn by_token(
     desk.answer(&Asking::of(&request, &name, Some(&token), &caller)).await
 }
 
-/// The generation to which a reader of several parts pins itself.
+/// What a reader of several parts pins itself to.
 ///
 /// # Errors
-/// 422 for anything but `generation=N`.
-fn generation(uri: &Uri) -> Result<Option<u64>, Problem> {
+/// 422 for anything but `generation=N` and `release=NAME`.
+fn pin(uri: &Uri) -> Result<Option<Pin>, Problem> {
     let Some(query) = uri.query().filter(|query| !query.is_empty()) else { return Ok(None) };
-    let number = query.strip_prefix("generation=").and_then(|number| number.parse().ok());
-    let wrong = || Problem::unprocessable("query_shape", "Only ?generation=N is understood here.");
-    number.map(Some).ok_or_else(wrong)
+    let generation = || query.strip_prefix("generation=")?.parse().ok().map(Pin::Generation);
+    let release = || Pin::to_release(query.strip_prefix("release=")?);
+    let wrong = || {
+        Problem::unprocessable(
+            "query_shape",
+            "Only ?generation=N and ?release=NAME are understood here; the name is that of X-Release.",
+        )
+    };
+    generation().or_else(release).map(Some).ok_or_else(wrong)
 }
 
 fn current(feed: &Feed) -> Result<Arc<Released>, Problem> {
@@ -313,9 +321,18 @@ fn changed() -> Problem {
         .detail("The feed is not what you know any more; read it from its beginning.")
 }
 
-fn gone() -> Problem {
-    Problem::new(StatusCode::GONE, "generation_gone")
-        .detail("That generation of the feed is kept no longer, or has not come yet. Begin again without ?generation.")
+fn gone(pin: &Pin) -> Problem {
+    let (code, detail) = match pin {
+        Pin::Generation(_) => (
+            "generation_gone",
+            "That generation of the feed is kept no longer, or has not come yet. Begin again without ?generation.",
+        ),
+        Pin::Release(_) => (
+            "release_gone",
+            "The feed lists something else by now. Begin again with its first part, without ?release.",
+        ),
+    };
+    Problem::new(StatusCode::GONE, code).detail(detail)
 }
 
 fn empty() -> Problem {

@@ -1,8 +1,8 @@
 //! TAXII 2.1: discovery, one API root, a collection a feed, of its released list alone. Whoever asks for version 2.0, as
-//! FortiGate does, gets a bundle of that version and no refusal. Whoever reads feeds reads their collections, and with the same key. It must
-//! not know how an object is written.
+//! FortiGate does, gets a bundle of that version and no refusal. Whoever reads feeds reads their collections, and
+//! with the same key. It must not know how an object is written.
 
-use super::claim;
+use super::claim::{self, Showing};
 use super::pieces::pieces;
 use super::reply::blocking;
 use crate::model::Time;
@@ -139,7 +139,9 @@ impl FromRequestParts<Arc<Taxii>> for Asking {
     async fn from_request_parts(parts: &mut Parts, taxii: &Arc<Taxii>) -> Result<Self, Problem> {
         let caller =
             parts.extensions.get::<Caller>().cloned().ok_or_else(|| Problem::internal("nobody asks"))?;
-        let reader = claim::anybody(&taxii.publisher, &parts.headers, None, &caller)?;
+        let certificate = claim::certificate(&parts.extensions);
+        let showing = Showing { caller: &caller, headers: &parts.headers, token: None, certificate };
+        let reader = claim::anybody(&taxii.publisher, &showing)?;
         Ok(Self { reader, caller, headers: parts.headers.clone() })
     }
 }

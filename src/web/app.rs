@@ -7,7 +7,7 @@ mod visit;
 
 use super::auth::Guard;
 use super::body::{Request, Response};
-use super::caller::Caller;
+use super::caller::{Caller, Peer};
 use super::entrance::Entrance;
 use super::metrics::Metrics;
 use super::metrics::requests::{HttpMetrics, RouteMetrics};
@@ -45,7 +45,14 @@ pub enum Entry {
 }
 
 /// Lets a request in, or not.
-type Door = Box<dyn Fn(&Request, &Caller) -> Entry + Send + Sync>;
+type Admit = Box<dyn Fn(&Request, &Caller) -> Entry + Send + Sync>;
+/// Hears that somebody at that address showed a key that is nobody's, and may have something to say to it first.
+type Deny = Box<dyn Fn(&Caller) -> Entry + Send + Sync>;
+
+struct Door {
+    admit: Admit,
+    deny: Deny,
+}
 
 struct Fast {
     prefix: &'static str,
@@ -135,10 +142,14 @@ impl App {
         self
     }
 
-    /// Has `door` look at every request once it is known who asks.
+    /// Has `admit` look at every request once it is known who asks, and `deny` at those whose key is wrong.
     #[must_use]
-    pub fn door(mut self, door: impl Fn(&Request, &Caller) -> Entry + Send + Sync + 'static) -> Self {
-        self.door = Some(Box::new(door));
+    pub fn door<A, D>(mut self, admit: A, deny: D) -> Self
+    where
+        A: Fn(&Request, &Caller) -> Entry + Send + Sync + 'static,
+        D: Fn(&Caller) -> Entry + Send + Sync + 'static,
+    {
+        self.door = Some(Door { admit: Box::new(admit), deny: Box::new(deny) });
         self
     }
 
@@ -154,6 +165,11 @@ impl App {
     pub fn body_limit(mut self, prefix: &'static str, limit: impl Into<Limit>) -> Self {
         self.limits.push((prefix, limit.into()));
         self
+    }
+
+    /// Whether somebody is a proxy that is declared, and asks for others.
+    pub(super) fn is_proxy(&self, peer: Peer) -> bool {
+        self.entrance.proxies.has(peer)
     }
 
     /// The role it plays.

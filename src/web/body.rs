@@ -5,8 +5,11 @@
 
 use axum::BoxError;
 use bytes::{Bytes, BytesMut};
+use futures_util::StreamExt;
 use futures_util::future::poll_fn;
-use http_body_util::{BodyExt, LengthLimitError, Limited};
+use http::HeaderMap;
+use http::header::CONTENT_TYPE;
+use http_body_util::{BodyExt, BodyStream, LengthLimitError, Limited, StreamBody};
 use hyper::body::{Body as HttpBody, Frame, Incoming, SizeHint};
 use std::error::Error;
 use std::pin::Pin;
@@ -21,6 +24,11 @@ pub type Response = http::Response<Body>;
 
 /// Memory taken for a body on the word of its announced length, in bytes.
 const BELIEVED: u64 = 1 << 18;
+
+/// Whether an answer with these headers waits by nature, so that a pause in it is no stall and its end no loss.
+pub fn is_live(headers: &HeaderMap) -> bool {
+    headers.get(CONTENT_TYPE).is_some_and(|kind| kind.as_bytes().starts_with(b"text/event-stream"))
+}
 
 /// The bytes of a request or an answer.
 ///
@@ -115,6 +123,11 @@ impl Body {
             })),
             _ => self,
         }
+    }
+
+    /// Ends the body when `stop` is done, be it at its end or not.
+    pub(crate) fn until(self, stop: impl Future<Output = ()> + Send + 'static) -> Self {
+        Self::stream(StreamBody::new(BodyStream::new(self).take_until(stop)))
     }
 
     /// A body that a connection is receiving.

@@ -4,13 +4,13 @@
 //! not know what the events tell.
 
 use super::auth::{Asking, Guard};
-use super::body::{Body, Request, Response};
+use super::body::{Body, Request, Response, is_live};
 use super::caller::Caller;
 use super::claim::X_API_KEY;
 use super::tls::Secured;
 use crate::rights::Identity;
 use futures_util::stream;
-use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE};
+use http::header::{ACCEPT, AUTHORIZATION};
 use http::{HeaderMap, Method};
 use http_body_util::{BodyExt as _, StreamBody};
 use std::sync::Arc;
@@ -71,11 +71,7 @@ impl Leave {
 
     /// Lets events through for as long as it holds.
     pub(super) fn watch(self, response: Response) -> Response {
-        let is_events = response
-            .headers()
-            .get(CONTENT_TYPE)
-            .is_some_and(|kind| kind.as_bytes().starts_with(EVENTS.as_bytes()));
-        if !is_events {
+        if !is_live(response.headers()) {
             return response;
         }
         response.map(|body| {
@@ -111,6 +107,7 @@ mod tests {
     use crate::web::claim::{Authority, Claim, Found, Unproven};
     use bytes::Bytes;
     use futures_util::future::BoxFuture;
+    use http::header::CONTENT_TYPE;
     use hyper::body::Frame;
     use std::convert::Infallible;
     use std::net::IpAddr;

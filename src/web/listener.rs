@@ -7,9 +7,10 @@ mod prelude;
 pub use prelude::Prelude;
 
 use super::app::{Answer, App};
-use super::body::{Body, Pace, Request, Response};
+use super::body::{Body, Pace, Request, Response, is_live};
 use super::caller::Peer;
 use super::entrance::Ends;
+use super::shares::{Share, Shares};
 use super::stall::{AtWork, Guarded};
 use super::tls::Secured;
 use hyper::body::Incoming;
@@ -21,6 +22,7 @@ use prelude::Opened;
 use std::convert::Infallible;
 use std::fs::Permissions;
 use std::io;
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::pin::Pin;
@@ -28,7 +30,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
+use tokio::net::{TcpListener, TcpSocket, TcpStream, UnixListener, UnixStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::task::{JoinError, JoinSet};
 
@@ -69,6 +71,22 @@ pub enum Listener {
     Tcp(TcpListener),
     /// A path in the file system; who may open it is the administrator.
     Unix(UnixListener),
+}
+
+/// Connections that may wait to be taken, as far as the system's `somaxconn` goes. One that finds no room tries again
+/// after a second.
+const BACKLOG: u32 = 4096;
+
+/// Binds a port.
+///
+/// # Errors
+/// It is taken, or the address is none of this machine.
+pub fn bind(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
+    // Connections of the process before may still be closing.
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    socket.listen(BACKLOG)
 }
 
 impl Listener {
@@ -162,9 +180,24 @@ struct Port {
     number: Option<u16>,
 }
 
+/// No address has more than one in so many connections.
+const SHARE: usize = 4;
+
+/// An address has its share already.
+struct TooMany;
+
+/// Of IPv6, the network that one subscriber has.
+fn subscriber(address: IpAddr) -> IpAddr {
+    match address {
+        IpAddr::V6(address) => Ipv6Addr::from_bits(address.to_bits() >> 64 << 64).into(),
+        v4 => v4,
+    }
+}
+
 struct Server {
     port: Arc<Port>,
     slots: Arc<Semaphore>,
+    shares: Arc<Shares<IpAddr>>,
     draining: GracefulShutdown,
     /// Dropped when no more connections are taken: what has not come to HTTP by then never does.
     closing: watch::Sender<()>,
@@ -175,6 +208,7 @@ impl Server {
     fn new(app: Arc<App>, limits: Limits, prelude: Prelude, number: Option<u16>) -> Self {
         Self {
             slots: Arc::new(Semaphore::new(limits.connections)),
+            shares: Shares::new(limits.connections.div_ceil(SHARE)),
             draining: GracefulShutdown::new(),
             closing: watch::Sender::new(()),
             connections: JoinSet::new(),
@@ -210,25 +244,39 @@ impl Server {
     where
         S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
     {
+        let share = match self.share(peer) {
+            Ok(share) => share,
+            // What is said to them would cost more than it helps.
+            Err(TooMany) => return self.port.app.metrics.crowded.inc(),
+        };
         let (port, watcher) = (Arc::clone(&self.port), self.draining.watcher());
         let open = port.app.metrics.connections.clone();
         open.inc();
         let done = move || {
             open.dec();
-            drop(slot);
+            drop((slot, share));
         };
+        let closing = self.closing.subscribe();
         if port.prelude.is_nothing() {
             self.connections.spawn(async move {
-                port.converse(stream, port.ends(peer), None, watcher).await;
+                port.converse(stream, (port.ends(peer), None), closing, watcher).await;
                 done();
             });
         } else {
-            let closing = self.closing.subscribe();
             self.connections.spawn(async move {
                 port.greet(stream, peer, closing, watcher).await;
                 done();
             });
         }
+    }
+
+    /// A connection's part of what its address may have. The machine's own programs come over the socket, too, and a
+    /// declared proxy for many.
+    fn share(&self, peer: Peer) -> Result<Option<Share<IpAddr>>, TooMany> {
+        if peer == Peer::Local || self.port.app.is_proxy(peer) {
+            return Ok(None);
+        }
+        self.shares.take(subscriber(peer.address())).map(Some).ok_or(TooMany)
     }
 
     fn ended(&self, connection: Result<(), JoinError>) {
@@ -279,11 +327,12 @@ impl Port {
         };
         match opened.map_err(io::Error::from).flatten() {
             Ok(Opened::Plain(stream, named)) => {
-                self.converse(stream, Ends { peer: named, ..self.ends(peer) }, None, watcher).await;
+                let ends = Ends { peer: named, ..self.ends(peer) };
+                self.converse(stream, (ends, None), closing, watcher).await;
             }
             Ok(Opened::Tls(stream, named, secured)) => {
                 let ends = Ends { peer: named, ..self.ends(peer) };
-                self.converse(*stream, ends, Some(secured), watcher).await;
+                self.converse(*stream, (ends, Some(secured)), closing, watcher).await;
             }
             Err(error) => {
                 self.app.metrics.preludes_failed.inc();
@@ -297,13 +346,19 @@ impl Port {
         Ends { opener: peer, peer, port: self.number }
     }
 
-    async fn converse<S>(&self, stream: S, ends: Ends, secured: Option<Secured>, watcher: Watcher)
-    where
+    async fn converse<S>(
+        &self,
+        stream: S,
+        (ends, secured): (Ends, Option<Secured>),
+        closing: watch::Receiver<()>,
+        watcher: Watcher,
+    ) where
         S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
     {
         let at_work = AtWork::default();
         let io = Guarded::new(stream, self.limits.head, self.limits.stalled_reader, at_work.clone());
-        let visitor = Visitor { app: Arc::clone(&self.app), ends, secured, pace: self.limits.pace, at_work };
+        let (app, pace) = (Arc::clone(&self.app), self.limits.pace);
+        let visitor = Visitor { app, ends, secured, pace, at_work, closing };
         let connection = self.http.serve_connection(io, visitor).into_owned();
         if let Err(error) = watcher.watch(connection).await {
             tracing::debug!(error, ?ends, "connection ended");
@@ -335,6 +390,8 @@ struct Visitor {
     secured: Option<Secured>,
     pace: Pace,
     at_work: AtWork,
+    /// Dropped at the other end when the port is about to close.
+    closing: watch::Receiver<()>,
 }
 
 impl Service<http::Request<Incoming>> for Visitor {
@@ -348,15 +405,16 @@ impl Service<http::Request<Incoming>> for Visitor {
             request.extensions_mut().insert(secured);
         }
         let answer = self.app.receive(request, self.ends);
-        let at_work = matches!(answer, Answer::Later(_)).then(|| self.at_work.clone());
-        Reply { answer, at_work }
+        let late = matches!(answer, Answer::Later(_)).then(|| (self.at_work.clone(), self.closing.clone()));
+        Reply { answer, late }
     }
 }
 
-/// An answer on its way; one that takes time keeps the connection from being idle, until its body ends.
+/// An answer on its way; one that takes time keeps the connection from being idle, until its body ends. One that goes on
+/// for ever ends with the port.
 struct Reply {
     answer: Answer,
-    at_work: Option<AtWork>,
+    late: Option<(AtWork, watch::Receiver<()>)>,
 }
 
 impl Future for Reply {
@@ -364,10 +422,12 @@ impl Future for Reply {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let response = ready!(Pin::new(&mut self.answer).poll(cx));
-        Poll::Ready(Ok(match self.at_work.take() {
-            Some(at_work) => response.map(|body| body.holding(at_work)),
-            None => response,
-        }))
+        let Some((at_work, mut closing)) = self.late.take() else { return Poll::Ready(Ok(response)) };
+        let is_live = is_live(response.headers());
+        let response = response.map(|body| body.holding(at_work));
+        // Nobody sends on it: it changes by being dropped.
+        let closed = async move { _ = closing.changed().await };
+        Poll::Ready(Ok(if is_live { response.map(|body| body.until(closed)) } else { response }))
     }
 }
 

@@ -150,7 +150,7 @@ pub(super) fn access(
 
 /// Whoever asks too much is counted; a line for each would be a flood of its own.
 fn is_flood(code: &str) -> bool {
-    matches!(code, "too_many_requests" | "overloaded")
+    matches!(code, "too_many_requests" | "too_many_at_once" | "overloaded")
 }
 
 /// The line about a look-up or a feed, of which there are too many for more than debugging.

@@ -26,6 +26,7 @@ pub mod proxy;
 pub mod request_id;
 mod role;
 pub mod routes;
+pub mod shares;
 pub mod sketch;
 mod stall;
 pub mod tls;

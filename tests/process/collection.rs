@@ -124,6 +124,45 @@ fn an_unchanged_list_costs_nothing_and_a_shrunk_one_waits_for_consent() {
 }
 
 #[test]
+fn a_list_that_puts_an_end_to_itself_takes_nothing_from_the_firewall_without_a_word() {
+    let server = FeedServer::start();
+    let rows = |expires: &str| -> String {
+        // No two of them make one line: few lines may always go.
+        let rows = (0..500).map(|n| format!("20.0.{}.{},{expires}\n", n / 125, n % 125 * 2 + 1));
+        format!("ip,expires\n{}", rows.collect::<String>())
+    };
+    server.serve("/list.csv", Answer::list(rows("2099-01-01T00:00:00Z")));
+    let place = Place::new(
+        &[server.port()],
+        &format!("[source.feed]\nkind = \"feed\"\nurl = \"{}\"\nevery = \"1h\"\n", server.url("/list.csv")),
+    );
+    let house = place.plan().start();
+    assert_eq!(last_run(&house, "feed")["counts"]["new"], 500);
+    let released =
+        || house.look("gateway", "/api/v1/feeds/fortigate").ok().json()["released"]["addresses"].clone();
+    until("the feed is released", || (released() == 500).then_some(()));
+    let soon = chrono::Utc::now() + chrono::TimeDelta::seconds(8);
+    server.serve("/list.csv", Answer::list(rows(&soon.to_rfc3339_opts(chrono::SecondsFormat::Secs, true))));
+    let (code, out, _) = told(&house.run(["run", "start", "feed"]));
+    assert_eq!(code, 1, "the gate for sources takes such an end for what is gone: {out}");
+    let hold = |house: &House| house.look("gateway", "/api/v1/holds").ok().json()["data"][0].clone();
+    let id = hold(&house)["id"].as_str().unwrap().to_owned();
+    let (code, out, err) = told(&house.run(["hold", "consent", &id, "--reason", "a slip"]));
+    assert_eq!(code, 0, "{out}{err}");
+    until("all of it is over", || {
+        (house.look("gateway", "/api/v1/blacklist/active?limit=1").ok().json()["total"] == 0).then_some(())
+    });
+    let held = until("the feed is held", || Some(hold(&house)).filter(|hold| hold["id"] == "fortigate"));
+    assert_eq!((&held["difference"], feed(&house).is_empty()), (&json!(500), false), "{held}");
+    assert_eq!(released(), 500, "the firewall has what it had");
+    let generation = held["generation"].to_string();
+    let consent = ["hold", "consent", "fortigate", "--reason", "it is meant", "--generation", &generation];
+    assert_eq!(told(&house.run(consent)).0, 0);
+    let empty = house.get("gateway", "/feeds/fortigate");
+    assert_eq!(empty.problem(), (503, "feed_empty".to_owned()), "never an empty list");
+}
+
+#[test]
 fn a_list_that_turns_into_a_page_or_breaks_off_changes_nothing() {
     let server = FeedServer::start();
     server.serve("/list.txt", Answer::list(list(500)));

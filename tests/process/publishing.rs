@@ -106,11 +106,34 @@ fn what_is_not_said_of_a_feed_or_a_device_stays_as_it_is() {
         (&json!(["KR"]), &json!(["a"]), &Value::Null)
     );
     assert_eq!((&feed["lines"], &feed["budget"]["entries"]), (&json!("ranges"), &json!(9)));
+    done(
+        "feeds set lan --prefer recency,sources --priority 7 --allow-empty --licence CC0 --gate-few 5 --gate-broad 12 --reason more",
+    );
+    let feed = house.get("gateway", "/api/v1/feeds/lan").ok().json();
+    assert_eq!(
+        (&feed["prefer"], &feed["priority"], &feed["allow_empty"], &feed["filter"]["licences"]),
+        (&json!(["recency", "sources"]), &json!(7), &json!(true), &json!(["CC0"]))
+    );
+    assert_eq!((&feed["gate"]["few"], &feed["gate"]["too_broad"]), (&json!(5), &json!({"v4": 12, "v6": 19})));
+    done("feeds set lan --gate-shrink 80 --clear allow_empty --reason less");
+    let feed = house.get("gateway", "/api/v1/feeds/lan").ok().json();
+    assert_eq!(
+        (&feed["gate"]["shrink_percent"], &feed["gate"]["few"], &feed["allow_empty"]),
+        (&json!(80), &json!(5), &json!(false))
+    );
+    import(&house, "2a00::/32\n".to_owned());
+    let (_, report, _) = run("feeds report lan");
+    assert!(report.contains("filter: 79228162514264337593543950336\n"), "{report}");
+    let (code, _, err) = run("hold consent nosuch --reason x");
+    assert!(code == 2 && err.contains("unknown_hold"), "{err}");
+    let (code, _, err) = run("device add presets --reason x");
+    assert!(code == 2 && err.contains("choose another one"), "{err}");
     assert_eq!(run("feeds set lan --clear colour --reason x").0, 2);
     for wrong in [
         "feeds add x --format nosuch --reason x",
         "feeds add x --lines wavy --reason x",
         "feeds add x --parts 0 --reason x",
+        "feeds add x --prefer luck --reason x",
         "feeds add x --country Korea --reason x",
         "feeds add ../x --reason x",
         "device add x --network 10.0.0/8 --reason x",

@@ -89,6 +89,38 @@ fn a_change_is_enforced_and_shown_and_measured_and_survives_a_restart() {
 }
 
 #[test]
+fn what_a_removed_device_was_pushed_is_told_everywhere_until_somebody_empties_it() {
+    let data = tempfile::tempdir().unwrap();
+    let firewall = fortigate::start(&["fortigate"]);
+    let house = house(data.path(), port_of(&firewall));
+    import(&house, "a", "20.0.0.1\n20.0.0.3\n");
+    assert_eq!(push_to(&house, firewall.server.url(), json!({})), 200);
+    enforced(&house, 2);
+    let (status, told_at_once) = send(&house, "DELETE", "/api/v1/devices/edge", &json!({"reason": "sold"}));
+    assert!(status == 200 && told_at_once["warnings"][0].as_str().unwrap().contains("push-clear"));
+    let metric = |count: &str| {
+        let metrics = house.get("blacklist", "/metrics").text().to_owned();
+        metrics.contains(&format!("ironlist_device_remnants{{device=\"edge\"}} {count}\n"))
+    };
+    let push = || house.get("blacklist", "/health").json()["checks"]["push"].clone();
+    assert!(metric("1") && push()["status"] == "degraded", "{}", push());
+    assert!(push()["detail"].as_str().unwrap().contains("still has 2 entries"), "{}", push());
+    let run = |line: &str| told(&house.run(line.split(' ')));
+    let (code, listed, _) = run("device remnants");
+    assert!(code == 0 && listed.contains("edge") && listed.contains(firewall.server.url()), "{listed}");
+    let remnants = house.get("gateway", "/api/v1/remnants").ok().json();
+    let id = remnants["data"][0]["id"].as_str().unwrap().to_owned();
+    firewall.set(|state| state.fails = vec![503]);
+    let (code, _, err) = run(&format!("device push-clear {id} --reason sold"));
+    assert!(code == 2 && err.contains("firewall_status"), "{err}");
+    let (code, _, err) = run(&format!("device push-clear {id} --reason sold"));
+    assert_eq!((code, &firewall.state().lists["fortigate"]), (0, &Vec::new()), "{err}");
+    assert!(!metric("1") && push()["status"] == "healthy", "{}", push());
+    assert_eq!(house.get("gateway", "/api/v1/remnants").ok().json()["total"], 0);
+    assert_eq!(run(&format!("device push-clear {id} --forget --reason sold")).0, 2, "there is none any more");
+}
+
+#[test]
 fn a_firewall_that_is_told_to_fetch_has_the_list_at_once() {
     let data = tempfile::tempdir().unwrap();
     let firewall = fortigate::start(&["fortigate"]);

@@ -162,6 +162,39 @@ fn an_open_listener_is_refused_until_it_is_protected() {
 }
 
 #[test]
+fn a_device_is_known_by_its_certificate_wherever_feeds_are_read() {
+    let (folder, own) = (tempfile::tempdir().unwrap(), Pair::new());
+    let (firewall, stranger) = (Pair::new(), Pair::new());
+    let plan = Plan::new(&folder.path().join("data")).set("IRONLIST_PUBLISH_OPEN", "192.0.2.0/24");
+    let plan = encrypted(plan, folder.path(), &own).set("IRONLIST_TLS_CLIENTS", "ask");
+    let house = plan.start();
+    house.post("blacklist", "/api/v1/blacklist/import?source=a", "text/plain", "20.0.0.1\n").ok();
+    let run = |line: &str| told(&house.run(line.split(' ')));
+    let digest = firewall.digest();
+    let add = format!("device add hq --feed fortigate --certificate {digest} --reason pilot");
+    assert_eq!(run(&add).0, 0, "{add}");
+    let (code, _, err) = run(&add.replace("hq", "other"));
+    assert!(code == 2 && err.contains("device hq has that certificate"), "{err}");
+    assert_eq!(run("device add other --certificate abc --reason pilot").0, 64);
+    run("feeds add lan --reason pilot");
+    let get = |shown: Option<&Pair>, path: &str| send(&house, &own, shown, "GET", path, b"").unwrap();
+    until("it is published", || (get(Some(&firewall), "/feeds/fortigate").status == 200).then_some(()));
+    for path in ["/feeds/fortigate.txt", "/api/v1/blacklist/fortigate", "/taxii2/"] {
+        let statuses = [Some(&firewall), Some(&stranger), None].map(|shown| get(shown, path).status);
+        assert_eq!(statuses, [200, 401, 401], "{path}");
+    }
+    assert_eq!(get(Some(&firewall), "/feeds/lan").status, 403, "it does not read that one");
+    let shown = house.ask("blacklist", "GET", "/api/v1/devices/hq", &[("x-api-key", &house.key())], b"");
+    let shown = shown.unwrap().json();
+    assert_eq!(
+        (&shown["certificates"][0], &shown["pulls"][0]["document"]),
+        (&digest.into(), &"fortigate".into())
+    );
+    assert_eq!(run("device set hq --clear certificates --reason lost").0, 0);
+    assert_eq!(get(Some(&firewall), "/feeds/fortigate").status, 401, "at once");
+}
+
+#[test]
 fn a_certificate_is_a_key_also_behind_a_gateway_elsewhere_and_nobody_else_can_say_so() {
     let (folder, own) = (tempfile::tempdir().unwrap(), Pair::new());
     let (pump, stranger) = (Pair::new(), Pair::new());

@@ -166,6 +166,7 @@ impl<'s> Front<'s> {
             Arc::new(move || engine.snapshot().generation)
         };
         let rules = Rules {
+            sheds: self.settings.sheds,
             rates: self.settings.rates,
             cache: self.settings.behind.cache,
             generation: house.engine.as_ref().map(of),

@@ -7,12 +7,13 @@ use super::super::door::{Door, encode, with_query};
 use super::super::lists::{list, show};
 use super::{changed, document, push, put, say, valid};
 use crate::addr::IpRange;
-use crate::model::{Device, OutputName};
+use crate::model::{Device, Fingerprint, OutputName};
 use clap::{Args, Subcommand};
 use serde_json::{Map, Value, json};
 use std::path::PathBuf;
 
 const DEVICES: &str = "/api/v1/devices";
+const REMNANTS: &str = "/api/v1/remnants";
 
 #[derive(Subcommand, Clone, Debug)]
 pub(in crate::cli) enum DeviceCommand {
@@ -58,6 +59,19 @@ pub(in crate::cli) enum DeviceCommand {
         /// Its name
         name: String,
     },
+    /// What was pushed to firewalls, is pushed no more, and is still enforced there
+    Remnants,
+    /// Empty such a list on its firewall, by its id
+    PushClear {
+        /// The remnant's id
+        id: String,
+        /// Only forget it: the firewall is no more, or somebody else looks after the list
+        #[arg(long)]
+        forget: bool,
+        /// Why
+        #[arg(long, value_name = "TEXT")]
+        reason: String,
+    },
     /// Which models are known, and what they can take
     Presets,
     /// Who fetched what, known by name or not
@@ -78,6 +92,9 @@ pub(in crate::cli) struct Wish {
     /// A network from which it asks, and which is never published; may be said again
     #[arg(long = "network", value_name = "RANGE", value_parser = valid::<IpRange>)]
     networks: Vec<String>,
+    /// The SHA-256 of a certificate that it shows in place of a key; may be said again
+    #[arg(long = "certificate", value_name = "DIGITS", value_parser = valid::<Fingerprint>)]
+    certificates: Vec<String>,
     /// It can take so many lines of all its feeds together
     #[arg(long, value_name = "NUMBER")]
     entries: Option<u64>,
@@ -105,7 +122,7 @@ pub(in crate::cli) struct Wish {
 pub(in crate::cli) struct Changes {
     #[command(flatten)]
     wish: Wish,
-    /// Make this field as usual again: feeds, networks, budget; may be said again
+    /// Make this field as usual again: feeds, networks, certificates, budget; may be said again
     #[arg(long, value_name = "FIELD", conflicts_with = "file")]
     clear: Vec<String>,
 }
@@ -147,6 +164,17 @@ pub(in crate::cli) async fn device(
             door.delete(&with_query(&path, &[("reason", Some(reason))])).await?
         }
         DeviceCommand::Push { name } => door.post(&format!("{}/push", one(name)), &json!({})).await?,
+        DeviceCommand::Remnants => {
+            let columns = ["id", "device", "list", "url", "entries", "feed", "pushed_at"];
+            return list(REMNANTS, &columns, door, console.out).await;
+        }
+        DeviceCommand::PushClear { id, forget, reason } => {
+            let one = format!("{REMNANTS}/{}", encode(id));
+            match forget {
+                true => door.delete(&with_query(&one, &[("reason", Some(reason))])).await?,
+                false => door.post(&format!("{one}/clear"), &json!({"reason": reason})).await?,
+            }
+        }
         DeviceCommand::Presets => {
             let presets = door.get(&format!("{DEVICES}/presets")).await?;
             let rows = presets.as_array().cloned().unwrap_or_default();
@@ -193,6 +221,7 @@ impl Wish {
         say(&mut device, "model", json!(self.model));
         say(&mut device, "feeds", json!(self.feeds));
         say(&mut device, "networks", json!(self.networks));
+        say(&mut device, "certificates", json!(self.certificates));
         say(&mut device, "silent_minutes", json!(self.silent_minutes));
         let budgets = [("budget", self.entries, self.bytes), ("each", self.each_entries, self.each_bytes)];
         for (name, entries, bytes) in budgets {

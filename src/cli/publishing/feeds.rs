@@ -5,7 +5,9 @@ use super::super::console::{Console, outline};
 use super::super::door::{Door, encode, with_query};
 use super::super::lists::{list, show};
 use super::{changed, document, put, say, valid};
-use crate::model::{Country, Families, Format, Lines, MOST_PARTS, OutputName, Profile, Severity, SourceName};
+use crate::model::{
+    Country, Families, Format, Lines, MOST_PARTS, OutputName, Preference, Profile, Severity, SourceName,
+};
 use clap::{Args, Subcommand};
 use serde_json::{Map, Value, json};
 use std::path::PathBuf;
@@ -62,6 +64,9 @@ pub(in crate::cli) struct Wish {
     /// Not of this source; may be said again
     #[arg(long = "not-source", value_name = "NAME", value_parser = valid::<SourceName>)]
     not_sources: Vec<String>,
+    /// Only of sources with this licence, by its exact words; may be said again
+    #[arg(long = "licence", value_name = "TEXT")]
+    licences: Vec<String>,
     /// At least so sure, 0 to 100
     #[arg(long, value_name = "PERCENT", value_parser = clap::value_parser!(u8).range(0..=100))]
     confidence: Option<u8>,
@@ -86,6 +91,17 @@ pub(in crate::cli) struct Wish {
     /// Its readers can take so many bytes
     #[arg(long, value_name = "NUMBER")]
     bytes: Option<u64>,
+    /// What counts when that is not enough, the best first: confidence, severity, recency, sources
+    #[arg(long, value_name = "LIST", value_delimiter = ',', value_parser = valid::<Preference>)]
+    prefer: Vec<String>,
+    /// Where devices share a budget, feeds with the lower number are served first
+    #[arg(long, value_name = "NUMBER")]
+    priority: Option<u16>,
+    #[command(flatten)]
+    gate: Gate,
+    /// Publish it even when nothing is listed: whoever reads it then blocks nothing
+    #[arg(long)]
+    allow_empty: bool,
     /// Cut it into so many parts
     #[arg(long, value_name = "NUMBER", value_parser = clap::value_parser!(u16).range(1..=i64::from(MOST_PARTS)))]
     parts: Option<u16>,
@@ -100,11 +116,34 @@ pub(in crate::cli) struct Wish {
     reason: String,
 }
 
+/// How much may change without a person's word.
+#[derive(Args, Clone, Debug)]
+pub(in crate::cli) struct Gate {
+    /// So much of it may go at once
+    #[arg(long = "gate-shrink", value_name = "PERCENT")]
+    shrink: Option<u32>,
+    /// So much longer it may become at once
+    #[arg(long = "gate-grow", value_name = "PERCENT")]
+    grow: Option<u32>,
+    /// Fewer lines than this that go or come are never judged by their share
+    #[arg(long = "gate-few", value_name = "NUMBER")]
+    few: Option<u64>,
+    /// So much of all IPv4 addresses it may hold
+    #[arg(long = "gate-space", value_name = "PERCENT")]
+    space: Option<u32>,
+    /// What is broader than a prefix of this length waits for a word
+    #[arg(long = "gate-broad", value_name = "LENGTH", value_parser = clap::value_parser!(u8).range(0..=32))]
+    broad_v4: Option<u8>,
+    /// The same for IPv6
+    #[arg(long = "gate-broad-v6", value_name = "LENGTH", value_parser = clap::value_parser!(u8).range(0..=128))]
+    broad_v6: Option<u8>,
+}
+
 #[derive(Args, Clone, Debug)]
 pub(in crate::cli) struct Changes {
     #[command(flatten)]
     wish: Wish,
-    /// Make this field as usual again: lines, budget, filter.countries; may be said again
+    /// Make this field as usual again: lines, budget, gate, allow_empty, filter.countries; may be said again
     #[arg(long, value_name = "FIELD", conflicts_with = "file")]
     clear: Vec<String>,
 }
@@ -167,6 +206,9 @@ impl Wish {
         say(&mut feed, "lines", json!(self.lines));
         say(&mut feed, "families", json!(self.families));
         say(&mut feed, "parts", json!(self.parts));
+        say(&mut feed, "prefer", json!(self.prefer));
+        say(&mut feed, "priority", json!(self.priority));
+        say(&mut feed, "allow_empty", if self.allow_empty { json!(true) } else { Value::Null });
         say(&mut feed, "compress", if self.no_compression { json!(false) } else { Value::Null });
         let mut part = |key: &str, fill: &dyn Fn(&mut Map<String, Value>)| {
             let mut inner = feed.get(key).and_then(Value::as_object).cloned().unwrap_or_default();
@@ -178,6 +220,7 @@ impl Wish {
         part("filter", &|filter| {
             say(filter, "sources", json!(self.sources));
             say(filter, "not_sources", json!(self.not_sources));
+            say(filter, "licences", json!(self.licences));
             say(filter, "confidence", json!(self.confidence));
             say(filter, "severity", json!(self.severity));
             say(filter, "threats", json!(self.threats));
@@ -189,6 +232,22 @@ impl Wish {
             say(budget, "entries", json!(self.entries));
             say(budget, "bytes", json!(self.bytes));
         });
+        part("gate", &|gate| self.gate.say(gate));
         Ok(feed)
+    }
+}
+
+impl Gate {
+    fn say(&self, gate: &mut Map<String, Value>) {
+        say(gate, "shrink_percent", json!(self.shrink));
+        say(gate, "grow_percent", json!(self.grow));
+        say(gate, "few", json!(self.few));
+        say(gate, "space_percent", json!(self.space));
+        let mut broad = gate.get("too_broad").and_then(Value::as_object).cloned().unwrap_or_default();
+        say(&mut broad, "v4", json!(self.broad_v4));
+        say(&mut broad, "v6", json!(self.broad_v6));
+        if !broad.is_empty() {
+            gate.insert("too_broad".to_owned(), Value::Object(broad));
+        }
     }
 }

@@ -160,6 +160,8 @@ pub struct Settings {
     pub behind: Behind,
     /// How often one caller may ask for what.
     pub rates: Rates,
+    /// Whether callers are turned away while there is more to do than can be done.
+    pub sheds: bool,
     /// What is logged, and how.
     pub log: Log,
     /// How large things may be.
@@ -263,6 +265,7 @@ impl Settings {
             ],
             behind: Behind::read(&layers)?,
             rates: gateway::rates(&layers)?,
+            sheds: layers.get("rate.shed")?,
             log: Log { level: layers.get::<Filter>("log.level")?.0, format: layers.get("log.format")? },
             limits: Limits {
                 connections: layers.get("limits.connections")?,

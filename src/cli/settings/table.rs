@@ -163,7 +163,7 @@ pub(super) const TABLE: &[Setting] = &[
     )
     .also(&["LOG_LEVEL"]),
     setting("log.format", r#""auto""#, "text, json, or auto: text on a terminal and JSON elsewhere."),
-    setting("limits.connections", "4096", "Connections at once on each port; more wait."),
+    setting("limits.connections", "4096", "Connections at once on each port; more wait. One address may have a quarter of them, but for a declared proxy."),
     setting("limits.body", r#""1 MiB""#, "The longest request body."),
     setting("limits.import_body", r#""1 GiB""#, "The longest list that is taken in, as sent and unpacked."),
     setting(
@@ -185,6 +185,11 @@ pub(super) const TABLE: &[Setting] = &[
     setting("rate.read", r#""1200/m""#, "The same for everything else that is only read."),
     setting("rate.write", r#""600/m""#, "The same for changes."),
     setting("rate.auth", r#""60/m""#, "The same for logins and what belongs to them."),
+    setting(
+        "rate.shed",
+        "true",
+        "Turns callers away (503) while there is more to do than the processor can, or than its control group may: what can\nwait first, single look-ups last, feeds and health never.",
+    ),
     setting(
         "journal.keep_days",
         "400",

@@ -236,7 +236,8 @@ fn publish(output: Output, snapshot: &Snapshot) -> Result<Plan, Refusal> {
             fault.or_else(|| snapshot.devices().find_map(of_its_reader))
         }
         Output::Device(device) => {
-            unknown_feed(&device.feeds, snapshot).or_else(|| device.fault(snapshot.profiles()))
+            let fault = unknown_feed(&device.feeds, snapshot).or_else(|| certified(device, snapshot));
+            fault.or_else(|| device.fault(snapshot.profiles()))
         }
     };
     if let Some(fault) = fault {
@@ -264,6 +265,13 @@ fn unknown_feed(feeds: &[OutputName], snapshot: &Snapshot) -> Option<String> {
     };
     let unknown = feeds.iter().find(|name| !is_known(name));
     unknown.map(|name| format!("there is no feed {name}"))
+}
+
+/// A certificate tells which device it is.
+fn certified(device: &Device, snapshot: &Snapshot) -> Option<String> {
+    let has_one = |other: &&Device| other.certificates.iter().any(|own| device.certificates.contains(own));
+    let other = snapshot.devices().filter(|other| other.name != device.name).find(has_one)?;
+    Some(format!("device {} has that certificate", other.name))
 }
 
 fn withdraw(key: OutputKey, snapshot: &Snapshot) -> Result<Plan, Refusal> {

@@ -143,9 +143,9 @@ async fn others_do_not_notice_a_role_that_hangs() {
     ]);
     let door = before(upstreams);
     let stuck: Vec<_> = (0..4)
-        .map(|_| {
+        .map(|last| {
             let door = Arc::clone(&door);
-            tokio::spawn(async move { code(&door, "/api/v1/analytics/summary").await })
+            tokio::spawn(async move { code_from(&door, last, "/api/v1/analytics/summary").await })
         })
         .collect();
     tokio::time::sleep(Duration::from_millis(100)).await;
@@ -154,7 +154,35 @@ async fn others_do_not_notice_a_role_that_hangs() {
         (503, "role_busy".into()),
         "no room, no queue"
     );
+    assert_eq!(
+        code_from(&door, 1, "/api/v1/analytics/summary?period=7d").await,
+        (429, "too_many_at_once".into()),
+        "a caller has a share of the room"
+    );
     assert_eq!(ask(&door, "/api/v1/blacklist/fortigate").await.1, "192.0.2.1\n");
+    stuck.iter().for_each(tokio::task::JoinHandle::abort);
+}
+
+#[tokio::test]
+async fn a_role_that_is_full_still_says_how_it_is_and_gives_its_lists() {
+    let held = async || tokio::time::sleep(Duration::from_secs(60)).await;
+    let routes = Routes::new()
+        .get("/api/v1/blacklist/held", Demand::Nothing, held, "Takes its time.")
+        .get("/feeds/edge", Demand::Own, async || "192.0.2.1\n", "A feed.")
+        .merge(health::routes().with_state(Arc::new(Health::new("blacklist"))));
+    let role = App::new(Role::Blacklist, routes, &Arc::new(Metrics::new())).guard(guard());
+    let door = door(Upstream::local(Arc::new(role)).room(1));
+    let stuck: Vec<_> = (0..2)
+        .map(|last| {
+            let door = Arc::clone(&door);
+            tokio::spawn(async move { ask_from(&door, last, "/api/v1/blacklist/held").await })
+        })
+        .collect();
+    tokio::time::sleep(Duration::from_millis(50)).await;
+    assert_eq!(code(&door, "/api/v1/blacklist/held").await, (503, "role_busy".into()));
+    assert_eq!(ask(&door, "/feeds/edge").await.1, "192.0.2.1\n");
+    let (status, health) = ask(&door, "/health").await;
+    assert_eq!((status.as_u16(), health.contains("role_busy")), (200, false), "{health}");
     stuck.iter().for_each(tokio::task::JoinHandle::abort);
 }
 

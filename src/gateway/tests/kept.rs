@@ -4,6 +4,7 @@ use super::*;
 use crate::rights::{Identity, Rights};
 use crate::web::claim::{Authority, Claim, Found, Unproven};
 use futures_util::future::BoxFuture;
+use serde_json::json;
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
@@ -23,11 +24,8 @@ struct Readers;
 impl Authority for Readers {
     fn at_once(&self, claim: Claim<'_>, _: IpAddr) -> Option<Found> {
         Some(match claim {
-            Claim::Key(name @ ("ann" | "bob" | "may")) => Ok(Arc::new(Identity {
-                kind: crate::rights::Kind::Key,
-                name: name.to_owned(),
-                rights: if name == "may" { Rights::ALL } else { Rights::USER },
-            })),
+            Claim::Key(name @ ("ann" | "bob" | "may")) => Ok(somebody(name)),
+            Claim::Certificate([9, ..]) => Ok(somebody("may")),
             _ => Err(Unproven::Wrong),
         })
     }
@@ -35,6 +33,11 @@ impl Authority for Readers {
     fn ask<'a>(&'a self, _: Claim<'a>, _: IpAddr) -> BoxFuture<'a, Found> {
         Box::pin(async { Err(Unproven::Wrong) })
     }
+}
+
+fn somebody(name: &str) -> Arc<Identity> {
+    let rights = if name == "may" { Rights::ALL } else { Rights::USER };
+    Arc::new(Identity { kind: crate::rights::Kind::Key, name: name.to_owned(), rights })
 }
 
 fn house(cache: u64) -> House {
@@ -57,7 +60,8 @@ fn house(cache: u64) -> House {
         .get(STATISTICS, anybody, count.clone(), "Counts.")
         .post(STATISTICS, anybody, count.clone(), "Counts.")
         .get("/api/v1/blacklist/active", anybody, count.clone(), "Counts.")
-        .get("/api/v1/blacklist/active/private", anybody, private, "Is for one alone.")
+        .get("/api/v1/blacklist/active/private", Demand::Of(Right::Admin), private, "Is for one alone.")
+        .get("/api/v1/audit", Demand::Of(Right::Admin), async || Json(json!({"data": [1]})), "Is a part.")
         .get("/api/v1/blacklist/ips", anybody, count, "Counts.");
     let role = App::new(Role::Blacklist, routes, &Arc::new(Metrics::new()));
     let role = Arc::new(role.guard(guard().believing(Arc::new(Readers))));
@@ -107,14 +111,14 @@ async fn the_same_question_is_asked_once_and_a_new_generation_asks_again() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn nothing_is_shared_between_those_who_may_see_different_things() {
+async fn nothing_is_shared_between_any_two() {
     let house = house(1 << 20);
     assert_eq!(house.get(STATISTICS, "ann").await, "1");
-    assert_eq!(house.get(STATISTICS, "bob").await, "1", "the same rights");
-    assert_eq!(house.get(STATISTICS, "may").await, "2");
-    assert_eq!(house.get(STATISTICS, "@192.0.2.1").await, "3");
-    assert_eq!(house.get(STATISTICS, "@192.0.2.1").await, "3");
-    assert_eq!(house.get(STATISTICS, "@192.0.2.2").await, "4", "a role may let networks in");
+    assert_eq!(house.get(STATISTICS, "bob").await, "2", "the same rights, and somebody else");
+    assert_eq!(house.get(STATISTICS, "may").await, "3");
+    assert_eq!(house.get(STATISTICS, "@192.0.2.1").await, "4");
+    assert_eq!(house.get(STATISTICS, "@192.0.2.1").await, "4");
+    assert_eq!(house.get(STATISTICS, "@192.0.2.2").await, "5", "a role may let networks in");
 }
 
 #[tokio::test(start_paused = true)]
@@ -134,7 +138,7 @@ async fn who_asks_the_same_meanwhile_waits_for_the_one_answer() {
 async fn changes_parts_and_what_says_so_are_not_kept() {
     let house = house(1 << 20);
     for _ in 0..2 {
-        assert_eq!(house.get("/api/v1/blacklist/active/private", "ann").await, "mine");
+        assert_eq!(house.get("/api/v1/blacklist/active/private", "may").await, "mine");
     }
     assert!(house.metrics.render().contains("ironlist_gateway_cache_total{outcome=\"miss\"} 2\n"));
     assert_eq!((house.get("/api/v1/blacklist/ips", "ann").await, house.asked()), ("1".into(), 1));
@@ -169,4 +173,22 @@ async fn an_old_answer_is_given_while_a_newer_one_is_asked_for() {
     }
     tokio::time::sleep(Duration::from_secs(1)).await;
     assert_eq!((house.get(STATISTICS, "ann").await, house.asked()), ("2".into(), 2));
+}
+
+#[tokio::test]
+async fn a_certificate_counts_for_those_who_wait_for_an_answer_and_for_each_part_of_a_list() {
+    let house = Arc::new(house(1 << 20));
+    let all = (0..20).map(|number| {
+        let (house, target) =
+            (Arc::clone(&house), ["/api/v1/blacklist/active/private", "/api/v1/audit"][number % 2]);
+        tokio::spawn(async move {
+            let mut asked = request(Method::GET, target, Body::empty());
+            asked.extensions_mut().insert(Secured { certificate: Some([9; 32]) });
+            let from = Peer::Tcp(([198, 51, 100, 7], 4).into());
+            house.door.answer(asked, from).await.status().as_u16()
+        })
+    });
+    for one in all.collect::<Vec<_>>() {
+        assert_eq!(one.await.unwrap(), 200);
+    }
 }

@@ -2,9 +2,16 @@
 
 use super::*;
 
+/// A device that has a password is given its list.
+async fn feed(headers: http::HeaderMap) -> Result<&'static str, Problem> {
+    let shown = headers.get(http::header::AUTHORIZATION);
+    let is_right = shown.is_none_or(|shown| shown.as_bytes().starts_with(b"Basic"));
+    if is_right { Ok("192.0.2.1\n") } else { Err(Problem::unauthorized("key_wrong", "Basic")) }
+}
+
 fn limited(rate: &str) -> Arc<App> {
     let routes = Routes::new()
-        .get("/feeds/edge", Demand::Own, async || "192.0.2.1\n", "A feed.")
+        .get("/feeds/edge", Demand::Own, feed, "A feed.")
         .merge(health::routes().with_state(Arc::new(Health::new("blacklist"))));
     let rows = routes.rows().to_vec();
     let role = App::new(Role::Blacklist, routes, &Arc::new(Metrics::new()))
@@ -63,6 +70,7 @@ async fn an_identity_has_a_bucket_of_its_own() {
 #[tokio::test]
 async fn feeds_with_a_key_health_and_the_socket_are_never_limited() {
     let door = limited("1/h");
+    assert_eq!(send(&door, "/feeds/edge", Some("Basic aHE6eA==")).await.status(), 200);
     for _ in 0..5 {
         let feed = send(&door, "/feeds/edge", Some("Basic aHE6eA==")).await;
         assert_eq!((feed.status().as_u16(), feed.headers().get("ratelimit")), (200, None));
@@ -71,6 +79,32 @@ async fn feeds_with_a_key_health_and_the_socket_are_never_limited() {
         let local = request(Method::GET, "/api/v1/blacklist/check/192.0.2.9", Body::empty());
         assert_eq!(door.answer(local, Peer::Local).await.status(), 200);
     }
-    let anybody = [send(&door, "/feeds/edge", None).await, send(&door, "/feeds/edge", None).await];
-    assert_eq!(anybody.map(|answer| answer.status().as_u16()), [200, 429]);
+    assert_eq!(send(&door, "/feeds/edge", None).await.status(), 429);
+}
+
+#[tokio::test]
+async fn a_wrong_key_is_paid_for_as_a_login_and_a_right_one_is_not_held_up_by_it() {
+    let door = limited("2/h");
+    for expected in [401, 401, 429] {
+        let answer = send(&door, "/api/v1/blacklist/check/192.0.2.9", Some("Bearer wrong")).await;
+        assert_eq!(answer.status().as_u16(), expected);
+    }
+    let right = send(&door, "/api/v1/blacklist/check/192.0.2.9", Some("Bearer key")).await;
+    assert_eq!(right.status(), 200);
+}
+
+#[tokio::test]
+async fn whoever_shows_just_anything_for_a_feed_is_limited_until_a_list_was_given() {
+    let door = limited("2/h");
+    for expected in [401, 401, 429] {
+        assert_eq!(send(&door, "/feeds/edge", Some("Digest x")).await.status().as_u16(), expected);
+    }
+    let device = async |last: u8| {
+        let mut asked = request(Method::GET, "/feeds/edge", Body::empty());
+        asked.headers_mut().insert(http::header::AUTHORIZATION, HeaderValue::from_static("Basic aHE6eA=="));
+        door.answer(asked, Peer::Tcp(([198, 51, 100, last], 4).into())).await.status().as_u16()
+    };
+    for _ in 0..5 {
+        assert_eq!(device(8).await, 200);
+    }
 }

@@ -3,7 +3,7 @@
 use super::{Audit, Book, note};
 use crate::disk::{DiskError, Shelf};
 use crate::model::OutputName;
-use crate::publish::webhook::{Change, Delivery, Hook, Kept, Known};
+use crate::publish::webhook::{Change, Delivery, Hook, KeptHook, Known};
 use std::collections::BTreeMap;
 
 const HOOKS: Shelf<&str, Hook> = Shelf::new("hooks");
@@ -22,11 +22,11 @@ impl Book {
     ///
     /// # Errors
     /// A fault of the disk.
-    pub fn hooks(&self) -> Result<BTreeMap<OutputName, Kept>, DiskError> {
+    pub fn hooks(&self) -> Result<BTreeMap<OutputName, KeptHook>, DiskError> {
         self.0.read(|view| {
-            let mut all: BTreeMap<OutputName, Kept> = BTreeMap::new();
+            let mut all: BTreeMap<OutputName, KeptHook> = BTreeMap::new();
             HOOKS.scan::<&str>(view, .., false, |name, hook| {
-                all.extend(name.parse().ok().map(|name| (name, Kept::new(hook))));
+                all.extend(name.parse().ok().map(|name| (name, KeptHook::new(hook))));
                 true
             })?;
             KNOWN.scan::<&str>(view, .., false, |name, known| {

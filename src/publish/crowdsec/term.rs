@@ -1,9 +1,9 @@
 //! How long a decision holds, and when it is told again. Pure.
 //!
 //! A bouncer drops a line when its time is over, whether or not it is listed, and CrowdSec's own takes no second word
-//! about a line that it still holds. So each line has moments of its own, a term apart, at which it is over for everybody who
-//! was told of it; around them it is told anew. The moments depend on the line alone, so that nothing is remembered of a
-//! bouncer, and they are spread evenly, so that never many are over at once.
+//! about a line that it still holds. So each line has moments of its own, a term apart, at which it is over for
+//! everybody who was told of it; around them it is told anew. The moments depend on the line alone, so that nothing
+//! is remembered of a bouncer, and they are spread evenly, so that never many are over at once.
 
 use super::super::roll::{Place, Roll};
 use crate::addr::{IpRange, IpSet};

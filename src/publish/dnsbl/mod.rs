@@ -64,7 +64,8 @@ enum Asked {
 }
 
 impl Zone {
-    /// The zone of that name for askers in `networks`; none if a name is not one of letters, digits, `-` and `_`, or too long.
+    /// The zone of that name for askers in `networks`; none if a name is not one of letters, digits, `-` and `_`, or
+    /// too long.
     pub fn new(name: &str, server: &str, ttl: u32, networks: IpSet) -> Option<Self> {
         Some(Self { name: encode(name)?, server: encode(server)?, ttl, networks })
     }

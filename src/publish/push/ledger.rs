@@ -1,9 +1,10 @@
 //! The targets and how each list stands, in memory and in the book: who shows them waits for no disk.
 
+use super::place::{Place, Places, Remnant, remnants};
 use super::standing::Standing;
 use super::target::Target;
 use crate::disk::DiskError;
-use crate::model::OutputName;
+use crate::model::{Device, OutputName};
 use crate::publish::book::{Audit, Book};
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -23,6 +24,7 @@ pub struct Ledger {
 struct Inner {
     targets: BTreeMap<OutputName, Target>,
     standings: BTreeMap<(OutputName, OutputName), Standing>,
+    places: Places,
 }
 
 impl Ledger {
@@ -31,7 +33,7 @@ impl Ledger {
     /// # Errors
     /// A fault of the disk.
     pub fn open(book: &Book) -> Result<Self, DiskError> {
-        let inner = Inner { targets: book.targets()?, standings: book.standings()? };
+        let inner = Inner { targets: book.targets()?, standings: book.standings()?, places: book.places()? };
         Ok(Self { inner: Mutex::new(inner), ..Self::default() })
     }
 
@@ -57,8 +59,27 @@ impl Ledger {
         own.map(|((_, feed), standing)| (feed.clone(), standing.clone())).collect()
     }
 
+    /// What was pushed and is pushed to none of `devices` any more.
+    pub(in crate::publish) fn remnants<'a>(&self, devices: impl Iterator<Item = &'a Device>) -> Vec<Remnant> {
+        let inner = self.inner();
+        remnants(&inner.places, &inner.targets, devices)
+    }
+
+    /// Forgets where a device was pushed to. Blocks on the disk.
+    pub(super) fn forget_place(
+        &self,
+        book: &Book,
+        (device, id): (&OutputName, &str),
+        audit: &Audit,
+    ) -> Result<(), DiskError> {
+        let _turn = self.turn();
+        book.forget_place((device, id), audit)?;
+        self.inner().places.remove(&(device.clone(), id.to_owned()));
+        Ok(())
+    }
+
     /// Sets a device's target, or takes it away, and forgets how its lists stood: at another firewall nothing is
-    /// certain. Blocks on the disk.
+    /// certain. Where they were stays known. Blocks on the disk.
     pub(in crate::publish) fn set_target(
         &self,
         book: &Book,
@@ -79,20 +100,26 @@ impl Ledger {
         Ok(())
     }
 
-    /// Writes down how a list stands at `target`, unless the device has another one by now. Blocks on the disk.
+    /// Writes down where something was sent, whatever has become of the target meanwhile; and how the list stands at
+    /// `target`, unless the device has another one by now. Blocks on the disk.
     pub(super) fn set_standing(
         &self,
         book: &Book,
         (device, target): (&OutputName, &Target),
         feed: &OutputName,
-        standing: Standing,
+        (standing, place): (Standing, Option<Place>),
     ) -> Result<(), DiskError> {
         let _turn = self.turn();
-        if self.target(device).as_ref() != Some(target) {
-            return Ok(());
+        let standing = Some(standing).filter(|_| self.target(device).as_ref() == Some(target));
+        let place = place.map(|place| (place.id(device), place));
+        book.set_standing(device, (feed, standing.as_ref()), place.as_ref())?;
+        let mut inner = self.inner();
+        if let Some(standing) = standing {
+            inner.standings.insert((device.clone(), feed.clone()), standing);
         }
-        book.set_standing(device, feed, &standing)?;
-        self.inner().standings.insert((device.clone(), feed.clone()), standing);
+        if let Some((id, place)) = place {
+            inner.places.insert((device.clone(), id), place);
+        }
         Ok(())
     }
 

@@ -4,6 +4,7 @@
 use super::attempt::{Errand, Plan};
 use super::firewall::{Counts, Firewall, PushFault};
 use super::lines::List;
+use super::place::Place;
 use super::pusher::{Pusher, Told, sealed_as};
 use super::standing::{Has, Proof, Sent, Standing};
 use super::target::{Mode, Target};
@@ -91,7 +92,7 @@ impl Pusher {
 
     async fn ship(&self, shipment: &Shipment<'_>, feed: Arc<Feed>, whole: bool) -> Result<(), PushFault> {
         let Shipment { target, listed, mark, .. } = shipment;
-        let firewall = self.firewall(shipment)?;
+        let firewall = self.firewall(shipment.device, target)?;
         let standing = self.standing(shipment);
         let has = standing.has.clone().filter(|_| !whole);
         let released = Arc::clone(&listed.released);
@@ -124,19 +125,29 @@ impl Pusher {
             let same = standing.sent.clone().filter(|sent| sent.is(&list));
             let sent = same.unwrap_or_else(|| Sent::of(&list, before.counts.updated));
             // Whatever breaks off from here on, nothing is certain after it.
-            self.note(shipment, Standing { has: None, sent: Some(sent), ..standing.clone() }).await?;
+            let standing = Standing { has: None, sent: Some(sent), ..standing.clone() };
+            self.note(shipment, standing, self.place(shipment, None)).await?;
         }
         let (counts, by) = errand.carry_out(&before, &plan).await?;
         self.enforced(shipment, standing, &list, &counts, by).await
     }
 
-    fn firewall(&self, shipment: &Shipment<'_>) -> Result<Firewall, PushFault> {
+    pub(super) fn firewall(&self, device: &OutputName, target: &Target) -> Result<Firewall, PushFault> {
         let ours = |why: &str| PushFault::Ours(why.to_owned());
-        let sealed = unhex(&shipment.target.sealed).ok_or_else(|| ours("the sealed key is damaged"))?;
-        let key = self.vault.open(&sealed_as(shipment.device), &sealed);
+        let sealed = unhex(&target.sealed).ok_or_else(|| ours("the sealed key is damaged"))?;
+        let key = self.vault.open(&sealed_as(device), &sealed);
         let key = key.map_err(|error| PushFault::Ours(error.to_string()))?;
         let settings = &self.settings;
-        Firewall::new(shipment.target, &key, &settings.networks, &settings.ports, settings.pace.timeout)
+        Firewall::new(target, &key, &settings.networks, &settings.ports, settings.pace.timeout)
+    }
+
+    /// Where a list is sent to, with so many entries; none where the firewall fetches it itself, and goes by its own
+    /// settings.
+    fn place(&self, shipment: &Shipment<'_>, entries: Option<u64>) -> Option<Place> {
+        let Shipment { target, feed, name, .. } = shipment;
+        let (target, list, feed) = (Target::clone(target), name.clone(), feed.clone());
+        let at = self.publisher.engine().now();
+        (target.mode != Mode::Refresh).then_some(Place { target, list, feed, entries, at })
     }
 
     fn standing(&self, shipment: &Shipment<'_>) -> Standing {
@@ -177,7 +188,7 @@ impl Pusher {
             enforced: Some(proof),
             trouble: None,
         };
-        self.note(shipment, standing).await?;
+        self.note(shipment, standing, self.place(shipment, Some(counts.valid))).await?;
         if is_news {
             let device = shipment.device.as_str();
             let seconds = was_there.then_some(change_seconds);
@@ -200,19 +211,25 @@ impl Pusher {
             attempts: before.map_or(0, |before| before.attempts).saturating_add(1),
             stopped: fault.stops(),
         };
-        if let Err(error) = self.note(shipment, Standing { trouble: Some(trouble), ..standing }).await {
+        let standing = Standing { trouble: Some(trouble), ..standing };
+        if let Err(error) = self.note(shipment, standing, None).await {
             tracing::warn!(%device, %error, "how the push went is not written down");
         }
     }
 
-    /// Writes down how the list stands.
-    async fn note(&self, shipment: &Shipment<'_>, standing: Standing) -> Result<(), PushFault> {
+    /// Writes down how the list stands, and where something was sent.
+    async fn note(
+        &self,
+        shipment: &Shipment<'_>,
+        standing: Standing,
+        place: Option<Place>,
+    ) -> Result<(), PushFault> {
         let publisher = Arc::clone(&self.publisher);
         let (device, target) = (shipment.device.clone(), shipment.target.clone());
         let feed = shipment.feed.clone();
         let write = move || {
             let book = publisher.usable_book()?;
-            publisher.pushes().set_standing(book, (&device, &target), &feed, standing)
+            publisher.pushes().set_standing(book, (&device, &target), &feed, (standing, place))
         };
         let written = tokio::task::spawn_blocking(write).await;
         written

@@ -34,6 +34,7 @@ fn the_feeds_of_a_device_share_what_it_can_take() {
         budget: Budget { entries: Some(1300), bytes: None },
         each: Budget::default(),
         networks: Vec::new(),
+        certificates: Vec::new(),
         silent_minutes: 60,
     };
     house.change(Cause::Manual, Change::Publish(Output::Device(device)));
@@ -177,4 +178,46 @@ fn what_ranks_above_does_not_push_out_what_a_feed_listed_without_a_word() {
     consent(&house, "fortigate");
     assert!(!house.released().holds("20.0.5.0".parse().unwrap()));
     assert_eq!(entries(&house, "fortigate"), 900);
+}
+
+#[test]
+fn a_feed_does_not_push_out_of_another_bit_by_bit_what_it_may_not_push_out_at_once() {
+    let house = House::new();
+    let of = |feed: &str, source: &str, priority| {
+        let filter = Filter { sources: vec![source.parse().unwrap()], ..Filter::default() };
+        Profile { filter, priority, ..house.profile(feed) }
+    };
+    house.publish(of("first", "a", 1));
+    house.publish(of("second", "b", 2));
+    let device = Device {
+        feeds: ["first", "second"].map(|name| name.parse().unwrap()).into(),
+        budget: Budget { entries: Some(1000), bytes: None },
+        ..Device::new("box".parse().unwrap())
+    };
+    house.change(Cause::Manual, Change::Publish(Output::Device(device)));
+    let others: Vec<IpRange> = (0..900).map(|n| IpRange::V4(Range::single(0x1E00_0000 + 2 * n))).collect();
+    house.list("b", &others, &Detail::default());
+    house.list("a", &singles(100), &Detail::default());
+    house.clock(3 * 86_400);
+    house.refresh();
+    let entries = || {
+        ["first", "second"].map(|name| {
+            house.feed(name).released().map_or(0, |released| released.release.set.unpack().prefixes())
+        })
+    };
+    assert_eq!(entries(), [100, 900]);
+    for (count, left) in [(200, 800), (400, 600)] {
+        house.list("a", &singles(count), &Detail::default());
+        house.clock(3_600);
+        house.refresh();
+        assert_eq!(entries(), [u64::from(count), left]);
+    }
+    house.list("a", &singles(700), &Detail::default());
+    house.refresh();
+    let grounds = house.feed("first").status().hold.unwrap().grounds;
+    let feed = "second".parse().unwrap();
+    assert_eq!(grounds, [Ground::Budget { feed, before: 900, gone: 600, limit_percent: 50 }]);
+    house.clock(3 * 86_400);
+    house.refresh();
+    assert_eq!(entries(), [400, 600], "no time passes for who is held");
 }

@@ -64,6 +64,85 @@ fn a_rejection_stands_while_nothing_else_would_change() {
     assert_eq!(hold(&house, "fortigate").unwrap().rejected, Some(word()), "less would go than was rejected");
 }
 
+/// Consents to what is held: all feeds together first.
+fn consent(house: &House, feed: &str) {
+    if let Some(whole) = house.feeds.whole().status().hold {
+        house.feeds.consent(None, whole.generation, &house.engine).unwrap();
+    }
+    let generation = hold(house, feed).unwrap().generation;
+    house.feeds.consent(Some(&name(feed)), generation, &house.engine).unwrap();
+}
+
+/// A feed of a source that has exploded, and the default feed of another one.
+fn exploded(feed: &str, sources: &[&str]) -> House {
+    let house = House::new();
+    house.publish(of(&house, "fortigate", &["b"]));
+    house.publish(of(&house, feed, sources));
+    house.list_text("b", &["30.0.0.1"]);
+    known(&house, "a", 1000);
+    house.list("a", &singles(21_000), &Detail::default());
+    house.refresh();
+    assert!(hold(&house, feed).is_some());
+    house
+}
+
+#[test]
+fn a_source_that_is_taken_out_and_in_again_brings_nothing_that_the_feeds_own_hold_kept_back() {
+    let mut house = exploded("edge", &["a", "b"]);
+    house.publish(of(&house, "edge", &["b"]));
+    house.refresh();
+    assert_eq!((addresses(&house, "edge"), hold(&house, "edge")), (1, None), "the person leaves it out");
+    house.reopen_feeds();
+    house.publish(of(&house, "edge", &["a", "b"]));
+    house.refresh();
+    assert_eq!(addresses(&house, "edge"), 1001);
+    let grounds = hold(&house, "edge").unwrap().grounds;
+    assert!(grounds.iter().any(|ground| matches!(ground, Ground::Grown { new: 20_000, .. })), "{grounds:?}");
+    consent(&house, "edge");
+    assert_eq!(addresses(&house, "edge"), 21_001);
+    house.publish(of(&house, "edge", &["b"]));
+    house.refresh();
+    house.publish(of(&house, "edge", &["a", "b"]));
+    house.refresh();
+    assert_eq!(addresses(&house, "edge"), 21_001, "somebody has had a word on that");
+}
+
+#[test]
+fn what_has_gone_meanwhile_is_withheld_no_more() {
+    let house = exploded("edge", &["a", "b"]);
+    house.publish(of(&house, "edge", &["b"]));
+    house.refresh();
+    house.list("a", &singles(1001), &Detail::default());
+    house.refresh();
+    assert!(!house.feed("edge").inside().state.withheld.is_empty(), "one is listed still");
+    house.list("a", &singles(1000), &Detail::default());
+    house.refresh();
+    assert!(house.feed("edge").inside().state.withheld.is_empty());
+}
+
+#[test]
+fn a_feed_that_goes_frees_nothing_that_its_hold_kept_back_neither_for_others_nor_when_it_comes_again() {
+    let mut house = exploded("edge", &["a"]);
+    house.publish(of(&house, "other", &["a"]));
+    house.refresh();
+    house.change(Cause::Manual, Change::Withdraw(OutputKey::Feed(name("edge"))));
+    house.refresh();
+    house.reopen_feeds();
+    house.refresh();
+    house.publish(of(&house, "edge", &["a"]));
+    house.refresh();
+    for feed in ["other", "edge"] {
+        let grounds = hold(&house, feed).unwrap().grounds;
+        assert!(grounds.contains(&Ground::Elsewhere { new: 20_000 }), "{feed}: {grounds:?}");
+        assert_eq!(addresses(&house, feed), 1000, "{feed}");
+    }
+    consent(&house, "other");
+    house.refresh();
+    assert_eq!(addresses(&house, "other"), 21_000);
+    let grounds = hold(&house, "edge").unwrap().grounds;
+    assert!(!grounds.iter().any(|ground| matches!(ground, Ground::Elsewhere { .. })), "{grounds:?}");
+}
+
 #[test]
 fn a_new_feed_does_not_publish_what_anothers_hold_keeps_back() {
     let house = House::new();

@@ -176,6 +176,7 @@ fn a_shrinking_budget_of_a_device_cuts_its_feeds_at_once() {
         budget: Budget { entries: Some(entries), bytes: None },
         each: Budget::default(),
         networks: Vec::new(),
+        certificates: Vec::new(),
         silent_minutes: 60,
     };
     for entries in [1500, 300] {

@@ -75,6 +75,8 @@ struct World {
     suppressed: Vec<(IpRange, Option<SourceName>)>,
     profiles: [Profile; 2],
     room: Option<u64>,
+    /// What holds of each feed kept back that were ended by an edit, or with the feed: nobody has had a word on it.
+    withheld: [IpSet; 2],
     /// A reader's copy, and the generation that it is of.
     copy: Option<(u64, IpSet)>,
 }
@@ -92,7 +94,8 @@ impl World {
         // Growth of young sources is never judged.
         house.clock(3 * DAY);
         house.refresh();
-        Self { house, allowed: Vec::new(), suppressed: Vec::new(), profiles, room: None, copy: None }
+        let (allowed, suppressed, withheld) = (Vec::new(), Vec::new(), <[IpSet; 2]>::default());
+        Self { house, allowed, suppressed, profiles, room: None, withheld, copy: None }
     }
 
     fn list(&self, source: bool, spans: &[(u8, u8)], hours: Option<u8>) {
@@ -199,7 +202,7 @@ impl World {
     /// Consent is for what was shown: it counts if nothing else would change by now, and then nothing else does.
     fn late(&mut self, spans: &[(u8, u8)]) {
         let feed = self.house.feed(FEEDS[0]);
-        let shown = feed.book().state.held.clone();
+        let shown = feed.inside().state.held.clone();
         let before = self.listed(0);
         self.list(true, spans, None);
         self.house.refresh();
@@ -266,8 +269,43 @@ impl World {
 
     /// What the hold of a feed keeps back.
     fn kept_back(&self, feed: usize) -> IpSet {
-        let held = self.house.feed(FEEDS[feed]).book().state.held.clone();
+        let held = self.house.feed(FEEDS[feed]).inside().state.held.clone();
         held.map(|held| held.difference.added).unwrap_or_default()
+    }
+
+    /// What of a feed an edit would have to leave unsaid.
+    fn unsaid(&self, feed: usize) -> IpSet {
+        let state = self.house.feed(FEEDS[feed]).inside().state.clone();
+        let is_settled = state.is_settled(&state.selectors);
+        state.held.filter(|_| is_settled).map(|held| held.difference.added).unwrap_or_default()
+    }
+
+    /// Takes a step, and notes what nobody has had a word on by it.
+    fn take_and_note(&mut self, step: &Step) {
+        let (filters, unsaid) = (
+            self.profiles.each_ref().map(|profile| profile.filter.clone()),
+            [self.unsaid(0), self.unsaid(1)],
+        );
+        let is_anew = matches!(step, Step::Anew) && self.house.engine.snapshot().devices().next().is_none();
+        self.take(step);
+        if matches!(step, Step::Consent(_) | Step::Late(_)) {
+            self.withheld = Default::default();
+        }
+        if is_anew {
+            let own = std::mem::take(&mut self.withheld[1]);
+            self.withheld[0] = self.withheld[0].union(&own).union(&unsaid[1]);
+        }
+        let listed = self.house.engine.together(|snapshot, view| {
+            wanted(Scene { snapshot, view }, &Profile::new("all".parse().unwrap())).unwrap()
+        });
+        let listed = listed.unwrap();
+        for feed in 0..2 {
+            let withheld = &mut self.withheld[feed];
+            if self.profiles[feed].filter != filters[feed] {
+                *withheld = withheld.union(&unsaid[feed]);
+            }
+            *withheld = withheld.intersect(&listed);
+        }
     }
 
     fn look(&self, step: &Step, (was_held, before): (bool, &IpSet), listed: &IpSet, feed: usize) {
@@ -290,8 +328,13 @@ impl World {
                 assert!(!was_held || listed.subtract(before).subtract(&golden).is_empty());
             }
             Step::Anew if feed == 1 => {
-                let brought = listed.intersect(&self.kept_back(0));
+                let brought = listed.intersect(&self.kept_back(0).union(&self.withheld[0]));
                 assert!(brought.is_empty(), "{brought:?} is kept back from the first feed");
+            }
+            Step::Edit(edited, ..) if usize::from(*edited) == feed && is_whole => {
+                let hidden = self.suppressed.iter().map(|(range, _)| *range).collect();
+                let brought = listed.subtract(before).intersect(&self.withheld[1 - feed]).subtract(&hidden);
+                assert!(brought.is_empty(), "{brought:?} was kept back from the other feed");
             }
             _ => {}
         }
@@ -306,7 +349,7 @@ proptest! {
         let mut before = world.all_listed();
         for step in steps {
             let was_held = [world.is_held(0), world.is_held(1)];
-            world.take(&step);
+            world.take_and_note(&step);
             let listed = world.all_listed();
             for feed in 0..2 {
                 world.look(&step, (was_held[feed], &before[feed]), &listed[feed], feed);

@@ -5,7 +5,7 @@ use super::attempt::{HookFault, Sender, untried};
 use super::delivery::{self, Attempt, Change, Delivery, State};
 use super::event::{Kind, Renewed};
 use super::hook::{Hook, Off};
-use super::ledger::{Kept, Ledger};
+use super::ledger::{KeptHook, Ledger};
 use super::look::{self, Sources};
 use super::manage::NotKept;
 use super::news::Now;
@@ -192,14 +192,14 @@ impl Courier {
     /// # Errors
     /// [`NotKept::Unknown`] and faults of the disk.
     pub async fn test(&self, name: &OutputName) -> Result<Delivery, NotKept> {
-        let Kept { hook, deliveries, .. } = self.ledger().get(name).ok_or(NotKept::Unknown)?;
+        let KeptHook { hook, deliveries, .. } = self.ledger().get(name).ok_or(NotKept::Unknown)?;
         let sender = Sender::new(name.as_str(), &hook, &self.vault, &self.settings);
         let ping = Delivery::ping(delivery::next(&deliveries), self.publisher.engine().now());
         let (attempt, fault) = self.send(&sender, &ping).await;
         self.tell(name, &hook, &attempt);
         let tried = ping.tried(attempt, if fault.is_none() { State::Delivered } else { State::Failed });
         let told = tried.clone();
-        let note = move |kept: &Kept| {
+        let note = move |kept: &KeptHook| {
             // Others may have come meanwhile.
             let number = delivery::next(&kept.deliveries);
             Change { put: vec![Delivery { number, ..tried }], ..Change::default() }
@@ -212,7 +212,7 @@ impl Courier {
         &self,
         name: &OutputName,
         hook: &Hook,
-        work: impl FnOnce(&Kept) -> Change + Send + 'static,
+        work: impl FnOnce(&KeptHook) -> Change + Send + 'static,
     ) -> Result<(), DiskError> {
         let (publisher, name, id) = (Arc::clone(&self.publisher), name.clone(), hook.id);
         let write = move || publisher.hooks().change(publisher.usable_book()?, (&name, id), None, work);
@@ -270,7 +270,7 @@ type Release = (Mark, Listed);
 type Renew<'a> = dyn FnMut(&str, &Release, Option<Mark>) -> Option<Renewed> + 'a;
 
 /// What is new for a hook. A release that takes the place of one that waits tells what changed since the one before that.
-fn new(kept: &Kept, now: &Now<Listed>, renewed: &mut Renew<'_>) -> Change {
+fn new(kept: &KeptHook, now: &Now<Listed>, renewed: &mut Renew<'_>) -> Change {
     let tell = |feed: &str, now: &Release, known: Option<Mark>| {
         if !kept.hook.wants(Kind::Released, feed) {
             return None;
@@ -288,7 +288,7 @@ fn new(kept: &Kept, now: &Now<Listed>, renewed: &mut Renew<'_>) -> Change {
 }
 
 /// What an attempt changes at a hook; `is_gone`: the receiver wants no more.
-fn after(kept: &Kept, tried: Delivery, is_gone: bool) -> Change {
+fn after(kept: &KeptHook, tried: Delivery, is_gone: bool) -> Change {
     if !is_gone {
         return Change { put: vec![tried], ..Change::default() };
     }

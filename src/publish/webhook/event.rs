@@ -9,8 +9,6 @@ use uuid::Uuid;
 
 /// The form of the document.
 pub const SCHEMA: u32 = 1;
-/// The subject of what concerns all feeds together; no feed can have that name.
-pub(super) const WHOLE: &str = "_all";
 
 /// What can happen.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize, JsonSchema)]
@@ -45,6 +43,12 @@ pub enum Kind {
     /// It does again.
     #[serde(rename = "device.enforces")]
     Enforces,
+    /// A list that was pushed to a device's firewall is pushed no more, and still there.
+    #[serde(rename = "device.left_behind")]
+    LeftBehind,
+    /// Nothing of that is there any more, or somebody has said that it does not matter.
+    #[serde(rename = "device.cleared")]
+    Cleared,
     /// Nothing of a source comes in: it is stopped, held or late.
     #[serde(rename = "source.troubled")]
     Troubled,
@@ -67,6 +71,8 @@ impl Kind {
             Self::Heard => "device.heard",
             Self::Behind => "device.behind",
             Self::Enforces => "device.enforces",
+            Self::LeftBehind => "device.left_behind",
+            Self::Cleared => "device.cleared",
             Self::Troubled => "source.troubled",
             Self::Well => "source.well",
         }
@@ -90,11 +96,12 @@ impl Kind {
     }
 
     /// What lasts: how it begins and how it ends.
-    const LASTING: [(Self, Self); 5] = [
+    const LASTING: [(Self, Self); 6] = [
         (Self::Held, Self::Unheld),
         (Self::Failed, Self::Recovered),
         (Self::Silent, Self::Heard),
         (Self::Behind, Self::Enforces),
+        (Self::LeftBehind, Self::Cleared),
         (Self::Troubled, Self::Well),
     ];
 }

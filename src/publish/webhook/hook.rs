@@ -1,9 +1,10 @@
 //! A webhook: where events are sent, which of them, and what they are signed with. Plain data; the secret is sealed, and
 //! nobody ever reads it back.
 
-use super::event::{Kind, WHOLE};
+use super::event::Kind;
 use crate::fetch::{Trust, Url};
 use crate::model::{OutputName, Time};
+use crate::publish::ALL_FEEDS;
 use crate::publish::outgoing::{Verify, is_private, kept_trust};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -200,7 +201,7 @@ impl Hook {
     pub(super) fn wants(&self, kind: Kind, subject: &str) -> bool {
         let by_kind = self.events.is_empty() || self.events.contains(&kind);
         let names = |name: &OutputName| name.as_str() == subject;
-        let by_feed = kind.about() != "feed" || subject == WHOLE;
+        let by_feed = kind.about() != "feed" || subject == ALL_FEEDS;
         by_kind && (by_feed || self.feeds.is_empty() || self.feeds.iter().any(names))
     }
 

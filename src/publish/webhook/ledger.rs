@@ -15,7 +15,7 @@ use uuid::Uuid;
 /// What is known of hooks.
 #[derive(Debug, Default)]
 pub struct Ledger {
-    inner: Mutex<BTreeMap<OutputName, Kept>>,
+    inner: Mutex<BTreeMap<OutputName, KeptHook>>,
     /// Held by whoever writes, so that readers wait for no disk.
     turn: Mutex<()>,
     /// Told whenever a hook or what waits for it changes.
@@ -24,7 +24,7 @@ pub struct Ledger {
 
 /// What is known of a hook.
 #[derive(Clone, Debug)]
-pub struct Kept {
+pub struct KeptHook {
     /// The hook.
     pub hook: Hook,
     /// What it has been told, or will be by what waits.
@@ -33,7 +33,7 @@ pub struct Kept {
     pub deliveries: Deliveries,
 }
 
-impl Kept {
+impl KeptHook {
     /// A hook that has been told nothing.
     pub fn new(hook: Hook) -> Self {
         Self { hook, known: Known::default(), deliveries: Deliveries::new() }
@@ -106,12 +106,12 @@ impl Ledger {
     }
 
     /// All hooks.
-    pub fn all(&self) -> BTreeMap<OutputName, Kept> {
+    pub fn all(&self) -> BTreeMap<OutputName, KeptHook> {
         self.inner().clone()
     }
 
     /// A hook.
-    pub fn get(&self, name: &OutputName) -> Option<Kept> {
+    pub fn get(&self, name: &OutputName) -> Option<KeptHook> {
         self.inner().get(name).cloned()
     }
 
@@ -130,7 +130,7 @@ impl Ledger {
         }
         let change = Change { hook: Some(hook.clone()), known: Some(known), ..Change::default() };
         book.change_hook(name, &change, Some(audit))?;
-        let mut kept = Kept::new(hook);
+        let mut kept = KeptHook::new(hook);
         kept.apply(&change);
         self.inner().insert(name.clone(), kept);
         self.tell();
@@ -144,7 +144,7 @@ impl Ledger {
         book: &Book,
         (name, id): (&OutputName, Uuid),
         audit: Option<&Audit>,
-        work: impl FnOnce(&Kept) -> Change,
+        work: impl FnOnce(&KeptHook) -> Change,
     ) -> Result<(), DiskError> {
         let _turn = self.turn();
         let Some(before) = self.get(name).filter(|kept| kept.hook.id == id) else { return Ok(()) };
@@ -179,7 +179,7 @@ impl Ledger {
         self.turn.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn inner(&self) -> MutexGuard<'_, BTreeMap<OutputName, Kept>> {
+    fn inner(&self) -> MutexGuard<'_, BTreeMap<OutputName, KeptHook>> {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -1,11 +1,11 @@
 //! How everything stands, for comparing: a look at what feeds, pulls and pushes keep in memory. No I/O.
 
-use super::event::{Held, Kind, News, Renewed, WHOLE};
+use super::event::{Held, Kind, News, Renewed};
 use super::news::{Matter, Now};
 use crate::model::{Device, Document};
 use crate::publish::mark::Listed;
 use crate::publish::size::size;
-use crate::publish::{Coding, Feed, Hold, Mark, Publisher, Released};
+use crate::publish::{ALL_FEEDS, Coding, Feed, Hold, Mark, Publisher, Released};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -16,7 +16,7 @@ pub type Sources = Arc<dyn Fn() -> Vec<(String, Option<String>)> + Send + Sync>;
 pub(super) fn now(publisher: &Publisher, sources: &Sources) -> Now<Listed> {
     let mut now = Now { at: publisher.engine().now(), releases: BTreeMap::new(), matters: Vec::new() };
     let whole = publisher.feeds().whole().status().hold;
-    now.matters.push(matter(Kind::Held, WHOLE, whole.map(held)));
+    now.matters.push(matter(Kind::Held, ALL_FEEDS, whole.map(held)));
     for (name, feed) in publisher.feeds().all().iter() {
         let status = feed.status();
         now.matters.push(matter(Kind::Held, name.as_str(), status.hold.map(held)));
@@ -28,6 +28,8 @@ pub(super) fn now(publisher: &Publisher, sources: &Sources) -> Now<Listed> {
         now.matters.push(matter(Kind::Silent, name, silence(publisher, device).map(what)));
         now.matters.push(matter(Kind::Behind, name, arrears(publisher, device).map(what)));
     }
+    let left = remains(publisher).into_iter();
+    now.matters.extend(left.map(|(device, what)| matter(Kind::LeftBehind, &device, what.map(self::what))));
     let troubles = sources();
     now.matters.extend(troubles.into_iter().map(|(name, why)| matter(Kind::Troubled, &name, why.map(what))));
     now
@@ -71,6 +73,19 @@ fn arrears(publisher: &Publisher, device: &Device) -> Option<String> {
     });
     let late: Vec<String> = late.collect();
     (!late.is_empty()).then(|| late.join("; "))
+}
+
+/// What is left on the firewalls of devices, also of those that are no more.
+fn remains(publisher: &Publisher) -> BTreeMap<String, Option<String>> {
+    let snapshot = Arc::clone(&publisher.engine().snapshot());
+    let mut all: BTreeMap<String, Option<String>> =
+        snapshot.devices().map(|device| (device.name.to_string(), None)).collect();
+    for remnant in publisher.remnants() {
+        let told = all.entry(remnant.device.to_string()).or_default();
+        let more = told.take().map(|told| format!("{told}; ")).unwrap_or_default();
+        *told = Some(format!("{more}{}", remnant.what()));
+    }
+    all
 }
 
 /// A release of a feed for who knows an earlier one. Computes: 50 ns a line where nobody has asked for the list yet.

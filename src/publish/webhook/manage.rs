@@ -4,7 +4,7 @@ use super::attempt::sealed_as;
 use super::courier::Courier;
 use super::delivery::{self, Change};
 use super::hook::{BadHook, FileWish, Hook, Off, Wish};
-use super::ledger::Kept;
+use super::ledger::KeptHook;
 use super::look;
 use crate::disk::{DiskError, hex, unhex};
 use crate::model::{OutputName, Time};
@@ -136,7 +136,12 @@ impl Courier {
         if failed.is_empty() { Ok(()) } else { Err(failed.join("; ")) }
     }
 
-    fn configure_one(&self, name: &OutputName, said: &FileWish, kept: Option<&Kept>) -> Result<(), NotKept> {
+    fn configure_one(
+        &self,
+        name: &OutputName,
+        said: &FileWish,
+        kept: Option<&KeptHook>,
+    ) -> Result<(), NotKept> {
         let wish = said.with(said.secret_file.as_deref().map(secret_in).transpose()?);
         let Some(kept) = kept else {
             self.put_in(name, wish, true, &self.by_file("webhook.add", name))?;
@@ -167,9 +172,9 @@ impl Courier {
     fn settle(
         &self,
         name: &OutputName,
-        kept: &Kept,
+        kept: &KeptHook,
         audit: &Audit,
-        work: impl FnOnce(&Kept) -> Change,
+        work: impl FnOnce(&KeptHook) -> Change,
     ) -> Result<(), NotKept> {
         let book = self.publisher.usable_book()?;
         Ok(self.ledger().change(book, (name, kept.hook.id), Some(audit), work)?)
@@ -196,7 +201,7 @@ fn resealed(hook: Hook, sealed: String, at: Time) -> Hook {
 }
 
 /// What waits, given up.
-fn dropped(kept: &Kept) -> Vec<delivery::Delivery> {
+fn dropped(kept: &KeptHook) -> Vec<delivery::Delivery> {
     delivery::waiting(&kept.deliveries).cloned().map(delivery::Delivery::dropped).collect()
 }
 

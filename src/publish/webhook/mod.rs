@@ -20,7 +20,7 @@ pub use courier::{Courier, Observe, Pace, Settings, Told};
 pub use delivery::{Attempt, Change, Deliveries, Delivery, State};
 pub use event::{Event, Held, Kind, News, Renewed, SCHEMA};
 pub use hook::{BadHook, FileWish, Hook, Off, Wish};
-pub use ledger::{Kept, Ledger};
+pub use ledger::{KeptHook, Ledger};
 pub use look::Sources;
 pub use manage::{NotKept, Shown};
 pub use news::Known;

@@ -77,6 +77,13 @@ impl<R> Now<R> {
                 events.push(matter.event(self.at));
             }
         }
+        // A device that is no more is told of until nothing is left of it.
+        let is_over = |key: &&String| key.starts_with(Kind::LeftBehind.as_str()) && known.lasting[*key];
+        for key in known.lasting.keys().filter(is_over).filter(|key| !next.lasting.contains_key(*key)) {
+            let subject = key.split_once(' ').map_or("", |(_, subject)| subject).to_owned();
+            let over = Matter { kind: Kind::LeftBehind, subject, news: None };
+            events.push(over.event(self.at));
+        }
         for (feed, now) in &self.releases {
             let before = known.releases.get(feed).copied();
             let Some(now) = now else {
@@ -161,6 +168,16 @@ mod tests {
         assert_eq!(told(&mut known, &first), [(Kind::Held, "a".into(), 0), (Kind::Released, "a".into(), 0)]);
         let heard = now(&[("a", Some(3))], &[(Kind::Held, "a", true), (Kind::Silent, "hq", false)]);
         assert_eq!(told(&mut known, &heard), [(Kind::Heard, "hq".into(), 0)]);
+    }
+
+    #[test]
+    fn what_is_left_of_a_device_that_is_no_more_is_told_until_it_is_cleared() {
+        let mut known = Known::default();
+        let there = now(&[], &[(Kind::LeftBehind, "hq", true)]);
+        assert_eq!(told(&mut known, &there), [(Kind::LeftBehind, "hq".into(), 0)]);
+        assert_eq!(told(&mut known, &there), []);
+        assert_eq!(told(&mut known, &now(&[], &[])), [(Kind::Cleared, "hq".into(), 0)]);
+        assert_eq!(told(&mut known, &now(&[], &[])), []);
     }
 
     #[test]

@@ -88,7 +88,7 @@ impl House {
         self.publisher.refresh();
     }
 
-    fn kept(&self) -> Kept {
+    fn kept(&self) -> KeptHook {
         self.publisher.hooks().get(&named("ops")).unwrap()
     }
 
@@ -298,7 +298,7 @@ async fn a_hook_that_was_down_long_is_told_the_newest_release_with_all_that_chan
         from: None,
     };
     let many = (0..=delivery::LONG).map(event).collect();
-    let wait = |kept: &Kept| delivery::append(&kept.deliveries, many);
+    let wait = |kept: &KeptHook| delivery::append(&kept.deliveries, many);
     house.publisher.hooks().change(book, (&named("ops"), id), None, wait).unwrap();
     for count in [1, 3, 2, 9] {
         house.list(count).await;

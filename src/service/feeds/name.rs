@@ -1,13 +1,13 @@
 //! Which document of which feed a path names: pure but for the look at what feeds there are.
 
 use crate::model::Document;
-use crate::publish::{Feed, Feeds, WHOLE, formats};
+use crate::publish::{ALL_PARTS, Feed, Feeds, formats};
 use std::sync::Arc;
 
 /// A document that a path names.
 pub(super) struct Named {
     pub(super) feed: Arc<Feed>,
-    /// 1 to the number of the feed's parts, or [`WHOLE`].
+    /// 1 to the number of the feed's parts, or [`ALL_PARTS`].
     pub(super) part: u16,
     pub(super) document: Document,
 }
@@ -18,7 +18,7 @@ impl Named {
         let profile = self.feed.profile();
         let list = Document::List(profile.format);
         match (self.part, self.document) {
-            (WHOLE, document) if document == list => profile.name.to_string(),
+            (ALL_PARTS, document) if document == list => profile.name.to_string(),
             (_, document) if document == list && profile.parts == 1 => profile.name.to_string(),
             (part, document) if document == list => format!("{}/{part}", profile.name),
             (_, document) => {
@@ -39,27 +39,28 @@ pub(super) fn named(feeds: &Feeds, rest: &str) -> Option<Named> {
     };
     let (feed, ending) = with_ending(feeds, name)?;
     let format = feed.profile().format;
-    let (part, document) = match file {
-        None => (WHOLE, ending_names(&feed, ending)?),
-        Some(file) if ending.is_empty() => inside(&feed, file)?,
-        Some(_) => return None,
+    let (part, document) = match (file, ending) {
+        (None, ending) => (ALL_PARTS, ending_names(&feed, ending)?),
+        (Some(file), None) => inside(&feed, file)?,
+        (Some(_), Some(_)) => return None,
     };
     (document.format() == format).then_some(Named { feed, part, document })
 }
 
 /// A name may hold dots, so the whole counts first.
-fn with_ending<'n>(feeds: &Feeds, name: &'n str) -> Option<(Arc<Feed>, &'n str)> {
+fn with_ending<'n>(feeds: &Feeds, name: &'n str) -> Option<(Arc<Feed>, Option<&'n str>)> {
     if let Some(feed) = feeds.get(name) {
-        return Some((feed, ""));
+        return Some((feed, None));
     }
     let (name, ending) = name.rsplit_once('.')?;
-    feeds.get(name).map(|feed| (feed, ending))
+    feeds.get(name).map(|feed| (feed, Some(ending)))
 }
 
-fn ending_names(feed: &Feed, ending: &str) -> Option<Document> {
+fn ending_names(feed: &Feed, ending: Option<&str>) -> Option<Document> {
     let profile = feed.profile();
     let list = Document::List(profile.format);
-    if matches!(ending, "" | "txt") || ending == profile.format.extension() {
+    let Some(ending) = ending else { return Some(list) };
+    if ending == "txt" || ending == profile.format.extension() {
         return Some(list);
     }
     let file = format!("{}.{ending}", profile.name);
@@ -68,11 +69,15 @@ fn ending_names(feed: &Feed, ending: &str) -> Option<Document> {
 
 fn inside(feed: &Feed, file: &str) -> Option<(u16, Document)> {
     let profile = feed.profile();
-    let number = file.split_once('.').map_or(file, |(number, _)| number);
-    if let Ok(part) = number.parse::<u16>() {
-        let ending = file.get(number.len()..).unwrap_or_default().trim_start_matches('.');
+    let (number, ending) = match file.split_once('.') {
+        Some((number, ending)) => (number, Some(ending)),
+        None => (file, None),
+    };
+    // A part has one path: `01` and `+1` are none.
+    let is_number = |part: &u16| part.to_string() == number;
+    if let Some(part) = number.parse().ok().filter(is_number) {
         return (1..=profile.parts).contains(&part).then_some((part, ending_names(feed, ending)?));
     }
     let is_named = |document: &Document| formats::file_name(*document, profile.name.as_str()) == file;
-    profile.format.documents().find(is_named).map(|document| (WHOLE, document))
+    profile.format.documents().find(is_named).map(|document| (ALL_PARTS, document))
 }

@@ -18,6 +18,8 @@ const X_TOTAL_IPS: HeaderName = HeaderName::from_static("x-total-ips");
 const X_TOTAL_ADDRESSES: HeaderName = HeaderName::from_static("x-total-addresses");
 const X_GENERATED_AT: HeaderName = HeaderName::from_static("x-generated-at");
 const X_GENERATION: HeaderName = HeaderName::from_static("x-generation");
+/// What pins a reader of several parts to this release.
+const X_RELEASE: HeaderName = HeaderName::from_static("x-release");
 
 /// A document with its headers.
 pub(super) struct Page {
@@ -69,8 +71,8 @@ impl Page {
         }
     }
 
-    /// The answer; none for whoever wants what it was before, and nothing else.
-    pub(super) fn answer(&self, method: &Method, asking: &HeaderMap) -> Option<Response> {
+    /// The answer `now`; none for whoever wants what it was before, and nothing else.
+    pub(super) fn answer(&self, method: &Method, asking: &HeaderMap, now: Time) -> Option<Response> {
         let codings = if self.compress { &Coding::ALL[..] } else { &[Coding::Identity] };
         let coding = if self.compress { preferred(asking) } else { Coding::Identity };
         let etag = |coding| &*self.headers(coding).etag;
@@ -96,6 +98,11 @@ impl Page {
         };
         let mut told = headers.whole.clone();
         told.insert(CONTENT_LENGTH, part.len().into());
+        if self.modified > moment(now) {
+            // The clock was ahead, and nobody is told of a time to come (RFC 9110, 8.8.2.1). What is asked about is
+            // still compared with the time that rises: a reader may hold an older list of that very second.
+            told.insert(LAST_MODIFIED, date(now));
+        }
         if status == StatusCode::PARTIAL_CONTENT {
             let range = format!("bytes {}-{}/{}", part.start, part.end.saturating_sub(1), bytes.len());
             told.insert(CONTENT_RANGE, text(&range));
@@ -117,7 +124,7 @@ impl Headers {
         let release = &released.release;
         let mut whole = unchanged.clone();
         whole.extend([
-            (LAST_MODIFIED, text(&httpdate::fmt_http_date(moment(release.modified)))),
+            (LAST_MODIFIED, date(release.modified)),
             (X_TOTAL_IPS, text(&rendition.counts.entries.to_string())),
             (X_TOTAL_ADDRESSES, text(&rendition.counts.addresses.to_string())),
             (X_GENERATED_AT, text(&release.modified.to_string())),
@@ -131,6 +138,9 @@ impl Headers {
             Coding::Zstd => Some("zstd"),
         };
         whole.extend(name.map(|name| (CONTENT_ENCODING, HeaderValue::from_static(name))));
+        if released.profile.parts > 1 {
+            whole.insert(X_RELEASE, text(released.name()));
+        }
         Self { etag, whole, unchanged }
     }
 }
@@ -151,6 +161,10 @@ fn response(status: StatusCode, headers: HeaderMap, body: Body) -> Response {
 /// Digits, dates and quoted digests are all that comes here, and all fit a header.
 fn text(value: &str) -> HeaderValue {
     HeaderValue::from_str(value).unwrap_or_else(|_| HeaderValue::from_static(""))
+}
+
+fn date(time: Time) -> HeaderValue {
+    text(&httpdate::fmt_http_date(moment(time)))
 }
 
 /// Before 1970 there were no feeds.

@@ -11,6 +11,8 @@ use http::header::{
 };
 use http::{HeaderValue, Method};
 
+mod parts;
+
 const LIST: &[u8] = b"20.0.0.0/24\n30.0.0.7\n";
 const DATE: &str = "Mon, 21 Sep 2026 14:13:20 GMT";
 
@@ -169,6 +171,7 @@ async fn the_same_addresses_in_another_form_are_no_old_bytes() {
     let lines = Some(crate::model::Lines::Addresses);
     let profile = Profile { lines, ..Profile::new("p".parse().unwrap()) };
     house.change(Change::Publish(Output::Feed(profile.clone()))).await;
+    house.later(60);
     let after = fetch(&[(IF_MODIFIED_SINCE, &modified)]).await;
     assert_eq!(after.status(), 200);
     let later = after.headers()[LAST_MODIFIED].to_str().unwrap().to_owned();
@@ -191,6 +194,32 @@ async fn a_feed_for_those_who_cannot_read_compressed_bytes_sends_none() {
         let known = [(ACCEPT_ENCODING, coding), (IF_NONE_MATCH, &*tag)];
         assert_eq!(get(&house.app, &known).await.status(), 304);
     }
+}
+
+#[tokio::test]
+async fn nobody_is_told_of_a_time_to_come_and_no_change_is_missed_for_that() {
+    let house = listed().await;
+    house.later(-86_400);
+    let yesterday = "Sun, 20 Sep 2026 14:13:20 GMT";
+    let fetch = async |since: Option<&str>| {
+        get(&house.app, &Vec::from_iter(since.map(|s| (IF_MODIFIED_SINCE, s)))).await
+    };
+    let response = fetch(None).await;
+    assert_eq!(response.headers()[LAST_MODIFIED], yesterday, "the clock was a day ahead when it was listed");
+    assert_eq!(fetch(Some(yesterday)).await.status(), 200, "another list may have had that second");
+    assert_eq!(fetch(Some(DATE)).await.status(), 304, "whoever was told so while the clock was ahead has it");
+    house.list(&["20.0.0.0/24", "30.0.0.7", "40.0.0.1"]).await;
+    for told in [yesterday, DATE] {
+        let changed = fetch(Some(told)).await;
+        assert_eq!(
+            (changed.status().as_u16(), &changed.headers()[LAST_MODIFIED]),
+            (200, &HeaderValue::from_static(yesterday))
+        );
+    }
+    house.later(2 * 86_400);
+    let later = fetch(None).await.headers()[LAST_MODIFIED].to_str().unwrap().to_owned();
+    assert_eq!(later, "Mon, 21 Sep 2026 14:13:21 GMT", "it rises once the clock is right again");
+    assert_eq!(fetch(Some(&later)).await.status(), 304);
 }
 
 #[tokio::test]
@@ -300,57 +329,6 @@ async fn every_document_of_a_feed_has_its_name() {
     }
 }
 
-#[tokio::test]
-async fn a_reader_of_parts_stays_with_one_generation() {
-    let house = listed().await;
-    publish(&house, "p", Format::Plain, 2).await;
-    let before = ask(&house.app, Method::GET, "/feeds/p/1.txt", &[]).await;
-    let generation = before.headers()["x-generation"].to_str().unwrap().to_owned();
-    let both = async |query: &str| {
-        let mut text = Vec::new();
-        for part in ["1", "2"] {
-            let response = ask(&house.app, Method::GET, &format!("/feeds/p/{part}{query}"), &[]).await;
-            assert_eq!(response.status(), 200);
-            text.extend_from_slice(&response.into_body().read().await.unwrap());
-        }
-        let mut lines: Vec<_> = String::from_utf8(text).unwrap().lines().map(str::to_owned).collect();
-        lines.sort();
-        lines
-    };
-    assert_eq!(both("").await, ["20.0.0.0/24", "30.0.0.7"]);
-    house.list(&["40.0.0.1", "30.0.0.7", "20.0.0.0/24"]).await;
-    assert_eq!(both(&format!("?generation={generation}")).await, ["20.0.0.0/24", "30.0.0.7"]);
-    assert_eq!(both("").await, ["20.0.0.0/24", "30.0.0.7", "40.0.0.1"]);
-    house.list(&["50.0.0.1"]).await;
-    let gone = ask(&house.app, Method::GET, &format!("/feeds/p/1?generation={generation}"), &[]).await;
-    assert_eq!(gone.status(), 410);
-    let odd = ask(&house.app, Method::GET, "/feeds/p/1?generatoin=1", &[]).await;
-    assert_eq!(odd.status(), 422);
-}
-
-#[tokio::test]
-async fn whoever_does_not_know_that_a_feed_is_cut_gets_all_of_it() {
-    let house = listed().await;
-    for format in [Format::Plain, Format::Csv] {
-        publish(&house, "p", format, 1).await;
-        let before = ask(&house.app, Method::GET, "/feeds/p", &[]).await.into_body().read().await.unwrap();
-        publish(&house, "p", format, 3).await;
-        for _ in 0..2 {
-            for path in ["/feeds/p", "/feeds/p.txt"] {
-                let whole = ask(&house.app, Method::GET, path, &[]).await;
-                assert_eq!(whole.into_body().read().await.unwrap(), before, "{format:?} {path}");
-            }
-        }
-        assert_eq!(ask(&house.app, Method::GET, "/feeds/p/0", &[]).await.status(), 404);
-    }
-    house.list(&["20.0.0.0/24", "30.0.0.7", "40.0.0.1"]).await;
-    let released = house.publisher.feeds().get("p").unwrap().released().unwrap();
-    let list = Document::List(Format::Csv);
-    assert!(released.get(crate::publish::WHOLE, list).is_some(), "who polls it finds it ready");
-    let pulls = house.publisher.pulls().all();
-    assert_eq!((pulls.len(), pulls[0].0.1.as_str()), (1, "p"), "one document, by its feed's name");
-}
-
 /// The same from somewhere else, with a claim.
 async fn ask_from(house: &House, from: [u8; 4], path: &str, claim: Option<&str>) -> (u16, String) {
     let mut request = http::Request::builder().uri(path).header(HOST, "a");
@@ -371,6 +349,7 @@ fn device(name: &str, networks: &[&str]) -> Change {
         budget: crate::model::Budget::default(),
         each: crate::model::Budget::default(),
         networks: networks.iter().map(|network| network.parse().unwrap()).collect(),
+        certificates: Vec::new(),
         silent_minutes: 60,
     }))
 }

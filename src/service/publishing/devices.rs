@@ -46,6 +46,8 @@ pub(super) struct Row {
     listed_itself: Vec<Blocked>,
     /// What it is proven to enforce, where it is pushed to.
     push: Option<super::push::Row>,
+    /// What is still on a firewall although nothing is pushed there any more.
+    remnants: Vec<super::remnants::Row>,
     pulls: Vec<PullRow>,
 }
 
@@ -64,6 +66,7 @@ impl Row {
         behind.dedup();
         Self {
             push: push.map(Into::into),
+            remnants: super::remnants::of(role, &device.name),
             keys_since: role.0.keys_since(&device.name),
             silent: role.0.is_silent(&device),
             listed_itself: role.0.blocked().get(&device.name).cloned().unwrap_or_default(),
@@ -140,14 +143,15 @@ async fn publish(
     let networks = device.networks.iter().copied().collect::<IpSet>().subtract(&known);
     let (publisher, before) = (Arc::clone(&role.0), Arc::clone(&role.engine().snapshot()));
     let freed = blocking(move || Ok(freed(&before, Some(publisher.feeds()), &networks))).await?;
-    let feeds = device.feeds.clone();
+    let (name, feeds) = (device.name.clone(), device.feeds.clone());
     let Json(changed) = role.publish(caller, reason, Output::Device(device)).await?;
     let cut = |feed: OutputName| {
         let cut = role.0.feeds().get(feed.as_str())?.status().cut?;
         Some(CutFeed { feed, wanted_entries: cut.wanted.entries, entries: cut.taken.entries })
     };
     let frees = Some(freed.addresses.try_into().unwrap_or(u64::MAX));
-    Ok(Json(Changed { frees, cuts: feeds.into_iter().filter_map(cut).collect(), ..changed }))
+    let cuts = feeds.into_iter().filter_map(cut).collect();
+    Ok(Json(Changed { frees, cuts, warnings: super::remnants::warnings(role, &name), ..changed }))
 }
 
 pub(super) async fn remove(
@@ -157,7 +161,8 @@ pub(super) async fn remove(
     removal: Removal,
 ) -> Result<Json<Changed>, Problem> {
     let (name, reason) = (named(name)?, removal.of_all()?);
-    role.withdraw(&caller, reason, OutputKey::Device(name)).await
+    let Json(changed) = role.withdraw(&caller, reason, OutputKey::Device(name.clone())).await?;
+    Ok(Json(Changed { warnings: super::remnants::warnings(&role, &name), ..changed }))
 }
 
 #[derive(Serialize, JsonSchema)]

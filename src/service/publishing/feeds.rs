@@ -7,7 +7,8 @@ use super::holds::HeldBack;
 use super::{Changed, Fields, Publishing, named};
 use crate::model::{Document, Output, OutputKey, OutputName, Profile, Time};
 use crate::publish::{
-    Coding, Cut, Feed, Foreseen, Hold, LeftOut, Offer, Pull, Released, Scene, SelectError, WHOLE, left_out,
+    ALL_PARTS, Coding, Cut, Feed, Foreseen, Hold, LeftOut, Offer, Pull, Released, Scene, SelectError,
+    left_out,
 };
 use crate::web::{Caller, Json, Path, Problem, Query};
 use axum::Extension;
@@ -51,6 +52,9 @@ pub(super) struct Row {
 #[derive(Serialize, JsonSchema)]
 struct ReleasedRow {
     generation: u64,
+    /// What `?release=` pins a reader of its parts to, where it has several.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    release: Option<String>,
     modified: Time,
     addresses: u128,
     /// Of the documents that were written so far.
@@ -126,9 +130,10 @@ impl ReleasedRow {
         let parts: u64 = (1..=released.profile.parts).filter_map(entries).sum();
         Self {
             generation: release.generation,
+            release: (released.profile.parts > 1).then(|| released.name().to_owned()),
             modified: release.modified,
             addresses: release.addresses,
-            entries: parts.max(entries(WHOLE).unwrap_or(0)),
+            entries: parts.max(entries(ALL_PARTS).unwrap_or(0)),
             bytes: size(Coding::Identity),
             compressed: size(Coding::Gzip),
         }

@@ -7,7 +7,9 @@ use super::Publishing;
 use super::feeds::HoldRow;
 use crate::addr::{IpRange, IpSet};
 use crate::model::{OutputName, Time};
-use crate::publish::{Audit, Distance, Feed, Ground, Hold, Kept, NoConsent, Publisher, Share, Word};
+use crate::publish::{
+    ALL_FEEDS, Audit, Distance, Feed, Ground, Hold, KeptBack, NoConsent, Publisher, Share, Word,
+};
 use crate::rights::Right;
 use crate::web::{Caller, Json, Path, Problem, Query};
 use axum::Extension;
@@ -16,8 +18,6 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
-/// What the hold over all feeds together is called; no feed can have that name.
-pub const WHOLE: &str = "_all";
 const LIMIT: usize = 50;
 const MOST: usize = 1_000;
 /// So many ranges stand for all that would change.
@@ -63,15 +63,15 @@ pub(super) struct HeldBack {
     would: Would,
 }
 
-impl From<Kept> for HeldBack {
-    fn from(kept: Kept) -> Self {
+impl From<KeptBack> for HeldBack {
+    fn from(kept: KeptBack) -> Self {
         let Hold { grounds, distance, .. } = &kept.hold;
         Self { grounds: grounds.clone(), why: why(grounds), distance: *distance, would: Would::from(kept) }
     }
 }
 
-impl From<Kept> for Would {
-    fn from(Kept { gone, new, gone_by, new_by, .. }: Kept) -> Self {
+impl From<KeptBack> for Would {
+    fn from(KeptBack { gone, new, gone_by, new_by, .. }: KeptBack) -> Self {
         Self { gone: some(&gone), gone_by, new: some(&new), new_by }
     }
 }
@@ -120,7 +120,7 @@ fn row(publisher: &Publisher, feed: Option<&Arc<Feed>>, hold: Hold, with_example
         .then(|| publisher.feeds().foresee(publisher.engine(), profile.as_deref()).ok())
         .flatten();
     Row {
-        id: profile.map_or_else(|| WHOLE.to_owned(), |profile| profile.name.to_string()),
+        id: profile.map_or_else(|| ALL_FEEDS.to_owned(), |profile| profile.name.to_string()),
         kind: "feed",
         why: why(&hold.grounds),
         difference: hold.distance.gone + hold.distance.new,
@@ -139,8 +139,8 @@ fn age(now: Time, since: Time) -> i64 {
 #[serde(deny_unknown_fields)]
 pub(super) struct Decision {
     reason: String,
-    /// The generation at which the hold was shown: consent is for that, and for no more.
-    generation: u64,
+    /// The generation at which the hold was shown: consent is for that, and for no more. A hold that is there needs it.
+    generation: Option<u64>,
 }
 
 pub(super) async fn consent(
@@ -150,11 +150,12 @@ pub(super) async fn consent(
     Json(decision): Json<Decision>,
 ) -> Result<Json<serde_json::Value>, Problem> {
     let feed = subject(&id)?;
+    let generation = decision.generation.ok_or_else(|| unseen(&role, feed.as_ref()))?;
     let audit = role.audit(&caller, "feed.consent", &id, &reason(Some(&decision.reason))?);
     let publisher = Arc::clone(&role.0);
     let consented = blocking(move || {
         let (feeds, engine) = (publisher.feeds(), publisher.engine());
-        feeds.consent(feed.as_ref(), decision.generation, engine).map_err(refused)?;
+        feeds.consent(feed.as_ref(), generation, engine).map_err(refused)?;
         note(&publisher, &audit)
     });
     consented.await?;
@@ -197,10 +198,26 @@ pub(in crate::service) fn note(publisher: &Publisher, audit: &Audit) -> Result<(
 }
 
 fn subject(id: &str) -> Result<Option<OutputName>, Problem> {
-    if id == WHOLE {
+    if id == ALL_FEEDS {
         return Ok(None);
     }
     id.parse().map(Some).map_err(|_| Problem::not_found("unknown_hold", "There is no such hold."))
+}
+
+/// What is said to who names no generation.
+fn unseen(role: &Publishing, name: Option<&OutputName>) -> Problem {
+    let feeds = role.0.feeds();
+    let hold = match name {
+        Some(name) => feeds.get(name.as_str()).and_then(|feed| feed.status().hold),
+        None => feeds.whole().status().hold,
+    };
+    match hold {
+        None => refused(NoConsent::NotHeld),
+        Some(_) => Problem::unprocessable(
+            "generation_missing",
+            "Say at which generation the hold was shown: consent is for that, and for no more.",
+        ),
+    }
 }
 
 fn refused(refused: NoConsent) -> Problem {

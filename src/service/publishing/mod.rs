@@ -6,9 +6,9 @@ mod devices;
 mod feeds;
 mod holds;
 mod push;
+mod remnants;
 mod webhooks;
 
-pub use holds::WHOLE;
 pub(super) use holds::note;
 pub use push::Pushing;
 pub use webhooks::Hooking;

@@ -3,7 +3,7 @@
 use super::super::reason::{Removal, reason};
 use super::super::reply::aside;
 use super::devices::known;
-use super::{Publishing, named};
+use super::{Publishing, named, remnants};
 use crate::engine::EngineError;
 use crate::model::{OutputName, Time};
 use crate::publish::push::{Mode, NotKept, NotNow, Proof, Pusher, Report, Wish};
@@ -21,6 +21,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 const PATH: &str = "/api/v1/devices/{name}/push";
+const REMNANTS: &str = "/api/v1/remnants";
 
 /// What the handlers share.
 #[derive(Clone)]
@@ -36,6 +37,19 @@ impl Pushing {
             .delete(PATH, admin, remove, "Has a device pushed to no more.")
             .post(PATH, admin, now, "Pushes to a device at once.")
             .succeeds(&[202])
+            .get(REMNANTS, Of(Right::Read), remnants::list, "Lists what was pushed and is pushed no more.")
+            .post(
+                "/api/v1/remnants/{id}/clear",
+                admin,
+                remnants::clear,
+                "Empties a list on its firewall that is pushed no more.",
+            )
+            .delete(
+                "/api/v1/remnants/{id}",
+                admin,
+                remnants::drop,
+                "Forgets a list that is pushed no more, whatever its firewall has.",
+            )
     }
 }
 
@@ -104,8 +118,9 @@ async fn set(
     let why = reason(why.as_ref().and_then(Value::as_str))?;
     let wish = Wish::read(said).map_err(|why| Problem::unprocessable("body_shape", why))?;
     let audit = role.audit(&caller, "device.push.set", device.name.as_str(), &why);
+    let name = device.name.clone();
     aside(move || pusher.set_target(&device, wish, &audit).map_err(not_kept)).await?;
-    Ok(Json(json!({"status": "success"})))
+    Ok(Json(done(&role, &name)))
 }
 
 fn not_kept(error: NotKept) -> Problem {
@@ -124,10 +139,14 @@ async fn remove(
 ) -> Result<Json<Value>, Problem> {
     let name = named(name)?;
     let audit = role.audit(&caller, "device.push.drop", name.as_str(), &removal.of_all()?);
-    let publisher = Arc::clone(&role.0);
-    aside(move || publisher.drop_target(&name, &audit).map_err(|error| EngineError::from(error).into()))
+    let (publisher, device) = (Arc::clone(&role.0), name.clone());
+    aside(move || publisher.drop_target(&device, &audit).map_err(|error| EngineError::from(error).into()))
         .await?;
-    Ok(Json(json!({"status": "success"})))
+    Ok(Json(done(&role, &name)))
+}
+
+fn done(role: &Publishing, device: &OutputName) -> Value {
+    json!({"status": "success", "warnings": remnants::warnings(role, device)})
 }
 
 async fn now(

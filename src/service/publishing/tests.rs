@@ -9,6 +9,10 @@ use crate::web::{App, Body, Peer, Role};
 use http::{Method, header};
 use serde_json::{Value, json};
 
+mod live;
+
+use live::Events;
+
 fn house() -> House {
     House::new(|publisher| {
         let routes = Publishing::routes().with_state(Publishing(Arc::clone(publisher)));
@@ -148,6 +152,15 @@ async fn a_hold_is_shown_and_released_by_a_word_with_a_reason() {
     assert_eq!((&hold["id"], &hold["distance"]["gone"]), (&json!("fortigate"), &json!(990)));
     assert_eq!(hold["grounds"][0]["code"], "shrunk");
     let path = "/api/v1/holds/fortigate/consent";
+    for unknown in ["nosuch", "0190a1b2-c3d4-7e5f-8061-728394a5b6c7", "no%20name"] {
+        for word in ["consent", "reject"] {
+            let path = format!("/api/v1/holds/{unknown}/{word}");
+            let (status, problem) = ask(&house, Method::POST, &path, json!({"reason": "x"})).await;
+            assert_eq!((status, &problem["code"]), (404, &json!("unknown_hold")), "{path}");
+        }
+    }
+    let (status, problem) = ask(&house, Method::POST, path, json!({"reason": "x"})).await;
+    assert_eq!((status, &problem["code"]), (422, &json!("generation_missing")));
     let early = json!({"reason": "it is right", "generation": 1});
     let (status, problem) = ask(&house, Method::POST, path, early).await;
     assert_eq!(
@@ -206,60 +219,6 @@ async fn changes_are_told_as_a_document_as_lines_and_refused_when_they_are_not_k
     let ahead = ask(&house, Method::GET, "/api/v1/changes?since=9", Value::Null).await;
     assert_eq!((ahead.0, &ahead.1["code"]), (422, &json!("generation_ahead")));
     assert_eq!(ask(&house, Method::GET, "/api/v1/changes?since=0&feed=nowhere", Value::Null).await.0, 404);
-}
-
-/// A stream of events.
-struct Events(Body);
-
-impl Events {
-    async fn of(house: &House, path: &str, last: Option<&str>) -> Self {
-        let request = http::Request::builder().uri(path).header(header::HOST, "a");
-        let request = request.header(header::ACCEPT, "text/event-stream");
-        let request = last.into_iter().fold(request, |request, last| request.header("last-event-id", last));
-        Self(house.app.answer(request.body(Body::empty()).unwrap(), Peer::Local).await.into_body())
-    }
-
-    /// The next one; none at the end.
-    async fn next(&mut self) -> Option<String> {
-        use http_body_util::BodyExt as _;
-        let frame =
-            tokio::time::timeout(std::time::Duration::from_secs(10), self.0.frame()).await.unwrap()?;
-        Some(String::from_utf8(frame.unwrap().into_data().unwrap().to_vec()).unwrap())
-    }
-}
-
-#[tokio::test]
-async fn who_listens_hears_of_every_release() {
-    let house = house();
-    list(&house, 1).await;
-    let mut events = Events::of(&house, "/api/v1/changes?since=1", None).await;
-    let first = events.next().await.unwrap();
-    let (id, rest) = first.strip_prefix("id: ").unwrap().split_once('\n').unwrap();
-    assert!(id.ends_with("-1") && rest.starts_with("event: changes\n"), "where it begins: {first}");
-    list(&house, 2).await;
-    let news = events.next().await.unwrap();
-    assert!(news.contains("-2\n") && news.contains(r#""added":["20.0.0.2"]"#), "{news}");
-    let mut again = Events::of(&house, "/api/v1/changes?since=0", Some(id)).await;
-    assert_eq!(again.next().await.unwrap(), news, "who was away goes on where it was");
-}
-
-#[tokio::test]
-async fn who_listens_to_a_feed_that_is_withdrawn_is_told_so() {
-    let house = house();
-    list(&house, 1).await;
-    let wish = json!({"reason": "x", "feed": {"name": "edge"}});
-    for comes_back in [false, true] {
-        assert_eq!(ask(&house, Method::POST, "/api/v1/feeds", wish.clone()).await.0, 200);
-        let since = get(&house, "/api/v1/feeds/edge").await["generation"].clone();
-        let mut events = Events::of(&house, &format!("/api/v1/changes?since={since}&feed=edge"), None).await;
-        assert!(events.next().await.unwrap().contains("event: changes"));
-        ask(&house, Method::DELETE, "/api/v1/feeds/edge", json!({"reason": "x"})).await;
-        if comes_back {
-            ask(&house, Method::POST, "/api/v1/feeds", wish.clone()).await;
-        }
-        assert_eq!(events.next().await.unwrap(), "event: gone\ndata: {}\n\n");
-        assert_eq!(events.next().await, None);
-    }
 }
 
 #[tokio::test]

@@ -9,7 +9,7 @@ use crate::engine::EngineError;
 use crate::fetch::Url;
 use crate::model::{OutputName, Time};
 use crate::publish::webhook::{
-    Courier, Delivery, Hook, Kept, Kind, NotKept, Off, Shown, State as Fate, Wish as Hooked,
+    Courier, Delivery, Hook, KeptHook, Kind, NotKept, Off, Shown, State as Fate, Wish as Hooked,
 };
 use crate::publish::{Trouble, Verify};
 use crate::rights::Right;
@@ -46,7 +46,7 @@ impl Hooking {
             .get("/api/v1/webhooks/{name}/log", admin, log, "Lists a webhook's last deliveries.")
     }
 
-    fn known(&self, name: &OutputName) -> Result<Kept, Problem> {
+    fn known(&self, name: &OutputName) -> Result<KeptHook, Problem> {
         self.0.0.hooks().get(name).ok_or_else(|| not_kept(NotKept::Unknown))
     }
 }
@@ -78,7 +78,7 @@ struct Row {
 }
 
 impl Row {
-    fn of(name: OutputName, kept: &Kept) -> Self {
+    fn of(name: OutputName, kept: &KeptHook) -> Self {
         let Hook { url, events, feeds, verify, off, since, secret_since, by_file, .. } = kept.hook.clone();
         Self {
             name,

@@ -118,15 +118,16 @@ async fn nobody_works_on_for_a_gateway_that_has_gone() {
 #[tokio::test(start_paused = true)]
 async fn the_door_adds_to_answers_and_holds_refusals_back() {
     let routes = Routes::new().get("/open", Demand::Nothing, async || "in", "Lets in.");
-    let app = App::new(Role::Gateway, routes, &Arc::new(Metrics::new())).door(|request, _| {
-        match request.uri().path() {
+    let app = App::new(Role::Gateway, routes, &Arc::new(Metrics::new())).door(
+        |request, _| match request.uri().path() {
             "/shut" => Entry::Shut(Problem::unavailable("overloaded", 1), Duration::from_millis(40)),
             _ => {
                 let told = |name| (HeaderName::from_static(name), HeaderValue::from_static("1"));
                 Entry::Open(Some([told("x-a"), told("x-b")]))
             }
-        }
-    });
+        },
+        |_| Entry::Shut(Problem::unavailable("overloaded", 1), Duration::ZERO),
+    );
     let (app, begun) = (Arc::new(app), tokio::time::Instant::now());
     let open = app.answer(request(Method::GET, "/open"), Peer::Local).await;
     assert!(open.headers().contains_key("x-a") && open.headers().contains_key("x-b"));
@@ -181,4 +182,23 @@ async fn without_a_guard_nobody_may_do_anything() {
     let routes = Routes::new().get("/x", Demand::Of(Right::Check), async || "x", "Is closed.");
     let app = Arc::new(App::new(Role::Blacklist, routes, &Arc::new(Metrics::new())));
     assert_eq!(app.answer(request(Method::GET, "/x"), Peer::Local).await.status(), 401);
+}
+
+#[tokio::test]
+async fn the_door_hears_of_wrong_keys_before_they_are_refused() {
+    let routes = Routes::new().get("/x", Demand::Of(Right::Check), async || "x", "Is closed.");
+    let app =
+        App::new(Role::Gateway, routes, &Arc::new(Metrics::new())).guard(Guard::new("key", access())).door(
+            |_, _| Entry::Open(None),
+            |caller| match caller.peer == from([192, 0, 2, 7]) && caller.who.is_none() {
+                true => Entry::Shut(Problem::unavailable("too_many", 1), Duration::ZERO),
+                false => Entry::Open(None),
+            },
+        );
+    let app = Arc::new(app);
+    for (last, key, expected) in [(7, "wrong", 503), (8, "wrong", 401), (7, "key", 200)] {
+        let mut asked = request(Method::GET, "/x");
+        asked.headers_mut().insert("x-api-key", HeaderValue::from_static(key));
+        assert_eq!(app.answer(asked, from([192, 0, 2, last])).await.status(), expected, "{last} {key}");
+    }
 }

@@ -33,6 +33,8 @@ enum Admitted {
     As(Caller),
     /// Whoever knows must be asked.
     Unknown(Peer),
+    /// What was shown for somebody is wrong.
+    Wrong(Peer, Problem),
     /// It does not matter: that is the answer.
     Told(Response),
 }
@@ -107,13 +109,28 @@ impl App {
             Ok(Admitted::Unknown(peer)) => {
                 Answer::Later(Box::pin(Arc::clone(self).ask(request, peer, visit)))
             }
+            Ok(Admitted::Wrong(peer, problem)) => self.deny(request, peer, problem, visit),
             Err(problem) => Answer::Ready(Some(self.refuse(&request, problem, &visit))),
         }
     }
 
+    /// Refuses whoever showed a wrong key, or says what the door says to those who do so too often.
+    fn deny(self: &Arc<Self>, request: Request, peer: Peer, problem: Problem, mut visit: Visit) -> Answer {
+        let said = self.door.as_ref().map(|door| (door.deny)(&self.caller(peer, None)));
+        let (problem, held) = match said {
+            Some(Entry::Shut(problem, held)) => (problem, held),
+            Some(Entry::Open(told)) => {
+                visit.told = told;
+                (problem, Duration::ZERO)
+            }
+            None => (problem, Duration::ZERO),
+        };
+        Answer::Later(Box::pin(Arc::clone(self).turn_away(request, problem, held, visit)))
+    }
+
     /// Answers whoever asks, if the door lets them in.
     fn enter(self: &Arc<Self>, request: Request, caller: Caller, mut visit: Visit) -> Answer {
-        match self.door.as_ref().map(|door| door(&request, &caller)) {
+        match self.door.as_ref().map(|door| (door.admit)(&request, &caller)) {
             Some(Entry::Shut(problem, held)) => {
                 return Answer::Later(Box::pin(Arc::clone(self).turn_away(request, problem, held, visit)));
             }
@@ -147,7 +164,7 @@ impl App {
         };
         let caller = match who {
             Ok(who) => self.caller(peer, who),
-            Err(problem) => return self.refuse(&request, problem, &visit),
+            Err(problem) => return self.deny(request, peer, problem, visit).await,
         };
         self.enter(request, caller, visit).await
     }
@@ -156,6 +173,9 @@ impl App {
         let mut response = self.fast_since(visit.started, request, caller)?;
         log::fast_access(self.role, request, &response, &visit.id);
         visit.sign(&mut response);
+        if visit.is_secured {
+            browser::harden(response.headers_mut(), true);
+        }
         visit.show(&mut response);
         Some(response)
     }
@@ -182,7 +202,8 @@ impl App {
         let admitted = match &self.guard {
             None => Admitted::As(self.caller(peer, None)),
             Some(guard) => match guard.identify(&Asking::of(request, peer)) {
-                Some(who) => Admitted::As(self.caller(peer, who?)),
+                Some(Ok(who)) => Admitted::As(self.caller(peer, who)),
+                Some(Err(problem)) => Admitted::Wrong(peer, problem),
                 None => Admitted::Unknown(peer),
             },
         };

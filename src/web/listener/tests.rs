@@ -7,6 +7,7 @@ use crate::web::extract::Whole;
 use crate::web::metrics::Metrics;
 use crate::web::{Caller, Demand, Role, Routes};
 use axum::Extension;
+use futures_util::StreamExt as _;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU32, Ordering};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -32,10 +33,22 @@ fn app(metrics: &Arc<Metrics>) -> Arc<App> {
         .get("/panic", anybody, async || -> &str { panic!("a bug") }, "Panics.")
         .get("/peer", anybody, peer, "Says who asks.")
         .get("/secured", anybody, async |request: axum::extract::Request| secured(&request), "Says how.")
+        .get("/live", anybody, async || live(), "Goes on for ever.")
         .get("/large", anybody, async || vec![b'x'; 32 << 20], "Is large.")
         .post("/length", anybody, async |body: Whole| body.0.len().to_string(), "Measures.");
     let fast = |_: &Request, x: &str, _: &Caller| Some(Response::new(Body::full(x.to_owned())));
     Arc::new(App::new(Role::Blacklist, routes, metrics).fast("/fast/{x}", anybody, fast))
+}
+
+/// News now, and perhaps some day again.
+fn live() -> axum::response::Response {
+    let news = futures_util::stream::once(async {
+        Ok::<_, Infallible>(hyper::body::Frame::data("data: 1\n\n".into()))
+    });
+    let body = http_body_util::StreamBody::new(news.chain(futures_util::stream::pending()));
+    let mut response = axum::response::Response::new(axum::body::Body::new(body));
+    response.headers_mut().insert("content-type", http::HeaderValue::from_static("text/event-stream"));
+    response
 }
 
 fn secured(request: &axum::extract::Request) -> String {
@@ -260,6 +273,43 @@ async fn draining_finishes_what_runs_and_closes_what_idles() {
     assert!(TcpStream::connect(served.address).await.is_err(), "no more connections are taken");
     assert!(rest(&mut busy).await.starts_with("HTTP/1.1 200"));
     served.done.await.unwrap();
+}
+
+#[tokio::test]
+async fn draining_ends_what_would_go_on_for_ever() {
+    let served = served(Limits { drain: Duration::from_secs(30), ..quick() }).await;
+    let mut reader = served.connect().await;
+    reader.write_all(b"GET /live HTTP/1.1\r\nHost: a\r\n\r\n").await.unwrap();
+    let mut begun = vec![0; 8192];
+    while !begun.windows(7).any(|bytes| bytes == b"data: 1") {
+        assert!(reader.read(&mut begun).await.unwrap() > 0);
+    }
+    served.stop.send(()).unwrap();
+    timeout(Duration::from_secs(2), served.done).await.expect("nobody waits for it").unwrap();
+    assert!(rest(&mut reader).await.ends_with("0\r\n\r\n"), "it ends as it should");
+}
+
+#[tokio::test]
+async fn an_address_has_a_quarter_of_all_connections() {
+    let served = served(Limits { connections: 8, head: Duration::from_secs(5), ..quick() }).await;
+    let ask = async |stream: &mut TcpStream| {
+        drop(stream.write_all(b"GET /fast/1 HTTP/1.1\r\nHost: a\r\n\r\n").await);
+        one_answer(stream).await
+    };
+    let mut first = served.connect().await;
+    let mut second = served.connect().await;
+    assert!(ask(&mut first).await.ends_with('1') && ask(&mut second).await.ends_with('1'));
+    let mut third = served.connect().await;
+    assert_eq!(rest(&mut third).await, "");
+    let series = "ironlist_http_connections_refused_total{role=\"blacklist\"} 1\n";
+    assert!(served.metrics.render().contains(series));
+    let elsewhere = tokio::net::TcpSocket::new_v4().unwrap();
+    elsewhere.bind(([127, 0, 0, 2], 0).into()).unwrap();
+    let mut elsewhere = elsewhere.connect(served.address).await.unwrap();
+    assert!(ask(&mut elsewhere).await.ends_with('1'));
+    drop(first);
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    assert!(ask(&mut served.connect().await).await.ends_with('1'));
 }
 
 #[tokio::test]

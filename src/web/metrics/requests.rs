@@ -14,6 +14,8 @@ pub struct HttpMetrics {
     pub connections: Gauge,
     /// Connections that could not be accepted.
     pub accept_errors: Counter,
+    /// Connections that were closed at once: their address had its share.
+    pub crowded: Counter,
     /// Connections that ended before HTTP.
     pub preludes_failed: Counter,
     /// Handlers that panicked.
@@ -28,6 +30,7 @@ impl HttpMetrics {
         Self {
             connections: all.connections.with_label_values(&[role]),
             accept_errors: all.accept_errors.with_label_values(&[role]),
+            crowded: all.crowded.with_label_values(&[role]),
             preludes_failed: all.preludes_failed.with_label_values(&[role]),
             panics: all.panics.with_label_values(&[role]),
             all,

@@ -30,6 +30,8 @@ table! {
         "Connections open now.";
     HTTP_ACCEPT_ERRORS "ironlist_http_accept_errors_total" ["role"]
         "Connections that could not be accepted, for instance for want of file descriptors.";
+    HTTP_CROWDED "ironlist_http_connections_refused_total" ["role"]
+        "Connections closed at once, since their address had a quarter of all already.";
     PRELUDES_FAILED "ironlist_connection_failures_total" ["role"]
         "Connections that ended before HTTP: no TLS came about, or no PROXY header came.";
     TLS_EXPIRES "ironlist_tls_certificate_expiry_timestamp_seconds" []
@@ -78,6 +80,8 @@ table! {
         "1 while the device has an older list than is offered.";
     DEVICE_SILENT "ironlist_device_silent" ["device"]
         "1 while the device has not asked for longer than it should.";
+    DEVICE_REMNANTS "ironlist_device_remnants" ["device"]
+        "Lists on the device's firewall that were pushed there, are pushed no more, and are still enforced.";
     WEBHOOK_DELIVERIES "ironlist_webhook_deliveries_total" ["hook", "result"]
         "Attempts to tell a webhook something: delivered, or by what was wrong.";
     AUTH_REFUSALS "ironlist_auth_refusals_total" ["reason"]
@@ -89,5 +93,13 @@ table! {
 }
 
 /// What is read of each feed and each device.
-pub(super) const PUBLISHED: [Row; 7] =
-    [FEED_HELD, FEED_HELD_SECONDS, FEED_FAULT, FEED_CUT, FEED_RELEASE_SECONDS, DEVICE_BEHIND, DEVICE_SILENT];
+pub(super) const PUBLISHED: [Row; 8] = [
+    FEED_HELD,
+    FEED_HELD_SECONDS,
+    FEED_FAULT,
+    FEED_CUT,
+    FEED_RELEASE_SECONDS,
+    DEVICE_BEHIND,
+    DEVICE_SILENT,
+    DEVICE_REMNANTS,
+];
