@@ -20,7 +20,7 @@ fmt:
 
 lint:
     cargo fmt --check
-    cargo clippy --all-targets --locked -- -D warnings
+    cargo clippy --all-targets --locked --features otlp -- -D warnings
     cargo deny check
 
 # One fuzz target: address, auto, plain, csv, tsv, json, ndjson, gzip, zip, xlsx, xls, html_list, grid, dns. Books may take

@@ -13,6 +13,8 @@ pub mod gateway;
 pub mod identity;
 pub mod journal;
 pub mod model;
+#[cfg(feature = "otlp")]
+pub mod otlp;
 pub mod publish;
 pub mod rights;
 pub mod service;

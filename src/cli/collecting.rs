@@ -52,7 +52,7 @@ pub(super) fn vault(settings: &Settings) -> Vault {
 /// everything else goes on without it. Blocks.
 pub(super) fn open(
     engine: Option<&Engine>,
-    key: &str,
+    owner: Option<Remote>,
     settings: &Settings,
     vault: &Arc<Vault>,
     metrics: &Arc<Metrics>,
@@ -69,9 +69,7 @@ pub(super) fn open(
         observe: observe(metrics, seen),
         ..Options::new(engine.clone(), medium, Arc::clone(vault))
     };
-    if !settings.roles.contains(&Role::Blacklist)
-        && let Some(owner) = settings.upstream(Role::Blacklist).and_then(|url| Remote::new(url, key).ok())
-    {
+    if let Some(owner) = owner {
         (options.submit, options.preview) = elsewhere(owner);
     }
     let opened = Collector::open(options);

@@ -8,7 +8,7 @@ use super::collecting::{self, LastSeen};
 use super::follow::Following;
 use super::identifying::Identities;
 use super::settings::{self, Settings};
-use super::{hooking, published, pushing};
+use super::{hooking, owner, published, pushing};
 use crate::collect::collector::Collector;
 use crate::engine::Engine;
 use crate::gateway::Upstreams;
@@ -18,13 +18,20 @@ use crate::publish::webhook::Courier;
 use crate::publish::{Feeds, Publisher};
 use crate::service::collection::{Trouble, Watch};
 use crate::service::dnsbl::Dnsbl;
+use crate::service::journal::Remote;
 use crate::web::health::Latch;
 use crate::web::metrics::Metrics;
+use crate::web::spans::{Span, Spans};
 use crate::web::tls::Tls;
+use crate::web::trace::Sampling;
 use crate::web::{App, Limit, Role};
 use apps::Front;
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use tokio::sync::mpsc::Receiver;
+
+/// Spans that may wait to be told: a second of so many requests that are kept.
+const SPANS: usize = 2048;
 
 /// The limits that may change while the service runs.
 pub(super) struct LiveLimits {
@@ -54,7 +61,9 @@ pub(super) struct House {
     pub(super) pusher: Option<Arc<Pusher>>,
     /// Who tells webhooks, there too.
     pub(super) courier: Option<Arc<Courier>>,
-    /// How the following of another process goes, where the blacklist role is not played.
+    /// The process that is followed, where the blacklist role is not played.
+    pub(super) owner: Option<Remote>,
+    /// How that goes.
     pub(super) following: Arc<Following>,
     /// Opened once everything that readers may ask for is there, and shut when the service stops.
     pub(super) ready: Latch,
@@ -72,6 +81,8 @@ pub(super) struct House {
     pub(super) upstreams: Arc<Upstreams>,
     /// What is counted.
     pub(super) metrics: Arc<Metrics>,
+    /// What is kept of requests and waits to be told, where somebody is told.
+    pub(super) spans: Option<Receiver<Span>>,
     /// What each role answers.
     pub(super) apps: BTreeMap<Role, Arc<App>>,
 }
@@ -81,7 +92,7 @@ impl House {
     /// start health will tell.
     ///
     /// # Errors
-    /// A role's URL is none, or the feeds' folder cannot be made.
+    /// A role's URL is none, what proves it cannot be read, or the feeds' folder cannot be made.
     pub(super) fn build(
         engine: Option<Engine>,
         key: &str,
@@ -94,18 +105,21 @@ impl House {
         let metrics = measured(engine.clone(), publisher.clone(), Arc::clone(&seen), Arc::clone(&watch));
         let metrics = certificate(metrics, tls.clone());
         let (metrics, vault) = (Arc::new(metrics), Arc::new(collecting::vault(settings)));
-        let collector = collecting::open(engine.as_ref(), key, settings, &vault, &metrics, seen);
+        let owner = owner::find(settings, key)?;
+        let collector = collecting::open(engine.as_ref(), owner.clone(), settings, &vault, &metrics, seen);
         let pusher = publisher.as_ref().map(|publisher| pushing::open(publisher, &vault, settings, &metrics));
         let tell = |publisher| hooking::open(publisher, &vault, settings, &metrics, &watch);
         let courier = publisher.as_ref().map(tell);
-        let identities = Identities::open(key, settings, &vault, &metrics, engine.as_ref());
+        let identities = Identities::open(owner.clone(), settings, &vault, &metrics, engine.as_ref());
         let feeds = publisher.as_ref().map(|publisher| publisher.feeds());
         let dnsbl = dnsbl(engine.as_ref(), feeds, settings, &metrics);
+        let (spans, waiting) = traced(settings, &metrics);
         let mut house = Self {
             engine,
             publisher,
             pusher,
             courier,
+            owner,
             following: Arc::default(),
             ready: Latch::default(),
             identities,
@@ -115,9 +129,10 @@ impl House {
             limits: LiveLimits::new(settings),
             upstreams: Arc::default(),
             metrics,
+            spans: waiting,
             apps: BTreeMap::new(),
         };
-        let front = Front::new(key, settings, &house.identities, troubles, tls);
+        let front = Front::new(key, settings, &house.identities, troubles, tls).telling(spans);
         for role in settings.roles.iter().filter(|role| **role != Role::Gateway) {
             let app = front.role(&house, *role)?;
             house.apps.insert(*role, app);
@@ -147,6 +162,13 @@ fn dnsbl(
     let settings::Dnsbl { feed, zone, .. } = settings.dnsbl.clone()?;
     let (engine, feeds) = (engine?.clone(), Arc::clone(feeds?));
     Some(Arc::new(Dnsbl::new(engine, feeds, feed, zone, metrics)))
+}
+
+/// The queue of what is kept of requests.
+fn traced(settings: &Settings, metrics: &Metrics) -> (Option<Spans>, Option<Receiver<Span>>) {
+    let Some(otlp) = &settings.otlp else { return (None, None) };
+    let (spans, waiting) = Spans::new(Sampling::share(otlp.share), SPANS, metrics.trace_spans("full"));
+    (Some(spans), Some(waiting))
 }
 
 /// Tells of the certificate at each scrape.

@@ -35,9 +35,10 @@ pub(super) enum Identities {
 }
 
 impl Identities {
-    /// Opens what is here; `key` is the installation's. Blocks.
+    /// Opens what is here, or asks `owner`; where listings wait because `engine` doubts the clock, so does what ends here.
+    /// Blocks.
     pub(super) fn open(
-        key: &str,
+        owner: Option<Remote>,
         settings: &Settings,
         vault: &Arc<Vault>,
         metrics: &Arc<Metrics>,
@@ -46,7 +47,6 @@ impl Identities {
         if settings.roles.contains(&Role::Blacklist) {
             return Self::Here(keeper(settings, vault, metrics, engine.cloned()));
         }
-        let owner = settings.upstream(Role::Blacklist).and_then(|url| Remote::new(url, key).ok());
         owner.map_or(Self::Nowhere, |owner| Self::There(Arc::new(Elsewhere::new(owner))))
     }
 

@@ -23,6 +23,7 @@ mod import;
 mod lists;
 mod moment;
 mod named;
+mod owner;
 mod people;
 mod ports;
 mod published;
@@ -33,6 +34,7 @@ pub mod serve;
 pub mod set;
 pub mod settings;
 mod status;
+mod telling;
 mod upload;
 mod watchdog;
 

@@ -10,6 +10,7 @@ use super::named::Named;
 use super::ports;
 use super::reload::Reload;
 use super::settings::{Inputs, Settings, Webhooks};
+use super::telling;
 use super::watchdog;
 use crate::collect::{self, Terms, formats};
 use crate::disk::write_private;
@@ -19,7 +20,6 @@ use crate::model::{Batch, Cause, Change, Detail, Output, SourceName};
 use crate::publish::webhook::Courier;
 use crate::publish::{self, Publisher};
 use crate::service::dnsbl::Sockets;
-use crate::service::journal::Remote;
 use crate::web::listener::{self, Limits, Listener};
 use crate::web::log::Filter;
 use crate::web::tls;
@@ -94,7 +94,8 @@ async fn serve(
     if let Some(engine) = &engine {
         import(engine, imports, &mut troubles).await?;
     }
-    let house = House::build(engine.clone(), &key, &settings, troubles, tls.clone())?;
+    let mut house = House::build(engine.clone(), &key, &settings, troubles, tls.clone())?;
+    let teller = telling::start(house.spans.take(), &settings, &house.metrics)?;
     if let Some(publisher) = &house.publisher {
         set_up(publisher, house.courier.as_ref(), &settings.outputs, &settings.webhooks).await;
     }
@@ -111,7 +112,7 @@ async fn serve(
     let (stop, stopped) = watch::channel(false);
     let (outputs, mut said) = watch::channel((settings.outputs.clone(), settings.webhooks.clone()));
     let mut tasks = JoinSet::new();
-    attend(&house, &settings, &key, &stopped, &mut tasks)?;
+    attend(&house, &stopped, &mut tasks);
     let sources = watch::Sender::new(settings.collection.sources.clone());
     if let Some((engine, collector)) = engine.clone().zip(house.collector.clone()) {
         collecting::accounts(&collector, &inputs.environment).await;
@@ -174,6 +175,9 @@ async fn serve(
     house.ready.shut();
     stop.send_replace(true);
     while tasks.join_next().await.is_some() {}
+    if let Some(teller) = teller {
+        teller.finish().await;
+    }
     if let Some(engine) = engine {
         tokio::task::spawn_blocking(move || engine.stop()).await?;
     }
@@ -329,15 +333,9 @@ fn warn(settings: &Settings) {
 }
 
 /// Starts what runs beside the listeners.
-fn attend(
-    house: &House,
-    settings: &Settings,
-    key: &str,
-    stopped: &watch::Receiver<bool>,
-    tasks: &mut JoinSet<()>,
-) -> anyhow::Result<()> {
+fn attend(house: &House, stopped: &watch::Receiver<bool>, tasks: &mut JoinSet<()>) {
     house.identities.attend(house.publisher.as_ref(), stopped, tasks);
-    let Some(engine) = house.engine.clone() else { return Ok(()) };
+    let Some(engine) = house.engine.clone() else { return };
     if let Some(publisher) = house.publisher.clone() {
         let feeds = Arc::clone(publisher.feeds());
         tasks.spawn(publish::follow(feeds, engine, raised(stopped.clone())));
@@ -348,8 +346,7 @@ fn attend(
         if let Some(courier) = house.courier.clone() {
             tasks.spawn(courier.run(raised(stopped.clone())));
         }
-    } else if let Some(url) = settings.upstream(Role::Blacklist) {
-        let owner = Remote::new(url, key).context("the administrator's key holds what no header can")?;
+    } else if let Some(owner) = house.owner.clone() {
         let stop = raised(stopped.clone());
         let following = Arc::clone(&house.following);
         tasks.spawn(async move {
@@ -361,7 +358,6 @@ fn attend(
     } else {
         tracing::warn!("no blacklist role here and no upstream.blacklist: nothing will ever be listed");
     }
-    Ok(())
 }
 
 pub(super) async fn raised(mut stopped: watch::Receiver<bool>) {

@@ -3,9 +3,9 @@
 use super::{DiskError, Medium};
 use redb::{Builder, Database, DatabaseError, Durability, StorageBackend, StorageError};
 use redb::{ReadTransaction, ReadableDatabase, WriteTransaction};
-use std::fs::{self, File};
+use std::fs::{self, File, OpenOptions};
 use std::io;
-use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 use std::sync::{Arc, PoisonError, RwLock};
 
@@ -108,12 +108,7 @@ impl RedbFile {
             return builder.create_with_backend(Boxed(backend));
         }
         let path = self.medium.path().join(self.name);
-        if path.exists() {
-            keep_private(&path).map_err(StorageError::Io)?;
-            builder.open(path)
-        } else {
-            create(&builder, &path)
-        }
+        if path.exists() { builder.open(path) } else { create(&builder, &path) }
     }
 
     /// Drops the handle that an error has made useless, and names the error by its cure.
@@ -147,34 +142,22 @@ impl RedbFile {
     }
 }
 
-/// For its owner alone from its first byte on: digests of keys and passwords are in some, and the folder may be anybody's.
-fn make_private(path: &Path) -> io::Result<()> {
-    fs::OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(path).map(drop)
-}
-
-/// Takes from others what an earlier version, or a copy, has left them. Whose file it is not leaves it as it is.
-fn keep_private(path: &Path) -> io::Result<()> {
-    let mode = fs::metadata(path)?.permissions().mode();
-    if mode & 0o077 == 0 {
-        return Ok(());
-    }
-    match fs::set_permissions(path, fs::Permissions::from_mode(mode & 0o700)) {
-        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => Ok(()),
-        done => done,
-    }
-}
-
 /// Makes a new file under a passing name, which it loses when it is whole: a file that a crash
 /// left half-made could not be told from a damaged one.
+///
+/// Nobody but its owner may read it: some of these files hold digests of keys and sealed secrets.
 fn create(builder: &Builder, path: &Path) -> Result<Database, DatabaseError> {
     let part = path.with_extension("part");
-    make_private(&part).map_err(StorageError::Io)?;
-    let database = match builder.create(&part) {
+    let make = || {
+        OpenOptions::new().append(true).create(true).mode(0o600).open(&part).map_err(StorageError::Io)?;
+        builder.create(&part)
+    };
+    let database = match make() {
         Err(DatabaseError::DatabaseAlreadyOpen) => return Err(DatabaseError::DatabaseAlreadyOpen),
         Err(_) => {
             // What a crash left of an earlier attempt; if it is anything else, this fails again.
-            fs::remove_file(&part).and_then(|()| make_private(&part)).map_err(StorageError::Io)?;
-            builder.create(&part)?
+            fs::remove_file(&part).map_err(StorageError::Io)?;
+            make()?
         }
         Ok(database) => database,
     };
@@ -243,6 +226,7 @@ mod tests {
     use super::*;
     use crate::disk::faulty::{Fault, FaultyDisk};
     use redb::TableDefinition;
+    use std::os::unix::fs::PermissionsExt as _;
 
     const TABLE: TableDefinition<u8, u8> = TableDefinition::new("table");
 
@@ -266,6 +250,9 @@ mod tests {
         put(&file, 1).unwrap();
         let names = std::fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().file_name());
         assert!(names.eq(["file.redb"]));
+        let mode = |name| std::fs::metadata(folder.path().join(name)).unwrap().permissions().mode() & 0o777;
+        RedbFile::open(&medium, "another.redb", 1 << 20).unwrap();
+        assert_eq!(mode("another.redb"), 0o600, "nobody else may read it");
         let second = RedbFile::open(&medium, "file.redb", 1 << 20);
         assert!(matches!(second, Err(DiskError::InUse(_))));
     }

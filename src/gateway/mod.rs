@@ -31,7 +31,6 @@ pub use cache::Generation;
 pub use instance::UpstreamError;
 pub use limits::{BadRate, Class, Rate, Rates};
 pub use pool::{Balance, Remote, Way};
-pub use tls::{TlsError, UpstreamTls};
 pub use upstream::Upstream;
 pub use watch::watch;
 
@@ -42,6 +41,7 @@ use crate::web::docs::Docs;
 use crate::web::entrance::Entrance;
 use crate::web::metrics::{self, Metrics};
 use crate::web::openapi::Chapter;
+use crate::web::spans::Spans;
 use crate::web::tls::{Secured, Tls};
 use crate::web::{App, Body, Caller, Demand, Json, Problem, Request, Response, Role, Routes};
 use axum::extract::State;
@@ -73,6 +73,8 @@ pub struct Rules {
     pub entrance: Arc<Entrance>,
     /// The TLS of this process's ports, for health.
     pub tls: Option<Arc<Tls>>,
+    /// Where what is kept of requests goes.
+    pub spans: Option<Spans>,
 }
 
 /// What the router needs.
@@ -111,6 +113,7 @@ pub fn app(
     let app = App::new(Role::Gateway, routes, all)
         .body_limit("/", u64::MAX)
         .entrance(&rules.entrance)
+        .spans(rules.spans)
         .door(move |request, caller| admitting.admit(request, caller), move |caller| denying.deny(caller))
         .fast("/{*path}", Demand::Nothing, move |request, _, caller| {
             let answer = answer_at_once(&upstreams, request, caller)?;

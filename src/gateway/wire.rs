@@ -3,9 +3,10 @@
 //! A connection is driven by whoever uses it, request and answer in one task: no hand-over between tasks, which
 //! would cost as much as the proxying itself. It must not know what is asked.
 
-use super::tls::{Io, UpstreamTls};
+use super::tls::Io;
 use crate::web::Body;
 use crate::web::body::Pace;
+use crate::web::tls::UpstreamTls;
 use bytes::Bytes;
 use http::{Request, Response};
 use hyper::body::{Body as HttpBody, Frame, Incoming, SizeHint};
@@ -97,7 +98,7 @@ impl Wire {
         stream.set_nodelay(true)?;
         match &self.tls {
             None => Ok(Io::Plain(stream)),
-            Some(tls) => tls.connect(&self.host, stream).await,
+            Some(tls) => Io::secured(tls, &self.host, stream).await,
         }
     }
 

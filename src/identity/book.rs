@@ -8,7 +8,7 @@ use super::refusal::{News, Refusals};
 use super::secret::random;
 use super::session::Session;
 use super::token::KeptKey;
-use super::user::{User, Visit};
+use super::user::{User, UserRow, Visit};
 use crate::disk::{Digest, DiskError, Medium, RedbFile, Shelf, hex, unhex};
 use crate::model::Time;
 use redb::{ReadableTable as _, TableDefinition, WriteTransaction};
@@ -257,6 +257,16 @@ impl Book {
         }
         Ok(())
     }
+}
+
+/// Everybody in the book of a folder that has one and whose keeper does not run; for whoever looks after it.
+///
+/// # Errors
+/// As [`RedbFile::open`], and [`DiskError::Version`].
+pub fn people(medium: &Medium) -> Result<Vec<UserRow>, DiskError> {
+    let All { users, sessions, .. } = Book::open(medium)?.all()?;
+    let of = |user: &User| sessions.iter().filter(|session| session.user == user.name).count();
+    Ok(users.iter().map(|user| UserRow::of(user, of(user))).collect())
 }
 
 fn each<T>(all: &mut Vec<T>, one: T) -> bool {

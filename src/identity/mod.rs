@@ -21,7 +21,7 @@ mod session;
 mod token;
 mod user;
 
-pub use book::FILE;
+pub use book::{FILE, people};
 pub use delay::Whence;
 pub use error::IdentityError;
 pub use keeper::{

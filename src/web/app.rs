@@ -15,6 +15,7 @@ use super::problem::Problem;
 use super::request_id::RequestIds;
 use super::role::Role;
 use super::routes::{Demand, Routes, Row};
+use super::spans::Spans;
 use axum::Router;
 use axum::extract::MatchedPath;
 use axum::middleware::{self, Next};
@@ -93,6 +94,7 @@ pub struct App {
     guard: Option<Guard>,
     door: Option<Door>,
     entrance: Arc<Entrance>,
+    spans: Option<Spans>,
     limits: Vec<(&'static str, Limit)>,
     ids: RequestIds,
     /// The role's metrics.
@@ -114,6 +116,7 @@ impl App {
             guard: None,
             door: None,
             entrance: Arc::default(),
+            spans: None,
             limits: Vec::new(),
             ids: RequestIds::new(),
             metrics: Arc::new(HttpMetrics::new(Arc::clone(metrics), role)),
@@ -160,6 +163,12 @@ impl App {
         self
     }
 
+    /// Puts what is kept of requests there.
+    #[must_use]
+    pub fn spans(self, spans: Option<Spans>) -> Self {
+        Self { spans, ..self }
+    }
+
     /// Takes bodies of up to `limit` bytes on paths that begin with `prefix`, instead of 1 MiB.
     #[must_use]
     pub fn body_limit(mut self, prefix: &'static str, limit: impl Into<Limit>) -> Self {
@@ -179,10 +188,16 @@ impl App {
 
     /// Tries the fast paths alone, for a role that asks another in the same process.
     pub fn try_fast(&self, request: &Request, caller: &Caller) -> Option<Response> {
-        self.fast_since(Instant::now(), request, caller)
+        self.fast_since(Instant::now(), request, caller).map(|(response, _)| response)
     }
 
-    fn fast_since(&self, started: Instant, request: &Request, caller: &Caller) -> Option<Response> {
+    /// The answer, and the template of what answered.
+    fn fast_since(
+        &self,
+        started: Instant,
+        request: &Request,
+        caller: &Caller,
+    ) -> Option<(Response, &'static str)> {
         if !matches!(*request.method(), Method::GET | Method::HEAD) {
             return None;
         }
@@ -192,7 +207,7 @@ impl App {
             Some((fast, fast.answer(&self.metrics, request, rest, caller)?))
         })?;
         fast.metrics.count(request.method(), response.status(), started.elapsed().as_secs_f64());
-        Some(response)
+        Some((response, fast.metrics.template()))
     }
 }
 

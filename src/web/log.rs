@@ -154,13 +154,20 @@ fn is_flood(code: &str) -> bool {
 }
 
 /// The line about a look-up or a feed, of which there are too many for more than debugging.
-pub(super) fn fast_access(role: Role, request: &Request, response: &Response, id: &HeaderValue) {
+pub(super) fn fast_access(
+    role: Role,
+    request: &Request,
+    response: &Response,
+    id: &HeaderValue,
+    trace: Option<&Trace>,
+) {
     tracing::debug!(
         request_id = as_text(id),
         role = role.name(),
         method = request.method().as_str(),
         path = &*without_token(request.uri().path()),
         status = response.status().as_u16(),
+        trace_id = trace.map(Trace::id),
         "request"
     );
 }

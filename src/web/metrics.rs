@@ -69,6 +69,7 @@ pub struct Metrics {
     dnsbl_questions: IntCounterVec,
     auth_refusals: IntCounterVec,
     auth_tokens: IntCounterVec,
+    trace_spans: IntCounterVec,
     readings: Vec<Reading>,
 }
 
@@ -103,6 +104,7 @@ impl Metrics {
             dnsbl_questions: counters(&registry, table::DNSBL_QUESTIONS),
             auth_refusals: counters(&registry, table::AUTH_REFUSALS),
             auth_tokens: counters(&registry, table::AUTH_TOKENS),
+            trace_spans: counters(&registry, table::TRACE_SPANS),
             readings: Vec::new(),
             registry,
         };
@@ -211,6 +213,11 @@ impl Metrics {
     /// Access tokens that were given so: `password`, `one_time`, `refresh`.
     pub fn auth_tokens(&self, how: &str) -> Counter {
         self.auth_tokens.with_label_values(&[how])
+    }
+
+    /// Spans that ended so: `told`, `full`, `failed`.
+    pub fn trace_spans(&self, outcome: &str) -> Counter {
+        self.trace_spans.with_label_values(&[outcome])
     }
 
     /// Everything in Prometheus' text format.

@@ -28,6 +28,7 @@ mod role;
 pub mod routes;
 pub mod shares;
 pub mod sketch;
+pub mod spans;
 mod stall;
 pub mod tls;
 pub mod trace;

@@ -23,19 +23,44 @@ pub struct Trace {
     pub sampled: bool,
 }
 
+/// Which of the traces that begin here are kept; whoever began one elsewhere has said so already.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Sampling {
+    /// Of 2^56 traces, how many are not.
+    left_out: u64,
+}
+
+impl Sampling {
+    /// None of them.
+    pub const NONE: Self = Self { left_out: RANDOM };
+
+    /// This share of them, from 0 to 1.
+    pub fn share(share: f64) -> Self {
+        // A float holds 2^56 exactly, and the product is in the range of the type.
+        Self { left_out: RANDOM - (share.clamp(0.0, 1.0) * RANDOM as f64) as u64 }
+    }
+
+    /// Judges by the last 56 bits, which are random in whoever's trace (W3C Trace Context, level 2): others that ask the
+    /// same share keep the same traces.
+    fn keeps(self, trace: u128) -> bool {
+        (trace % u128::from(RANDOM)) as u64 >= self.left_out
+    }
+}
+
+/// One more than the highest value of 56 bits.
+const RANDOM: u64 = 1 << 56;
+
 impl Trace {
     /// The place of a request with these headers: in the trace that they name, or else in one of its own. What is not
     /// valid is taken away.
-    pub fn enter(headers: &mut HeaderMap) -> Self {
-        let mut all = headers.get_all(&TRACEPARENT).iter();
-        let only = all.next().filter(|_| all.next().is_none());
-        let named = only.and_then(|value| parent(value.as_bytes()));
-        let trace = match named {
-            Some((trace, parent, sampled)) => Self { trace, parent: Some(parent), span: span(), sampled },
+    pub fn enter(headers: &mut HeaderMap, sampling: Sampling) -> Self {
+        let trace = match Self::named(headers) {
+            Some(trace) => trace,
             None => {
                 headers.remove(&TRACESTATE);
                 // A version-4 UUID has bits that are never zero.
-                Self { trace: uuid::Uuid::new_v4().as_u128(), parent: None, span: span(), sampled: false }
+                let trace = uuid::Uuid::new_v4().as_u128();
+                Self { trace, parent: None, span: span(), sampled: sampling.keeps(trace) }
             }
         };
         // Hexadecimal digits and hyphens fit a header.
@@ -43,6 +68,14 @@ impl Trace {
             headers.insert(TRACEPARENT, value);
         }
         trace
+    }
+
+    /// The same, but only in a trace that others began.
+    pub fn named(headers: &HeaderMap) -> Option<Self> {
+        let mut all = headers.get_all(&TRACEPARENT).iter();
+        let only = all.next().filter(|_| all.next().is_none())?;
+        let (trace, parent, sampled) = parent(only.as_bytes())?;
+        Some(Self { trace, parent: Some(parent), span: span(), sampled })
     }
 
     /// The name of the trace, in hexadecimal.
@@ -90,7 +123,7 @@ mod tests {
         let mut headers = HeaderMap::new();
         headers.insert(TRACEPARENT, HeaderValue::try_from(value).unwrap());
         headers.insert(TRACESTATE, HeaderValue::from_static("vendor=1"));
-        (Trace::enter(&mut headers), headers)
+        (Trace::enter(&mut headers, Sampling::share(1.0)), headers)
     }
 
     #[test]
@@ -120,9 +153,30 @@ mod tests {
             &format!("+0{}", &VALID[2..]),
         ] {
             let (trace, headers) = entered(wrong);
-            assert_eq!((trace.parent, trace.sampled), (None, false), "{wrong}");
+            assert_eq!((trace.parent, trace.sampled), (None, true), "{wrong}");
             assert!(trace.trace > 0 && trace.span > 0 && !headers.contains_key(TRACESTATE));
             assert_eq!(headers[TRACEPARENT].to_str().unwrap(), trace.to_string());
+        }
+    }
+
+    #[test]
+    fn of_the_traces_that_begin_here_a_share_is_kept_and_of_others_what_they_say() {
+        let kept = |share: f64| {
+            let sampling = Sampling::share(share);
+            let begin = |_| Trace::enter(&mut HeaderMap::new(), sampling).sampled;
+            (0..1000).map(begin).filter(|kept| *kept).count()
+        };
+        assert_eq!((kept(0.0), kept(1.0)), (0, 1000));
+        assert!((150..350).contains(&kept(0.25)));
+        let begin = Trace::enter(&mut HeaderMap::new(), Sampling::NONE);
+        assert!(!begin.sampled);
+        for (flags, said) in [("00", false), ("01", true)] {
+            let mut headers = HeaderMap::new();
+            let value = format!("{}{flags}", &VALID[..53]);
+            headers.insert(TRACEPARENT, HeaderValue::try_from(value).unwrap());
+            for share in [0.0, 1.0] {
+                assert_eq!(Trace::enter(&mut headers.clone(), Sampling::share(share)).sampled, said);
+            }
         }
     }
 }

@@ -8,6 +8,7 @@
 
 pub(crate) mod books;
 pub(crate) mod cable;
+pub(crate) mod collector;
 pub(crate) mod data;
 pub(crate) mod fortigate;
 pub(crate) mod receiver;

@@ -160,6 +160,12 @@ impl Log {
         }
     }
 
+    /// The first line that is an event for which `is_it`.
+    fn event(&self, is_it: impl Fn(&Value) -> bool) -> Option<Value> {
+        let lines = self.0.lock().unwrap();
+        lines.iter().filter_map(|line| serde_json::from_str(line).ok()).find(is_it)
+    }
+
     fn has(&self, text: &str) -> bool {
         self.0.lock().unwrap().iter().any(|line| line.contains(text))
     }
@@ -266,6 +272,11 @@ impl House {
     /// Waits until the log says so.
     pub(crate) fn logged(&self, text: &str) {
         until(text, || self.log.has(text).then_some(()));
+    }
+
+    /// Waits for an event of the log for which `is_it`.
+    pub(crate) fn event(&self, is_it: impl Fn(&Value) -> bool) -> Value {
+        until("an event of the log", || self.log.event(&is_it))
     }
 
     /// Whether the log says so.

@@ -26,6 +26,7 @@ mod http;
 mod identity;
 mod keys;
 mod lists;
+mod observed;
 mod papers;
 mod place;
 mod proxies;
@@ -39,4 +40,7 @@ mod smuggling;
 mod start;
 mod taxii;
 mod tls;
+#[cfg(feature = "otlp")]
+mod traces;
+mod watchdog;
 mod webhooks;

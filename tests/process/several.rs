@@ -1,7 +1,8 @@
 //! The roles in processes of their own, as on several machines.
 
 use super::bad_input::endless;
-use super::house::{House, Plan, told, until};
+use super::house::{House, Plan, ironlist, told, until};
+use super::tls::Pair;
 use std::path::Path;
 
 /// Starts roles in a data folder of their own, with the key of `first`.
@@ -242,4 +243,50 @@ fn what_changed_since_a_generation_is_told_across_restarts_and_adds_up_to_the_li
     }
     let ahead = house.look("gateway", "/api/v1/changes?since=99");
     assert_eq!(ahead.problem(), (422, "generation_ahead".to_owned()));
+}
+
+#[test]
+fn a_role_elsewhere_follows_and_asks_over_tls_and_believes_only_whom_it_is_told_to() {
+    let (folder, pair, another) =
+        (tempfile::tempdir().unwrap(), Pair::of("localhost"), Pair::of("localhost"));
+    let at = |name: &str| folder.path().join(name);
+    let [certificate, key] = pair.write(folder.path());
+    let blacklist = Plan::new(&at("blacklist"))
+        .roles("blacklist")
+        .set("IRONLIST_TLS_CERTIFICATE", certificate.to_str().unwrap())
+        .set("IRONLIST_TLS_KEY", key.to_str().unwrap())
+        .set("IRONLIST_TLS_CLIENTS", "ask")
+        .encrypted("blacklist")
+        .start();
+    let url = format!("https://localhost:{}", blacklist.address("blacklist").port());
+    let beside = |name: &str, believed: &Path| {
+        std::fs::create_dir(at(name)).unwrap();
+        std::fs::copy(at("blacklist").join("admin.key"), at(name).join("admin.key")).unwrap();
+        let plan = Plan::new(&at(name)).roles("analytics").set("IRONLIST_UPSTREAM_BLACKLIST", &url);
+        plan.set("IRONLIST_UPSTREAM_CA_FILE", believed.to_str().unwrap())
+            .set("IRONLIST_UPSTREAM_CERT_FILE", certificate.to_str().unwrap())
+            .set("IRONLIST_UPSTREAM_KEY_FILE", key.to_str().unwrap())
+    };
+    let analytics = beside("analytics", &certificate).start();
+    let add = ["allow", "add", "198.51.100.7", "--reason", "a customer"];
+    assert_eq!(told(&blacklist.run(add)).0, 0);
+    let generation = |house: &House| {
+        let health = house.get("analytics", "/health").json();
+        health["checks"]["follows"]["detail"].as_str().unwrap().to_owned()
+    };
+    until("it follows", || generation(&analytics).starts_with("generation 1, ").then_some(()));
+    // Whose a key is, it asks there, too.
+    let wrong = [("x-api-key", "nobody's")];
+    let (status, code) =
+        analytics.ask("analytics", "GET", "/api/v1/analytics/summary", &wrong, b"").unwrap().problem();
+    assert_eq!((status, code.as_str()), (401, "key_wrong"));
+
+    std::fs::create_dir(at("other")).unwrap();
+    let [other, _] = another.write(&at("other"));
+    let stranger = beside("stranger", &other).start();
+    until("it says whom it does not believe", || generation(&stranger).contains("certificate").then_some(()));
+    let mut careless = ironlist(&at("careless"));
+    careless.args(["serve", "--roles", "analytics"]).env("IRONLIST_UPSTREAM_BLACKLIST", &url);
+    let (code, _, errors) = told(&careless.output().unwrap());
+    assert!(code == 2 && errors.contains("upstream.ca_file"), "{code} {errors}");
 }

@@ -23,8 +23,13 @@ pub(crate) struct Pair {
 
 impl Pair {
     pub(crate) fn new() -> Self {
+        Self::of(NAME)
+    }
+
+    /// One for that name.
+    pub(crate) fn of(name: &str) -> Self {
         let key = rcgen::KeyPair::generate().unwrap();
-        let wanted = rcgen::CertificateParams::new([NAME.to_owned()]).unwrap();
+        let wanted = rcgen::CertificateParams::new([name.to_owned()]).unwrap();
         let made = wanted.self_signed(&key).unwrap();
         Self { certificate: made.pem(), key: key.serialize_pem() }
     }

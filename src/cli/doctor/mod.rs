@@ -3,6 +3,7 @@
 //! It looks and changes nothing, but for `--rebuild`. Of a running service it asks the health;
 //! only the stores of one that does not run can be opened.
 
+mod people;
 mod place;
 mod stores;
 
@@ -23,6 +24,8 @@ use std::io::{self, Write};
 /// What was looked at, and what was found.
 type Finding = (String, Check);
 
+const ADMINISTRATORS: &str = "administrators";
+
 /// Prints a line for each check, with a cure where something is wrong; 1 when anything is.
 pub(super) async fn run(
     args: &DoctorArgs,
@@ -42,12 +45,16 @@ pub(super) async fn run(
         Ok(Some(door)) => {
             findings.extend(ask(&door).await);
             findings.extend(stopped(&door).await);
+            findings.extend(administrators(&door).await);
         }
         Ok(None) => {
             findings.push(("service".to_owned(), Check::healthy("does not run")));
             findings.extend(place::ports(settings));
             let data = settings.data.clone();
             findings.extend(tokio::task::spawn_blocking(move || stores::look(&data)).await?);
+            let data = settings.data.clone();
+            let look = tokio::task::spawn_blocking(move || people::look(&data));
+            findings.push((ADMINISTRATORS.to_owned(), look.await?));
         }
         Err(error) => {
             let cure = "run this as the user of the service, or as root";
@@ -92,6 +99,13 @@ async fn ask(door: &Door) -> Vec<Finding> {
         }
         Err(error) => vec![("service".to_owned(), Check::unhealthy(format!("{error:#}"), cure))],
     }
+}
+
+/// Whether somebody can log in and administrate; nothing where the service cannot say, which is a check of its own.
+async fn administrators(door: &Door) -> Option<Finding> {
+    let answer = door.get("/api/v1/auth/users").await.ok()?;
+    let people = serde_json::from_value(answer["data"].clone()).ok()?;
+    Some((ADMINISTRATORS.to_owned(), people::judge(people, chrono::Utc::now().into())))
 }
 
 /// The sources that fetch nothing until a person has acted.

@@ -3,6 +3,7 @@
 use super::super::folder::ADMIN_KEY;
 use super::super::settings::Settings;
 use super::Finding;
+use crate::identity::{self, ADMIN_PASSWORD};
 use crate::vault::KeySource;
 use crate::web::health::Check;
 use crate::web::tls::{Files, Tls};
@@ -22,11 +23,11 @@ const LITTLE: u64 = 1 << 30;
 pub(super) fn look(settings: &Settings) -> Vec<Finding> {
     let files = settings.tls.as_ref().map(|tls| tls.files.clone());
     let tls = files.map(|files| ("tls files".to_owned(), tls(files)));
-    kept(settings).into_iter().chain(tls).chain(open(settings)).collect()
+    kept(settings).into_iter().chain(tls).chain(access(settings)).collect()
 }
 
 /// What is open to whom without a key: no fault, and worth a look.
-fn open(settings: &Settings) -> Vec<Finding> {
+fn access(settings: &Settings) -> Vec<Finding> {
     let networks = [
         ("look-ups, statistics and metrics", settings.access.open.to_string()),
         ("the earlier system's paths, those that write, too,", settings.access.earlier.to_string()),
@@ -55,12 +56,26 @@ fn tls(files: Files) -> Check {
 fn kept(settings: &Settings) -> Vec<Finding> {
     let data = &settings.data;
     match fs::metadata(data) {
-        Ok(about) if about.is_dir() => vec![
-            ("data folder".to_owned(), folder(data, &about)),
-            ("disk".to_owned(), disk(data)),
-            ("key".to_owned(), key(&data.join(ADMIN_KEY))),
-            ("vault".to_owned(), vault(settings)),
-        ],
+        Ok(about) if about.is_dir() => {
+            let mut findings = vec![
+                ("data folder".to_owned(), folder(data, &about)),
+                ("disk".to_owned(), disk(data)),
+                ("key".to_owned(), key(&data.join(ADMIN_KEY))),
+                ("vault".to_owned(), vault(settings)),
+            ];
+            let secrets = [
+                (
+                    identity::FILE,
+                    "whoever read it has digests of passwords and keys: have people choose new ones",
+                ),
+                (ADMIN_PASSWORD, "if others had access: ironlist user password admin --reason TEXT"),
+            ];
+            let open = secrets
+                .into_iter()
+                .filter_map(|(name, more)| Some((name.to_owned(), open(&data.join(name), more)?)));
+            findings.extend(open);
+            findings
+        }
         found => vec![("data folder".to_owned(), no_folder(data, found.err()))],
     }
 }
@@ -111,13 +126,20 @@ fn disk(data: &Path) -> Check {
     if free < LITTLE { Check::degraded(detail, "free some room") } else { Check::healthy(detail) }
 }
 
+/// A file that is there and that others than its owner can read.
+fn open(path: &Path, more: &str) -> Option<Check> {
+    let (shown, mode) = (path.display(), fs::metadata(path).ok()?.permissions().mode());
+    let is_open = mode & 0o077 != 0;
+    let detail = format!("{shown} can be read by others (mode {:04o})", mode & 0o7777);
+    is_open.then(|| Check::unhealthy(detail, format!("chmod 600 {shown}; {more}")))
+}
+
 fn key(path: &Path) -> Check {
     let shown = path.display();
+    if let Some(check) = open(path, "if others had access, remove it: the next start makes a new key") {
+        return check;
+    }
     match fs::metadata(path) {
-        Ok(about) if about.permissions().mode() & 0o077 != 0 => Check::unhealthy(
-            format!("{shown} can be read by others (mode {:04o})", about.permissions().mode() & 0o7777),
-            format!("chmod 600 {shown}; if others had access, remove it: the next start makes a new key"),
-        ),
         Ok(_) => Check::healthy(shown.to_string()),
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
             Check::healthy("not made yet; the first start makes it")

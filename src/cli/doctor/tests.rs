@@ -4,10 +4,13 @@ use super::super::console::Console;
 use super::super::folder::{self, ADMIN_KEY, make};
 use super::super::tests::House;
 use super::{DoctorArgs, ExitCode, run};
+use crate::disk::Medium;
 use crate::engine::{Engine, Options};
+use crate::identity;
 use crate::journal::Keep;
 use crate::model::{Allow, Batch, Cause, Change, Time};
 use crate::store;
+use crate::vault::{KeySource, Vault};
 use std::fs::{self, Permissions};
 use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt;
@@ -181,4 +184,29 @@ async fn a_running_service_tells_its_own_health_and_keeps_its_store() {
     let (code, said) = doctor(&house, true).await;
     assert_eq!((code, said.as_str()), (ExitCode::Failed, "stop the service first: it holds the store"));
     service.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_book_of_people_is_closed_to_others_whole_and_knows_an_administrator() {
+    let house = house().await;
+    let data = &house.settings.data;
+    assert!(doctor(&house, false).await.1.contains("ok    administrators nobody is known yet"));
+    let vault = Vault::new(KeySource::Made(data.join("vault.key")));
+    identity::Keeper::open(identity::Options::new(Medium::folder(data), vault.into())).unwrap();
+    let (code, said) = doctor(&house, false).await;
+    assert!(
+        code == ExitCode::Done && said.contains("administrators admin has a password for the first login"),
+        "{said}"
+    );
+    for name in [identity::FILE, identity::ADMIN_PASSWORD] {
+        mode(&data.join(name), 0o640);
+        let (code, said) = doctor(&house, false).await;
+        let cure = format!("cure: chmod 600 {}; ", data.join(name).display());
+        assert!(code == ExitCode::Negative && said.contains("mode 0640") && said.contains(&cure), "{said}");
+        mode(&data.join(name), 0o600);
+    }
+    damage(&data.join(identity::FILE));
+    let (code, said) = doctor(&house, false).await;
+    assert_eq!(code, ExitCode::Negative);
+    assert!(said.contains("FAIL  administrators") && said.contains("restore identity.redb"), "{said}");
 }

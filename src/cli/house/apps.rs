@@ -2,9 +2,10 @@
 
 use super::{House, checks};
 use crate::cli::identifying::{self, Identities};
+use crate::cli::owner;
 use crate::cli::settings::{Behind, CrowdSec, Settings};
 use crate::engine::Engine;
-use crate::gateway::{self, Generation, Remote, Rules, Upstream, UpstreamTls, Upstreams, Way};
+use crate::gateway::{self, Generation, Remote, Rules, Upstream, Upstreams, Way};
 use crate::publish::Rolls;
 use crate::rights::Right;
 use crate::service::analytics::Analytics;
@@ -22,6 +23,7 @@ use crate::web::entrance::Entrance;
 use crate::web::health::{self, Health};
 use crate::web::metrics;
 use crate::web::proxy::Proxies;
+use crate::web::spans::Spans;
 use crate::web::tls::Tls;
 use crate::web::{App, Demand, Role, Routes};
 use anyhow::{Context, bail};
@@ -39,6 +41,8 @@ pub(super) struct Front<'s> {
     /// What went wrong at the start, and health tells.
     troubles: Arc<Vec<String>>,
     tls: Option<Arc<Tls>>,
+    /// Where what is kept of requests goes.
+    spans: Option<Spans>,
 }
 
 impl<'s> Front<'s> {
@@ -63,7 +67,13 @@ impl<'s> Front<'s> {
             names: settings.names.0.clone(),
             ..Entrance::default()
         };
-        Self { key, settings, guard, entrance: Arc::new(entrance), troubles: Arc::new(troubles), tls }
+        let (entrance, troubles) = (Arc::new(entrance), Arc::new(troubles));
+        Self { key, settings, guard, entrance, troubles, tls, spans: None }
+    }
+
+    /// Puts what is kept of requests there.
+    pub(super) fn telling(self, spans: Option<Spans>) -> Self {
+        Self { spans, ..self }
     }
 
     /// The application of a role that is played in `house`.
@@ -80,7 +90,7 @@ impl<'s> Front<'s> {
             Role::Analytics => analytics(house, engine, routes),
             _ => collection(house, engine, routes),
         };
-        let app = app.guard(self.guard.clone()).entrance(&self.entrance);
+        let app = app.guard(self.guard.clone()).entrance(&self.entrance).spans(self.spans.clone());
         Ok(Arc::new(app.body_limit("/", house.limits.body.clone())))
     }
 
@@ -142,10 +152,8 @@ impl<'s> Front<'s> {
     pub(super) fn behind(&self, house: &House) -> anyhow::Result<Upstreams> {
         let key =
             HeaderValue::try_from(self.key).context("the administrator's key holds what no header can")?;
-        let Behind { balance, timeout, at_work, ca_file, certificate, .. } = &self.settings.behind;
-        let own = certificate.as_ref().map(|(chain, key)| (&**chain, &**key));
-        let tls = ca_file.as_ref().map(|authorities| UpstreamTls::read(authorities, own)).transpose()?;
-        let way = Way { patience: *timeout, tls, ..Way::default() };
+        let Behind { balance, timeout, at_work, .. } = &self.settings.behind;
+        let way = Way { patience: *timeout, tls: owner::tls(self.settings)?, ..Way::default() };
         let mut upstreams = Upstreams::new();
         for role in Role::ALL {
             let elsewhere = self.settings.upstreams(role);
@@ -172,6 +180,7 @@ impl<'s> Front<'s> {
             generation: house.engine.as_ref().map(of),
             entrance: Arc::clone(&self.entrance),
             tls: self.tls.clone(),
+            spans: self.spans.clone(),
         };
         let docs = Docs::new(gateway::chapters(service::chapters()), service::PLACES);
         gateway::app(Arc::clone(&house.upstreams), self.guard.clone(), rules, &house.metrics, docs)

@@ -11,6 +11,7 @@ mod protocols;
 mod publishing;
 mod show;
 mod table;
+mod traces;
 mod value;
 
 #[cfg(test)]
@@ -26,6 +27,7 @@ pub use protocols::{CrowdSec, Dnsbl};
 pub use publishing::Webhooks;
 use publishing::{FEEDS, WEBHOOKS};
 pub(super) use show::example;
+pub use traces::Otlp;
 
 use crate::addr::IpRange;
 use crate::fetch::Exception;
@@ -164,6 +166,8 @@ pub struct Settings {
     pub sheds: bool,
     /// What is logged, and how.
     pub log: Log,
+    /// Where traces of requests go, if they go anywhere.
+    pub otlp: Option<Otlp>,
     /// How large things may be.
     pub limits: Limits,
     /// How much of the journal is kept.
@@ -267,6 +271,7 @@ impl Settings {
             rates: gateway::rates(&layers)?,
             sheds: layers.get("rate.shed")?,
             log: Log { level: layers.get::<Filter>("log.level")?.0, format: layers.get("log.format")? },
+            otlp: Otlp::read(&layers)?,
             limits: Limits {
                 connections: layers.get("limits.connections")?,
                 body: layers.get::<Size>("limits.body")?.0,

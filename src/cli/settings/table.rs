@@ -163,6 +163,17 @@ pub(super) const TABLE: &[Setting] = &[
     )
     .also(&["LOG_LEVEL"]),
     setting("log.format", r#""auto""#, "text, json, or auto: text on a terminal and JSON elsewhere."),
+    setting(
+        "otlp.endpoint",
+        r#""""#,
+        "Where traces of requests go: the OTLP endpoint of a collector (\"http://127.0.0.1:4318\"), over HTTP in protobuf;\nempty: nowhere. Only a program built with the feature otlp can.",
+    ),
+    setting(
+        "otlp.share",
+        "0.01",
+        "Of the requests with which a trace begins here, the share that is kept, from 0 to 1. Where others began it,\ntheir word counts.",
+    ),
+    setting("otlp.service", r#""ironlist""#, "What this service is called in traces."),
     setting("limits.connections", "4096", "Connections at once on each port; more wait. One address may have a quarter of them, but for a declared proxy."),
     setting("limits.body", r#""1 MiB""#, "The longest request body."),
     setting("limits.import_body", r#""1 GiB""#, "The longest list that is taken in, as sent and unpacked."),

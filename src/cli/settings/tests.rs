@@ -104,7 +104,7 @@ fn a_stray_key_is_refused_in_every_table_of_the_example() {
     let example = example();
     assert!(refusal("stray = 1").contains("there is no setting stray"));
     let sections: Vec<&str> = example.lines().filter(|line| line.starts_with('[')).collect();
-    assert_eq!(sections.len(), 22);
+    assert_eq!(sections.len(), 23);
     for section in sections {
         let file = example.replace(&format!("\n{section}\n"), &format!("\n{section}\nstray = 1\n"));
         let refusal = refusal(&file);

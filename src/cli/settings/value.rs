@@ -29,6 +29,7 @@ pub(super) fn typed(text: &str, like: &Value) -> Result<Value, String> {
         Value::Integer(_) => {
             text.trim().parse().map(Value::Integer).map_err(|_| "a whole number is meant".to_owned())
         }
+        Value::Float(_) => text.trim().parse().map(Value::Float).map_err(|_| "a number is meant".to_owned()),
         Value::Array(_) => {
             let text = text.trim();
             let text = text.strip_prefix('[').and_then(|text| text.strip_suffix(']')).unwrap_or(text);
@@ -263,6 +264,19 @@ impl FromValue for Balance {
     }
 }
 
+/// A share of a whole, from 0 to 1.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Share(pub(super) f64);
+
+impl FromValue for Share {
+    fn from_value(value: &Value) -> Result<Self, String> {
+        let whole = |number| u8::try_from(number).ok().map(f64::from);
+        let number = value.as_float().or_else(|| value.as_integer().and_then(whole));
+        let share = number.filter(|number| (0.0..=1.0).contains(number));
+        share.map(Self).ok_or_else(|| "a number from 0 to 1 is meant".to_owned())
+    }
+}
+
 /// A number of bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Size(pub(super) u64);
@@ -300,6 +314,16 @@ mod tests {
         assert_eq!(Size::from_value(&Value::Integer(7)), Ok(Size(7)));
         for wrong in ["", "MiB", "-1", "1 TB", "99999999999 GiB"] {
             assert!(size(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn a_share_is_no_more_than_the_whole() {
+        let share = |value: Value| Share::from_value(&value).map(|share| share.0);
+        assert_eq!(share(typed("0.25", &Value::Float(0.0)).unwrap()), Ok(0.25));
+        assert_eq!([share(Value::Integer(0)), share(Value::Integer(1))], [Ok(0.0), Ok(1.0)]);
+        for wrong in [Value::Float(1.1), Value::Float(-0.1), Value::Float(f64::NAN), Value::Integer(7)] {
+            assert!(share(wrong).is_err());
         }
     }
 

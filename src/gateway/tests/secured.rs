@@ -1,6 +1,7 @@
 //! Instances behind TLS: whom the door believes, and what it shows for itself.
 
 use super::*;
+use crate::web::tls::UpstreamTls;
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::server::WebPkiClientVerifier;

@@ -6,14 +6,17 @@ use crate::engine::EngineError;
 use crate::journal::Sealed;
 use crate::model::{Batch, Preview, Receipt};
 use crate::web::claim::X_API_KEY;
+use crate::web::tls::UpstreamTls;
 use bytes::{Bytes, BytesMut};
 use http::header::{CONTENT_TYPE, HeaderValue, InvalidHeaderValue};
 use http::{Request, StatusCode};
 use http_body_util::{BodyExt as _, Full, Limited};
 use hyper::body::Body;
+use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
+use rustls::{ClientConfig, RootCertStore};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::sync::Arc;
@@ -36,25 +39,40 @@ const IDLE: Duration = Duration::from_secs(5);
 /// The writer in another process; cheap to clone.
 #[derive(Clone)]
 pub struct Remote {
-    client: Client<HttpConnector, Full<Bytes>>,
+    client: Client<HttpsConnector<HttpConnector>, Full<Bytes>>,
     url: Arc<str>,
     key: HeaderValue,
     persistence: Duration,
+}
+
+/// Why another process cannot be asked at all.
+#[derive(Debug, thiserror::Error)]
+pub enum RemoteError {
+    /// The key holds what no header can.
+    #[error("the administrator's key: {0}")]
+    Key(#[from] InvalidHeaderValue),
+    /// Nothing says whom to believe there.
+    #[error("{0}: set upstream.ca_file to the certificates that it is believed by")]
+    Unbelieved(String),
 }
 
 /// Why there is no answer: the request may have arrived or not.
 struct Unanswered(String);
 
 impl Remote {
-    /// The process at `url` (`http://host:port`), with the administrator's `key`.
+    /// The process at `url` (`http://host:port`, or `https://` where `tls` says whom to believe), with the
+    /// administrator's `key`.
     ///
     /// # Errors
-    /// The key holds what no header can.
-    pub fn new(url: &str, key: &str) -> Result<Self, InvalidHeaderValue> {
+    /// The key holds what no header can, or nobody is believed there.
+    pub fn new(url: &str, key: &str, tls: Option<&UpstreamTls>) -> Result<Self, RemoteError> {
+        if tls.is_none() && url.starts_with("https:") {
+            return Err(RemoteError::Unbelieved(url.to_owned()));
+        }
         let client = Client::builder(TokioExecutor::new())
             .pool_timer(TokioTimer::new())
             .pool_idle_timeout(IDLE)
-            .build_http();
+            .build(connector(tls));
         let mut key = HeaderValue::try_from(key)?;
         key.set_sensitive(true);
         Ok(Self { client, url: url.into(), key, persistence: PERSISTENCE })
@@ -174,6 +192,14 @@ impl Remote {
         let status = answer.status();
         Ok((status, whole(Limited::new(answer.into_body(), MOST), STALL).await?))
     }
+}
+
+/// Makes connections, with TLS where the URL says so; without `tls` nobody is believed.
+fn connector(tls: Option<&UpstreamTls>) -> HttpsConnector<HttpConnector> {
+    let nobody =
+        || ClientConfig::builder().with_root_certificates(RootCertStore::empty()).with_no_client_auth();
+    let config = tls.map_or_else(nobody, |tls| ClientConfig::clone(&tls.config()));
+    HttpsConnectorBuilder::new().with_tls_config(config).https_or_http().enable_http1().build()
 }
 
 /// Reads a body to its end, however long that takes, as long as it comes.

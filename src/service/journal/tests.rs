@@ -33,7 +33,7 @@ async fn socket() -> TcpListener {
 }
 
 fn remote(address: SocketAddr, key: &str) -> Remote {
-    Remote::new(&format!("http://{address}"), key).unwrap().persisting(Duration::from_secs(3))
+    Remote::new(&format!("http://{address}"), key, None).unwrap().persisting(Duration::from_secs(3))
 }
 
 /// A process that owns a journal, and the way to it from another.

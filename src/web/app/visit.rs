@@ -14,8 +14,9 @@ use crate::web::leave::Leave;
 use crate::web::log;
 use crate::web::problem::Problem;
 use crate::web::request_id::{self, X_REQUEST_ID};
+use crate::web::spans::{Span, Spans};
 use crate::web::tls::Secured;
-use crate::web::trace::Trace;
+use crate::web::trace::{Sampling, Trace};
 use crate::web::vouch::X_DEADLINE;
 use axum::response::IntoResponse;
 use futures_util::FutureExt;
@@ -23,7 +24,7 @@ use http::{HeaderName, HeaderValue, StatusCode};
 use hyper::body::Body as _;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 use tower::ServiceExt;
 
 /// No deadline is further away: a day is for ever.
@@ -137,7 +138,7 @@ impl App {
             Some(Entry::Open(told)) => visit.told = told,
             None => {}
         }
-        match self.at_once(&request, &caller, &visit) {
+        match self.at_once(&request, &caller, &mut visit) {
             Some(response) => Answer::Ready(Some(response)),
             None => Answer::Later(Box::pin(Arc::clone(self).route(request, caller, visit))),
         }
@@ -169,9 +170,16 @@ impl App {
         self.enter(request, caller, visit).await
     }
 
-    fn at_once(&self, request: &Request, caller: &Caller, visit: &Visit) -> Option<Response> {
-        let mut response = self.fast_since(visit.started, request, caller)?;
-        log::fast_access(self.role, request, &response, &visit.id);
+    fn at_once(&self, request: &Request, caller: &Caller, visit: &mut Visit) -> Option<Response> {
+        let (mut response, route) = self.fast_since(visit.started, request, caller)?;
+        // There are too many of these for a share of them; who wants one to be kept says so.
+        if self.spans.is_some()
+            && let Some(trace) = Trace::named(request.headers()).filter(|trace| trace.sampled)
+        {
+            visit.trace = Some(trace);
+            self.keep(&log::Seen::of(request), route, response.status(), None, visit);
+        }
+        log::fast_access(self.role, request, &response, &visit.id, visit.trace.as_ref());
         visit.sign(&mut response);
         if visit.is_secured {
             browser::harden(response.headers_mut(), true);
@@ -269,7 +277,7 @@ impl App {
 
     async fn route(self: Arc<Self>, mut request: Request, caller: Caller, mut visit: Visit) -> Response {
         let (seen, deadline) = (log::Seen::of(&request), deadline(&request));
-        visit.trace = Some(Trace::enter(request.headers_mut()));
+        visit.trace = Some(Trace::enter(request.headers_mut(), self.sampling()));
         visit.who.clone_from(&caller.who);
         request.headers_mut().insert(X_REQUEST_ID, visit.id.clone());
         let leave = self.guard.as_ref().and_then(|guard| Leave::of(guard, &request, &caller));
@@ -313,12 +321,42 @@ impl App {
         let (who, trace) = (visit.who.as_deref(), visit.trace.as_ref());
         let asked = log::Asked { route, who, trace, elapsed, id: &visit.id };
         log::access(self.role, seen, &asked, &response, problem);
+        self.keep(seen, route, response.status(), problem.map(Problem::code), visit);
         visit.sign(&mut response);
         if visit.received.is_some() {
             browser::harden(response.headers_mut(), visit.is_secured);
             visit.show(&mut response);
         }
         response
+    }
+
+    fn sampling(&self) -> Sampling {
+        self.spans.as_ref().map_or(Sampling::NONE, Spans::sampling)
+    }
+
+    /// Keeps what a collector is told of the request, if it belongs to a trace that is kept.
+    fn keep(
+        &self,
+        seen: &log::Seen,
+        route: &str,
+        status: StatusCode,
+        problem: Option<&'static str>,
+        visit: &Visit,
+    ) {
+        let Some(spans) = &self.spans else { return };
+        let Some(trace) = visit.trace.filter(|trace| trace.sampled) else { return };
+        let (now, took) = (SystemTime::now(), visit.started.elapsed());
+        spans.keep(Span {
+            role: self.role,
+            trace,
+            method: seen.method.clone(),
+            path: seen.path.clone(),
+            route: route.to_owned(),
+            status,
+            problem,
+            began: now.checked_sub(took).unwrap_or(now),
+            took,
+        });
     }
 }
 

@@ -80,6 +80,11 @@ pub struct RouteMetrics {
 }
 
 impl RouteMetrics {
+    /// The route's template.
+    pub fn template(&self) -> &'static str {
+        self.route
+    }
+
     /// Counts an answer: a few relaxed additions in the frequent case.
     pub fn count(&self, method: &http::Method, status: http::StatusCode, seconds: f64) {
         let known = self.counts.iter().find(|(known, _)| *known == status.as_u16());

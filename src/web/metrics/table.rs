@@ -88,6 +88,8 @@ table! {
         "Requests of somebody who was not let in or lacked a right, by the answer's code.";
     AUTH_TOKENS "ironlist_auth_tokens_issued_total" ["how"]
         "Access tokens given: for a password, for one that may be used once, or for a refresh token.";
+    TRACE_SPANS "ironlist_trace_spans_total" ["outcome"]
+        "Spans of requests: told to the collector, lost for want of room (full), or not taken by it (failed).";
     WEBHOOK_BEHIND "ironlist_webhook_behind_seconds" ["hook"]
         "Age of the oldest event that waits for a webhook, in seconds; 0: none does.";
 }

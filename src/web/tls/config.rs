@@ -67,7 +67,7 @@ pub(super) fn build(files: &Files, read: &Read) -> Result<(ServerConfig, DateTim
     Ok((config, ends))
 }
 
-fn certificates(pem: &[u8], file: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {
+pub(super) fn certificates(pem: &[u8], file: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {
     let found: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(pem).collect();
     let found = found.map_err(|error| wrong(file, error))?;
     if found.is_empty() { Err(wrong(file, "it holds no certificate in PEM form")) } else { Ok(found) }

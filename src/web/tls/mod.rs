@@ -5,12 +5,14 @@
 
 mod config;
 mod redirect;
+mod upstream;
 mod validity;
 
 #[cfg(test)]
 pub(crate) mod tests;
 
 pub use redirect::{Target, redirect};
+pub use upstream::UpstreamTls;
 
 use super::health::Check;
 use arc_swap::ArcSwap;
