@@ -138,12 +138,13 @@ impl Server {
 
     fn known_feed(&self) -> Vec<u8> {
         let mut stream = self.connect();
-        stream.write_all(format!("HEAD {FEED} HTTP/1.1\r\nHost: localhost\r\n\r\n").as_bytes()).unwrap();
+        let host = format!("localhost:{}", self.port);
+        stream.write_all(format!("HEAD {FEED} HTTP/1.1\r\nHost: {host}\r\n\r\n").as_bytes()).unwrap();
         let mut head = [0; 4096];
         let read = stream.read(&mut head).unwrap();
         let head = std::str::from_utf8(&head[..read]).unwrap();
         let tag = head.lines().find_map(|line| line.strip_prefix("etag: ")).unwrap();
-        format!("GET {FEED} HTTP/1.1\r\nHost: localhost\r\nIf-None-Match: {tag}\r\n\r\n").into_bytes()
+        format!("GET {FEED} HTTP/1.1\r\nHost: {host}\r\nIf-None-Match: {tag}\r\n\r\n").into_bytes()
     }
 
     /// Processor time of all its threads so far, in seconds.

@@ -13,7 +13,7 @@ const PACE: Duration = Duration::from_micros(500);
 pub(crate) fn p99(service: SocketAddr, ip: &str, is_time: impl Fn(Duration) -> bool) -> Duration {
     let mut stream = TcpStream::connect(service).unwrap();
     stream.set_nodelay(true).unwrap();
-    let request = format!("GET /api/v1/blacklist/check/{ip} HTTP/1.1\r\nHost: localhost\r\n\r\n");
+    let request = format!("GET /api/v1/blacklist/check/{ip} HTTP/1.1\r\nHost: {service}\r\n\r\n");
     let (begin, mut times, mut buffer) = (Instant::now(), Vec::new(), [0; 1024]);
     while !is_time(begin.elapsed()) {
         let asked = Instant::now();
