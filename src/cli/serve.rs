@@ -87,9 +87,9 @@ async fn serve(
     let redirect = ports::redirect(&settings).await?;
     let tls = ports::tls(&settings).await?;
     let questions = bind_dnsbl(&settings)?;
-    warn(&settings);
     let key = admin_key(&settings.data)?;
     let engine = open(&settings).await?;
+    warn(&settings);
     let mut troubles = Vec::new();
     if let Some(engine) = &engine {
         import(engine, imports, &mut troubles).await?;

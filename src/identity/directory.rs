@@ -150,15 +150,11 @@ impl Directory {
         Some(Identity { kind: Kind::User, name: user.name.to_string(), rights })
     }
 
-    /// Whether nobody would administrate any more without `name`: whoever has never logged in may never do so, and counts
-    /// only where nobody else has either.
+    /// Whether nobody could administrate any more without `name`: whoever has let a one-time password end can log in no more,
+    /// and does not count.
     pub(super) fn is_last_administrator(&self, name: &Name, now: Time) -> bool {
-        let Some(user) = self.users.get(name).filter(|user| user.is_active_admin()) else { return false };
+        let is_one = self.users.get(name).is_some_and(User::is_active_admin);
         let mut others = self.users.values().filter(|other| other.name != *name && other.is_active_admin());
-        let has_begun = |user: &User| user.one_time.is_none();
-        match has_begun(user) {
-            true => !others.any(has_begun),
-            false => !others.any(|other| other.is_open(now)),
-        }
+        is_one && !others.any(|other| other.is_open(now))
     }
 }

@@ -7,7 +7,7 @@ use crate::model::Time;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv6Addr};
 
 /// So many rows of a ring are gathered between two writings; what comes beyond is one row without a name.
 const MOST: usize = 2_000;
@@ -58,10 +58,9 @@ impl Ring {
 
     /// For whom rows are counted; nobody is called as an address is.
     fn one(self, refusal: &Refusal) -> String {
-        match (self, refusal.from.map(|from| from.to_canonical())) {
+        match (self, refusal.from) {
             (Self::Known, _) => refusal.claimed.clone(),
-            (Self::Strangers, Some(IpAddr::V6(from))) => format!("{:x}::", from.to_bits() >> 64),
-            (Self::Strangers, Some(from)) => from.to_string(),
+            (Self::Strangers, Some(from)) => network(from).to_string(),
             (Self::Strangers, None) => String::new(),
         }
     }
@@ -69,8 +68,16 @@ impl Ring {
     fn rest_of(self, refusal: &Refusal) -> Refusal {
         match self {
             Self::Known => Refusal::rest(&refusal.claimed, None, &refusal.why),
-            Self::Strangers => Refusal::rest("others", refusal.from, &refusal.why),
+            Self::Strangers => Refusal::rest("others", refusal.from.map(network), &refusal.why),
         }
+    }
+}
+
+/// An address, or the network of IPv6 that one subscriber has.
+fn network(from: IpAddr) -> IpAddr {
+    match from.to_canonical() {
+        IpAddr::V6(from) => Ipv6Addr::from_bits(from.to_bits() >> 64 << 64).into(),
+        v4 => v4,
     }
 }
 

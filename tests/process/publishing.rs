@@ -109,14 +109,14 @@ fn what_is_not_said_of_a_feed_or_a_device_stays_as_it_is() {
     done(
         "feeds set lan --prefer recency,sources --priority 7 --allow-empty --licence CC0 --gate-few 5 --gate-broad 12 --reason more",
     );
-    let feed = house.get("gateway", "/api/v1/feeds/lan").ok().json();
+    let feed = house.look("gateway", "/api/v1/feeds/lan").ok().json();
     assert_eq!(
         (&feed["prefer"], &feed["priority"], &feed["allow_empty"], &feed["filter"]["licences"]),
         (&json!(["recency", "sources"]), &json!(7), &json!(true), &json!(["CC0"]))
     );
     assert_eq!((&feed["gate"]["few"], &feed["gate"]["too_broad"]), (&json!(5), &json!({"v4": 12, "v6": 19})));
     done("feeds set lan --gate-shrink 80 --clear allow_empty --reason less");
-    let feed = house.get("gateway", "/api/v1/feeds/lan").ok().json();
+    let feed = house.look("gateway", "/api/v1/feeds/lan").ok().json();
     assert_eq!(
         (&feed["gate"]["shrink_percent"], &feed["gate"]["few"], &feed["allow_empty"]),
         (&json!(80), &json!(5), &json!(false))

@@ -108,7 +108,7 @@ fn what_a_removed_device_was_pushed_is_told_everywhere_until_somebody_empties_it
     let run = |line: &str| told(&house.run(line.split(' ')));
     let (code, listed, _) = run("device remnants");
     assert!(code == 0 && listed.contains("edge") && listed.contains(firewall.server.url()), "{listed}");
-    let remnants = house.get("gateway", "/api/v1/remnants").ok().json();
+    let remnants = house.look("gateway", "/api/v1/remnants").ok().json();
     let id = remnants["data"][0]["id"].as_str().unwrap().to_owned();
     firewall.set(|state| state.fails = vec![503]);
     let (code, _, err) = run(&format!("device push-clear {id} --reason sold"));
@@ -116,7 +116,7 @@ fn what_a_removed_device_was_pushed_is_told_everywhere_until_somebody_empties_it
     let (code, _, err) = run(&format!("device push-clear {id} --reason sold"));
     assert_eq!((code, &firewall.state().lists["fortigate"]), (0, &Vec::new()), "{err}");
     assert!(!metric("1") && push()["status"] == "healthy", "{}", push());
-    assert_eq!(house.get("gateway", "/api/v1/remnants").ok().json()["total"], 0);
+    assert_eq!(house.look("gateway", "/api/v1/remnants").ok().json()["total"], 0);
     assert_eq!(run(&format!("device push-clear {id} --forget --reason sold")).0, 2, "there is none any more");
 }
 
