@@ -380,7 +380,7 @@ mod tests {
     fn an_attack_from_everywhere_slows_a_name_down_and_never_stops_it() {
         let mut delays = Delays::default();
         // Of thirty networks, each from an address of its own.
-        let from = |n: u32| anywhere("kim", std::net::Ipv4Addr::from((n % 30) << 8 | n / 30 % 256));
+        let from = |n: u32| anywhere("kim", std::net::Ipv4Addr::from(((n % 30) << 8) | (n / 30 % 256)));
         let (mut let_in, mut now, mut person) = (0, at(30), None);
         for n in 0..60_000 {
             match delays.begin(&from(n), now) {

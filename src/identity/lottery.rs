@@ -111,7 +111,7 @@ mod tests {
             for _ in 0..50 {
                 // All but the last one ask again and again, and before it.
                 (0..39).for_each(|n| {
-                    turns[n as usize] += u32::from(lottery.draw(&network(n), at(slot, 0)).is_ok())
+                    turns[n as usize] += u32::from(lottery.draw(&network(n), at(slot, 0)).is_ok());
                 });
             }
             turns[39] += u32::from(lottery.draw(&network(39), at(slot, 29)).is_ok());
