@@ -114,7 +114,7 @@ fn measure(server: &Server, shown: Shown, requests: usize) -> f64 {
         Shown::Token => &server.token,
     };
     let key = if shown.is_empty() { String::new() } else { format!("Authorization: Bearer {shown}\r\n") };
-    let request = format!("GET {TARGET} HTTP/1.1\r\nHost: localhost\r\n{key}\r\n");
+    let request = format!("GET {TARGET} HTTP/1.1\r\nHost: localhost:{}\r\n{key}\r\n", server.port);
     let mut streams: Vec<TcpStream> =
         (0..CONNECTIONS).map(|_| TcpStream::connect(("127.0.0.1", server.port)).unwrap()).collect();
     let mut buffer = vec![0; 4096];

@@ -179,13 +179,15 @@ fn request(server: &Server, case: &Case) -> String {
         Ask::Json => ("POST", "Content-Type: application/json\r\n".to_owned(), JSON.as_str()),
     };
     let length = if body.is_empty() { String::new() } else { format!("Content-Length: {}\r\n", body.len()) };
-    format!("{method} {path} HTTP/1.1\r\nHost: localhost\r\n{kind}{length}\r\n{body}")
+    let host = format!("localhost:{}", server.port);
+    format!("{method} {path} HTTP/1.1\r\nHost: {host}\r\n{kind}{length}\r\n{body}")
 }
 
 /// What the server says now of a path.
 fn etag(server: &Server, path: &str) -> String {
     let mut stream = TcpStream::connect(("127.0.0.1", server.port)).unwrap();
-    write!(stream, "HEAD {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n").unwrap();
+    let host = format!("localhost:{}", server.port);
+    write!(stream, "HEAD {path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n").unwrap();
     let mut head = String::new();
     stream.read_to_string(&mut head).unwrap();
     let line = head.lines().find(|line| line.to_lowercase().starts_with("etag:")).unwrap();

@@ -170,15 +170,15 @@ impl Drop for Server {
     }
 }
 
-fn request(target: &str) -> Vec<u8> {
-    format!("GET {target} HTTP/1.1\r\nHost: localhost\r\n\r\n").into_bytes()
+fn request(server: &Server, target: &str) -> Vec<u8> {
+    format!("GET {target} HTTP/1.1\r\nHost: localhost:{}\r\n\r\n", server.port).into_bytes()
 }
 
 /// Look-ups a second that are answered when every connection asks as soon as it can. What is turned away is
 /// not answered.
 fn capacity(server: &Server, long: Duration) -> f64 {
     let mut lines: Vec<Line> = (0..64).map(|_| Line::new(server)).collect();
-    let (begun, request) = (Instant::now(), request(TARGET));
+    let (begun, request) = (Instant::now(), request(server, TARGET));
     let mut answered = 0;
     while begun.elapsed() < long {
         for line in &mut lines {
@@ -286,11 +286,11 @@ impl<'s> Load<'s> {
     }
 
     fn run(mut self, long: Duration) -> Self {
-        let (begun, look_up) = (Instant::now(), request(TARGET));
+        let (begun, look_up) = (Instant::now(), request(self.server, TARGET));
         let mut watched = [
-            Watched::new(self.server, request("/health"), Duration::from_millis(50)),
+            Watched::new(self.server, request(self.server, "/health"), Duration::from_millis(50)),
             Watched::new(self.server, self.server.known_feed.clone(), Duration::from_millis(50)),
-            Watched::new(self.server, request(FEED), Duration::from_secs(1)),
+            Watched::new(self.server, request(self.server, FEED), Duration::from_secs(1)),
         ];
         let before = self.server.cpu();
         loop {

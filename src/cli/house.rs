@@ -110,7 +110,7 @@ impl House {
         let pusher = publisher.as_ref().map(|publisher| pushing::open(publisher, &vault, settings, &metrics));
         let tell = |publisher| hooking::open(publisher, &vault, settings, &metrics, &watch);
         let courier = publisher.as_ref().map(tell);
-        let identities = Identities::open(owner.clone(), settings, &vault, &metrics);
+        let identities = Identities::open(owner.clone(), settings, &vault, &metrics, engine.as_ref());
         let feeds = publisher.as_ref().map(|publisher| publisher.feeds());
         let dnsbl = dnsbl(engine.as_ref(), feeds, settings, &metrics);
         let (spans, waiting) = traced(settings, &metrics);

@@ -3,9 +3,10 @@
 use super::serve::raised;
 use super::settings::Settings;
 use crate::disk::Medium;
+use crate::engine::Engine;
 use crate::identity::{ADMIN_PASSWORD, Keeper, Observe, Options, Told};
 use crate::publish::Publisher;
-use crate::service::identity::{Elsewhere, Local, People};
+use crate::service::identity::{self, Elsewhere, Local, People};
 use crate::service::journal::Remote;
 use crate::service::publishing::Publishing;
 use crate::vault::Vault;
@@ -16,8 +17,12 @@ use crate::web::{Role, Routes};
 use secrecy::ExposeSecret as _;
 use std::io::{IsTerminal as _, Write as _};
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
+
+/// So often it is looked for what the audit has not heard of.
+const UNTOLD: Duration = Duration::from_secs(60);
 
 /// Where a process finds out who somebody is.
 pub(super) enum Identities {
@@ -30,15 +35,17 @@ pub(super) enum Identities {
 }
 
 impl Identities {
-    /// Opens what is here, or asks `owner`. Blocks.
+    /// Opens what is here, or asks `owner`; where listings wait because `engine` doubts the clock, so does what ends here.
+    /// Blocks.
     pub(super) fn open(
         owner: Option<Remote>,
         settings: &Settings,
         vault: &Arc<Vault>,
         metrics: &Arc<Metrics>,
+        engine: Option<&Engine>,
     ) -> Self {
         if settings.roles.contains(&Role::Blacklist) {
-            return Self::Here(keeper(settings, vault, metrics));
+            return Self::Here(keeper(settings, vault, metrics, engine.cloned()));
         }
         owner.map_or(Self::Nowhere, |owner| Self::There(Arc::new(Elsewhere::new(owner))))
     }
@@ -65,16 +72,42 @@ impl Identities {
     }
 
     /// Starts what runs beside the listeners.
-    pub(super) fn attend(&self, stopped: &watch::Receiver<bool>, tasks: &mut JoinSet<()>) {
+    pub(super) fn attend(
+        &self,
+        publisher: Option<&Arc<Publisher>>,
+        stopped: &watch::Receiver<bool>,
+        tasks: &mut JoinSet<()>,
+    ) {
         let stop = raised(stopped.clone());
         match self {
-            Self::Here(Some(keeper)) => _ = tasks.spawn(Arc::clone(keeper).run(stop)),
+            Self::Here(Some(keeper)) => {
+                tasks.spawn(Arc::clone(keeper).run(stop));
+                if let Some(publisher) = publisher {
+                    let (keeper, publisher) = (Arc::clone(keeper), Arc::clone(publisher));
+                    let stop = raised(stopped.clone());
+                    tasks.spawn(async move {
+                        tokio::select! { () = tell_rest(keeper, publisher) => {} () = stop => {} }
+                    });
+                }
+            }
             Self::There(elsewhere) => {
                 let elsewhere = Arc::clone(elsewhere);
                 tasks.spawn(async move { elsewhere.run(stop).await });
             }
             Self::Here(None) | Self::Nowhere => {}
         }
+    }
+}
+
+/// Has the audit hear of what a crash or a fault kept from it, now and then.
+async fn tell_rest(keeper: Arc<Keeper>, publisher: Arc<Publisher>) {
+    loop {
+        let (keeper, publisher) = (Arc::clone(&keeper), Arc::clone(&publisher));
+        let told = tokio::task::spawn_blocking(move || identity::tell_rest(&keeper, &publisher)).await;
+        if let Ok(Err(problem)) = told {
+            tracing::error!(code = problem.code(), "a change of people or keys is not in the audit yet");
+        }
+        tokio::time::sleep(UNTOLD).await;
     }
 }
 
@@ -85,15 +118,21 @@ pub(super) fn routes(identities: &Identities, publisher: Option<&Arc<Publisher>>
     People::routes().with_state(people)
 }
 
-fn keeper(settings: &Settings, vault: &Arc<Vault>, metrics: &Arc<Metrics>) -> Option<Arc<Keeper>> {
+fn keeper(
+    settings: &Settings,
+    vault: &Arc<Vault>,
+    metrics: &Arc<Metrics>,
+    engine: Option<Engine>,
+) -> Option<Arc<Keeper>> {
     let told = Arc::clone(metrics);
     let observe: Observe = Arc::new(move |event| match event {
-        Told::Refused(why) => told.auth_refusals(why).inc(),
+        Told::Refused(why, count) => told.auth_refusals(why).inc_by(count),
         Told::Issued(how) => told.auth_tokens(how).inc(),
     });
     let options = Options {
         lives: settings.lives,
         observe,
+        believes: Arc::new(move || !engine.as_ref().is_some_and(Engine::expiry_is_held)),
         ..Options::new(Medium::folder(&settings.data), Arc::clone(vault))
     };
     match Keeper::open(options) {

@@ -87,6 +87,7 @@ async fn serve(
     let redirect = ports::redirect(&settings).await?;
     let tls = ports::tls(&settings).await?;
     let questions = bind_dnsbl(&settings)?;
+    warn(&settings);
     let key = admin_key(&settings.data)?;
     let engine = open(&settings).await?;
     let mut troubles = Vec::new();
@@ -316,9 +317,24 @@ fn source_name(file: &Path) -> anyhow::Result<SourceName> {
         .with_context(|| format!("{}: rename the file", file.display()))
 }
 
+/// Says what is open to whom, where that is easily more than was meant.
+fn warn(settings: &Settings) {
+    let (earlier, trusted) = (&settings.access.earlier, &settings.proxy.trusted);
+    if !earlier.is_empty() {
+        tracing::info!(
+            networks = %earlier,
+            "the earlier system's paths are open without a key, those that change something, too; with a proxy on this \
+             machine, name it under proxy.trusted, or let access.legacy_networks be none"
+        );
+    }
+    if trusted.is_broad() {
+        tracing::warn!(networks = %trusted, "whoever is in proxy.trusted may say for whom they ask: name the proxies alone");
+    }
+}
+
 /// Starts what runs beside the listeners.
 fn attend(house: &House, stopped: &watch::Receiver<bool>, tasks: &mut JoinSet<()>) {
-    house.identities.attend(stopped, tasks);
+    house.identities.attend(house.publisher.as_ref(), stopped, tasks);
     let Some(engine) = house.engine.clone() else { return };
     if let Some(publisher) = house.publisher.clone() {
         let feeds = Arc::clone(publisher.feeds());

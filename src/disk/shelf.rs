@@ -106,6 +106,15 @@ impl<K: Key + 'static, V: Serialize + DeserializeOwned> Shelf<K, V> {
         Ok(write.open_table(self.table)?.last()?.map(|(number, _)| number.value()))
     }
 
+    /// Removes the first documents until there are at most so many.
+    pub fn shorten(&self, write: &WriteTransaction, most: u64) -> Result<(), redb::Error> {
+        let mut table = write.open_table(self.table)?;
+        while table.len()? > most {
+            table.pop_first()?;
+        }
+        Ok(())
+    }
+
     /// Removes the document under a key, if there is one.
     pub fn remove<'k>(
         &self,

@@ -112,7 +112,7 @@ mod tests {
 
     fn from(last: u8) -> Caller {
         let peer = Peer::Tcp(([192, 0, 2, last], 9).into());
-        Caller { peer, who: None, rights: Rights::NONE, is_earlier: false }
+        Caller { peer, who: None, rights: Rights::NONE, is_open: false, is_earlier: false }
     }
 
     const READ: Option<Class> = Some(Class::Read);

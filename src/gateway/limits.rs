@@ -204,7 +204,13 @@ mod tests {
 
     fn from(address: &str) -> Caller {
         let address: IpAddr = address.parse().unwrap();
-        Caller { peer: Peer::Tcp((address, 9).into()), who: None, rights: Rights::NONE, is_earlier: false }
+        Caller {
+            peer: Peer::Tcp((address, 9).into()),
+            who: None,
+            rights: Rights::NONE,
+            is_open: false,
+            is_earlier: false,
+        }
     }
 
     fn pays(limits: &Limits<FakeRelativeClock>, caller: &Caller) -> bool {

@@ -29,7 +29,7 @@ fn blacklist() -> Arc<App> {
         .post("/api/v1/blacklist/echo", Demand::Of(Right::Check), async |body: Whole| body.0, "Echoes.")
         .get("/api/v1/fortigate", Demand::Own, async || "192.0.2.1\n", "Lists.")
         .get("/api/v1/blacklist/fortigate", Demand::Own, async || "192.0.2.1\n", "Lists.")
-        .get("/api/v1/blacklist/headers", Demand::Of(Right::Read), headers, "Shows headers.")
+        .get("/api/v1/blacklist/headers", Demand::Of(Right::Check), headers, "Shows headers.")
         .get("/api/v1/blacklist/secret", Demand::Of(Right::Admin), async || "secret", "Is closed.")
         .merge(health::routes().with_state(Arc::new(health)));
     let app = App::new(Role::Blacklist, routes, &Arc::new(Metrics::new()))

@@ -21,7 +21,7 @@ pub const FILE: &str = "identity.redb";
 const CACHE: usize = 4 << 20;
 /// The form of what is kept; another one is another version's.
 const FORM: u32 = 1;
-/// Rows of refusals that are remembered.
+/// Rows of refusals that are remembered of each ring.
 const REFUSALS: u64 = 50_000;
 
 const META: TableDefinition<&str, u32> = TableDefinition::new("meta");
@@ -32,7 +32,10 @@ const KEYS: Shelf<&str, ApiKey> = Shelf::new("keys");
 const USES: Shelf<&str, Visit> = Shelf::new("uses");
 const SIGNING: Shelf<&str, KeptKey> = Shelf::new("signing");
 const DELAYS: Shelf<(u8, u128), (u32, u64)> = Shelf::new("delays");
-const SHELF_OF_REFUSALS: Shelf<u64, Refusals> = Shelf::new("refusals");
+/// What is about to be done, by number.
+const INTENTS: Shelf<u64, serde_json::Value> = Shelf::new("intents");
+/// A ring each, in the order of [`Ring::ALL`]; their rows are numbered together.
+const RINGS: [Shelf<u64, Refusals>; 2] = [Shelf::new("refusals"), Shelf::new("refusals_known")];
 
 /// What an installation is from its first start on.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -139,7 +142,39 @@ impl Book {
         self.0.write(true, |write| step.iter().try_for_each(|put| put.carry_out(write)))
     }
 
-    /// Writes down what was gathered. Gives the number of each row of refusals.
+    /// Writes down what is about to be done, under a number of its own.
+    ///
+    /// # Errors
+    /// A fault of the disk.
+    pub(super) fn intend(&self, what: &serde_json::Value) -> Result<u64, DiskError> {
+        self.0.write(true, |write| {
+            let number = INTENTS.last(write)?.unwrap_or(0) + 1;
+            INTENTS.put(write, number, what)?;
+            Ok(number)
+        })
+    }
+
+    /// Forgets what was about to be done.
+    ///
+    /// # Errors
+    /// A fault of the disk.
+    pub(super) fn settle(&self, number: u64) -> Result<(), DiskError> {
+        self.0.write(true, |write| INTENTS.remove(write, number))
+    }
+
+    /// What was about to be done and is not settled.
+    ///
+    /// # Errors
+    /// A fault of the disk.
+    pub(super) fn intents(&self) -> Result<Vec<(u64, serde_json::Value)>, DiskError> {
+        let mut all = Vec::new();
+        self.0.read(|view| {
+            INTENTS.scan::<u64>(view, .., false, |number, what| each(&mut all, (number, what)))
+        })?;
+        Ok(all)
+    }
+
+    /// Writes down what was gathered. Gives the number of each row of refusals, ring by ring.
     ///
     /// # Errors
     /// A fault of the disk.
@@ -147,8 +182,8 @@ impl Book {
         &self,
         uses: &[(Name, Visit)],
         delays: &[KeptDelay],
-        refusals: &[News],
-    ) -> Result<Vec<u64>, DiskError> {
+        refusals: &[Vec<News>; 2],
+    ) -> Result<[Vec<u64>; 2], DiskError> {
         self.0.write(true, |write| {
             uses.iter().try_for_each(|(name, visit)| USES.put(write, name.as_str(), visit))?;
             for ((kind, mark), delay) in delays {
@@ -158,16 +193,19 @@ impl Book {
                     None => DELAYS.remove(write, key)?,
                 }
             }
-            let mut next = SHELF_OF_REFUSALS.last(write)?.unwrap_or(0) + 1;
-            let mut numbers = Vec::with_capacity(refusals.len());
-            for (number, row) in refusals {
-                let number = number.unwrap_or_else(|| {
-                    next += 1;
-                    next - 1
-                });
-                SHELF_OF_REFUSALS.put(write, number, row)?;
-                SHELF_OF_REFUSALS.remove(write, number.saturating_sub(REFUSALS))?;
-                numbers.push(number);
+            let mut newest = 0;
+            for ring in &RINGS {
+                newest = newest.max(ring.last(write)?.unwrap_or(0));
+            }
+            let mut numbers = [Vec::new(), Vec::new()];
+            for ((ring, news), numbers) in RINGS.iter().zip(refusals).zip(&mut numbers) {
+                for (number, row) in news {
+                    newest += u64::from(number.is_none());
+                    let number = number.unwrap_or(newest);
+                    ring.put(write, number, row)?;
+                    numbers.push(number);
+                }
+                ring.shorten(write, REFUSALS)?;
             }
             Ok(numbers)
         })
@@ -184,12 +222,18 @@ impl Book {
         limit: usize,
     ) -> Result<(Vec<(u64, Refusals)>, u64), DiskError> {
         self.0.read(|view| {
-            let mut rows = Vec::new();
-            SHELF_OF_REFUSALS.scan(view, ..before.unwrap_or(u64::MAX), true, |number, row| {
-                rows.push((number, row));
-                rows.len() < limit
-            })?;
-            Ok((rows, SHELF_OF_REFUSALS.len(view)?))
+            let (mut rows, mut total) = (Vec::new(), 0);
+            for ring in &RINGS {
+                let most = rows.len() + limit;
+                ring.scan(view, ..before.unwrap_or(u64::MAX), true, |number, row| {
+                    rows.push((number, row));
+                    rows.len() < most
+                })?;
+                total += ring.len(view)?;
+            }
+            rows.sort_unstable_by_key(|(number, _)| std::cmp::Reverse(*number));
+            rows.truncate(limit);
+            Ok((rows, total))
         })
     }
 
@@ -198,19 +242,20 @@ impl Book {
     /// # Errors
     /// A fault of the disk.
     pub(super) fn forget_refusals(&self, oldest: Time) -> Result<(), DiskError> {
-        let mut gone = Vec::new();
-        self.0.read(|view| {
-            SHELF_OF_REFUSALS.scan::<u64>(view, .., false, |number, row| {
-                let is_old = row.last < oldest;
-                gone.extend(is_old.then_some(number));
-                is_old
-            })
-        })?;
-        if gone.is_empty() {
-            return Ok(());
+        for ring in &RINGS {
+            let mut gone = Vec::new();
+            self.0.read(|view| {
+                ring.scan::<u64>(view, .., false, |number, row| {
+                    let is_old = row.last < oldest;
+                    gone.extend(is_old.then_some(number));
+                    is_old
+                })
+            })?;
+            if !gone.is_empty() {
+                self.0.write(true, |write| gone.iter().try_for_each(|number| ring.remove(write, *number)))?;
+            }
         }
-        self.0
-            .write(true, |write| gone.iter().try_for_each(|number| SHELF_OF_REFUSALS.remove(write, *number)))
+        Ok(())
     }
 }
 
@@ -237,7 +282,8 @@ fn make(write: &WriteTransaction) -> Result<(), redb::Error> {
     USES.make(write)?;
     SIGNING.make(write)?;
     DELAYS.make(write)?;
-    SHELF_OF_REFUSALS.make(write)
+    INTENTS.make(write)?;
+    RINGS.iter().try_for_each(|ring| ring.make(write))
 }
 
 impl Put {

@@ -2,8 +2,10 @@
 //!
 //! Three counts are kept: of one name from one place, of one place whatever the name, and, far more patient, of one name
 //! from everywhere. A place from which that person has logged in before answers for itself only, so whoever attacks from
-//! elsewhere cannot keep them out. Names and places are known by a mark and not by what they are.
+//! elsewhere cannot keep them out; and where a name is tried from too many, lots are drawn, so that they cannot keep a new
+//! place of that person out by being quicker. Names and places are known by a mark and not by what they are.
 
+use super::lottery::Lottery;
 use crate::disk::Digest;
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -30,10 +32,15 @@ struct Rule {
 const RULES: [Rule; 3] = [
     Rule { free: 5, delays: (2, 900), forgives: 600 },
     Rule { free: 30, delays: (2, 300), forgives: 60 },
-    Rule { free: 60, delays: (1, 30), forgives: 60 },
+    // Beyond, who may try is drawn.
+    Rule { free: 60, delays: (0, 0), forgives: 60 },
 ];
+/// The kind that is the flood's own.
+const PLACE: usize = 1;
+/// The kind for which lots are drawn.
+const NAME: usize = 2;
 
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 struct Tally {
     failures: u32,
     /// When the failures were counted last, on a clock that only goes forward.
@@ -42,6 +49,8 @@ struct Tally {
     /// Whether the book has it so, and whether it has it at all.
     is_kept: bool,
     is_known: bool,
+    /// Who may try, where too many do.
+    lottery: Option<Box<Lottery>>,
 }
 
 impl Tally {
@@ -81,24 +90,53 @@ impl Rule {
     }
 }
 
+/// Whence somebody asks.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Whence {
+    /// The nearest address that is known.
+    pub address: IpAddr,
+    /// Whether they are somebody unknown behind it: that is another place than the machine there.
+    pub is_behind: bool,
+}
+
+impl From<IpAddr> for Whence {
+    fn from(address: IpAddr) -> Self {
+        Self { address, is_behind: false }
+    }
+}
+
+impl Whence {
+    /// The place that it stands for: an address, or the /64 of IPv6, which is one machine's.
+    pub(super) fn place(self) -> [u8; 17] {
+        self.cut(16, 8)
+    }
+
+    /// The network that it is in: a /24, or a /48, which is one customer's.
+    pub(super) fn network(self) -> [u8; 17] {
+        self.cut(15, 6)
+    }
+
+    /// So many bytes of an address, with its family's length in all.
+    fn cut(self, v4: usize, v6: usize) -> [u8; 17] {
+        let (octets, length) = match self.address.to_canonical() {
+            IpAddr::V4(address) => (address.to_ipv6_mapped().octets(), v4),
+            IpAddr::V6(address) => (address.octets(), v6),
+        };
+        let mut cut = [0; 17];
+        cut[..length].copy_from_slice(&octets[..length]);
+        cut[16] = u8::from(self.is_behind);
+        cut
+    }
+}
+
 /// Who attempts something from where.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Attempt {
     marks: [Mark; 3],
+    /// The network, as the draw for the name knows it.
+    network: Mark,
     /// Whether this person has been let in from there before.
     is_known: bool,
-}
-
-/// The place that an address stands for: itself, or the /64 of an IPv6 address, which is one machine's.
-pub(super) fn place(from: IpAddr) -> [u8; 16] {
-    match from.to_canonical() {
-        IpAddr::V4(address) => address.to_ipv6_mapped().octets(),
-        IpAddr::V6(address) => {
-            let mut octets = address.octets();
-            octets[8..].fill(0);
-            octets
-        }
-    }
 }
 
 /// The mark of `parts`, which only this installation can make.
@@ -109,14 +147,20 @@ pub(super) fn mark(salt: &Digest, parts: &[&[u8]]) -> Mark {
 }
 
 impl Attempt {
-    pub(super) fn new(salt: &Digest, name: &str, from: IpAddr, is_known: bool) -> Self {
-        let (place, name) = (place(from), name.as_bytes());
+    pub(super) fn new(salt: &Digest, name: &str, from: Whence, is_known: bool) -> Self {
+        let (place, name) = (from.place(), name.as_bytes());
         let marks = [
             mark(salt, &[b"pair", &place, name]),
             mark(salt, &[b"place", &place]),
             mark(salt, &[b"name", name]),
         ];
-        Self { marks, is_known }
+        let network = mark(salt, &[b"network", &from.network(), name]);
+        Self { marks, network, is_known }
+    }
+
+    /// Whether this person has been let in from there before.
+    pub(super) fn is_known(&self) -> bool {
+        self.is_known
     }
 
     /// The kinds that judge it.
@@ -140,7 +184,7 @@ impl Delays {
         let mut delays = Self::default();
         for ((kind, mark), (failures, wait)) in kept {
             let until = now + Duration::from_secs(wait);
-            let tally = Tally { failures, counted: now, until, is_kept: true, is_known: true };
+            let tally = Tally { failures, counted: now, until, is_kept: true, is_known: true, lottery: None };
             if let Some(tallies) = delays.0.get_mut(usize::from(kind)) {
                 tallies.insert(mark, tally);
             }
@@ -159,6 +203,7 @@ impl Delays {
         if wait > Duration::ZERO {
             return Err(wait);
         }
+        self.draw(attempt, now)?;
         for (kind, mark) in attempt.kinds() {
             self.make_room(kind, now);
             let (rule, tally) = (&RULES[kind], self.0[kind].entry(mark).or_default());
@@ -166,6 +211,18 @@ impl Delays {
             tally.count(rule, now);
         }
         Ok(())
+    }
+
+    /// Where too many have failed with a name, from wherever: whether it is this network's turn.
+    fn draw(&mut self, attempt: &Attempt, now: Duration) -> Result<(), Duration> {
+        let tally = self.0[NAME].get_mut(&attempt.marks[NAME]).filter(|_| !attempt.is_known);
+        let Some(tally) = tally else { return Ok(()) };
+        tally.forgive(&RULES[NAME], now);
+        if tally.failures <= RULES[NAME].free {
+            tally.lottery = None;
+            return Ok(());
+        }
+        tally.lottery.get_or_insert_default().draw(&attempt.network, now)
     }
 
     /// It succeeded: this name from this place begins anew, and the others are as if it had not been.
@@ -179,7 +236,23 @@ impl Delays {
     /// It was not carried out.
     pub(super) fn withdraw(&mut self, attempt: &Attempt) {
         for (kind, mark) in attempt.kinds() {
-            self.0[kind].get_mut(&mark).into_iter().for_each(Tally::take_back);
+            self.take_back(kind, &mark, attempt);
+        }
+    }
+
+    /// It was not carried out because too many were made: that counts for its place, as a flood costs whoever makes it,
+    /// and against no name.
+    pub(super) fn turn_away(&mut self, attempt: &Attempt) {
+        for (kind, mark) in attempt.kinds().filter(|(kind, _)| *kind != PLACE) {
+            self.take_back(kind, &mark, attempt);
+        }
+    }
+
+    fn take_back(&mut self, kind: usize, mark: &Mark, attempt: &Attempt) {
+        let Some(tally) = self.0[kind].get_mut(mark) else { return };
+        tally.take_back();
+        if let Some(lottery) = &mut tally.lottery {
+            lottery.give_back(&attempt.network);
         }
     }
 
@@ -247,7 +320,11 @@ mod tests {
     const SALT: Digest = [7; 32];
 
     fn attempt(name: &str, from: [u8; 4]) -> Attempt {
-        Attempt::new(&SALT, name, from.into(), false)
+        Attempt::new(&SALT, name, IpAddr::from(from).into(), false)
+    }
+
+    fn anywhere(name: &str, from: impl Into<IpAddr>) -> Attempt {
+        Attempt::new(&SALT, name, from.into().into(), false)
     }
 
     fn at(seconds: u64) -> Duration {
@@ -291,29 +368,35 @@ mod tests {
         let mut delays = Delays::default();
         let tried = |n: usize| attempt(&format!("user{n}"), [192, 0, 2, 1]);
         assert_eq!((0..100).filter(|n| delays.begin(&tried(*n), at(1)).is_ok()).count(), 31);
-        let neighbour = Attempt::new(&SALT, "x", "2001:db8::1".parse().unwrap(), false);
+        let neighbour = anywhere("x", "2001:db8::1".parse::<IpAddr>().unwrap());
         for _ in 0..6 {
             delays.begin(&neighbour, at(1)).unwrap();
         }
-        let same = Attempt::new(&SALT, "x", "2001:db8::ffff".parse().unwrap(), false);
+        let same = anywhere("x", "2001:db8::ffff".parse::<IpAddr>().unwrap());
         assert!(delays.begin(&same, at(1)).is_err(), "a /64 is one place");
     }
 
     #[test]
     fn an_attack_from_everywhere_slows_a_name_down_and_never_stops_it() {
         let mut delays = Delays::default();
-        let from = |n: u32| Attempt::new(&SALT, "kim", std::net::Ipv4Addr::from(n).into(), false);
-        let mut now = at(1);
-        for n in 0..2000 {
-            if let Err(wait) = delays.begin(&from(n), now) {
-                assert!(wait <= at(30), "{wait:?}");
-                now += wait;
+        // Of thirty networks, each from an address of its own.
+        let from = |n: u32| anywhere("kim", std::net::Ipv4Addr::from((n % 30) << 8 | n / 30 % 256));
+        let (mut let_in, mut now, mut person) = (0, at(30), None);
+        for n in 0..60_000 {
+            match delays.begin(&from(n), now) {
+                Ok(()) => let_in += 1,
+                Err(wait) => assert!(wait <= at(30), "{wait:?}"),
+            }
+            now += Duration::from_millis(25);
+            // They ask forty times a second, the person when they are told to.
+            if n % 1200 == 1199 && person.is_none() {
+                person = delays.begin(&anywhere("kim", [203, 0, 113, 9]), now).is_ok().then_some(n / 1200);
             }
         }
-        delays.begin(&from(9999), now).unwrap();
-        assert!(delays.begin(&from(9998), now).is_err());
+        assert!(person.is_some_and(|slots| slots < 30), "{person:?}");
+        assert!(let_in < 60 + 50 * 13, "{let_in} attempts in 25 minutes");
         // Where this person has been let in before, nothing of that counts.
-        let home = Attempt::new(&SALT, "kim", [203, 0, 113, 5].into(), true);
+        let home = Attempt::new(&SALT, "kim", IpAddr::from([203, 0, 113, 5]).into(), true);
         assert!(delays.begin(&home, now).is_ok());
         for _ in 0..5 {
             delays.begin(&home, now).unwrap();
@@ -333,6 +416,15 @@ mod tests {
             delays.begin(&kim, at(1)).unwrap();
             delays.withdraw(&kim);
         }
+        let sent_away = (0..100).take_while(|n| {
+            let one = attempt(&format!("user{n}"), [192, 0, 2, 9]);
+            let is_let_in = delays.begin(&one, at(1)).is_ok();
+            delays.turn_away(&one);
+            is_let_in
+        });
+        assert_eq!(sent_away.count(), 31, "a flood counts for its place");
+        assert!(delays.begin(&attempt("user0", [192, 0, 2, 10]), at(1)).is_ok(), "and for nobody else");
+        delays = Delays::default();
         assert!(delays.keep(at(1)).is_empty());
         assert_eq!(delays.len(), 0, "nothing is left of it");
     }
@@ -364,7 +456,7 @@ mod tests {
         while delays.begin(&kim, at(1)).is_ok() {}
         while delays.begin(&kim, at(3)).is_ok() {}
         for n in 0..3 * MOST as u32 {
-            let flood = Attempt::new(&SALT, &format!("n{n}"), std::net::Ipv4Addr::from(n).into(), false);
+            let flood = anywhere(&format!("n{n}"), std::net::Ipv4Addr::from(n));
             delays.begin(&flood, at(3)).unwrap();
             assert!(delays.len() <= MOST);
         }

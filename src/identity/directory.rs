@@ -8,6 +8,7 @@ use super::secret::Fingerprint;
 use super::session::Session;
 use super::token::{Ring, SigningKey};
 use super::user::User;
+use crate::model::Time;
 use crate::rights::{Identity, Kind, Rights};
 use crate::vault::Vault;
 use std::collections::{BTreeMap, HashMap};
@@ -111,6 +112,14 @@ impl Directory {
         self.keys.get(self.certificates.get(print)?)
     }
 
+    /// Whether somebody of that name is there, or the key that is told as `key NAME`.
+    pub(super) fn has(&self, claimed: &str) -> bool {
+        match claimed.strip_prefix("key ") {
+            Some(key) => self.keys.contains_key(key),
+            None => self.users.contains_key(claimed),
+        }
+    }
+
     /// The session of a family of refresh tokens.
     pub(super) fn session_of(&self, family: &Fingerprint) -> Option<&Session> {
         self.sessions.get(self.families.get(family)?)
@@ -141,9 +150,15 @@ impl Directory {
         Some(Identity { kind: Kind::User, name: user.name.to_string(), rights })
     }
 
-    /// Whether nobody would administrate any more without `name`.
-    pub(super) fn is_last_administrator(&self, name: &Name) -> bool {
-        let mut others = self.users.values().filter(|user| user.name != *name && user.is_active_admin());
-        others.next().is_none() && self.users.get(name).is_some_and(User::is_active_admin)
+    /// Whether nobody would administrate any more without `name`: whoever has never logged in may never do so, and counts
+    /// only where nobody else has either.
+    pub(super) fn is_last_administrator(&self, name: &Name, now: Time) -> bool {
+        let Some(user) = self.users.get(name).filter(|user| user.is_active_admin()) else { return false };
+        let mut others = self.users.values().filter(|other| other.name != *name && other.is_active_admin());
+        let has_begun = |user: &User| user.one_time.is_none();
+        match has_begun(user) {
+            true => !others.any(has_begun),
+            false => !others.any(|other| other.is_open(now)),
+        }
     }
 }

@@ -12,6 +12,7 @@ mod directory;
 mod error;
 mod keeper;
 mod key;
+mod lottery;
 mod name;
 mod password;
 mod refusal;
@@ -21,10 +22,11 @@ mod token;
 mod user;
 
 pub use book::{FILE, people};
+pub use delay::Whence;
 pub use error::IdentityError;
 pub use keeper::{
-    ADMIN_PASSWORD, Attempt, Begun, Clock, Doubt, Keeper, MadeKey, Observe, Options, Proved, Shown, Told,
-    Turn, UserChange,
+    ADMIN_PASSWORD, Attempt, Begun, Clock, Doubt, Intent, Keeper, MadeKey, Observe, Options, Proved, Shown,
+    Told, Turn, UserChange,
 };
 pub use key::{KeyRow, KeyWish};
 pub use name::{BadName, Name};

@@ -1,4 +1,7 @@
 //! Who was refused what, and why: gathered in memory, equal ones of a minute in one row. Pure.
+//!
+//! Nobody blinds it. An address, or a name that is tried, has few rows a minute, and beyond them one that counts; and what is
+//! about people and keys that there are stands in a ring of its own, which strangers cannot fill.
 
 use crate::model::Time;
 use schemars::JsonSchema;
@@ -6,9 +9,11 @@ use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
 use std::net::IpAddr;
 
-/// So many rows are gathered between two writings; what comes beyond is one row without a name.
+/// So many rows of a ring are gathered between two writings; what comes beyond is one row without a name.
 const MOST: usize = 2_000;
-/// The longest path that is noted, in bytes.
+/// So many rows one address has in a minute, or one name.
+const OF_ONE: u32 = 30;
+/// The longest text that is noted, in bytes.
 const LONGEST: usize = 200;
 
 /// What equal refusals have in common.
@@ -18,7 +23,7 @@ pub struct Refusal {
     pub claimed: String,
     /// From where.
     pub from: Option<IpAddr>,
-    /// What for: method and path.
+    /// What for: method and route.
     pub what: String,
     /// Why: the code of the answer.
     pub why: String,
@@ -33,8 +38,39 @@ impl Refusal {
         Self { claimed: plain(claimed), from, what: plain(what), why: plain(why) }
     }
 
-    fn without_names(why: &str) -> Self {
-        Self { claimed: "others".to_owned(), from: None, what: String::new(), why: why.to_owned() }
+    /// The rest of what one does, or all do.
+    fn rest(claimed: &str, from: Option<IpAddr>, why: &str) -> Self {
+        Self { claimed: claimed.to_owned(), from, what: String::new(), why: why.to_owned() }
+    }
+}
+
+/// Who of the many that are refused somebody is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Ring {
+    /// Strangers: the rows of each address are few.
+    Strangers,
+    /// Whoever is, or wants to be, somebody that there is: the rows of each name are few.
+    Known,
+}
+
+impl Ring {
+    pub(super) const ALL: [Self; 2] = [Self::Strangers, Self::Known];
+
+    /// For whom rows are counted; nobody is called as an address is.
+    fn one(self, refusal: &Refusal) -> String {
+        match (self, refusal.from.map(|from| from.to_canonical())) {
+            (Self::Known, _) => refusal.claimed.clone(),
+            (Self::Strangers, Some(IpAddr::V6(from))) => format!("{:x}::", from.to_bits() >> 64),
+            (Self::Strangers, Some(from)) => from.to_string(),
+            (Self::Strangers, None) => String::new(),
+        }
+    }
+
+    fn rest_of(self, refusal: &Refusal) -> Refusal {
+        match self {
+            Self::Known => Refusal::rest(&refusal.claimed, None, &refusal.why),
+            Self::Strangers => Refusal::rest("others", refusal.from, &refusal.why),
+        }
     }
 }
 
@@ -63,32 +99,57 @@ struct Row {
 /// A row to be written: under its number, or under the next.
 pub(super) type News = (Option<u64>, Refusals);
 
-/// What was gathered and is not wholly written.
-#[derive(Debug, Default)]
-pub(super) struct Gathered(HashMap<(i64, Refusal), Row>);
+/// What was gathered of a ring and is not wholly written.
+#[derive(Debug)]
+pub(super) struct Gathered {
+    ring: Ring,
+    rows: HashMap<(i64, Refusal), Row>,
+    /// How many rows each has in a minute.
+    ones: HashMap<(i64, String), u32>,
+}
 
 impl Gathered {
-    pub(super) fn note(&mut self, refusal: Refusal, now: Time) {
-        let minute = now.unix() / 60;
-        let key = (minute, refusal);
-        let key = match self.0.len() < MOST || self.0.contains_key(&key) {
-            true => key,
-            // Two hundred codes there are not: this ends.
-            false => (minute, Refusal::without_names(&key.1.why)),
-        };
-        let row = self.0.entry(key).or_insert_with_key(|(_, refusal)| Row {
+    pub(super) fn new(ring: Ring) -> Self {
+        Self { ring, rows: HashMap::new(), ones: HashMap::new() }
+    }
+
+    /// Notes that it has happened so often.
+    pub(super) fn note(&mut self, refusal: Refusal, count: u64, now: Time) {
+        let key = self.place(refusal, now.unix() / 60);
+        let row = self.rows.entry(key).or_insert_with_key(|(_, refusal)| Row {
             refusals: Refusals { refusal: refusal.clone(), first: now, last: now, count: 0 },
             number: None,
             is_kept: false,
         });
-        row.refusals.count += 1;
+        row.refusals.count += count;
         row.refusals.last = row.refusals.last.max(now);
         row.is_kept = false;
     }
 
+    /// The row in which it stands: its own, that for the rest of what the same does, or that of everybody.
+    fn place(&mut self, refusal: Refusal, minute: i64) -> (i64, Refusal) {
+        let rest = (minute, self.ring.rest_of(&refusal));
+        let all = (minute, Refusal::rest("others", None, &refusal.why));
+        let own = (minute, refusal);
+        if self.rows.contains_key(&own) {
+            return own;
+        }
+        let rows = self.ones.entry((minute, self.ring.one(&own.1))).or_default();
+        if *rows < OF_ONE && self.rows.len() < MOST {
+            *rows += 1;
+            return own;
+        }
+        // A row of the rest comes after many of one's own, and there are not two hundred codes: this ends.
+        if self.rows.contains_key(&rest) || (*rows >= OF_ONE && self.rows.len() < MOST * 2) {
+            rest
+        } else {
+            all
+        }
+    }
+
     /// What is to be written now.
     pub(super) fn news(&self) -> Vec<News> {
-        let mut news: Vec<News> = self.0.values().filter(|row| !row.is_kept).map(Row::news).collect();
+        let mut news: Vec<News> = self.rows.values().filter(|row| !row.is_kept).map(Row::news).collect();
         news.sort_by_key(|(number, row)| (number.is_none(), *number, row.first));
         news
     }
@@ -98,12 +159,13 @@ impl Gathered {
         let minute = now.unix() / 60;
         for ((_, written), number) in news.iter().zip(numbers) {
             let key = (written.first.unix() / 60, written.refusal.clone());
-            if let Some(row) = self.0.get_mut(&key) {
+            if let Some(row) = self.rows.get_mut(&key) {
                 row.number = Some(*number);
                 row.is_kept = row.refusals == *written;
             }
         }
-        self.0.retain(|(of, _), row| !row.is_kept || *of == minute);
+        self.rows.retain(|(of, _), row| !row.is_kept || *of == minute);
+        self.ones.retain(|(of, _), _| *of == minute);
     }
 }
 
@@ -125,43 +187,87 @@ mod tests {
 
     #[test]
     fn equal_ones_of_a_minute_are_one_row_also_when_it_was_written_between() {
-        let mut gathered = Gathered::default();
-        gathered.note(refusal("kim"), NOON);
-        gathered.note(refusal("kim"), NOON.plus(3));
-        gathered.note(refusal("lee"), NOON);
+        let mut gathered = Gathered::new(Ring::Known);
+        gathered.note(refusal("kim"), 1, NOON);
+        gathered.note(refusal("kim"), 1, NOON.plus(3));
+        gathered.note(refusal("lee"), 1, NOON);
         let news = gathered.news();
         let counts: Vec<_> = news.iter().map(|(number, row)| (*number, row.count)).collect();
         assert_eq!(counts.len(), 2);
         assert!(counts.contains(&(None, 2)) && counts.contains(&(None, 1)));
         gathered.kept(&news, &[7, 8], NOON.plus(10));
         assert!(gathered.news().is_empty());
-        gathered.note(refusal("kim"), NOON.plus(11));
+        gathered.note(refusal("kim"), 1, NOON.plus(11));
         let more = gathered.news();
         assert_eq!((more.len(), more[0].0.is_some(), more[0].1.count), (1, true, 3));
         gathered.kept(&more, &[7], NOON.plus(60));
-        assert!(gathered.0.is_empty(), "the minute is over");
-        gathered.note(refusal("kim"), NOON.plus(60));
+        assert!(gathered.rows.is_empty(), "the minute is over");
+        gathered.note(refusal("kim"), 1, NOON.plus(60));
         assert_eq!(gathered.news()[0].0, None, "another minute is another row");
     }
 
     #[test]
     fn what_came_while_it_was_written_is_written_the_next_time() {
-        let mut gathered = Gathered::default();
-        gathered.note(refusal("kim"), NOON);
+        let mut gathered = Gathered::new(Ring::Known);
+        gathered.note(refusal("kim"), 1, NOON);
         let news = gathered.news();
-        gathered.note(refusal("kim"), NOON);
+        gathered.note(refusal("kim"), 1, NOON);
         gathered.kept(&news, &[1], NOON.plus(60));
         assert_eq!(gathered.news()[0].1.count, 2);
     }
 
+    /// A refusal of a stranger from there.
+    fn stranger(from: u32, what: u32) -> Refusal {
+        let from = std::net::Ipv4Addr::from(from).into();
+        Refusal::new("anonymous", Some(from), &format!("GET /{what}"), "key_missing")
+    }
+
+    fn sum(gathered: &Gathered) -> u64 {
+        gathered.news().iter().map(|(_, row)| row.count).sum()
+    }
+
     #[test]
     fn a_flood_takes_a_bounded_memory_and_is_counted_all_the_same() {
-        let mut gathered = Gathered::default();
-        for n in 0..3 * MOST {
-            gathered.note(refusal(&n.to_string()), NOON);
+        let mut gathered = Gathered::new(Ring::Strangers);
+        for n in 0..200_000 {
+            gathered.note(stranger(n, 0), 1, NOON);
         }
-        assert_eq!(gathered.0.len(), MOST + 1);
-        assert_eq!(gathered.news().iter().map(|(_, row)| row.count).sum::<u64>(), 3 * MOST as u64);
+        assert_eq!(gathered.rows.len(), MOST + 1);
+        for n in 0..200_000 {
+            gathered.note(stranger(n % 5000, n), 1, NOON);
+        }
+        assert!(gathered.rows.len() <= MOST * 2 + 1, "{}", gathered.rows.len());
+        assert_eq!(sum(&gathered), 400_000);
+    }
+
+    #[test]
+    fn an_address_has_few_rows_whatever_it_asks_for_and_hides_nobody_elses() {
+        let mut gathered = Gathered::new(Ring::Strangers);
+        for n in 0..3000 {
+            gathered.note(stranger(1, n), 1, NOON);
+        }
+        assert_eq!(gathered.rows.len(), OF_ONE as usize + 1);
+        let rest = gathered.news().into_iter().find(|(_, row)| row.refusal.claimed == "others").unwrap().1;
+        assert_eq!(rest.refusal.from, Some([0, 0, 0, 1].into()), "and is named");
+        assert_eq!(rest.count, 3000 - u64::from(OF_ONE));
+        gathered.note(stranger(2, 7), 1, NOON);
+        assert!(gathered.news().iter().any(|(_, row)| row.refusal == stranger(2, 7)));
+        let v6 = |n: u128| Refusal::new("anonymous", Some(std::net::Ipv6Addr::from(n).into()), "x", "y");
+        (0..3000).for_each(|n| gathered.note(v6(0x2001 << 112 | n), 1, NOON));
+        assert!(gathered.rows.len() < 100, "a /64 is one");
+    }
+
+    #[test]
+    fn a_name_that_is_tried_from_everywhere_hides_no_other_name() {
+        let mut gathered = Gathered::new(Ring::Known);
+        let tried = |name: &str, from: u32| {
+            let from = std::net::Ipv4Addr::from(from).into();
+            Refusal::new(name, Some(from), "POST /api/v1/auth/login", "login_wrong")
+        };
+        (0..3000).for_each(|n| gathered.note(tried("admin", n), 1, NOON));
+        assert_eq!(gathered.rows.len(), OF_ONE as usize + 1);
+        gathered.note(tried("kim", 1), 5, NOON);
+        assert!(gathered.news().iter().any(|(_, row)| row.refusal == tried("kim", 1) && row.count == 5));
     }
 
     #[test]

@@ -3,6 +3,7 @@
 use super::delay::Mark;
 use super::name::Name;
 use super::password::Kept;
+use super::secret::Fingerprint;
 use crate::disk::hex;
 use crate::model::Time;
 use crate::rights::Rights;
@@ -51,6 +52,9 @@ pub(super) struct User {
     pub(super) password: Kept,
     /// Until when the password opens the way to another one and to nothing else; none: it is the person's own.
     pub(super) one_time: Option<Time>,
+    /// What that password is known by at once: it is random, and needs no hash that is dear.
+    #[serde(default)]
+    once: Option<Fingerprint>,
     pub(super) password_since: Time,
     pub(super) made: Time,
     pub(super) made_by: String,
@@ -63,7 +67,7 @@ impl User {
     pub(super) fn new(
         name: Name,
         role: UserRole,
-        password: Kept,
+        password: (Kept, Fingerprint),
         until: Time,
         made_by: &str,
         now: Time,
@@ -72,8 +76,9 @@ impl User {
             name,
             role,
             disabled: false,
-            password,
+            password: password.0,
             one_time: Some(until),
+            once: Some(password.1),
             password_since: now,
             made: now,
             made_by: made_by.to_owned(),
@@ -92,6 +97,11 @@ impl User {
         !self.disabled && self.one_time.is_none_or(|until| now < until)
     }
 
+    /// Whether that is the one-time password with which they may begin.
+    pub(super) fn begins_with(&self, shown: &Fingerprint, now: Time) -> bool {
+        self.one_time.is_some() && self.is_open(now) && self.once.is_some_and(|once| once.is(shown))
+    }
+
     /// Whether they have logged in from there.
     pub(super) fn knows(&self, place: &Mark) -> bool {
         let place = hex(place);
@@ -108,8 +118,15 @@ impl User {
     }
 
     /// Has another password from now on.
-    pub(super) fn set_password(&mut self, password: Kept, one_time: Option<Time>, now: Time) {
-        (self.password, self.one_time, self.password_since) = (password, one_time, now);
+    pub(super) fn set_password(&mut self, password: Kept, now: Time) {
+        (self.password, self.password_since) = (password, now);
+        (self.one_time, self.once) = (None, None);
+    }
+
+    /// Has a password from now on that opens the way to another one until then.
+    pub(super) fn set_one_time(&mut self, password: Kept, once: Fingerprint, until: Time, now: Time) {
+        self.set_password(password, now);
+        (self.one_time, self.once) = (Some(until), Some(once));
     }
 }
 

@@ -10,7 +10,7 @@ use crate::analyze::{
 };
 use crate::engine::{Engine, EngineError};
 use crate::rights::Right;
-use crate::web::Demand::{Earlier, Of};
+use crate::web::Demand::{self, Earlier};
 use crate::web::metrics::Metrics;
 use crate::web::{Json, Problem, Query, Routes};
 use axum::extract::State;
@@ -93,7 +93,7 @@ struct OfEarlier {
 impl Analytics {
     /// The role's routes, those of the earlier system included.
     pub fn routes() -> Routes<Self> {
-        let reads = Of(Right::Read);
+        let reads = Demand::Open(Right::Read);
         Routes::new()
             .get("/api/v1/analytics/summary", reads, summary, "Sums everything up.")
             .get("/api/v1/analytics/realtime", reads, realtime, "Counts the last hours.")

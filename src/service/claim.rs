@@ -4,22 +4,18 @@
 use crate::model::OutputName;
 use crate::publish::{Answer, Claim, Denied, Publisher, Reader, Refused, Release};
 use crate::rights::Right;
-use crate::web::claim::X_API_KEY;
+use crate::web::claim::{Credentials, credentials};
 use crate::web::tls::Secured;
 use crate::web::{Caller, Peer, Problem};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use http::header::AUTHORIZATION;
-use http::{Extensions, HeaderMap, HeaderValue};
+use http::{Extensions, HeaderMap};
 
 /// The code for whoever shows nothing, and asks from where nobody is known.
 pub(super) const NO_KEY: &str = "key_missing";
 
 /// So long a reader waits until its key can be looked up, in seconds.
 const SOON: u32 = 60;
-
-/// No token, and no name with its password, is longer, in bytes.
-const LONGEST: usize = 512;
 
 /// What somebody shows.
 pub(super) struct Showing<'a> {
@@ -63,13 +59,16 @@ pub(super) fn anybody(publisher: &Publisher, showing: &Showing<'_>) -> Result<Re
     if caller.peer == Peer::Local || caller.is_somebody_with(Right::Feeds) {
         return Ok(Reader::Administrator);
     }
-    let shown = shown(headers).map_err(|()| wrong())?;
-    let claim = match (token, &shown) {
-        (Some(token), _) => Claim::Token(token),
+    let shown = credentials(headers).map_err(|_| wrong())?;
+    let pair = match shown {
+        Credentials::Basic(encoded) => STANDARD.decode(encoded).map_err(|_| wrong())?,
+        _ => Vec::new(),
+    };
+    let claim = match (token, shown) {
+        (Some(token), _) | (None, Credentials::Token(token)) => Claim::Token(token),
         // A key counts before a certificate, which the connection of another may have.
-        (None, Shown::Nothing) => certificate.map_or(Claim::Nothing, Claim::Certificate),
-        (None, Shown::Token(token)) => Claim::Token(token),
-        (None, Shown::Basic(pair)) => Claim::Basic(pair),
+        (None, Credentials::Nothing) => certificate.map_or(Claim::Nothing, Claim::Certificate),
+        (None, Credentials::Basic(_)) => Claim::Basic(&pair),
     };
     publisher.admit(claim, caller.peer.network()).map_err(|refused| match refused {
         Refused::Unknown => {
@@ -80,10 +79,7 @@ pub(super) fn anybody(publisher: &Publisher, showing: &Showing<'_>) -> Result<Re
             Some(_) => caller.demand(Right::Feeds).err().unwrap_or_else(wrong),
             None => wrong(),
         },
-        Refused::Denied(Denied::NoKey) => Problem::unauthorized(NO_KEY, REALM).detail(
-            "This needs a key: a name and a password, or a token, in a feed's path as /f/TOKEN/NAME. \
-             `ironlist device key NAME` makes them.",
-        ),
+        Refused::Denied(Denied::NoKey) => missing(),
     })
 }
 
@@ -107,77 +103,14 @@ pub(super) fn note(
 
 const REALM: &str = r#"Basic realm="ironlist", charset="UTF-8""#;
 
+/// 401: nothing is shown.
+pub(super) fn missing() -> Problem {
+    Problem::unauthorized(NO_KEY, REALM).detail(
+        "This needs a key: a name and a password, or a token, in a feed's path as /f/TOKEN/NAME. \
+         `ironlist device key NAME` makes them.",
+    )
+}
+
 fn wrong() -> Problem {
     Problem::unauthorized("key_wrong", REALM).detail("The key is wrong.")
-}
-
-/// What the headers say.
-#[derive(PartialEq, Eq, Debug)]
-enum Shown<'a> {
-    Nothing,
-    Token(&'a str),
-    Basic(Vec<u8>),
-}
-
-/// The key in the headers; an error for two, and for a claim of another kind, which is no less a claim.
-fn shown(headers: &HeaderMap) -> Result<Shown<'_>, ()> {
-    let keys = headers.get_all(X_API_KEY).iter().map(|key| token(key.as_bytes()));
-    let mut all = headers.get_all(AUTHORIZATION).iter().map(authorized).chain(keys);
-    let first = all.next().unwrap_or(Ok(Shown::Nothing));
-    if all.next().is_some() { Err(()) } else { first }
-}
-
-fn authorized(value: &HeaderValue) -> Result<Shown<'_>, ()> {
-    let bytes = value.as_bytes();
-    let space = bytes.iter().position(|byte| *byte == b' ').ok_or(())?;
-    let (scheme, rest) = bytes.split_at(space);
-    if scheme.eq_ignore_ascii_case(b"bearer") {
-        return token(rest);
-    }
-    if !scheme.eq_ignore_ascii_case(b"basic") || rest.len() > LONGEST {
-        return Err(());
-    }
-    STANDARD.decode(rest.trim_ascii()).map(Shown::Basic).map_err(|_| ())
-}
-
-fn token(bytes: &[u8]) -> Result<Shown<'_>, ()> {
-    let text = std::str::from_utf8(bytes.trim_ascii()).map_err(|_| ())?;
-    if text.is_empty() || text.len() > LONGEST { Err(()) } else { Ok(Shown::Token(text)) }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn of(pairs: &[(http::HeaderName, &'static str)]) -> HeaderMap {
-        let mut headers = HeaderMap::new();
-        for (name, value) in pairs {
-            headers.append(name, HeaderValue::from_static(value));
-        }
-        headers
-    }
-
-    #[test]
-    fn a_key_is_a_well_formed_pair_or_a_token() {
-        assert_eq!(shown(&of(&[])), Ok(Shown::Nothing));
-        for pair in ["Basic ZWRnZTp3b3Jk", "bAsIc ZWRnZTp3b3Jk "] {
-            assert_eq!(shown(&of(&[(AUTHORIZATION, pair)])), Ok(Shown::Basic(b"edge:word".to_vec())));
-        }
-        for key in [(AUTHORIZATION, "Bearer x"), (AUTHORIZATION, "bearer  x"), (X_API_KEY, "x")] {
-            assert_eq!(shown(&of(std::slice::from_ref(&key))), Ok(Shown::Token("x")), "{key:?}");
-        }
-        for other in ["Bearer", "Bearer ", "Basic", "Basic !", "Basicx ZWRnZTp3b3Jk", "Digest username=\"x\""]
-        {
-            assert_eq!(shown(&of(&[(AUTHORIZATION, other)])), Err(()), "{other}");
-        }
-        assert_eq!(shown(&of(&[(X_API_KEY, "")])), Err(()));
-    }
-
-    #[test]
-    fn two_keys_are_none() {
-        let pair = "Basic ZWRnZTp3b3Jk";
-        for two in [(AUTHORIZATION, pair), (X_API_KEY, "x")] {
-            assert_eq!(shown(&of(&[(AUTHORIZATION, pair), two.clone()])), Err(()), "{two:?}");
-        }
-    }
 }

@@ -1,6 +1,6 @@
 //! What CrowdSec's bouncers ask its local API: decisions, as a stream of changes or one by one, from one feed's released
-//! list. A key, of a file or a device's token, is right or the answer is 403, as they expect; where there is no list it is
-//! 503, and they keep what they have. It must not know how a decision is written.
+//! list. A key, of a file or a device's token, is right or the answer is 401, which is a fault to them as any other; where
+//! there is no list it is 503, and they keep what they have. It must not know how a decision is written.
 //!
 //! Nothing is remembered of a bouncer. Whoever does not begin is told again and again what came over the last while, and
 //! for as long as anybody may hold it what went, so that two bouncers with one key both get everything, and one that was
@@ -16,7 +16,7 @@ use crate::publish::crowdsec::{Bygone, Stream, Terms, Wanted, about};
 use crate::publish::{Feed, Offer, Publisher, Reader, Recent, Released, Roll, Rolls, recent};
 use crate::rights::Right;
 use crate::web::Demand::Own;
-use crate::web::claim::{Keys, X_API_KEY};
+use crate::web::claim::{Credentials, Keys, credentials};
 use crate::web::sketch::shape;
 use crate::web::{Body, Caller, Problem, Query, Response, Routes};
 use axum::Extension;
@@ -88,21 +88,16 @@ impl Decisions {
 
     /// Who asks; none is somebody whose key has no name.
     fn admit(&self, caller: &Caller, headers: &HeaderMap) -> Result<Option<Reader>, Problem> {
-        let mut keys = headers.get_all(X_API_KEY).iter();
-        match (keys.next(), keys.next()) {
+        match credentials(headers) {
             _ if caller.is_somebody_with(Right::Feeds) => return Ok(None),
-            (Some(key), None) if self.keys.has(key.as_bytes()) => return Ok(None),
-            (Some(_), None) => {}
-            _ => return Err(wrong()),
+            Ok(Credentials::Token(key)) if self.keys.has(key.as_bytes()) => return Ok(None),
+            // A bouncer shows a key wherever it is.
+            Ok(Credentials::Nothing) => return Err(claim::missing()),
+            _ => {}
         }
         // Bouncers are known by the key that they must show.
         let showing = Showing { caller, headers, token: None, certificate: None };
-        let reader = claim::reader(&self.publisher, &showing, &self.feed);
-        let refused = |problem: Problem| match problem.status() {
-            StatusCode::UNAUTHORIZED => wrong(),
-            _ => problem,
-        };
-        reader.map(Some).map_err(refused)
+        claim::reader(&self.publisher, &showing, &self.feed).map(Some)
     }
 
     fn terms(&self) -> Terms {
@@ -176,11 +171,6 @@ impl Decisions {
         *last = Some(Told { feed, roll, at, bygone, recent: Arc::clone(&recent) });
         recent
     }
-}
-
-fn wrong() -> Problem {
-    Problem::new(StatusCode::FORBIDDEN, "key_wrong")
-        .detail("The key is missing or wrong; crowdsec.keys_file names those of bouncers, and a device's token is one, too.")
 }
 
 fn empty() -> Problem {

@@ -158,9 +158,14 @@ impl Desk {
     }
 
     async fn answer(&self, asking: &Asking<'_>) -> Answered {
-        let named = named(self.publisher.feeds(), asking.name).ok_or_else(|| {
-            Problem::not_found("unknown_feed", "There is no feed, part or document of that name.")
-        })?;
+        let Some(named) = named(self.publisher.feeds(), asking.name) else {
+            // What there is, strangers are not told.
+            super::claim::anybody(&self.publisher, &asking.showing)?;
+            return Err(Problem::not_found(
+                "unknown_feed",
+                "There is no feed, part or document of that name.",
+            ));
+        };
         let reader = self.reader(asking, &named)?;
         let released = match pin(asking.uri)? {
             Some(pin) => named.feed.at(&pin).ok_or_else(|| gone(&pin))?,

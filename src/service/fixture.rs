@@ -5,7 +5,10 @@ use crate::disk::Medium;
 use crate::engine::{Clock, Engine, Options};
 use crate::model::{Batch, Cause, Change, Detail, Device, Output, Profile, RowsBuilder, Scope, Time};
 use crate::publish::{Audit, Publisher, Secrets};
+use crate::rights::{Identity, Kind, Right, Rights};
+use crate::web::claim::{Authority, Claim, Found, Unproven};
 use crate::web::{App, Peer};
+use futures_util::future::BoxFuture;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -15,6 +18,21 @@ pub(super) const NOON: i64 = 1_790_000_000;
 
 /// Somebody whom nobody knows.
 pub(super) const STRANGER: [u8; 4] = [192, 0, 2, 1];
+
+/// Knows one key, `reader`, which may read.
+pub(super) struct Reader;
+
+impl Authority for Reader {
+    fn at_once(&self, claim: Claim<'_>, _: IpAddr) -> Option<Found> {
+        let Claim::Key("reader") = claim else { return Some(Err(Unproven::Wrong)) };
+        let rights = Rights::of(&[Right::Read]);
+        Some(Ok(Arc::new(Identity { kind: Kind::Key, name: "reader".to_owned(), rights })))
+    }
+
+    fn ask<'a>(&'a self, _: Claim<'a>, _: IpAddr) -> BoxFuture<'a, Found> {
+        Box::pin(async { Err(Unproven::Unknown) })
+    }
+}
 
 pub(super) struct House {
     pub(super) publisher: Arc<Publisher>,

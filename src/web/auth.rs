@@ -5,21 +5,21 @@
 use super::body::Request;
 use super::caller::{Caller, Peer, Who};
 use super::claim::{Authority, Claim, Claimed, Found, Keys, Refused, TwoOrNone, Unproven, key_wrong, shown};
-use super::log::{Seen, without_token};
+use super::log::Seen;
 use super::problem::Problem;
 use super::proxy::Networks;
 use super::routes::{self, Row};
 use super::tls::Secured;
 use super::vouch::{self, Vouched};
 use crate::rights::{Identity, Right, Rights};
-use http::{HeaderMap, StatusCode};
+use http::{HeaderMap, Method, StatusCode};
 use std::net::IpAddr;
 use std::sync::Arc;
 
 /// From where nobody in particular is let in, and how far.
 #[derive(Clone, Default, Debug)]
 pub struct Access {
-    /// From where everybody may check, read, and read the metrics.
+    /// From where everybody may check, read statistics and what is listed, and read the metrics.
     pub open: Networks,
     /// From where everybody may use the earlier system's paths.
     pub earlier: Networks,
@@ -35,7 +35,10 @@ impl Access {
 }
 
 /// What nobody in particular may do, from where that is open.
-const ANYBODY: Rights = Rights::of(&[Right::Check, Right::Read, Right::Metrics]);
+const ANYBODY: Rights = Rights::of(&[Right::Check, Right::Metrics]);
+
+/// What is noted of a path that is no route of the port, or a gateway's to pass on: a stranger's text need not be kept.
+const NOWHERE: &str = "(no route here)";
 
 /// Finds out who asks, and what they may do.
 #[derive(Clone)]
@@ -48,6 +51,8 @@ pub struct Guard {
     access: Arc<Access>,
     /// What begins so has keys of its own.
     elsewhere: Vec<&'static str>,
+    /// The templates of routes, for what is noted of those who never come to one.
+    templates: Arc<[&'static str]>,
 }
 
 impl Guard {
@@ -60,6 +65,7 @@ impl Guard {
             authority: None,
             access: Arc::new(access),
             elsewhere: Vec::new(),
+            templates: Arc::default(),
         }
     }
 
@@ -74,6 +80,7 @@ impl Guard {
     #[must_use]
     pub fn leaving(mut self, rows: &[Row]) -> Self {
         self.elsewhere.extend(routes::own_locks(rows));
+        self.templates = rows.iter().map(|row| row.path).collect();
         self
     }
 
@@ -114,14 +121,19 @@ impl Guard {
         }
     }
 
-    /// Who asks, after asking whoever knows.
+    /// Who asks, after asking whoever knows, whatever is remembered here.
     ///
     /// # Errors
     /// As [`Self::identify`].
     pub(super) async fn ask(&self, asking: &Asking<'_>) -> Result<Who, Problem> {
-        let (Ok(Some(claim)), Some(authority)) = (asking.claim(), &self.authority) else {
-            return Err(key_wrong());
+        let claim = match asking.claim() {
+            Ok(None) => return Ok((asking.peer == Peer::Local).then(|| Arc::clone(&self.installation))),
+            Ok(Some(Claim::Key(key))) if self.keys.has(key.as_bytes()) => {
+                return Ok(Some(Arc::clone(&self.installation)));
+            }
+            other => other.ok().flatten(),
         };
+        let (Some(claim), Some(authority)) = (claim, &self.authority) else { return Err(key_wrong()) };
         self.judge(authority.ask(claim, asking.peer.network()).await, claim, asking)
     }
 
@@ -135,7 +147,7 @@ impl Guard {
     }
 
     /// Has a refusal kept that a handler came to.
-    pub(super) fn note(&self, problem: &Problem, caller: &Caller, seen: &Seen) {
+    pub(super) fn note(&self, problem: &Problem, caller: &Caller, (seen, route): (&Seen, &str)) {
         let is_refusal = matches!(problem.status(), StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN);
         let claimed = match (problem.claimant(), &caller.who) {
             (Some(name), _) => Claimed::Named(name),
@@ -144,7 +156,7 @@ impl Guard {
             (None, None) => Claimed::Nobody,
         };
         if let Some(authority) = &self.authority {
-            let (from, what) = (caller.peer.address(), &*format!("{} {}", seen.method, seen.path));
+            let (from, what) = (caller.peer.address(), &*format!("{} {route}", seen.method));
             authority.refused(Refused { claimed, from, what, why: problem.code() });
         }
     }
@@ -153,7 +165,9 @@ impl Guard {
     fn refuse(&self, problem: Problem, claim: Option<Claim<'_>>, asking: &Asking<'_>) -> Problem {
         if let Some(authority) = self.authority.as_ref().filter(|_| !problem.status().is_server_error()) {
             let claimed = claim.map_or(Claimed::Nobody, Claimed::Shown);
-            let (from, what) = (asking.peer.address(), &*without_token(asking.path));
+            let route = self.templates.iter().find(|template| routes::fits(template, asking.path));
+            let what = &*format!("{} {}", asking.method, route.copied().unwrap_or(NOWHERE));
+            let from = asking.peer.address();
             authority.refused(Refused { claimed, from, what, why: problem.code() });
         }
         problem
@@ -161,15 +175,13 @@ impl Guard {
 
     /// Who asks from `peer` with what they may do: somebody what is theirs, and nobody what is open there.
     pub(super) fn caller(&self, peer: Peer, who: Who) -> Caller {
-        let (rights, is_earlier) = match &who {
-            Some(who) => (who.rights, false),
-            None => {
-                let from = peer.network();
-                let rights = if self.access.open.contains(from) { ANYBODY } else { Rights::NONE };
-                (rights, self.access.earlier.contains(from))
-            }
-        };
-        Caller { peer, who, rights, is_earlier }
+        if let Some(known) = &who {
+            return Caller { peer, rights: known.rights, who, is_open: false, is_earlier: false };
+        }
+        let from = peer.network();
+        let (is_open, is_earlier) = (self.access.open.contains(from), self.access.earlier.contains(from));
+        let rights = if is_open { ANYBODY } else { Rights::NONE };
+        Caller { peer, who, rights, is_open, is_earlier }
     }
 
     fn is_elsewhere(&self, path: &str) -> bool {
@@ -179,6 +191,7 @@ impl Guard {
 
 /// What a request says of whoever asks.
 pub(super) struct Asking<'r> {
+    method: &'r Method,
     path: &'r str,
     headers: &'r HeaderMap,
     /// The digest of the certificate that the connection showed.
@@ -191,7 +204,17 @@ impl<'r> Asking<'r> {
     pub(super) fn of(request: &'r Request, peer: Peer) -> Self {
         let secured = request.extensions().get::<Secured>();
         let certificate = secured.and_then(|secured| secured.certificate.as_ref());
-        Self { path: request.uri().path(), headers: request.headers(), certificate, peer }
+        Self::new((request.method(), request.uri().path()), request.headers(), certificate, peer)
+    }
+
+    /// The same of its parts.
+    pub(super) fn new(
+        (method, path): (&'r Method, &'r str),
+        headers: &'r HeaderMap,
+        certificate: Option<&'r [u8; 32]>,
+        peer: Peer,
+    ) -> Self {
+        Self { method, path, headers, certificate, peer }
     }
 
     /// What is shown for somebody; a key counts before a certificate, which the connection of another may have.
@@ -265,7 +288,13 @@ mod tests {
 
     /// The name of whoever asks with these headers, or the refusal's code; `later` when somebody must be asked.
     fn asks(path: &str, pairs: &[(HeaderName, &'static str)], peer: Peer) -> String {
-        match guard().identify(&Asking { path, headers: &headers(pairs), certificate: None, peer }) {
+        match guard().identify(&Asking {
+            method: &Method::GET,
+            path,
+            headers: &headers(pairs),
+            certificate: None,
+            peer,
+        }) {
             None => "later".to_owned(),
             Some(Ok(who)) => who.map_or_else(|| "nobody".to_owned(), |who| who.name.clone()),
             Some(Err(problem)) => problem.code().to_owned(),
@@ -281,7 +310,13 @@ mod tests {
         let asks = |print: u8, key: Option<&'static str>, path: &str| {
             let (certificate, key) = ([print; 32], key.map(|key| (X_API_KEY, key)));
             let headers = headers(key.as_slice());
-            let asking = Asking { path, headers: &headers, certificate: Some(&certificate), peer: FAR };
+            let asking = Asking {
+                method: &Method::GET,
+                path,
+                headers: &headers,
+                certificate: Some(&certificate),
+                peer: FAR,
+            };
             match guard().identify(&asking) {
                 None => "later".to_owned(),
                 Some(Ok(who)) => who.map_or_else(|| "nobody".to_owned(), |who| who.name.clone()),
@@ -339,6 +374,7 @@ mod tests {
         assert_eq!(with_key("slow"), "later");
         let who = guard()
             .ask(&Asking {
+                method: &Method::GET,
                 path: "/x",
                 headers: &headers(&[(X_API_KEY, "slow")]),
                 certificate: None,
@@ -363,12 +399,12 @@ mod tests {
     fn nobody_may_do_what_is_open_from_where_they_ask() {
         let from = |last: [u8; 4], who| {
             let caller = guard().caller(Peer::Tcp((last, 9).into()), who);
-            (caller.rights, caller.is_earlier)
+            (caller.rights, caller.is_open, caller.is_earlier)
         };
-        assert_eq!(from([192, 0, 2, 1], None), (ANYBODY, false));
-        assert_eq!(from([192, 0, 2, 9], None), (ANYBODY, true));
-        assert_eq!(from([198, 51, 100, 9], None), (Rights::NONE, true));
-        assert_eq!(from([198, 51, 100, 1], None), (Rights::NONE, false));
+        assert_eq!(from([192, 0, 2, 1], None), (ANYBODY, true, false));
+        assert_eq!(from([192, 0, 2, 9], None), (ANYBODY, true, true));
+        assert_eq!(from([198, 51, 100, 9], None), (Rights::NONE, false, true));
+        assert_eq!(from([198, 51, 100, 1], None), (Rights::NONE, false, false));
     }
 
     #[test]
@@ -376,7 +412,7 @@ mod tests {
         let reader = Identity { rights: Rights::of(&[Right::Read]), ..Identity::clone(&kim()) };
         for from in [[192, 0, 2, 9], [198, 51, 100, 1]] {
             let caller = guard().caller(Peer::Tcp((from, 9).into()), Some(Arc::new(reader.clone())));
-            assert_eq!((caller.rights, caller.is_earlier), (reader.rights, false));
+            assert_eq!((caller.rights, caller.is_open, caller.is_earlier), (reader.rights, false, false));
         }
     }
 }

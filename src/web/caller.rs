@@ -58,6 +58,8 @@ pub struct Caller {
     pub who: Option<Arc<Identity>>,
     /// What the caller may do, be it as nobody.
     pub rights: Rights,
+    /// Nobody in particular, from where everybody may read what is open.
+    pub is_open: bool,
     /// Nobody in particular, from where the earlier system's callers are.
     pub is_earlier: bool,
 }
@@ -66,7 +68,7 @@ impl Caller {
     /// Whoever holds the installation, through the socket in its folder.
     pub fn local() -> Self {
         let who = Some(Arc::new(Identity::installation()));
-        Self { peer: Peer::Local, who, rights: Rights::ALL, is_earlier: false }
+        Self { peer: Peer::Local, who, rights: Rights::ALL, is_open: false, is_earlier: false }
     }
 
     /// Whether the caller proved to be somebody who has `right`.

@@ -7,7 +7,7 @@ use super::problem::Problem;
 use crate::rights::{Identity, Right};
 use futures_util::future::BoxFuture;
 use http::header::{AUTHORIZATION, HeaderName};
-use http::{HeaderMap, StatusCode};
+use http::{HeaderMap, HeaderValue, StatusCode};
 use sha2::{Digest, Sha256};
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -101,25 +101,61 @@ pub trait Authority: Send + Sync {
     fn refused(&self, _: Refused<'_>) {}
 }
 
-/// What is shown is no key, or more than one.
-pub(super) struct TwoOrNone;
+/// What is shown is no credential, or more than one.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct TwoOrNone;
+
+/// What the headers of a request show.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Credentials<'a> {
+    /// Nothing.
+    Nothing,
+    /// A key or token, in `Authorization: Bearer` or `X-API-Key`.
+    Token(&'a str),
+    /// A name and a password of HTTP's Basic scheme, still in base64.
+    Basic(&'a [u8]),
+}
+
+/// What the headers show; the one reader of them, so that no key is right for one part of the program and too long, or
+/// written with a space too much, for another.
+///
+/// # Errors
+/// For two, and for a credential of another kind, which is no less a claim to be somebody.
+pub fn credentials(headers: &HeaderMap) -> Result<Credentials<'_>, TwoOrNone> {
+    let keys = headers.get_all(X_API_KEY).iter().map(|key| token(key.as_bytes()));
+    let mut all = headers.get_all(AUTHORIZATION).iter().map(authorized).chain(keys);
+    let first = all.next().unwrap_or(Ok(Credentials::Nothing));
+    if all.next().is_some() { Err(TwoOrNone) } else { first }
+}
+
+fn authorized(value: &HeaderValue) -> Result<Credentials<'_>, TwoOrNone> {
+    let bytes = value.as_bytes();
+    let space = bytes.iter().position(|byte| *byte == b' ').ok_or(TwoOrNone)?;
+    let (scheme, rest) = bytes.split_at(space);
+    if scheme.eq_ignore_ascii_case(b"bearer") {
+        return token(rest);
+    }
+    let is_pair = scheme.eq_ignore_ascii_case(b"basic") && rest.len() <= LONGEST;
+    if is_pair { Ok(Credentials::Basic(rest.trim_ascii())) } else { Err(TwoOrNone) }
+}
+
+fn token(bytes: &[u8]) -> Result<Credentials<'_>, TwoOrNone> {
+    let text = std::str::from_utf8(bytes.trim_ascii()).map_err(|_| TwoOrNone)?;
+    if text.is_empty() || text.len() > LONGEST { Err(TwoOrNone) } else { Ok(Credentials::Token(text)) }
+}
 
 /// The key or token that a request shows, if it is one.
 pub fn key_in(headers: &HeaderMap) -> Option<&str> {
     shown(headers).ok().flatten()
 }
 
-/// The key of a request, in `Authorization: Bearer` or `X-API-Key`. A credential of another kind is no less a claim to be
-/// somebody, and two are one too many.
+/// The key of a request, for whoever knows no names with passwords.
 pub(super) fn shown(headers: &HeaderMap) -> Result<Option<&str>, TwoOrNone> {
-    let bearers = headers.get_all(AUTHORIZATION).iter().map(|value| {
-        let (scheme, key) = value.as_bytes().split_at_checked(7)?;
-        scheme.eq_ignore_ascii_case(b"bearer ").then_some(key)
-    });
-    let mut all = bearers.chain(headers.get_all(X_API_KEY).iter().map(|value| Some(value.as_bytes())));
-    let Some(first) = all.next() else { return Ok(None) };
-    let key = first.filter(|key| key.len() <= LONGEST).and_then(|key| std::str::from_utf8(key).ok());
-    if all.next().is_some() { Err(TwoOrNone) } else { key.map(Some).ok_or(TwoOrNone) }
+    match credentials(headers)? {
+        Credentials::Nothing => Ok(None),
+        Credentials::Token(key) => Ok(Some(key)),
+        Credentials::Basic(_) => Err(TwoOrNone),
+    }
 }
 
 impl From<Unproven> for Problem {
@@ -160,4 +196,49 @@ pub(super) fn key_wrong() -> Problem {
 
 fn refusal(code: &'static str, detail: &'static str) -> Problem {
     Problem::unauthorized(code, r#"Bearer realm="ironlist""#).detail(detail)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn of(pairs: &[(HeaderName, &'static str)]) -> HeaderMap {
+        let mut headers = HeaderMap::new();
+        for (name, value) in pairs {
+            headers.append(name, HeaderValue::from_static(value));
+        }
+        headers
+    }
+
+    #[test]
+    fn a_credential_is_a_token_or_a_pair() {
+        assert_eq!(credentials(&of(&[])), Ok(Credentials::Nothing));
+        for pair in ["Basic ZWRnZTp3b3Jk", "bAsIc ZWRnZTp3b3Jk "] {
+            let shown = Ok(Credentials::Basic(&b"ZWRnZTp3b3Jk"[..]));
+            assert_eq!(credentials(&of(&[(AUTHORIZATION, pair)])), shown);
+        }
+        for key in [(AUTHORIZATION, "Bearer x"), (AUTHORIZATION, "bearer  x"), (X_API_KEY, "x")] {
+            let headers = of(std::slice::from_ref(&key));
+            assert_eq!(credentials(&headers), Ok(Credentials::Token("x")), "{key:?}");
+            assert_eq!(key_in(&headers), Some("x"));
+        }
+        for other in
+            ["Bearer", "Bearer ", "Basic", "Basicx ZWRnZTp3b3Jk", "Digest username=\"x\"", "Bearer\u{80}"]
+        {
+            let headers: HeaderMap =
+                [(AUTHORIZATION, HeaderValue::from_bytes(other.as_bytes()).unwrap())].into_iter().collect();
+            assert_eq!(credentials(&headers), Err(TwoOrNone), "{other}");
+        }
+        assert_eq!(credentials(&of(&[(X_API_KEY, "")])), Err(TwoOrNone));
+        let long: HeaderMap = [(X_API_KEY, "x".repeat(LONGEST + 1).parse().unwrap())].into_iter().collect();
+        assert_eq!(credentials(&long), Err(TwoOrNone));
+    }
+
+    #[test]
+    fn two_credentials_are_none() {
+        let pair = "Basic ZWRnZTp3b3Jk";
+        for two in [(AUTHORIZATION, pair), (X_API_KEY, "x"), (AUTHORIZATION, "Bearer x")] {
+            assert_eq!(credentials(&of(&[(AUTHORIZATION, pair), two.clone()])), Err(TwoOrNone), "{two:?}");
+        }
+    }
 }

@@ -7,11 +7,12 @@
 
 use super::body::Request;
 use super::browser::SEC_FETCH_SITE;
+use super::claim::X_API_KEY;
 use super::problem::Problem;
 use super::proxy;
 use http::header::{
-    CONNECTION, CONTENT_LENGTH, EXPECT, Entry, FORWARDED, HOST, HeaderName, ORIGIN, TRANSFER_ENCODING,
-    UPGRADE, VIA,
+    ACCEPT_LANGUAGE, AUTHORIZATION, CONNECTION, CONTENT_LENGTH, COOKIE, EXPECT, Entry, FORWARDED, HOST,
+    HeaderName, ORIGIN, TRANSFER_ENCODING, UPGRADE, VIA,
 };
 use http::uri::{Authority, PathAndQuery};
 use http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, Version};
@@ -31,7 +32,7 @@ const HEADERS_LIMIT: usize = 100;
 pub struct Signs {
     /// It says that it came through a proxy.
     pub(super) forwarded: bool,
-    /// A browser sent it, and says for whom.
+    /// A browser sent it.
     pub(super) browser: bool,
     /// It says what only processes of ours say to each other.
     pub(super) internal: bool,
@@ -120,7 +121,8 @@ fn look_over(headers: &HeaderMap) -> Result<Odd, Problem> {
             }
             UPGRADE => odd.upgrade = true,
             FORWARDED | VIA => odd.signs.forwarded = true,
-            ORIGIN => odd.signs.browser = true,
+            // A page can have none of them left out; over plain HTTP a question to its own name has the last one alone.
+            ORIGIN | ACCEPT_LANGUAGE => odd.signs.browser = true,
             EXPECT if !value.as_bytes().eq_ignore_ascii_case(b"100-continue") => {
                 return Err(Problem::new(StatusCode::EXPECTATION_FAILED, "expectation")
                     .detail("Only 100-continue can be expected."));
@@ -160,13 +162,14 @@ fn refuse_twins(headers: &HeaderMap) -> Result<(), Problem> {
 /// Removes the headers that `Connection` names, and `Connection` itself (RFC 9110, 7.6.1).
 ///
 /// # Errors
-/// When it names a header that frames or routes the message: taking those away would change what it says.
+/// When it names a header that frames or routes the message, or says who sends it: taking those away would change what it
+/// says, and a wrong key would be none.
 pub fn strip_hop_headers(headers: &mut HeaderMap) -> Result<(), Problem> {
     let Entry::Occupied(connection) = headers.entry(CONNECTION) else { return Ok(()) };
     let values: Vec<HeaderValue> = connection.remove_entry_mult().1.collect();
     for name in values.iter().filter_map(|value| value.to_str().ok()).flat_map(|value| value.split(',')) {
         let Ok(name) = HeaderName::try_from(name.trim()) else { continue };
-        if matches!(name, HOST | CONTENT_LENGTH | TRANSFER_ENCODING) {
+        if is_for_the_end(&name) {
             return Err(Problem::bad_request(
                 "connection_header",
                 format!("Connection may not name {name}."),
@@ -175,6 +178,15 @@ pub fn strip_hop_headers(headers: &mut HeaderMap) -> Result<(), Problem> {
         headers.remove(name);
     }
     Ok(())
+}
+
+fn is_for_the_end(name: &HeaderName) -> bool {
+    matches!(
+        *name,
+        HOST | CONTENT_LENGTH | TRANSFER_ENCODING | AUTHORIZATION | COOKIE | ORIGIN | FORWARDED | VIA
+    ) || *name == X_API_KEY
+        || *name == SEC_FETCH_SITE
+        || proxy::is_told_by(name.as_str())
 }
 
 /// One Host, equal to the target's when that is absolute, and an origin-form target from then on.
@@ -365,7 +377,7 @@ mod tests {
         {
             assert_eq!(signs(name), Signs { forwarded: true, ..none }, "{name}");
         }
-        for name in ["origin", "sec-fetch-site"] {
+        for name in ["origin", "sec-fetch-site", "accept-language"] {
             assert_eq!(signs(name), Signs { browser: true, ..none }, "{name}");
         }
         assert_eq!(signs("x-ironlist-anything"), Signs { internal: true, ..none });
@@ -396,7 +408,11 @@ mod tests {
         admit(&mut hop).unwrap();
         assert!(!hop.headers().contains_key("x-secret") && !hop.headers().contains_key(CONNECTION));
         assert!(hop.headers().contains_key("x-kept"));
-        assert_eq!(code("/", &[HERE, ("connection", "host")]), "connection_header");
+        for name in
+            ["host", "X-API-Key", "close, authorization", "x-forwarded-for", "forwarded", "origin", "cookie"]
+        {
+            assert_eq!(code("/", &[HERE, ("connection", name)]), "connection_header", "{name}");
+        }
     }
 
     #[test]

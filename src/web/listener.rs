@@ -9,6 +9,7 @@ pub use prelude::Prelude;
 use super::app::{Answer, App};
 use super::body::{Body, Pace, Request, Response, is_live};
 use super::caller::Peer;
+use super::entrance::Ends;
 use super::shares::{Share, Shares};
 use super::stall::{AtWork, Guarded};
 use super::tls::Secured;
@@ -89,6 +90,13 @@ pub fn bind(address: SocketAddr) -> io::Result<TcpListener> {
 }
 
 impl Listener {
+    fn port(&self) -> Option<u16> {
+        match self {
+            Self::Tcp(listener) => listener.local_addr().ok().map(|address| address.port()),
+            Self::Unix(_) => None,
+        }
+    }
+
     /// Binds a socket at `path` with the permissions `mode`, in place of one that a dead process left behind.
     ///
     /// # Errors
@@ -128,7 +136,7 @@ pub async fn serve_after(
     limits: Limits,
     stop: impl Future<Output = ()>,
 ) {
-    let server = Server::new(app, limits, prelude);
+    let server = Server::new(app, limits, prelude, listener.port());
     match listener {
         Listener::Tcp(listener) => server.run(listener, stop).await,
         Listener::Unix(listener) => server.run(listener, stop).await,
@@ -168,6 +176,8 @@ struct Port {
     limits: Limits,
     http: Builder<TokioExecutor>,
     prelude: Prelude,
+    /// Its number, if it has one.
+    number: Option<u16>,
 }
 
 /// No address has more than one in so many connections.
@@ -195,14 +205,14 @@ struct Server {
 }
 
 impl Server {
-    fn new(app: Arc<App>, limits: Limits, prelude: Prelude) -> Self {
+    fn new(app: Arc<App>, limits: Limits, prelude: Prelude, number: Option<u16>) -> Self {
         Self {
             slots: Arc::new(Semaphore::new(limits.connections)),
             shares: Shares::new(limits.connections.div_ceil(SHARE)),
             draining: GracefulShutdown::new(),
             closing: watch::Sender::new(()),
             connections: JoinSet::new(),
-            port: Arc::new(Port { http: builder(&limits), app, limits, prelude }),
+            port: Arc::new(Port { http: builder(&limits), app, limits, prelude, number }),
         }
     }
 
@@ -249,7 +259,7 @@ impl Server {
         let closing = self.closing.subscribe();
         if port.prelude.is_nothing() {
             self.connections.spawn(async move {
-                port.converse(stream, (peer, None), closing, watcher).await;
+                port.converse(stream, (port.ends(peer), None), closing, watcher).await;
                 done();
             });
         } else {
@@ -316,9 +326,13 @@ impl Port {
             _ = closing.changed() => return,
         };
         match opened.map_err(io::Error::from).flatten() {
-            Ok(Opened::Plain(stream, peer)) => self.converse(stream, (peer, None), closing, watcher).await,
-            Ok(Opened::Tls(stream, peer, secured)) => {
-                self.converse(*stream, (peer, Some(secured)), closing, watcher).await;
+            Ok(Opened::Plain(stream, named)) => {
+                let ends = Ends { peer: named, ..self.ends(peer) };
+                self.converse(stream, (ends, None), closing, watcher).await;
+            }
+            Ok(Opened::Tls(stream, named, secured)) => {
+                let ends = Ends { peer: named, ..self.ends(peer) };
+                self.converse(*stream, (ends, Some(secured)), closing, watcher).await;
             }
             Err(error) => {
                 self.app.metrics.preludes_failed.inc();
@@ -327,10 +341,15 @@ impl Port {
         }
     }
 
+    /// The ends of a connection that nobody opened for another.
+    fn ends(&self, peer: Peer) -> Ends {
+        Ends { opener: peer, peer, port: self.number }
+    }
+
     async fn converse<S>(
         &self,
         stream: S,
-        (peer, secured): (Peer, Option<Secured>),
+        (ends, secured): (Ends, Option<Secured>),
         closing: watch::Receiver<()>,
         watcher: Watcher,
     ) where
@@ -339,10 +358,10 @@ impl Port {
         let at_work = AtWork::default();
         let io = Guarded::new(stream, self.limits.head, self.limits.stalled_reader, at_work.clone());
         let (app, pace) = (Arc::clone(&self.app), self.limits.pace);
-        let visitor = Visitor { app, peer, secured, pace, at_work, closing };
+        let visitor = Visitor { app, ends, secured, pace, at_work, closing };
         let connection = self.http.serve_connection(io, visitor).into_owned();
         if let Err(error) = watcher.watch(connection).await {
-            tracing::debug!(error, ?peer, "connection ended");
+            tracing::debug!(error, ?ends, "connection ended");
         }
     }
 }
@@ -367,7 +386,7 @@ fn builder(limits: &Limits) -> Builder<TokioExecutor> {
 /// One connection's way to the application.
 struct Visitor {
     app: Arc<App>,
-    peer: Peer,
+    ends: Ends,
     secured: Option<Secured>,
     pace: Pace,
     at_work: AtWork,
@@ -385,7 +404,7 @@ impl Service<http::Request<Incoming>> for Visitor {
         if let Some(secured) = self.secured {
             request.extensions_mut().insert(secured);
         }
-        let answer = self.app.receive(request, self.peer);
+        let answer = self.app.receive(request, self.ends);
         let late = matches!(answer, Answer::Later(_)).then(|| (self.at_work.clone(), self.closing.clone()));
         Reply { answer, late }
     }

@@ -172,12 +172,38 @@ pub(super) fn fast_access(
     );
 }
 
-/// The path with the token of `/f/{token}/…` struck out.
-pub(super) fn without_token(path: &str) -> Cow<'_, str> {
-    match path.strip_prefix("/f/") {
-        Some(rest) => Cow::Owned(format!("/f/***{}", rest.find('/').map_or("", |at| &rest[at..]))),
-        None => Cow::Borrowed(path),
+/// The path with its encoded bytes as they are; what is no encoding stays.
+fn decoded(path: &str) -> String {
+    let digit = |byte: &u8| char::from(*byte).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
+    let (mut bytes, mut rest) = (Vec::with_capacity(path.len()), path.as_bytes());
+    while let [first, more @ ..] = rest {
+        let byte = match more {
+            [high, low, ..] if *first == b'%' => {
+                digit(high).zip(digit(low)).map(|(high, low)| high << 4 | low)
+            }
+            _ => None,
+        };
+        bytes.push(byte.unwrap_or(*first));
+        rest = if byte.is_some() { &more[2..] } else { more };
     }
+    String::from_utf8_lossy(&bytes).into_owned()
+}
+
+/// The path with the token of `/f/{token}/…` struck out, however it is written: what no route takes (`//f/…`, `/F/…`, an
+/// encoded letter) may be what a firewall has asked for since somebody mistyped its address.
+pub(super) fn without_token(path: &str) -> Cow<'_, str> {
+    let is_plain = !matches!(path.as_bytes().get(1), Some(b'f' | b'F' | b'/' | b'%'));
+    if is_plain {
+        return Cow::Borrowed(path);
+    }
+    let decoded = decoded(path);
+    let mut words = decoded.split('/').filter(|word| !word.is_empty());
+    if !words.next().is_some_and(|word| word.eq_ignore_ascii_case("f")) {
+        return Cow::Borrowed(path);
+    }
+    let rest: Vec<&str> = words.skip(1).collect();
+    let slash = if rest.is_empty() { "" } else { "/" };
+    Cow::Owned(format!("/f/***{slash}{}", rest.join("/")))
 }
 
 #[cfg(test)]
@@ -188,7 +214,19 @@ mod tests {
     fn tokens_in_paths_are_struck_out() {
         assert_eq!(without_token("/f/s3cret/default.txt"), "/f/***/default.txt");
         assert_eq!(without_token("/f/s3cret"), "/f/***");
-        assert_eq!(without_token("/feeds/default"), "/feeds/default");
+        for path in ["/feeds/default", "//api", "/%66eeds/default", "/fx/s", "/", ""] {
+            assert_eq!(without_token(path), path);
+        }
+        for path in [
+            "//f/s3cret/a",
+            "/F/s3cret/a",
+            "/%66/s3cret/a",
+            "/f//s3cret/a",
+            "/%46%2Fs3cret/a",
+            "///%66%2fs3cret%2Fa",
+        ] {
+            assert_eq!(without_token(path), "/f/***/a", "{path}");
+        }
     }
 
     #[test]

@@ -15,6 +15,7 @@ pub mod edge;
 pub mod entrance;
 pub mod extract;
 pub mod health;
+mod leave;
 pub mod listener;
 pub mod log;
 pub mod metrics;

@@ -7,7 +7,7 @@ use super::caller::Caller;
 use super::claim;
 use super::problem::Problem;
 use super::sketch::{BYTES, JSON, Shape, Sketch, Sketched};
-use crate::rights::Right;
+use crate::rights::{Kind, Right};
 use axum::Router;
 use axum::extract::{Request, State};
 use axum::handler::Handler;
@@ -27,8 +27,12 @@ pub enum Demand {
     Own,
     /// A right.
     Of(Right),
+    /// A right, but of nobody in particular from where that is open to everybody.
+    Open(Right),
     /// A right, but of nobody in particular who asks from where the earlier system's callers are.
     Earlier(Right),
+    /// To be a process of the installation: what one process of it says to another.
+    Installation,
 }
 
 impl Demand {
@@ -37,7 +41,9 @@ impl Demand {
         match self {
             Self::Nothing | Self::Own => true,
             Self::Of(right) => caller.rights.has(right),
+            Self::Open(right) => caller.rights.has(right) || caller.is_open,
             Self::Earlier(right) => caller.rights.has(right) || caller.is_earlier,
+            Self::Installation => caller.who.as_ref().is_some_and(|who| who.kind == Kind::Installation),
         }
     }
 
@@ -45,7 +51,8 @@ impl Demand {
     pub fn right(self) -> Option<Right> {
         match self {
             Self::Nothing | Self::Own => None,
-            Self::Of(right) | Self::Earlier(right) => Some(right),
+            Self::Of(right) | Self::Open(right) | Self::Earlier(right) => Some(right),
+            Self::Installation => Some(Right::Admin),
         }
     }
 
@@ -55,8 +62,11 @@ impl Demand {
     /// 401 for nobody in particular, 403 for somebody without the right.
     fn check(self, caller: &Caller) -> Result<(), Problem> {
         match self.right() {
-            Some(right) if !self.admits(caller) => Err(claim::lacking(&caller.who, right)),
-            _ => Ok(()),
+            _ if self.admits(caller) => Ok(()),
+            Some(right) if !caller.rights.has(right) => Err(claim::lacking(&caller.who, right)),
+            Some(_) => Err(Problem::forbidden("installation_only")
+                .detail("This is between processes of the installation.")),
+            None => Ok(()),
         }
     }
 }
@@ -68,7 +78,9 @@ impl fmt::Display for Demand {
             Self::Nothing => f.write_str("nothing"),
             Self::Own => f.write_str("own"),
             Self::Of(right) => write!(f, "{right}"),
+            Self::Open(right) => write!(f, "open {right}"),
             Self::Earlier(right) => write!(f, "earlier {right}"),
+            Self::Installation => f.write_str("installation"),
         }
     }
 }
@@ -250,6 +262,18 @@ impl<S: Clone + Send + Sync + 'static> Default for Routes<S> {
 pub fn own_locks(rows: &[Row]) -> impl Iterator<Item = &'static str> + '_ {
     let own = rows.iter().filter(|row| row.demand == Demand::Own);
     own.map(|row| row.path.split('{').next().unwrap_or(row.path))
+}
+
+/// Whether a path is one of a template's: segment for segment, anything where the template has a name.
+pub fn fits(template: &str, path: &str) -> bool {
+    let (mut named, mut said) = (template.split('/'), path.split('/'));
+    loop {
+        match (named.next(), said.next()) {
+            (None, None) => return true,
+            (Some(name), Some(word)) if name.starts_with('{') || name == word => {}
+            _ => return false,
+        }
+    }
 }
 
 fn row(method: Method, path: &'static str, demand: Demand, text: &'static str, sketch: Sketch) -> Row {

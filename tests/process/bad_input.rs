@@ -109,7 +109,7 @@ pub(crate) fn endless(house: &House, role: &str) -> (http::Answer, usize) {
     let stream = http::connect(house.address(role)).unwrap();
     let mut sender = stream.try_clone().unwrap();
     let headers = [("transfer-encoding", "chunked"), ("x-api-key", &key)];
-    sender.write_all(&http::head("POST", IMPORT, &headers)).unwrap();
+    sender.write_all(&http::head("localhost", "POST", IMPORT, &headers)).unwrap();
     let answer = std::thread::spawn(move || http::read(stream, "POST").unwrap());
     let piece = format!("{:x}\r\n{}\r\n", 70_000, "45.1.2.33\n".repeat(7000));
     let sent = (0..10_000).take_while(|_| sender.write_all(piece.as_bytes()).is_ok()).count();

@@ -7,7 +7,7 @@ use super::frames::{
 };
 use super::house::{Plan, until};
 use std::io::{Read as _, Write as _};
-use std::net::{Shutdown, TcpStream};
+use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::time::{Duration, Instant};
 
 const LOOK_UP: &str = "/api/v1/blacklist/check/192.0.2.1";
@@ -23,7 +23,12 @@ fn drain(stream: &TcpStream) {
 }
 
 /// Sends one flood over several connections while others ask, and sees what it costs.
-fn flood(name: &str, reads: bool, opening: &[u8], frames: impl FnMut(u32) -> Vec<u8> + Send + Clone) {
+fn flood(
+    name: &str,
+    reads: bool,
+    opening: &[u8],
+    frames: impl FnMut(SocketAddr, u32) -> Vec<u8> + Send + Clone,
+) {
     let folder = tempfile::tempdir().unwrap();
     let house = Plan::new(folder.path()).start();
     let lines: String =
@@ -37,13 +42,15 @@ fn flood(name: &str, reads: bool, opening: &[u8], frames: impl FnMut(u32) -> Vec
             .iter()
             .map(|stream| {
                 let (mut stream, mut frames) = (stream.try_clone().unwrap(), frames.clone());
+                let to = house.address("blacklist");
                 if reads {
                     drain(&stream);
                 }
                 stream.set_write_timeout(Some(Duration::from_secs(2))).unwrap();
                 scope.spawn(move || {
                     let sends = |count: &u32| {
-                        let batch: Vec<u8> = (count * 100..(count + 1) * 100).flat_map(&mut frames).collect();
+                        let batch: Vec<u8> =
+                            (count * 100..(count + 1) * 100).flat_map(|n| frames(to, n)).collect();
                         began.elapsed() < Duration::from_secs(2) && stream.write_all(&batch).is_ok()
                     };
                     (0..10_000).take_while(sends).count() as u32
@@ -79,7 +86,8 @@ fn frames_of_our_own_making_are_understood() {
     let folder = tempfile::tempdir().unwrap();
     let house = Plan::new(folder.path()).start();
     let mut one = greet(&house, b"");
-    one.write_all(&frame(HEADERS, END_HEADERS | END_STREAM, 1, &get(LOOK_UP))).unwrap();
+    one.write_all(&frame(HEADERS, END_HEADERS | END_STREAM, 1, &get(house.address("blacklist"), LOOK_UP)))
+        .unwrap();
     let mut answer = String::new();
     until("the verdict comes", || {
         let mut bytes = [0; 4096];
@@ -91,21 +99,21 @@ fn frames_of_our_own_making_are_understood() {
 
 #[test]
 fn streams_that_are_begun_and_reset_at_once_cost_nobody_else() {
-    flood("rapid reset", true, b"", |n| {
+    flood("rapid reset", true, b"", |to, n| {
         let cancelled = frame(RST_STREAM, NONE, stream(n), &8_u32.to_be_bytes());
-        [frame(HEADERS, END_HEADERS | END_STREAM, stream(n), &get(FEED)), cancelled].concat()
+        [frame(HEADERS, END_HEADERS | END_STREAM, stream(n), &get(to, FEED)), cancelled].concat()
     });
 }
 
 #[test]
 fn a_head_that_never_ends_is_given_up() {
     let filler = literal(Err("x-filler"), &"x".repeat(100)).repeat(20);
-    flood("continuation", true, b"", move |n| match n {
-        0 => frame(HEADERS, NONE, 1, &get(FEED)),
+    flood("continuation", true, b"", move |to, n| match n {
+        0 => frame(HEADERS, NONE, 1, &get(to, FEED)),
         _ => frame(CONTINUATION, NONE, 1, &filler),
     });
-    flood("empty continuation", true, b"", |n| match n {
-        0 => frame(HEADERS, NONE, 1, &get(FEED)),
+    flood("empty continuation", true, b"", |to, n| match n {
+        0 => frame(HEADERS, NONE, 1, &get(to, FEED)),
         _ => frame(CONTINUATION, NONE, 1, b""),
     });
 }
@@ -113,8 +121,8 @@ fn a_head_that_never_ends_is_given_up() {
 #[test]
 fn frames_that_want_an_answer_are_not_answered_without_end() {
     for reads in [true, false] {
-        flood("settings", reads, b"", |_| frame(SETTINGS, NONE, 0, &[0, 3, 0, 0, 0, 1].repeat(20)));
-        flood("pings", reads, b"", |_| frame(PING, NONE, 0, b"01234567"));
+        flood("settings", reads, b"", |_, _| frame(SETTINGS, NONE, 0, &[0, 3, 0, 0, 0, 1].repeat(20)));
+        flood("pings", reads, b"", |_, _| frame(PING, NONE, 0, b"01234567"));
     }
 }
 
@@ -128,16 +136,16 @@ fn frames_that_say_nothing_are_cheap_or_the_last() {
         }
         _ => more,
     };
-    flood("empty data", true, b"", move |n| opened(n, frame(DATA, NONE, 1, b"")));
-    flood("priorities", true, b"", |n| frame(PRIORITY, NONE, stream(n), &[0, 0, 0, 0, 1]));
-    flood("windows", true, b"", |_| frame(WINDOW_UPDATE, NONE, 0, &1_u32.to_be_bytes()));
+    flood("empty data", true, b"", move |_, n| opened(n, frame(DATA, NONE, 1, b"")));
+    flood("priorities", true, b"", |_, n| frame(PRIORITY, NONE, stream(n), &[0, 0, 0, 0, 1]));
+    flood("windows", true, b"", |_, _| frame(WINDOW_UPDATE, NONE, 0, &1_u32.to_be_bytes()));
 }
 
 #[test]
 fn readers_that_open_no_window_hold_no_memory() {
     // SETTINGS_INITIAL_WINDOW_SIZE 0: answers are asked for and never taken.
-    flood("no window", true, &[0, 4, 0, 0, 0, 0], |n| {
-        frame(HEADERS, END_HEADERS | END_STREAM, stream(n), &get(FEED))
+    flood("no window", true, &[0, 4, 0, 0, 0, 0], |to, n| {
+        frame(HEADERS, END_HEADERS | END_STREAM, stream(n), &get(to, FEED))
     });
 }
 
@@ -149,9 +157,9 @@ fn a_small_head_that_unpacks_into_a_large_one_is_refused() {
     // The length as an integer with a prefix of seven bits (RFC 7541, 5.1).
     let length = [0x7F, 0x80 | ((4000 - 127) & 0x7F) as u8, ((4000 - 127) >> 7) as u8];
     let entry = [&[0x40, name.len() as u8][..], name.as_bytes(), &length, value.as_bytes()].concat();
-    flood("bomb", true, b"", move |n| {
+    flood("bomb", true, b"", move |to, n| {
         let first = if n == 0 { entry.clone() } else { Vec::new() };
-        let head = [get(FEED), first, vec![0xBE; 8000]].concat();
+        let head = [get(to, FEED), first, vec![0xBE; 8000]].concat();
         frame(HEADERS, END_HEADERS | END_STREAM, stream(n), &head)
     });
 }

@@ -3,7 +3,7 @@
 use super::house::House;
 use super::http::connect;
 use std::io::Write as _;
-use std::net::TcpStream;
+use std::net::{SocketAddr, TcpStream};
 
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
@@ -36,9 +36,9 @@ pub(crate) fn literal(name: Result<u8, &str>, value: &str) -> Vec<u8> {
     }
 }
 
-/// A GET of `path`: `:method GET`, `:scheme http`, `:path`, `:authority`.
-pub(crate) fn get(path: &str) -> Vec<u8> {
-    [vec![0x82, 0x86], literal(Ok(4), path), literal(Ok(1), "localhost")].concat()
+/// A GET of `path` at `to`: `:method GET`, `:scheme http`, `:path`, `:authority`.
+pub(crate) fn get(to: SocketAddr, path: &str) -> Vec<u8> {
+    [vec![0x82, 0x86], literal(Ok(4), path), literal(Ok(1), &to.to_string())].concat()
 }
 
 /// Says what everybody says first.

@@ -36,7 +36,7 @@ fn readers_that_stop_reading_are_let_go_and_cost_the_others_nothing() {
     let folder = tempfile::tempdir().unwrap();
     let house = listed(folder.path(), 100_000);
     let (length, before) = (ask(&house, "GET", &[]).body.len(), house.memory());
-    let one = format!("GET {FEED} HTTP/1.1\r\nhost: localhost\r\n\r\n");
+    let one = format!("GET {FEED} HTTP/1.1\r\nhost: {}\r\n\r\n", house.address("blacklist"));
     let stall = |_| {
         let mut stream = connect(house.address("blacklist")).unwrap();
         stream.write_all(one.repeat(PIPELINED).as_bytes()).unwrap();
@@ -69,7 +69,8 @@ fn a_reader_that_never_pauses_is_one_line_in_the_book_and_no_memory() {
     let tag = ask(&house, "GET", &[]).header("etag").unwrap().to_owned();
     let before = house.memory();
     let poll = |path: &str, count: usize| {
-        let one = format!("GET {path} HTTP/1.1\r\nhost: localhost\r\nif-none-match: {tag}\r\n\r\n");
+        let host = house.address("blacklist");
+        let one = format!("GET {path} HTTP/1.1\r\nhost: {host}\r\nif-none-match: {tag}\r\n\r\n");
         let mut stream = connect(house.address("blacklist")).unwrap();
         let mut reader = stream.try_clone().unwrap();
         let read = std::thread::spawn(move || {
@@ -78,7 +79,7 @@ fn a_reader_that_never_pauses_is_one_line_in_the_book_and_no_memory() {
             String::from_utf8(text).unwrap()
         });
         stream.write_all(one.repeat(count - 1).as_bytes()).unwrap();
-        let last = head("GET", path, &[("if-none-match", &tag)]);
+        let last = head(&house.address("blacklist").to_string(), "GET", path, &[("if-none-match", &tag)]);
         stream.write_all(&last).unwrap();
         read.join().unwrap()
     };
@@ -91,7 +92,7 @@ fn a_reader_that_never_pauses_is_one_line_in_the_book_and_no_memory() {
     }
     let grown = house.memory().saturating_sub(before);
     assert!(grown < 16 << 20, "{} KiB more", grown >> 10);
-    let pulls = house.get("gateway", "/api/v1/pulls").ok().json();
+    let pulls = house.look("gateway", "/api/v1/pulls").ok().json();
     assert_eq!((&pulls["total"], &pulls["data"][0]["unchanged"]), (&1.into(), &20_000.into()), "{pulls}");
     assert!(house.stop().success());
     let size = std::fs::metadata(folder.path().join("publishing.redb")).unwrap().len();

@@ -68,7 +68,7 @@ pub(crate) fn ask(
     let length = body.len().to_string();
     let mut all = vec![("content-length", length.as_str())];
     all.extend(headers);
-    stream.write_all(&head(method, path, &all))?;
+    stream.write_all(&head(&to.to_string(), method, path, &all))?;
     // Who refuses a body need not take it: the answer is there although the rest cannot be sent.
     let sent = stream.write_all(body);
     read(stream, method).or_else(|error| sent.and(Err(error)))
@@ -82,6 +82,18 @@ pub(crate) fn ask_from(
     path: &str,
     headers: &[(&str, &str)],
 ) -> io::Result<Answer> {
+    send_from(from, to, method, path, headers, b"")
+}
+
+/// The same with a body, whose length is among the headers.
+pub(crate) fn send_from(
+    from: [u8; 4],
+    to: SocketAddr,
+    method: &str,
+    path: &str,
+    headers: &[(&str, &str)],
+    body: &[u8],
+) -> io::Result<Answer> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let stream = runtime.block_on(async {
         let socket = tokio::net::TcpSocket::new_v4()?;
@@ -90,7 +102,7 @@ pub(crate) fn ask_from(
     })?;
     stream.set_nonblocking(false)?;
     stream.set_read_timeout(Some(PATIENCE))?;
-    (&stream).write_all(&head(method, path, headers))?;
+    (&stream).write_all(&[&head(&to.to_string(), method, path, headers), body].concat())?;
     read(stream, method)
 }
 
@@ -102,9 +114,12 @@ pub(crate) fn connect(to: SocketAddr) -> io::Result<TcpStream> {
     Ok(stream)
 }
 
-/// The head of a request that is the only one on its connection.
-pub(crate) fn head(method: &str, path: &str, headers: &[(&str, &str)]) -> Vec<u8> {
-    let mut head = format!("{method} {path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n");
+/// The head of a request that is the only one on its connection, for `host` unless the headers name another.
+pub(crate) fn head(host: &str, method: &str, path: &str, headers: &[(&str, &str)]) -> Vec<u8> {
+    let mut head = format!("{method} {path} HTTP/1.1\r\nconnection: close\r\n");
+    if !headers.iter().any(|(name, _)| *name == "host") {
+        head += &format!("host: {host}\r\n");
+    }
     for (name, value) in headers {
         head += &format!("{name}: {value}\r\n");
     }

@@ -1,7 +1,9 @@
 //! People and keys from the first password to the last word, in one process and across two.
 
 use super::house::{House, Plan, ironlist, say, told, until};
+use super::http;
 use serde_json::{Value, json};
+use std::io::{Read as _, Write as _};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
@@ -164,6 +166,105 @@ fn the_command_line_makes_people_and_keys_known_and_prints_a_secret_once() {
         assert!(audit.contains(action), "{action} is not in {audit}");
     }
     assert!(!audit.contains(PASSWORD) && !audit.contains(&next));
+}
+
+#[test]
+fn a_flood_of_logins_from_everywhere_keeps_out_neither_who_was_there_before_nor_who_has_a_password_for_once()
+{
+    let folder = tempfile::tempdir().unwrap();
+    let house = Plan::new(folder.path()).roles("blacklist").start();
+    let first = std::fs::read_to_string(house.data().join("admin.password")).unwrap();
+    let admin = choose(&house, "blacklist", &log_in(&house, "blacklist", "admin", first.trim()));
+    let body = json!({"name": "kim", "reason": "a colleague"});
+    let made = ask(&house, "blacklist", &token(&admin), "POST /api/v1/auth/users", &body).1;
+    let once = made["one_time_password"].as_str().unwrap();
+    let over = AtomicBool::new(false);
+    let to = house.address("blacklist");
+    std::thread::scope(|scope| {
+        let flood = |thread: u32| {
+            let over = &over;
+            scope.spawn(move || {
+                // A network of its own for each attempt, and the names of those who are there.
+                for n in 0.. {
+                    if over.load(Ordering::Relaxed) {
+                        return;
+                    }
+                    let [_, b, c, d] = (thread * 1_000_003 + n * 7919_u32).to_be_bytes();
+                    let name = ["admin", "kim", "lee", "max"][n as usize % 4];
+                    let body = json!({"username": name, "password": "guessed and wrong"}).to_string();
+                    let headers =
+                        [("content-type", "application/json"), ("content-length", &*body.len().to_string())];
+                    let from = [127, b.max(1), c, d.clamp(1, 250)];
+                    let _ =
+                        http::send_from(from, to, "POST", "/api/v1/auth/login", &headers, body.as_bytes());
+                }
+            })
+        };
+        let flooding: Vec<_> = (1..=8).map(flood).collect();
+        std::thread::sleep(Duration::from_secs(1));
+        for _ in 0..10 {
+            let session = log_in(&house, "blacklist", "admin", PASSWORD);
+            assert!(
+                session["access_token"].is_string(),
+                "from where the administrator was before: {session}"
+            );
+        }
+        let body = json!({"username": "kim", "password": once}).to_string();
+        let headers = [("content-type", "application/json"), ("content-length", &*body.len().to_string())];
+        let from = [127, 200, 0, 1];
+        let kim = http::send_from(from, to, "POST", "/api/v1/auth/login", &headers, body.as_bytes()).unwrap();
+        assert_eq!(
+            kim.status, 200,
+            "whoever has a password for once, from a place that nobody knows: {kim:?}"
+        );
+        over.store(true, Ordering::Relaxed);
+        flooding.into_iter().for_each(|one| one.join().unwrap());
+    });
+}
+
+/// Follows a feed live with a key, on a thread of its own: what came until the stream ended.
+fn follow(house: &House, role: &str, key: &str) -> std::thread::JoinHandle<String> {
+    let mut stream = http::connect(house.address(role)).unwrap();
+    let headers = [("x-api-key", key), ("accept", "text/event-stream")];
+    let path = "/api/v1/changes?since=1&feed=fortigate";
+    stream.write_all(&http::head("localhost", "GET", path, &headers)).unwrap();
+    std::thread::spawn(move || {
+        let mut bytes = Vec::new();
+        let _ = stream.read_to_end(&mut bytes);
+        String::from_utf8_lossy(&bytes).into_owned()
+    })
+}
+
+#[test]
+fn a_stream_that_is_followed_ends_with_the_key_that_opened_it_here_and_through_a_gateway_elsewhere() {
+    let folder = tempfile::tempdir().unwrap();
+    let owner = Plan::new(&folder.path().join("owner")).roles("blacklist").start();
+    let door = gateway(&owner, &folder.path().join("door"));
+    let listed = |list: &str| {
+        let path = "/api/v1/blacklist/import?source=partner&replace=true";
+        owner.post("blacklist", path, "text/plain", list).ok();
+    };
+    listed("45.1.2.3\n");
+    until("it is published", || (owner.get("blacklist", "/feeds/fortigate").status == 200).then_some(()));
+    let wish = json!({"reason": "test", "key": {"name": "strm", "rights": ["read"]}}).to_string();
+    let made = owner.post("blacklist", "/api/v1/auth/keys", "application/json", wish).ok().json();
+    let key = made["secret"].as_str().unwrap();
+    let streams = [follow(&owner, "blacklist", key), follow(&door, "gateway", key)];
+    listed("45.1.2.3\n45.1.2.4\n");
+    std::thread::sleep(Duration::from_secs(2));
+    assert!(streams.iter().all(|stream| !stream.is_finished()), "with its key it goes on");
+    let (code, _, err) = told(&owner.run("key remove strm --reason stolen".split(' ')));
+    assert_eq!(code, 0, "{err}");
+    let removed = Instant::now();
+    listed("45.1.2.3\n45.66.77.88\n");
+    for stream in streams {
+        let told = stream.join().unwrap();
+        assert!(removed.elapsed() < Duration::from_secs(6), "{:?}", removed.elapsed());
+        assert!(
+            told.contains("200 OK") && told.contains("45.1.2.4") && !told.contains("45.66.77.88"),
+            "{told}"
+        );
+    }
 }
 
 #[test]

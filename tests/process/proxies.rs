@@ -4,11 +4,13 @@
 use super::house::{House, Plan, until};
 use super::http::{self, Answer};
 use std::fmt::Write as _;
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::{IpAddr, SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
 const FEED: &str = "/feeds/fortigate.txt";
+/// A path of the earlier system that changes something, at the gateway.
+const EARLIER_WRITE: &str = "/api/v1/collection/sources/nobody/enable";
 
 /// A service with a list, whose feeds are open to this machine and to one network.
 fn listed(plan: Plan) -> House {
@@ -88,12 +90,92 @@ fn a_plain_web_server_on_this_machine_opens_nothing_to_the_world() {
     for directives in [
         "",
         "proxy_http_version 1.1; proxy_set_header Host $host.example;",
+        "proxy_http_version 1.1; proxy_set_header Host $host;",
+        "proxy_http_version 1.1; proxy_set_header Host $http_host;",
+        "proxy_http_version 1.1; proxy_set_header Host 203.0.113.9:$proxy_port;",
         "proxy_http_version 1.1; proxy_set_header X-Forwarded-For $remote_addr;",
     ] {
         let (_proxy, address) = nginx(folder.path(), &house, directives);
         assert_eq!(through(address, &[]).problem(), (401, "key_missing".to_owned()), "{directives}");
         assert_eq!(through(address, &[("x-forwarded-for", "127.0.0.1")]).status, 401, "{directives}");
+        let write = http::ask(address, "PUT", EARLIER_WRITE, &[], b"").unwrap();
+        assert_eq!(write.problem(), (401, "key_missing".to_owned()), "{directives}");
     }
+}
+
+#[test]
+fn only_what_names_this_machine_and_this_port_is_from_here() {
+    let folder = tempfile::tempdir().unwrap();
+    let house = Plan::new(folder.path()).start();
+    let to = house.address("blacklist");
+    let body = br#"{"ip":"198.51.100.78","source":"x","reason":"t"}"#;
+    let write = |host: &str, more: &[(&str, &str)]| {
+        let headers = [&[("host", host), ("content-type", "application/json")], more].concat();
+        http::ask(to, "POST", "/api/v1/ips", &headers, body).unwrap().status
+    };
+    for host in ["203.0.113.9:8001", "[evil]", "a.example", "127.0.0.1", "localhost:1"] {
+        assert_eq!(write(host, &[]), 401, "{host}");
+    }
+    assert_eq!(write(&to.to_string(), &[("via", "1.1 x")]), 401, "a proxy says so");
+    assert_eq!(write(&format!("localhost:{}", to.port()), &[]), 200);
+    house.logged("something that is not declared");
+}
+
+#[test]
+fn what_a_proxy_forwards_for_its_own_machine_is_not_from_this_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let house = Plan::new(folder.path()).set("IRONLIST_PROXY_TRUSTED", "127.0.0.64/26").start();
+    let to = house.address("blacklist");
+    for from in ["127.0.0.1", "127.0.0.1, 127.0.0.80", "::ffff:127.0.0.1", "::1"] {
+        let headers = [("x-forwarded-for", from)];
+        let answer = http::ask_from([127, 0, 0, 70], to, "DELETE", "/api/v1/cleanup", &headers).unwrap();
+        assert_eq!(answer.problem(), (401, "key_missing".to_owned()), "{from}");
+    }
+}
+
+#[test]
+fn a_page_that_gives_itself_a_name_of_ours_is_let_in_nowhere_without_a_key() {
+    let folder = tempfile::tempdir().unwrap();
+    // A network that is not this machine's own word for itself: a declared proxy speaks for it.
+    let plan = Plan::new(folder.path()).set("IRONLIST_PROXY_TRUSTED", "127.0.0.1");
+    let plan = plan.set("IRONLIST_ACCESS_LEGACY_NETWORKS", "192.0.2.0/24");
+    let house = plan.set("IRONLIST_LISTEN_NAMES", "ironlist.corp").start();
+    let to = house.address("blacklist");
+    let body = br#"{"ip":"198.51.100.78","source":"x","reason":"t"}"#;
+    let write = |host: &str, page: &[(&str, &str)]| {
+        let proxy = [("host", host), ("x-forwarded-for", "192.0.2.7"), ("content-type", "application/json")];
+        http::ask(to, "POST", "/api/v1/ips", &[&proxy, page].concat(), body).unwrap().status
+    };
+    let page = |host| format!("http://{host}");
+    let evil = page("evil.example:58001");
+    let signs = [("origin", evil.as_str()), ("sec-fetch-site", "same-origin")];
+    assert_eq!(write("evil.example:58001", &signs), 401);
+    let ours = page("ironlist.corp:58001");
+    assert_eq!(write("ironlist.corp:58001", &[("origin", ours.as_str())]), 200);
+    assert_eq!(write("blacklist.corp", &[]), 200, "the earlier system's scripts ask by any name");
+}
+
+#[test]
+fn behind_a_proxy_that_encrypts_nobody_is_answered_in_the_clear() {
+    let Some(outside) = outside() else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let plan = Plan::new(folder.path()).set("IRONLIST_PROXY_TRUSTED", "127.0.0.1");
+    let plan = plan.set("IRONLIST_PROXY_TLS", "true").set("IRONLIST_LISTEN_GATEWAY", "0.0.0.0:0");
+    let house = plan.start();
+    let to = SocketAddr::new(outside, house.address("gateway").port());
+    let key = house.key();
+    let answer = http::ask(to, "GET", "/api/v1/auth/users", &[("x-api-key", &key)], b"").unwrap();
+    assert_eq!(answer.problem(), (403, "not_encrypted".to_owned()));
+    assert_eq!(http::ask(to, "GET", "/health", &[], b"").unwrap().status, 200, "probers say nothing secret");
+    assert_eq!(house.look("gateway", "/api/v1/auth/users").status, 200);
+}
+
+/// An address of this machine that is not loopback, if it has one.
+fn outside() -> Option<IpAddr> {
+    let socket = UdpSocket::bind("0.0.0.0:0").ok()?;
+    // Nothing is sent: only the way there is chosen.
+    socket.connect("192.0.2.1:9").ok()?;
+    socket.local_addr().ok().map(|address| address.ip()).filter(|address| !address.is_loopback())
 }
 
 #[test]

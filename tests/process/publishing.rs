@@ -27,12 +27,14 @@ fn feeds_and_devices_come_change_and_go_with_the_configuration() {
     import(&house, addresses(20));
     let listed = || house.get("gateway", "/feeds/edge.txt").text().lines().count();
     until("it is published", || (listed() == 20).then_some(()));
-    let shown = house.get("gateway", "/api/v1/devices/box").ok().json();
+    let shown = house.look("gateway", "/api/v1/devices/box").ok().json();
     assert_eq!(shown["budget"]["entries"], 50_000);
     fs::write(&file, "[feeds.edge]\nbudget = { entries = 5 }\n").unwrap();
     house.signal(Signal::HUP);
     until("its budget counts", || (listed() == 5).then_some(()));
-    until("the device is gone", || (house.get("gateway", "/api/v1/devices/box").status == 404).then_some(()));
+    until("the device is gone", || {
+        (house.look("gateway", "/api/v1/devices/box").status == 404).then_some(())
+    });
     assert!(house.stop().success());
     fs::write(&file, "").unwrap();
     let house = plan().start();
@@ -64,7 +66,7 @@ fn an_operator_sets_up_a_device_and_sees_what_it_has() {
     // What was pulled is known after a restart, too.
     assert!(house.stop().success());
     let house = Plan::new(folder.path()).start();
-    let shown = house.get("gateway", "/api/v1/devices/hq").ok().json();
+    let shown = house.look("gateway", "/api/v1/devices/hq").ok().json();
     assert_eq!((&shown["pulls"][0]["document"], &shown["silent"]), (&json!("lan"), &json!(false)));
     assert_eq!(house.get("gateway", &path).status, 200, "and the key holds");
     assert_eq!(house.get("gateway", "/f/wrong/lan.txt").status, 401);
@@ -83,7 +85,7 @@ fn what_is_not_said_of_a_feed_or_a_device_stays_as_it_is() {
     assert!(health.contains("have not asked for longer than they should: hq"), "{health}");
     let metrics = house.get("gateway", "/metrics").text().to_owned();
     assert!(metrics.contains("ironlist_device_silent{device=\"hq\"} 1\n"), "{metrics}");
-    let device = || house.get("gateway", "/api/v1/devices/hq").ok().json();
+    let device = || house.look("gateway", "/api/v1/devices/hq").ok().json();
     assert_eq!(
         (&device()["networks"], &device()["silent_minutes"], &device()["budget"]["entries"]),
         (&json!(["20.0.0.0/31"]), &json!(5), &json!(168_928))
@@ -98,7 +100,7 @@ fn what_is_not_said_of_a_feed_or_a_device_stays_as_it_is() {
     assert!(device()["budget"]["entries"].is_null(), "that of the model before: {}", device());
     done("feeds add lan --not-country KR --confidence 0 --entries 9 --reason pilot");
     done("feeds set lan --lines ranges --not-source a --clear filter.confidence --reason more");
-    let feed = house.get("gateway", "/api/v1/feeds/lan").ok().json();
+    let feed = house.look("gateway", "/api/v1/feeds/lan").ok().json();
     assert_eq!(
         (&feed["filter"]["not_countries"], &feed["filter"]["not_sources"], &feed["filter"]["confidence"]),
         (&json!(["KR"]), &json!(["a"]), &Value::Null)
@@ -220,7 +222,7 @@ fn a_device_that_leaves_takes_its_keys_and_its_push_target_along() {
         assert_eq!(code, 0, "{line}: {err}");
         out
     };
-    let shown = || house.get("gateway", "/api/v1/devices/box");
+    let shown = || house.look("gateway", "/api/v1/devices/box");
     let gone = || until("it is gone", || (shown().status == 404).then_some(()));
     let went: [&dyn Fn(); 2] = [&|| drop(run("device remove box --reason test")), &|| {
         fs::write(&file, "").unwrap();
@@ -278,7 +280,7 @@ fn a_poisoned_list_blocks_neither_the_operator_nor_the_firewall_nor_half_the_int
         import(&house, format!("{}{poison}\n", addresses(1000)));
         let generation = house.generation();
         until("the feeds have looked at it", || {
-            let feed = house.get("gateway", "/api/v1/feeds/fortigate").ok().json();
+            let feed = house.look("gateway", "/api/v1/feeds/fortigate").ok().json();
             (feed["generation"] == generation).then_some(())
         });
         for path in ["/feeds/fortigate", "/api/v1/blacklist/fortigate", "/api/fortigate"] {
@@ -305,14 +307,14 @@ fn a_device_for_300_000_entries_gets_no_more_and_hears_what_was_left_out() {
         import(&house, list(count));
         let cut = left_out.map(|_| json!(300_001)).unwrap_or_default();
         until("it is published", || {
-            let feed = house.get("gateway", "/api/v1/feeds/fortigate").ok().json();
+            let feed = house.look("gateway", "/api/v1/feeds/fortigate").ok().json();
             let is_cut = feed["cut"]["wanted_entries"] == cut;
             (feed["generation"] == house.generation() && is_cut).then_some(())
         });
         let lines = house.get("blacklist", "/feeds/fortigate.txt").ok();
         assert_eq!(lines.text().lines().count(), 300_000);
         assert_eq!(lines.header("x-total-ips"), Some("300000"));
-        let report = house.get("gateway", "/api/v1/feeds/fortigate/report").ok().json();
+        let report = house.look("gateway", "/api/v1/feeds/fortigate/report").ok().json();
         let left = report["feed"]["cut"]["addresses_left_out"].as_u64();
         assert_eq!(left, left_out, "{report}");
     }
@@ -342,7 +344,7 @@ fn a_device_has_what_it_was_sent_to_the_end_and_only_of_what_there_still_is() {
     let parts = || ["1", "2"].map(|part| house.get("gateway", &format!("/feeds/lan/{part}")).status);
     until("it is published", || (parts() == [200, 200]).then_some(()));
     let behind =
-        || house.get("gateway", "/api/v1/devices/hq").ok().json()["behind"].as_array().unwrap().len();
+        || house.look("gateway", "/api/v1/devices/hq").ok().json()["behind"].as_array().unwrap().len();
     assert_eq!(behind(), 0);
     import(&house, addresses(30));
     until("it follows", || (behind() == 1).then_some(()));

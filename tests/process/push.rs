@@ -43,7 +43,7 @@ fn push_to(house: &House, url: &str, change: Value) -> u16 {
 
 /// The row of the only list of the device.
 fn list(house: &House) -> Value {
-    house.get("gateway", "/api/v1/devices/edge").ok().json()["push"]["lists"][0].clone()
+    house.look("gateway", "/api/v1/devices/edge").ok().json()["push"]["lists"][0].clone()
 }
 
 fn enforced(house: &House, valid: u64) -> Value {
@@ -134,7 +134,7 @@ fn a_firewall_that_is_told_to_fetch_has_the_list_at_once() {
     enforced(&house, 2);
     import(&house, "b", "20.0.0.5\n");
     assert_eq!(enforced(&house, 3)["enforced"]["by"], "refresh");
-    let device = house.get("gateway", "/api/v1/devices/edge").ok().json();
+    let device = house.look("gateway", "/api/v1/devices/edge").ok().json();
     assert_eq!((firewall.state().polled, &device["behind"]), (vec![200, 200], &json!([])));
 }
 
@@ -147,7 +147,7 @@ fn a_wrong_key_stops_pushing_and_no_answer_shows_a_key() {
     assert_eq!(push_to(&house, firewall.server.url(), json!({"token": "not-the-key"})), 200);
     let list = until("it stops", || Some(list(&house)).filter(|list| list["trouble"]["stopped"] == true));
     assert_eq!(list["trouble"]["code"], "token_refused");
-    let device = house.get("gateway", "/api/v1/devices/edge").ok().text().to_owned();
+    let device = house.look("gateway", "/api/v1/devices/edge").ok().text().to_owned();
     assert!(!device.contains("not-the-key") && !device.contains("sealed"), "{device}");
     let health = house.get("blacklist", "/health").json();
     assert_eq!(health["checks"]["push"]["status"], "degraded", "{health}");
@@ -283,7 +283,7 @@ fn an_operator_sets_pushing_up_looks_pushes_again_and_stops_it() {
     let (code, _, err) = run("device push-stop edge --reason over");
     assert_eq!(code, 0, "{err}");
     import(&house, "b", "20.0.0.5\n");
-    assert!(house.get("gateway", "/api/v1/devices/edge").ok().json()["push"].is_null());
+    assert!(house.look("gateway", "/api/v1/devices/edge").ok().json()["push"].is_null());
     let (code, _, err) = run("device push edge");
     assert!(code != 0 && err.contains("no_push_target"), "{err}");
     assert_eq!(firewall.state().commands.len(), 2, "nothing goes there any more");

@@ -26,7 +26,7 @@ fn rows() -> Vec<Row<'static>> {
         let mut words = line.split_whitespace();
         let (method, path) = (words.next().unwrap(), words.next().unwrap());
         let mut demand = vec![words.next().unwrap()];
-        demand.extend((demand == ["earlier"]).then(|| words.next().unwrap()));
+        demand.extend(matches!(demand[..], ["earlier" | "open"]).then(|| words.next().unwrap()));
         let path =
             [("{ip}", "203.0.113.9"), ("{range}", "203.0.113.0%2F24"), ("{number}", "1"), ("{to}", "1")]
                 .into_iter()
@@ -60,7 +60,7 @@ fn met(answer: &Answer) -> Met {
     match (answer.status, code["code"].as_str().unwrap_or_default()) {
         (401, "key_missing") => Met::NoKey,
         (401, "key_wrong") => Met::WrongKey,
-        (403, "right_missing") => Met::NoRight,
+        (403, "right_missing" | "installation_only") => Met::NoRight,
         _ => Met::LetIn,
     }
 }
@@ -71,7 +71,11 @@ fn expected(row: &Row<'_>, caller: &Caller) -> Met {
     let right = match row.demand[..] {
         ["nothing"] => return Met::LetIn,
         ["earlier", _] if caller.key.is_none() && caller.from == EARLIER => return Met::LetIn,
-        ["earlier", right] | [right] => right,
+        ["open", _] if caller.key.is_none() && caller.from == OPEN => return Met::LetIn,
+        ["installation"] if caller.name == "the installation" => return Met::LetIn,
+        ["installation"] if rights.contains(&"admin") => return Met::NoRight,
+        ["installation"] => "admin",
+        ["earlier" | "open", right] | [right] => right,
         _ => unreachable!(),
     };
     match (rights.contains(&right), &caller.key) {
@@ -100,7 +104,7 @@ fn callers(house: &House) -> Vec<Caller> {
         rights: Some(rights.to_vec()),
     };
     let mut all = vec![
-        nobody("nobody, from an open network", OPEN, &["check", "read", "metrics"]),
+        nobody("nobody, from an open network", OPEN, &["check", "metrics"]),
         nobody("nobody, from an earlier network", EARLIER, &[]),
         nobody("nobody, from elsewhere", CLOSED, &[]),
         Caller { name: "a wrong key".to_owned(), from: OPEN, key: Some("wrong".to_owned()), rights: None },

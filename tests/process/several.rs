@@ -180,7 +180,7 @@ fn who_comes_late_begins_with_the_checkpoint_and_all_agree_across_a_crash() {
         house.post("blacklist", path, "text/csv", list).ok();
     };
     import(&blacklist, "ip\n45.1.2.3\n".to_owned());
-    let gone = |house: &House| house.get("blacklist", "/api/v1/generations/1").status == 410;
+    let gone = |house: &House| house.look("blacklist", "/api/v1/generations/1").status == 410;
     for seed in 0..10 {
         if gone(&blacklist) {
             break;
@@ -194,7 +194,7 @@ fn who_comes_late_begins_with_the_checkpoint_and_all_agree_across_a_crash() {
     let late = beside(&blacklist, &at("analytics"), "analytics,gateway", &[("blacklist", &blacklist)]);
     late.logged("begun with a checkpoint");
     counted(&late, 10_000);
-    let summary = |house: &House| house.get("gateway", "/api/v1/generations").ok().json();
+    let summary = |house: &House| house.look("gateway", "/api/v1/generations").ok().json();
     let before = summary(&late);
     assert!(before["oldest"].as_u64().unwrap() > 1, "{before}");
     let address = blacklist.address("blacklist");
@@ -217,7 +217,7 @@ fn what_changed_since_a_generation_is_told_across_restarts_and_adds_up_to_the_li
     let lists = ["20.0.0.1 20.0.0.3", "20.0.0.1 20.0.0.3 20.0.0.5", "20.0.0.3 20.0.0.7", "20.0.0.9 20.0.0.3"];
     let lines = |list: &str| list.split(' ').map(str::to_owned).collect::<BTreeSet<String>>();
     let changes = |house: &House, since: usize| {
-        let told = house.get("gateway", &format!("/api/v1/changes?since={since}")).ok().json();
+        let told = house.look("gateway", &format!("/api/v1/changes?since={since}")).ok().json();
         let set = |key: &str| -> BTreeSet<String> {
             told[key].as_array().unwrap().iter().map(|line| line.as_str().unwrap().to_owned()).collect()
         };
@@ -241,7 +241,7 @@ fn what_changed_since_a_generation_is_told_across_restarts_and_adds_up_to_the_li
             assert!(removed.is_subset(&before) && added.is_disjoint(&before));
         }
     }
-    let ahead = house.get("gateway", "/api/v1/changes?since=99");
+    let ahead = house.look("gateway", "/api/v1/changes?since=99");
     assert_eq!(ahead.problem(), (422, "generation_ahead".to_owned()));
 }
 

@@ -12,7 +12,7 @@ fn sigterm_lets_a_request_in_flight_end_and_the_service_with_it() {
     let mut stream = http::connect(house.address("gateway")).unwrap();
     let key = house.key();
     let headers = [("content-length", "18"), ("x-api-key", key.as_str()), ("content-type", "text/plain")];
-    stream.write_all(&http::head("POST", "/api/v1/blacklist/ips/bulk", &headers)).unwrap();
+    stream.write_all(&http::head("localhost", "POST", "/api/v1/blacklist/ips/bulk", &headers)).unwrap();
     stream.write_all(b"45.1.2.3\n").unwrap();
     // Only when another request has passed the same listener is this one's head sure to be read.
     house.get("gateway", "/ready").ok();

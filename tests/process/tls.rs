@@ -98,7 +98,8 @@ fn send(
 ) -> io::Result<Answer> {
     let mut stream = connect(house.address("gateway"), trusted, shown, &TLS13)?;
     let headers = [("content-type", "application/json"), ("content-length", &*body.len().to_string())];
-    stream.write_all(&[&head(method, path, &headers), body].concat())?;
+    stream
+        .write_all(&[&head(&house.address("gateway").to_string(), method, path, &headers), body].concat())?;
     let mut bytes = Vec::new();
     stream.read_to_end(&mut bytes)?;
     http::parse(&bytes, method).ok_or_else(|| io::ErrorKind::UnexpectedEof.into())
@@ -162,7 +163,7 @@ fn an_open_listener_is_refused_until_it_is_protected() {
         encrypted(Plan::new(&data), folder.path(), &pair).set("IRONLIST_LISTEN_GATEWAY", "0.0.0.0:0").start();
     let port = house.address("gateway").port();
     let mut stream = connect(([127, 0, 0, 1], port).into(), &pair, None, &TLS13).unwrap();
-    stream.write_all(&head("GET", "/health", &[])).unwrap();
+    stream.write_all(&head("localhost", "GET", "/health", &[])).unwrap();
 }
 
 #[test]

@@ -23,7 +23,27 @@ const LITTLE: u64 = 1 << 30;
 pub(super) fn look(settings: &Settings) -> Vec<Finding> {
     let files = settings.tls.as_ref().map(|tls| tls.files.clone());
     let tls = files.map(|files| ("tls files".to_owned(), tls(files)));
-    kept(settings).into_iter().chain(tls).collect()
+    kept(settings).into_iter().chain(tls).chain(access(settings)).collect()
+}
+
+/// What is open to whom without a key: no fault, and worth a look.
+fn access(settings: &Settings) -> Vec<Finding> {
+    let networks = [
+        ("look-ups, statistics and metrics", settings.access.open.to_string()),
+        ("the earlier system's paths, those that write, too,", settings.access.earlier.to_string()),
+    ];
+    let said = networks.map(|(what, networks)| match networks.as_str() {
+        "" => format!("{what} to nobody"),
+        networks => format!("{what} to {networks}"),
+    });
+    let mut detail = format!("without a key are open {}", said.join(", "));
+    if settings.access.earlier.has_loopback() && settings.proxy.trusted.is_empty() {
+        detail += "; a proxy on this machine has to be in proxy.trusted, or legacy_networks is to be none";
+    }
+    let cure = "name the proxies themselves in proxy.trusted: whoever is in it may say for whom they ask";
+    let trusted = Check::degraded(format!("{} is more than a few machines", settings.proxy.trusted), cure);
+    let proxies = settings.proxy.trusted.is_broad().then(|| ("proxies".to_owned(), trusted));
+    [("access".to_owned(), Check::healthy(detail))].into_iter().chain(proxies).collect()
 }
 
 fn tls(files: Files) -> Check {

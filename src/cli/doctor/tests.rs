@@ -56,6 +56,7 @@ async fn a_sound_installation_has_nothing_to_cure() {
         "journal        1 generations, unbroken",
         "store          whole, at generation 1",
         "snapshot.bin is whole",
+        "those that write, too, to 127.0.0.0-127.255.255.255, ::1; a proxy on this machine has to be in proxy.trusted",
     ] {
         assert!(said.contains(line), "{said}");
     }

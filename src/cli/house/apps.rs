@@ -62,7 +62,10 @@ impl<'s> Front<'s> {
         let entrance = Entrance {
             proxies: Proxies::new(settings.proxy.trusted.clone()),
             is_secured: settings.proxy.tls,
+            is_open: settings.insecure,
             pages: settings.origins.0.iter().map(String::as_str).collect(),
+            names: settings.names.0.clone(),
+            ..Entrance::default()
         };
         let (entrance, troubles) = (Arc::new(entrance), Arc::new(troubles));
         Self { key, settings, guard, entrance, troubles, tls, spans: None }

@@ -116,6 +116,30 @@ impl FromValue for Origin {
     }
 }
 
+/// Names of hosts, in small letters.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Names(pub Vec<String>);
+
+impl FromValue for Names {
+    fn from_value(value: &Value) -> Result<Self, String> {
+        let items = value.as_array().ok_or("a list in brackets is meant")?;
+        items.iter().map(|item| name(text(item)?)).collect::<Result<_, _>>().map(Self)
+    }
+}
+
+fn name(text: &str) -> Result<String, String> {
+    let name = text.to_ascii_lowercase();
+    let is_plain = |label: &str| {
+        !label.is_empty()
+            && label.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'))
+    };
+    if name.split('.').all(is_plain) {
+        Ok(name)
+    } else {
+        Err("a name is meant without scheme and port, as in \"ironlist.corp\"".to_owned())
+    }
+}
+
 /// The pages of elsewhere that may use the API in a browser.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Origins(pub Vec<String>);
@@ -146,6 +170,14 @@ fn is_origin(text: &str, schemes: &[&str]) -> Result<String, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_name_is_nothing_but_that() {
+        assert_eq!(name("Ironlist.Corp"), Ok("ironlist.corp".to_owned()));
+        for wrong in ["", "a b", "a:8080", "https://a", "*.a", "a..b", "a."] {
+            assert!(name(wrong).is_err(), "{wrong}");
+        }
+    }
 
     #[test]
     fn an_origin_is_scheme_host_and_port() {

@@ -154,8 +154,15 @@ impl Layers {
         Ok(())
     }
 
-    /// Empty is unset: that is what `NAME=${NAME:-}` in a container's file comes to.
+    /// Empty is unset: that is what `NAME=${NAME:-}` in a container's file comes to. But whoever gives an empty list of
+    /// networks for one that is open by default may mean to close it.
     fn environment(&mut self, all: &[(String, String)]) -> Result<(), SettingsError> {
+        let mut empty = all.iter().filter(|(_, text)| text.is_empty()).map(|(name, _)| name);
+        if let Some((name, setting)) = empty.find_map(|name| opened_by(name)) {
+            let origin = Origin::Environment(name.to_owned());
+            let why = "say none to close it, or leave the variable out".to_owned();
+            return Err(wrong(setting.key, &Value::String(String::new()), &origin, why));
+        }
         let given: Vec<_> = all.iter().filter(|(_, text)| !text.is_empty()).collect();
         if let Some((name, _)) = given.iter().find(|(name, _)| is_stray(name)) {
             return Err(SettingsError::UnknownVariable {
@@ -191,6 +198,12 @@ impl Layers {
     fn put(&mut self, setting: &'static Setting, value: Value, origin: Origin) {
         self.values.insert(setting.key, (value, origin));
     }
+}
+
+/// The setting of a variable by which networks are let in that are open unless somebody says otherwise.
+fn opened_by(name: &str) -> Option<(&str, &'static Setting)> {
+    let opens = |setting: &&Setting| setting.default.contains("127.0.0.0/8") && setting.variable() == name;
+    TABLE.iter().find(opens).map(|setting| (name, setting))
 }
 
 fn unknown(key: &str, place: &str) -> SettingsError {

@@ -19,7 +19,7 @@ mod tests;
 
 pub use collection::Collection;
 use collection::SOURCES;
-pub use entrance::{Origins, Proxy, Tls};
+pub use entrance::{Names, Origins, Proxy, Tls};
 pub use gateway::Behind;
 pub(super) use layers::CONFIG_VARIABLE;
 pub use layers::{Inputs, Origin};
@@ -146,6 +146,8 @@ pub struct Settings {
     listen: [SocketAddr; 4],
     /// Whether listeners may be on other addresses than loopback.
     pub insecure: bool,
+    /// The names by which people ask for the ports in a browser.
+    pub names: Names,
     /// TLS of the ports, if there is to be some.
     pub tls: Option<Tls>,
     /// The proxies before the ports.
@@ -255,6 +257,7 @@ impl Settings {
                 layers.get("listen.gateway")?,
             ],
             insecure: layers.get("listen.insecure")?,
+            names: layers.get("listen.names")?,
             tls: Tls::read(&layers, layers.get("listen.gateway")?)?,
             proxy: Proxy::read(&layers)?,
             origins: layers.get("cors.origins")?,

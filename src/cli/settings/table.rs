@@ -65,6 +65,11 @@ pub(super) const TABLE: &[Setting] = &[
         "Listen on other addresses than loopback although nothing encrypts: only where the network itself is\nprotected, as that of a container is.",
     ),
     setting(
+        "listen.names",
+        "[]",
+        "The names by which browsers reach the ports without TLS (\"ironlist.corp\"). By another name no browser is let in\nfor its network alone: a page of elsewhere can give itself any name, and have it lead here.",
+    ),
+    setting(
         "tls.certificate",
         r#""""#,
         "The certificate of the ports, and what leads from it to its authority (PEM); empty: no TLS. It is read again by\nitself when the file changes.",
@@ -266,12 +271,12 @@ pub(super) const TABLE: &[Setting] = &[
     setting(
         "access.open",
         r#"["127.0.0.0/8", "::1"]"#,
-        "The networks from which everybody may look addresses up, read lists and statistics, and scrape metrics without\na key; from elsewhere that takes one with the right to.",
+        "The networks from which everybody may look addresses up, read statistics, analytics and what is listed, and scrape\nmetrics without a key; from elsewhere that takes one with the right to. In the environment, none closes it.",
     ),
     setting(
         "access.legacy_networks",
         r#"["127.0.0.0/8", "::1"]"#,
-        "The networks from which everybody may use the earlier system's paths as ever, those that change something, too.",
+        "The networks from which everybody may use the earlier system's paths as ever, those that change something, too.\nWith a proxy on this machine that is not in proxy.trusted, name none: its callers would come from here.",
     ),
     setting(
         "publish.open",

@@ -71,6 +71,24 @@ fn each_layer_overrides_the_one_below_and_values_know_their_origin() {
 }
 
 #[test]
+fn what_is_open_by_default_is_closed_in_the_environment_and_never_by_accident() {
+    for (name, key) in [
+        ("IRONLIST_ACCESS_LEGACY_NETWORKS", "legacy_networks"),
+        ("IRONLIST_ACCESS_OPEN", "open"),
+        ("IRONLIST_PUBLISH_OPEN", "open"),
+    ] {
+        for text in ["none", "[]", " [ ] "] {
+            let shown = load("", "", &[(name, text)], &[]).unwrap().show();
+            assert!(shown.contains(&format!("{key} = []  # environment {name}")), "{text}: {shown}");
+        }
+        let error = load("", "", &[(name, "")], &[]).unwrap_err().to_string();
+        assert!(error.contains(name) && error.contains("say none"), "{error}");
+    }
+    let shown = load("", "", &[("IRONLIST_ACCESS_OPEN", r#"["10.0.0.0/8", "::1"]"#)], &[]).unwrap().show();
+    assert!(shown.contains(r#"open = ["10.0.0.0/8", "::1"]"#), "as in the file: {shown}");
+}
+
+#[test]
 fn names_of_earlier_deployments_are_understood_below_the_own_ones() {
     let url =
         [("BLACKLIST_SERVICE_URL", "http://old:1"), ("LOG_LEVEL", "DEBUG"), ("IRONLIST_LOG_FORMAT", "")];

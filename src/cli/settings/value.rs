@@ -15,6 +15,9 @@ use std::str::FromStr;
 use toml::Value;
 use tracing_subscriber::EnvFilter;
 
+/// How the environment says that a list is empty.
+const NOTHING: &str = "none";
+
 /// Gives a text of the environment or the command line the type that `like` has.
 pub(super) fn typed(text: &str, like: &Value) -> Result<Value, String> {
     match like {
@@ -28,7 +31,13 @@ pub(super) fn typed(text: &str, like: &Value) -> Result<Value, String> {
         }
         Value::Float(_) => text.trim().parse().map(Value::Float).map_err(|_| "a number is meant".to_owned()),
         Value::Array(_) => {
-            let items = text.split(',').map(str::trim).filter(|item| !item.is_empty());
+            let text = text.trim();
+            let text = text.strip_prefix('[').and_then(|text| text.strip_suffix(']')).unwrap_or(text);
+            if text.trim() == NOTHING {
+                return Ok(Value::Array(Vec::new()));
+            }
+            let items =
+                text.split(',').map(|item| item.trim().trim_matches('"')).filter(|item| !item.is_empty());
             Ok(Value::Array(items.map(|item| Value::String(item.to_owned())).collect()))
         }
         _ => Ok(Value::String(text.to_owned())),

@@ -187,6 +187,34 @@ impl Collector {
         Ok(true)
     }
 
+    /// Switches a source on, and nothing else: one that stands still, or was taken back, or may not log in, waits for
+    /// somebody who knows why ([`Self::enable`], [`Self::release`]).
+    ///
+    /// # Errors
+    /// [`CollectError::Held`], [`CollectError::Stopped`], [`CollectError::NoAttempt`] for those,
+    /// [`CollectError::UnknownSource`], or a faulty disk.
+    pub async fn switch_on(&self, name: &SourceName, actor: &str) -> Result<SourceView, CollectError> {
+        if self.0.is_held(name) {
+            return Err(CollectError::Held(name.clone()));
+        }
+        if let Some(stopped) = self.0.known_as(name).await?.standing.stopped {
+            return Err(CollectError::Stopped(stopped.fault));
+        }
+        let (source, now) = (name.clone(), self.0.now());
+        if let Some(kept) = self.0.look(move |look| look.credentials(&source)).await? {
+            kept.may_attempt(now)?;
+        }
+        let audit = self.0.audit(actor, "source.enable", name, "", String::new());
+        let source = name.clone();
+        let switched = self.0.change(move |change| {
+            change.standing(&source, |standing| standing.enabled = Some(true))?;
+            change.audit(&audit)
+        });
+        switched.await?;
+        self.0.changed.notify_one();
+        self.source(name).await
+    }
+
     /// Switches a source on or off. Switching on also says that a person has seen why it stopped, unless only
     /// other credentials help.
     ///

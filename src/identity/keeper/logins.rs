@@ -1,7 +1,7 @@
 //! The way in and out again: logins, refreshing, logging out, and one's own password.
 
 use super::super::book::Put;
-use super::super::delay::{self, place};
+use super::super::delay::{self, Whence};
 use super::super::directory::Directory;
 use super::super::error::IdentityError;
 use super::super::name::Name;
@@ -10,12 +10,10 @@ use super::super::secret::{Fingerprint, Made, family_id};
 use super::super::session::{Refresh, Session};
 use super::super::token::Claims;
 use super::super::user::{User, Visit};
-use super::{Keeper, PATIENCE, Proved, Told};
+use super::line::Turn;
+use super::{Keeper, Proved, Told};
 use crate::model::Time;
 use secrecy::{ExposeSecret as _, SecretString};
-use std::net::IpAddr;
-use std::sync::Arc;
-use tokio::sync::OwnedSemaphorePermit;
 use uuid::Uuid;
 
 /// Sessions of one user at once; the one that was not used for longest makes room.
@@ -27,7 +25,7 @@ const LONGEST: usize = 256;
 pub struct Attempt {
     name: Option<Name>,
     counted: delay::Attempt,
-    from: IpAddr,
+    from: Whence,
 }
 
 /// A session that has just begun or goes on, and what it shows.
@@ -42,23 +40,17 @@ pub struct Begun {
     pub refresh_token: Option<SecretString>,
 }
 
-/// A turn to have a password checked. It goes with the work, and ends with it, whether or not anybody still waits.
-#[derive(Debug)]
-pub struct Turn {
-    _place: OwnedSemaphorePermit,
-    _hash: OwnedSemaphorePermit,
-}
-
 impl Keeper {
     /// Lets somebody attempt to prove a password.
     ///
     /// # Errors
     /// [`IdentityError::Delayed`] for who has failed too often.
-    pub fn attempt(&self, name: &str, from: IpAddr) -> Result<Attempt, IdentityError> {
+    pub fn attempt(&self, name: &str, from: impl Into<Whence>) -> Result<Attempt, IdentityError> {
+        let from = from.into();
         let known: Option<Name> = name.parse().ok();
         let said = known.as_ref().map_or_else(|| name.get(..LONGEST).unwrap_or(name), Name::as_str);
         let salt = self.foundation.salt();
-        let mark = delay::mark(&salt, &[b"known", said.as_bytes(), &place(from)]);
+        let mark = delay::mark(&salt, &[b"known", said.as_bytes(), &from.place()]);
         let is_known = {
             let directory = self.directory();
             known.as_ref().and_then(|name| directory.users.get(name)).is_some_and(|user| user.knows(&mark))
@@ -69,22 +61,46 @@ impl Keeper {
         Ok(Attempt { name: known, counted, from })
     }
 
-    /// Waits for a turn to have a password checked: two at once, and few who wait, so that a flood of logins takes
-    /// neither the processors nor the memory from those who ask for addresses.
+    /// Waits for a turn to have a password checked.
     ///
     /// # Errors
-    /// [`IdentityError::Busy`]; the attempt does not count then.
+    /// [`IdentityError::Busy`]; the attempt does not count against the name then.
     pub async fn turn(&self, attempt: &Attempt) -> Result<Turn, IdentityError> {
-        let turn = async {
-            let place = Arc::clone(&self.queue).try_acquire_owned().ok()?;
-            let hash = tokio::time::timeout(PATIENCE, Arc::clone(&self.hashes).acquire_owned());
-            let hash = hash.await.ok()?.ok()?;
-            Some(Turn { _place: place, _hash: hash })
+        let turn = match attempt.counted.is_known() {
+            true => self.line.known().await,
+            false => self.line.stranger(attempt.from.network()).await,
         };
-        turn.await.ok_or_else(|| {
-            self.delays().withdraw(&attempt.counted);
+        turn.ok_or_else(|| {
+            self.delays().turn_away(&attempt.counted);
             IdentityError::Busy
         })
+    }
+
+    /// Whether that is somebody's one-time password. It costs a digest, and there are too many of them to try: so nobody
+    /// can keep its owner out by trying others, and [`Keeper::log_in_once`] waits for nothing.
+    pub fn is_one_time(&self, name: &str, password: &SecretString) -> bool {
+        let Ok(name) = name.parse::<Name>() else { return false };
+        let shown = Fingerprint::of(password.expose_secret());
+        let directory = self.directory();
+        directory.users.get(&name).is_some_and(|user| user.begins_with(&shown, self.now()))
+    }
+
+    /// Logs somebody in with a one-time password. Blocks.
+    ///
+    /// # Errors
+    /// [`IdentityError::Wrong`], and as [`Keeper::log_in`].
+    pub fn log_in_once(
+        &self,
+        name: &str,
+        password: &SecretString,
+        from: impl Into<Whence>,
+    ) -> Result<Begun, IdentityError> {
+        let name: Name = name.parse().map_err(|_| IdentityError::Wrong)?;
+        if !self.is_one_time(name.as_str(), password) {
+            return Err(IdentityError::Wrong);
+        }
+        let proven = self.directory().user(&name)?.password.clone();
+        self.begin(&name, &proven, from.into(), |_, _, _| Vec::new())
     }
 
     /// Logs somebody in. Blocks, and takes tens of milliseconds of a processor, the same for users who are not there.
@@ -98,7 +114,7 @@ impl Keeper {
         self.begin(&user.name, &user.password, attempt.from, |_, user, now| {
             if let Some(kept) = anew {
                 let since = user.password_since;
-                user.set_password(kept, None, now);
+                user.set_password(kept, now);
                 user.password_since = since;
             }
             Vec::new()
@@ -123,7 +139,11 @@ impl Keeper {
         let known = match (session.refresh, old) {
             (Some(_), Some(old)) => self.check(attempt, old)?.password,
             (Some(_), None) => return Err(IdentityError::Wrong),
-            (None, _) => self.directory().user(&session.user)?.password.clone(),
+            (None, _) => {
+                // Nobody has to guess here.
+                self.delays().withdraw(&attempt.counted);
+                self.directory().user(&session.user)?.password.clone()
+            }
         };
         password::admit(new, &session.user)?;
         if self.hasher.is(new, Some(&known)) {
@@ -131,10 +151,9 @@ impl Keeper {
         }
         let kept = self.hasher.keep(new)?;
         let begun = self.begin(&session.user, &known, attempt.from, |directory, user, now| {
-            user.set_password(kept, None, now);
+            user.set_password(kept, now);
             directory.end_all(&user.name).collect()
         })?;
-        self.delays().succeed(&attempt.counted);
         self.forget_password_file(&session.user);
         Ok(begun)
     }
@@ -153,12 +172,12 @@ impl Keeper {
         &self,
         name: &Name,
         proven: &Kept,
-        from: IpAddr,
+        from: Whence,
         change: impl FnOnce(&Directory, &mut User, Time) -> Vec<Put>,
     ) -> Result<Begun, IdentityError> {
         let now = self.now();
-        let mark = delay::mark(&self.foundation.salt(), &[b"known", name.as_str().as_bytes(), &place(from)]);
-        let refresh = Made::refresh(None)?;
+        let mark = delay::mark(&self.foundation.salt(), &[b"known", name.as_str().as_bytes(), &from.place()]);
+        let (refresh, from) = (Made::refresh(None)?, from.address);
         let begun = self.step(|directory| {
             let user = directory.users.get(name).filter(|user| user.password == *proven && user.is_open(now));
             let mut user = user.cloned().ok_or(IdentityError::Wrong)?;

@@ -4,13 +4,17 @@
 //! blocks. A step is durable before it counts.
 
 mod claims;
+mod intents;
 mod keys;
+mod line;
 mod logins;
 mod users;
 
 pub use claims::{Doubt, Proved, Shown};
+pub use intents::Intent;
 pub use keys::MadeKey;
-pub use logins::{Attempt, Begun, Turn};
+pub use line::Turn;
+pub use logins::{Attempt, Begun};
 pub use users::UserChange;
 
 use super::book::{Book, Foundation, Put};
@@ -19,7 +23,7 @@ use super::directory::Directory;
 use super::error::IdentityError;
 use super::name::Name;
 use super::password::{Cost, Hasher};
-use super::refusal::{Gathered, Refusal, Refusals};
+use super::refusal::{Gathered, Refusal, Refusals, Ring};
 use super::session::Lives;
 use super::token::KeptKey;
 use super::user::Visit;
@@ -27,20 +31,14 @@ use crate::disk::{DiskError, Medium};
 use crate::model::Time;
 use crate::vault::Vault;
 use claims::Remembered;
+use line::Line;
 use secrecy::SecretString;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard};
 use std::time::{Duration, Instant};
-use tokio::sync::Semaphore;
 
-/// Passwords that are checked at once; each takes a processor and 19 MiB.
-const HASHES: usize = 2;
-/// Those that wait for it beside them.
-const QUEUE: usize = 8;
-/// So long a password waits to be checked.
-const PATIENCE: Duration = Duration::from_secs(5);
 /// Refusals are remembered for so long, in seconds.
 const REFUSALS: i64 = 90 * 86_400;
 /// What was gathered is written so often.
@@ -67,8 +65,8 @@ impl Default for Clock {
 /// What happened, for whoever counts it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Told<'a> {
-    /// Somebody was refused, with the code of the answer.
-    Refused(&'a str),
+    /// Somebody was refused, with the code of the answer, and how often.
+    Refused(&'a str, u64),
     /// Somebody logged in, or a session was refreshed: `password`, `one_time`, `refresh`.
     Issued(&'static str),
 }
@@ -91,13 +89,15 @@ pub struct Options {
     pub clock: Clock,
     /// Who counts.
     pub observe: Observe,
+    /// Whether the clock on the wall is believed; while it is not, nothing is ended for its sake.
+    pub believes: Arc<dyn Fn() -> bool + Send + Sync>,
 }
 
 impl Options {
     /// As usual, over that folder.
     pub fn new(medium: Medium, vault: Arc<Vault>) -> Self {
         let (lives, cost, clock) = (Lives::default(), Cost::default(), Clock::default());
-        Self { medium, vault, lives, cost, clock, observe: Arc::new(|_| {}) }
+        Self { medium, vault, lives, cost, clock, observe: Arc::new(|_| {}), believes: Arc::new(|| true) }
     }
 }
 
@@ -113,6 +113,7 @@ pub struct Keeper {
     lives: Lives,
     clock: Clock,
     observe: Observe,
+    believes: Arc<dyn Fn() -> bool + Send + Sync>,
     password_file: PathBuf,
     directory: RwLock<Directory>,
     /// Held by whoever takes a step.
@@ -121,11 +122,14 @@ pub struct Keeper {
     epoch: AtomicU64,
     remembered: Remembered,
     delays: Mutex<Delays>,
-    refusals: Mutex<Gathered>,
+    /// Of strangers, and of those who are known.
+    refusals: Mutex<[Gathered; 2]>,
     /// The last use of each key, and whether the book has it.
     uses: Mutex<HashMap<Name, (Visit, bool)>>,
-    hashes: Arc<Semaphore>,
-    queue: Arc<Semaphore>,
+    /// Who waits to have a password checked.
+    line: Line,
+    /// The intents that are being carried out.
+    intents: Mutex<HashSet<u64>>,
 }
 
 impl std::fmt::Debug for Keeper {
@@ -141,7 +145,7 @@ impl Keeper {
     /// # Errors
     /// The book cannot be opened. A vault that fails is told in the log, and when somebody logs in.
     pub fn open(options: Options) -> Result<(Self, Option<SecretString>), IdentityError> {
-        let Options { medium, vault, lives, cost, clock, observe } = options;
+        let Options { medium, vault, lives, cost, clock, observe, believes } = options;
         let book = Book::open(&medium)?;
         let mut all = book.all()?;
         let directory = Directory::new(&mut all, &vault);
@@ -155,14 +159,15 @@ impl Keeper {
             turn: Mutex::default(),
             epoch: AtomicU64::new(0),
             remembered: Remembered::new(),
-            refusals: Mutex::default(),
-            hashes: Arc::new(Semaphore::new(HASHES)),
-            queue: Arc::new(Semaphore::new(HASHES + QUEUE)),
+            refusals: Mutex::new(Ring::ALL.map(Gathered::new)),
+            line: Line::new(),
+            intents: Mutex::default(),
             book,
             vault,
             lives,
             clock,
             observe,
+            believes,
         };
         let password = keeper.found()?;
         if let Err(error) = keeper.renew_signing_key(false) {
@@ -207,7 +212,7 @@ impl Keeper {
         self.delays.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn gathered(&self) -> MutexGuard<'_, Gathered> {
+    fn gathered(&self) -> MutexGuard<'_, [Gathered; 2]> {
         self.refusals.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -233,10 +238,12 @@ impl Keeper {
         })
     }
 
-    /// Notes that somebody was refused something. Costs a look into a table.
-    pub fn refused(&self, refusal: Refusal) {
-        (self.observe)(Told::Refused(&refusal.why));
-        self.gathered().note(refusal, self.now());
+    /// Notes that somebody was refused something, so often. Costs a look into a table or two.
+    pub fn refused(&self, refusal: Refusal, count: u64) {
+        (self.observe)(Told::Refused(&refusal.why, count));
+        let is_known = self.directory().has(&refusal.claimed);
+        let ring = usize::from(is_known);
+        self.gathered()[ring].note(refusal, count, self.now());
     }
 
     /// At most `limit` rows of refusals with their numbers, newest first, those before the number `before`; and how many
@@ -260,19 +267,23 @@ impl Keeper {
     pub fn keep(&self) -> Result<(), DiskError> {
         // Two at once would give one row two numbers.
         let _turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
-        let refusals = self.gathered().news();
+        let refusals = self.gathered().each_ref().map(Gathered::news);
         let delays = self.delays().keep((self.clock.steady)());
         let uses: Vec<(Name, Visit)> = {
             let known = self.uses.lock().unwrap_or_else(PoisonError::into_inner);
             let news = known.iter().filter(|(_, (_, is_kept))| !is_kept);
             news.map(|(name, (visit, _))| (name.clone(), *visit)).collect()
         };
-        if refusals.is_empty() && delays.is_empty() && uses.is_empty() {
+        if refusals.iter().all(Vec::is_empty) && delays.is_empty() && uses.is_empty() {
             return Ok(());
         }
         let numbers =
             self.book.gather(&uses, &delays, &refusals).inspect_err(|_| self.delays().unkeep(&delays))?;
-        self.gathered().kept(&refusals, &numbers, self.now());
+        let mut gathered = self.gathered();
+        for (gathered, (refusals, numbers)) in gathered.iter_mut().zip(refusals.iter().zip(&numbers)) {
+            gathered.kept(refusals, numbers, self.now());
+        }
+        drop(gathered);
         let mut known = self.uses.lock().unwrap_or_else(PoisonError::into_inner);
         for (name, visit) in uses {
             let entry = known.get_mut(&name).filter(|(now, _)| *now == visit);
@@ -281,11 +292,15 @@ impl Keeper {
         Ok(())
     }
 
-    /// Ends what is over: sessions, signing keys, refusals that are old. Blocks.
+    /// Ends what is over: sessions, signing keys, refusals that are old; unless the clock is doubted, since what is ended so
+    /// does not come back when it is right again. Blocks.
     ///
     /// # Errors
     /// A fault of the disk; it is tried again the next time.
     pub fn sweep(&self) -> Result<(), IdentityError> {
+        if !(self.believes)() {
+            return Ok(());
+        }
         let (now, lives) = (self.now(), self.lives);
         self.step(|directory| {
             let over = directory.sessions.values().filter(|session| session.ends(&lives) <= now);

@@ -3,8 +3,8 @@
 use super::super::book::Put;
 use super::super::error::IdentityError;
 use super::super::name::Name;
-use super::super::password;
-use super::super::secret::one_time;
+use super::super::password::{self, Kept};
+use super::super::secret::{Fingerprint, one_time};
 use super::super::user::{User, UserRole, UserRow};
 use super::Keeper;
 use crate::disk::write_private;
@@ -38,7 +38,7 @@ impl Keeper {
         }
         let password = one_time()?;
         write_private(&self.password_file, format!("{}\n", password.expose_secret()).as_bytes())?;
-        let (kept, now) = (self.hasher.keep(&password)?, self.now());
+        let (kept, now) = (self.keep_once(&password)?, self.now());
         let admin = User::new(Name::admin(), UserRole::Admin, kept, Time::MAX, "the first start", now);
         self.step(|_| Ok((vec![Put::User(admin)], ())))?;
         Ok(Some(password))
@@ -58,6 +58,11 @@ impl Keeper {
                 tracing::warn!(%error, file = %self.password_file.display(), "cannot be removed; it opens nothing");
             }
         }
+    }
+
+    /// The two forms in which a one-time password is kept.
+    fn keep_once(&self, password: &SecretString) -> Result<(Kept, Fingerprint), IdentityError> {
+        Ok((self.hasher.keep(password)?, Fingerprint::of(password.expose_secret())))
     }
 
     /// Everybody.
@@ -82,7 +87,7 @@ impl Keeper {
     /// There is one of that name, or there are too many.
     pub fn add_user(&self, name: &Name, role: UserRole, by: &str) -> Result<SecretString, IdentityError> {
         let (password, now) = (one_time()?, self.now());
-        let kept = self.hasher.keep(&password)?;
+        let kept = self.keep_once(&password)?;
         self.step(|directory| {
             if directory.users.contains_key(name) {
                 return Err(IdentityError::Exists("user", name.to_string()));
@@ -101,6 +106,7 @@ impl Keeper {
     /// # Errors
     /// There is no such user, or it would be the last administrator's end.
     pub fn change_user(&self, name: &Name, change: UserChange) -> Result<bool, IdentityError> {
+        let now = self.now();
         self.step(|directory| {
             let user = directory.user(name)?;
             let mut changed = user.clone();
@@ -109,7 +115,7 @@ impl Keeper {
             if (changed.role, changed.disabled) == (user.role, user.disabled) {
                 return Ok((Vec::new(), false));
             }
-            if directory.is_last_administrator(name) && !changed.is_active_admin() {
+            if directory.is_last_administrator(name, now) && !changed.is_active_admin() {
                 return Err(IdentityError::LastAdministrator(name.to_string()));
             }
             Ok((directory.end_all(name).chain([Put::User(changed)]).collect(), true))
@@ -129,11 +135,14 @@ impl Keeper {
         chosen.map_or(Ok(()), |chosen| password::admit(chosen, name))?;
         let now = self.now();
         let made = if chosen.is_none() { Some(one_time()?) } else { None };
-        let until = made.is_some().then(|| now.plus(self.lives.one_time));
-        let kept = chosen.or(made.as_ref()).map(|password| self.hasher.keep(password)).transpose()?;
+        let own = chosen.map(|password| self.hasher.keep(password)).transpose()?;
+        let once = made.as_ref().map(|password| self.keep_once(password)).transpose()?;
         self.step(|directory| {
             let mut user = directory.user(name)?.clone();
-            kept.into_iter().for_each(|kept| user.set_password(kept, until, now));
+            own.into_iter().for_each(|kept| user.set_password(kept, now));
+            once.into_iter().for_each(|(kept, once)| {
+                user.set_one_time(kept, once, now.plus(self.lives.one_time), now);
+            });
             Ok((directory.end_all(name).chain([Put::User(user)]).collect(), ()))
         })?;
         self.forget_password_file(name);
@@ -158,9 +167,10 @@ impl Keeper {
     /// # Errors
     /// There is no such user, or it is the last administrator.
     pub fn remove_user(&self, name: &Name) -> Result<(), IdentityError> {
+        let now = self.now();
         self.step(|directory| {
             directory.user(name)?;
-            if directory.is_last_administrator(name) {
+            if directory.is_last_administrator(name, now) {
                 return Err(IdentityError::LastAdministrator(name.to_string()));
             }
             Ok((directory.end_all(name).chain([Put::NoUser(name.clone())]).collect(), ()))

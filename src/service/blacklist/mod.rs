@@ -26,7 +26,7 @@ use crate::engine::Engine;
 use crate::model::{Batch, Cause, Change, Receipt};
 use crate::publish::Feeds;
 use crate::rights::Right;
-use crate::web::Demand::{Earlier, Of};
+use crate::web::Demand::{Earlier, Of, Open};
 use crate::web::sketch::shape;
 use crate::web::{Caller, Limit, Problem, Request, Response, Routes};
 use std::sync::Arc;
@@ -101,7 +101,7 @@ impl Blacklist {
                 import::import,
                 "Takes a list in; in place of all that its source lists it takes an administrator.",
             )
-            .get("/api/v1/blacklist/active", reads, active::active, "Lists what is active.")
+            .get("/api/v1/blacklist/active", Open(Right::Read), active::active, "Lists what is active.")
             .shows(shape::<pages::Page<String>>)
             .writes(&[TEXT])
             .refuses(&[404])
@@ -112,7 +112,12 @@ impl Blacklist {
                 "Searches by address, source, country, threat, reason and days.",
             )
             .shows(search::found)
-            .get("/api/v1/blacklist/statistics", reads, statistics::statistics, "Counts what is listed.")
+            .get(
+                "/api/v1/blacklist/statistics",
+                Open(Right::Read),
+                statistics::statistics,
+                "Counts what is listed.",
+            )
             .get("/api/v1/blacklist/allowlist", reads, allow::list, "Lists what is never published.")
             .post(
                 "/api/v1/blacklist/allowlist",

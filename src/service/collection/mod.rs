@@ -59,11 +59,11 @@ impl Collection {
                 "/api/v1/collection/sources/{name}/enable",
                 Earlier(Right::Admin),
                 sources::enable,
-                "Lets a source be fetched, also one that stood still or was held.",
+                "Lets a source be fetched; one that stands still or is held takes a key.",
             )
             .put(
                 "/api/v1/collection/sources/{name}/disable",
-                Earlier(Right::Admin),
+                admin,
                 sources::disable,
                 "Has a source fetched no more.",
             )

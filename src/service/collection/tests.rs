@@ -6,14 +6,19 @@ use crate::collect::collector::Options;
 use crate::collect::definition::{Definition, Kind};
 use crate::disk::Medium;
 use crate::model::Scope;
-use crate::model::{Country, Detail};
+use crate::model::{Batch, Cause, Country, Detail};
+use crate::service::fixture::Reader;
 use crate::vault::{KeySource, Vault};
 use crate::web::auth::{Access, Guard};
 use crate::web::metrics::Metrics;
 use crate::web::{App, Body, Peer, Role};
 use http::StatusCode;
 use serde_json::{Value, json};
+use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
+
+/// Where one of the earlier system's callers is.
+const EARLIER: IpAddr = IpAddr::V4(Ipv4Addr::new(203, 0, 113, 5));
 
 /// The role in a house, with a collector or without.
 struct Office {
@@ -23,7 +28,8 @@ struct Office {
 impl Office {
     fn new(house: &House, collector: Option<Collector>) -> Self {
         let role = Collection { engine: house.engine().clone(), collector };
-        let guard = Guard::new("key", Access::everywhere());
+        let access = Access { earlier: [(EARLIER, EARLIER)].into_iter().collect(), ..Access::everywhere() };
+        let guard = Guard::new("key", access).believing(Arc::new(Reader));
         let app =
             App::new(Role::Collection, Collection::routes().with_state(role), &Arc::new(Metrics::new()))
                 .guard(guard);
@@ -114,6 +120,38 @@ async fn both_status_paths_say_the_same_in_the_earlier_shape() {
     let data = json!({"regtech": regtech, "mine": mine});
     assert_eq!(status, json!({"status": "success", "data": data, "total_collected": 4}));
     assert_eq!(ask(&house, "/api/v1/collection/status").await.1, status);
+}
+
+#[tokio::test]
+async fn the_earlier_systems_callers_switch_sources_and_undo_nothing_that_people_did() {
+    let house = house().await;
+    let office = Office::collecting(&house);
+    let call = async |path: &str| {
+        let peer = Peer::Tcp((EARLIER, 9).into());
+        let (status, told) = office.answer("PUT", path, Body::empty(), peer).await;
+        let told: Value = serde_json::from_slice(&told).unwrap();
+        (status.as_u16(), told["code"].as_str().unwrap_or_default().to_owned())
+    };
+    let done = (200, String::new());
+    for path in ["sources/feodo-tracker/disable", "sources/feodo-tracker/enable"] {
+        assert_eq!(call(&format!("/api/v1/{path}")).await, done, "{path}");
+    }
+    assert_eq!(call("/api/v1/collection/sources/feodo-tracker/enable").await, done);
+    let others = call("/api/v1/collection/sources/feodo-tracker/disable").await;
+    assert_eq!(others, (401, "key_missing".to_owned()), "the earlier system had no such path");
+
+    let source = "regtech".parse().unwrap();
+    let change = house.engine().restoring(&source, 1).unwrap();
+    let (id, actor, reason) = (uuid::Uuid::now_v7(), "kim".to_owned(), "poisoned".to_owned());
+    let batch = Batch { id, actor, reason, cause: Cause::Rollback, change };
+    house.engine().submit(batch).await.unwrap();
+    for path in ["/api/v1/sources/regtech/enable", "/api/v1/collection/sources/regtech/enable"] {
+        assert_eq!(call(path).await, (409, "source_held".to_owned()), "{path}");
+    }
+    assert!(house.engine().snapshot().source("regtech").unwrap().held.is_some());
+    let (status, _) = office.ask("PUT", "/api/v1/collection/sources/regtech/enable", json!({})).await;
+    assert_eq!(status, 200, "with a key it is released");
+    assert!(house.engine().snapshot().source("regtech").unwrap().held.is_none());
 }
 
 #[tokio::test]
@@ -395,7 +433,10 @@ async fn what_is_collected_from_where_is_for_administrators() {
     assert_eq!(whole["definition"]["url"], "https://lists.example/a?key=k");
     let anybody = Peer::Tcp("203.0.113.9:1".parse().unwrap());
     for path in [one, "/api/v1/collection/sources"] {
-        let (status, told) = office.answer("GET", path, Body::empty(), anybody).await;
+        assert_eq!(office.answer("GET", path, Body::empty(), anybody).await.0, 401, "{path}: somebody's");
+        let request = http::Request::get(path).header(http::header::HOST, "a").header("x-api-key", "reader");
+        let response = office.app.answer(request.body(Body::empty()).unwrap(), anybody).await;
+        let (status, told) = (response.status(), response.into_body().read().await.unwrap());
         let told = String::from_utf8(told.to_vec()).unwrap();
         assert!(status == 200 && told.contains("\"mine\"") && !told.contains("key=k"), "{path}: {told}");
     }

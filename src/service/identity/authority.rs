@@ -27,7 +27,7 @@ impl Authority for Local {
             Claimed::Shown(claim) => keeper.claimed(shown(claim)),
             other => name_of(other),
         };
-        keeper.refused(Refusal::new(&claimed, Some(refused.from), refused.what, refused.why));
+        keeper.refused(Refusal::new(&claimed, Some(refused.from), refused.what, refused.why), 1);
     }
 }
 

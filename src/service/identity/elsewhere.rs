@@ -3,11 +3,12 @@
 
 use super::super::journal::Remote;
 use super::authority::name_of;
-use super::internal::{Answer, Asked, CLAIMS, REFUSALS};
+use super::internal::{Answer, Asked, CLAIMS, Often, REFUSALS};
 use crate::disk::{Digest, digest};
 use crate::identity::Refusal;
 use crate::web::claim::{Authority, Claim, Found, Refused, Unproven};
 use futures_util::future::BoxFuture;
+use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -21,7 +22,7 @@ const ANSWERS: u64 = 20_000;
 const PATIENCE: Duration = Duration::from_secs(1);
 /// So many questions are on their way at once; who comes beyond them cannot be looked up now.
 const QUESTIONS: usize = 64;
-/// Refusals wait for so long to be told, and so many of them.
+/// Refusals wait for so long to be told, and so many different ones; what comes beyond is told as how often.
 const TICK: Duration = Duration::from_secs(5);
 const REFUSALS_WAITING: usize = 1_000;
 
@@ -30,7 +31,8 @@ pub struct Elsewhere {
     owner: Remote,
     answers: moka::sync::Cache<Digest, Found>,
     questions: Semaphore,
-    refusals: Mutex<Vec<Refusal>>,
+    /// How often each.
+    refusals: Mutex<HashMap<Refusal, u64>>,
 }
 
 impl Elsewhere {
@@ -59,14 +61,13 @@ impl Elsewhere {
                 () = &mut stop => true,
                 () = tokio::time::sleep(TICK) => false,
             };
-            let refusals = std::mem::take(&mut *self.waiting());
+            let waiting = std::mem::take(&mut *self.waiting()).into_iter();
+            let refusals: Vec<Often> = waiting.map(|(refusal, count)| Often { refusal, count }).collect();
             if !refusals.is_empty()
                 && let Err(error) = self.owner.tell::<serde_json::Value>(REFUSALS, &refusals, PATIENCE).await
             {
                 tracing::warn!(error, count = refusals.len(), "refusals could not be told");
-                let mut waiting = self.waiting();
-                let room = REFUSALS_WAITING.saturating_sub(waiting.len());
-                waiting.extend(refusals.into_iter().take(room));
+                refusals.into_iter().for_each(|Often { refusal, count }| self.wait(refusal, count));
             }
             if is_over {
                 return;
@@ -74,7 +75,14 @@ impl Elsewhere {
         }
     }
 
-    fn waiting(&self) -> MutexGuard<'_, Vec<Refusal>> {
+    fn wait(&self, refusal: Refusal, count: u64) {
+        let mut waiting = self.waiting();
+        let is_one_of_many = waiting.len() >= REFUSALS_WAITING && !waiting.contains_key(&refusal);
+        let refusal = if is_one_of_many { Refusal::new("others", None, "", &refusal.why) } else { refusal };
+        *waiting.entry(refusal).or_default() += count;
+    }
+
+    fn waiting(&self) -> MutexGuard<'_, HashMap<Refusal, u64>> {
         self.refusals.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -95,11 +103,8 @@ impl Authority for Elsewhere {
     }
 
     fn refused(&self, refused: Refused<'_>) {
-        let mut waiting = self.waiting();
-        if waiting.len() < REFUSALS_WAITING {
-            let claimed = name_of(refused.claimed);
-            waiting.push(Refusal::new(&claimed, Some(refused.from), refused.what, refused.why));
-        }
+        let claimed = name_of(refused.claimed);
+        self.wait(Refusal::new(&claimed, Some(refused.from), refused.what, refused.why), 1);
     }
 }
 

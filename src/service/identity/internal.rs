@@ -6,10 +6,9 @@
 use super::authority::found;
 use super::{DONE, Done, People};
 use crate::identity::{Fingerprint, Refusal};
-use crate::rights::{Identity, Kind};
+use crate::rights::Identity;
 use crate::web::claim::{Claim, Found, Unproven};
-use crate::web::{Caller, Json, Problem};
-use axum::Extension;
+use crate::web::{Json, Problem};
 use axum::extract::State;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -49,6 +48,14 @@ impl Asked {
     }
 }
 
+/// A refusal, and how often it was one.
+#[derive(Serialize, Deserialize, JsonSchema)]
+pub(super) struct Often {
+    #[serde(flatten)]
+    pub(super) refusal: Refusal,
+    pub(super) count: u64,
+}
+
 /// What is answered.
 #[derive(Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
@@ -82,23 +89,10 @@ impl Answer {
     }
 }
 
-/// Passes other processes of the installation, and nobody whom they serve.
-fn demand_installation(caller: &Caller) -> Result<(), Problem> {
-    match &caller.who {
-        Some(who) if who.kind == Kind::Installation => Ok(()),
-        _ => {
-            Err(Problem::forbidden("installation_only")
-                .detail("This is between processes of the installation."))
-        }
-    }
-}
-
 pub(super) async fn claim(
     State(role): State<People>,
-    Extension(caller): Extension<Caller>,
     Json(asked): Json<Asked>,
 ) -> Result<Json<Answer>, Problem> {
-    demand_installation(&caller)?;
     let claim = asked.claim()?;
     Ok(Json(Answer::of(match &role.keeper {
         Some(keeper) => found(keeper, claim, asked.from),
@@ -108,11 +102,9 @@ pub(super) async fn claim(
 
 pub(super) async fn refused(
     State(role): State<People>,
-    Extension(caller): Extension<Caller>,
-    Json(refusals): Json<Vec<Refusal>>,
+    Json(refusals): Json<Vec<Often>>,
 ) -> Result<Json<Done>, Problem> {
-    demand_installation(&caller)?;
     let keeper = role.keeper()?;
-    refusals.into_iter().for_each(|refusal| keeper.refused(refusal));
+    refusals.into_iter().for_each(|Often { refusal, count }| keeper.refused(refusal, count));
     Ok(DONE)
 }

@@ -3,6 +3,7 @@
 use super::super::paging::{Page, Paging};
 use super::super::reason::{Removal, reason};
 use super::super::reply::aside;
+use super::audited::audited;
 use super::{DONE, Done, People, Private, Why, named, shown};
 use crate::identity::{Fingerprint, Keeper, KeyRow, KeyWish, MadeKey};
 use crate::service::publishing::note;
@@ -110,8 +111,8 @@ pub(super) async fn rotate_signing(
     let audit = role.publishing.audit(&caller, "signing.rotate", "tokens", &reason(Some(&why.reason))?);
     let (keeper, publisher) = (Arc::clone(role.keeper()?), Arc::clone(&role.publishing.0));
     aside(move || {
-        keeper.renew_signing_key(true)?;
-        note(&publisher, &audit)
+        let tell = |audit: &_| note(&publisher, audit);
+        audited((&keeper, tell), &audit, || keeper.renew_signing_key(true))
     })
     .await?;
     Ok(DONE)

@@ -1,5 +1,6 @@
 //! Who may come in: logins, people, keys, and what was refused. Served by the process with the blacklist role.
 
+mod audited;
 mod authority;
 mod elsewhere;
 mod internal;
@@ -8,6 +9,7 @@ mod refusals;
 mod sessions;
 mod users;
 
+pub use audited::tell_rest;
 pub use authority::Local;
 pub use elsewhere::Elsewhere;
 
@@ -17,9 +19,10 @@ use super::reply::aside;
 use crate::engine::EngineError;
 use crate::identity::{IdentityError, Keeper, Name};
 use crate::rights::{Kind, Right};
-use crate::web::Demand::{Nothing, Of, Own};
+use crate::web::Demand::{Installation, Nothing, Of, Own};
 use crate::web::sketch::{Gives, Sketch};
 use crate::web::{Caller, Json, Path, Problem, Routes};
+use audited::audited;
 use axum::response::{IntoResponse, Response};
 use http::header::CACHE_CONTROL;
 use http::{HeaderValue, StatusCode};
@@ -60,7 +63,7 @@ impl People {
                 "/api/v1/auth/users/{name}",
                 admin,
                 users::change,
-                "Changes somebody's role, or locks them out.",
+                "Changes somebody's role, or disables them: they may not log in.",
             )
             .delete("/api/v1/auth/users/{name}", admin, users::remove, "Takes somebody away.")
             .post(
@@ -87,8 +90,8 @@ impl People {
                 "Has another key sign tokens from now on.",
             )
             .get("/api/v1/auth/refusals", admin, refusals::list, "Lists who was refused what, and why.")
-            .post(internal::CLAIMS, admin, internal::claim, "Says to another process whose a key is.")
-            .post(internal::REFUSALS, admin, internal::refused, "Takes refusals of another process.")
+            .post(internal::CLAIMS, Installation, internal::claim, "Says to another process whose a key is.")
+            .post(internal::REFUSALS, Installation, internal::refused, "Takes refusals of another process.")
     }
 
     fn keeper(&self) -> Result<&Arc<Keeper>, Problem> {
@@ -112,9 +115,8 @@ impl People {
         let audit = self.publishing.audit(caller, action, subject.as_str(), &reason(Some(why))?);
         let (keeper, publisher) = (Arc::clone(self.keeper()?), Arc::clone(&self.publishing.0));
         aside(move || {
-            let done = work(&keeper, &audit.actor)?;
-            note(&publisher, &audit)?;
-            Ok(done)
+            let tell = |audit: &_| note(&publisher, audit);
+            audited((&keeper, tell), &audit, || work(&keeper, &audit.actor))
         })
         .await
     }

@@ -2,12 +2,12 @@
 
 use super::super::reply::aside;
 use super::{DONE, Done, People, Private, Secret, no_session, shown, unauthorized};
-use crate::identity::{Attempt, Begun, IdentityError, Keeper, Proved, Shown, Turn};
+use crate::identity::{Attempt, Begun, IdentityError, Keeper, Proved, Shown, Turn, Whence};
 use crate::model::Time;
 use crate::rights::{Kind, Rights};
 use crate::web::claim::key_in;
 use crate::web::extract::Whole;
-use crate::web::{Caller, Json, Problem};
+use crate::web::{Caller, Json, Peer, Problem};
 use axum::Extension;
 use axum::extract::State;
 use http::HeaderMap;
@@ -50,9 +50,19 @@ pub(super) async fn login(
     Json(Login { username, password }): Json<Login>,
 ) -> Result<Private<Session>, Problem> {
     let keeper = role.keeper()?;
+    if keeper.is_one_time(&username, &password.0) {
+        let (keeper, from) = (Arc::clone(keeper), whence(&caller));
+        let begun = aside(move || Ok(keeper.log_in_once(&username, &password.0, from)?)).await?;
+        return Ok(Private(Session::of(&begun)));
+    }
     let work = move |keeper: &Keeper, attempt: &Attempt| keeper.log_in(attempt, &password.0);
     let begun = with_password(keeper, &username, &caller, work).await?;
     Ok(Private(Session::of(&begun)))
+}
+
+/// Whence somebody logs in: who is behind a proxy that nobody declared is elsewhere than the proxy itself.
+fn whence(caller: &Caller) -> Whence {
+    Whence { address: caller.peer.address(), is_behind: matches!(caller.peer, Peer::Behind(_)) }
 }
 
 /// Does something for which a password is checked: when the caller may try, and it is their turn.
@@ -63,7 +73,7 @@ async fn with_password(
     work: impl FnOnce(&Keeper, &Attempt) -> Result<Begun, IdentityError> + Send + 'static,
 ) -> Result<Begun, Problem> {
     let turn = async {
-        let attempt = keeper.attempt(username, caller.peer.address())?;
+        let attempt = keeper.attempt(username, whence(caller))?;
         let turn: Turn = keeper.turn(&attempt).await?;
         Ok((attempt, turn))
     };

@@ -40,7 +40,7 @@ impl House {
                 steady: Arc::new(move || Duration::from_secs(steady.load(Ordering::Relaxed).unsigned_abs())),
             },
             observe: Arc::new(move |event| match event {
-                crate::identity::Told::Refused(why) => told.auth_refusals(why).inc(),
+                crate::identity::Told::Refused(why, count) => told.auth_refusals(why).inc_by(count),
                 crate::identity::Told::Issued(how) => told.auth_tokens(how).inc(),
             }),
             ..Options::new(
@@ -324,7 +324,7 @@ async fn every_refusal_is_kept_and_counted_with_no_secret_in_it() {
     assert_eq!(
         rows,
         [
-            ("a key", "key_wrong", "/api/v1/devices", 1),
+            ("a key", "key_wrong", "GET /api/v1/devices", 1),
             ("admin", "right_missing", "GET /api/v1/auth/users", 1),
             ("anonymous", "key_missing", "GET /api/v1/auth/keys", 1),
             ("hu… (17)", "login_wrong", "POST /api/v1/auth/login", 1),

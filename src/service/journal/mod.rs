@@ -19,8 +19,7 @@ use super::reply::blocking;
 use crate::codec::{Reader, get_batch};
 use crate::engine::{Engine, EngineError};
 use crate::model::{Batch, Preview, Receipt};
-use crate::rights::Right;
-use crate::web::Demand::Of;
+use crate::web::Demand::Installation;
 use crate::web::extract::Whole;
 use crate::web::{Body, Json, Problem, Query, Response, Routes};
 use axum::extract::State;
@@ -51,16 +50,20 @@ const CHUNK: usize = 8 << 20;
 
 /// The routes of the process that owns the journal.
 pub fn routes() -> Routes<Engine> {
-    let admin = Of(Right::Admin);
     Routes::new()
-        .get(JOURNAL, admin, send, "Hands records to a process that follows, or nothing after some waiting.")
+        .get(
+            JOURNAL,
+            Installation,
+            send,
+            "Hands records to a process that follows, or nothing after some waiting.",
+        )
         .writes(&["application/octet-stream"])
         .refuses(&[410])
-        .get(CHECKPOINT, admin, checkpoint, "Hands out what the records before the oldest came to.")
+        .get(CHECKPOINT, Installation, checkpoint, "Hands out what the records before the oldest came to.")
         .writes(&["application/octet-stream"])
         .refuses(&[404])
-        .post(BATCHES, admin, submit, "Takes a change of another process in.")
-        .post(PREVIEW, admin, preview, "Says what such a change would do.")
+        .post(BATCHES, Installation, submit, "Takes a change of another process in.")
+        .post(PREVIEW, Installation, preview, "Says what such a change would do.")
 }
 
 #[derive(Deserialize, JsonSchema)]

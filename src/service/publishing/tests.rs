@@ -1,6 +1,6 @@
 //! Publishing as people set it up over the API.
 
-use super::super::fixture::House;
+use super::super::fixture::{House, Reader};
 use super::*;
 use crate::addr::{IpRange, Range};
 use crate::web::auth::{Access, Guard};
@@ -17,7 +17,7 @@ fn house() -> House {
     House::new(|publisher| {
         let routes = Publishing::routes().with_state(Publishing(Arc::clone(publisher)));
         App::new(Role::Blacklist, routes, &Arc::new(Metrics::new()))
-            .guard(Guard::new("key", Access::everywhere()))
+            .guard(Guard::new("key", Access::everywhere()).believing(Arc::new(Reader)))
     })
 }
 
@@ -283,6 +283,7 @@ async fn a_hold_shows_by_example_what_would_go_and_come_and_by_whom() {
     assert_eq!(would["gone"].as_array().unwrap().len(), 5);
     assert_eq!(would["new"][0], "30.0.0.0");
     let request = http::Request::builder().uri("/api/v1/holds").header(header::HOST, "a");
+    let request = request.header("x-api-key", "reader");
     let stranger = super::super::fixture::from([127, 0, 0, 1]);
     let answer = house.app.answer(request.body(Body::empty()).unwrap(), stranger).await;
     let shown: Value = serde_json::from_slice(&answer.into_body().read().await.unwrap()).unwrap();

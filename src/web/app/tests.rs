@@ -13,7 +13,9 @@ fn app() -> (Arc<App>, Arc<Metrics>) {
     let length = async |body: crate::web::extract::Whole| body.0.len().to_string();
     let who = async |caller: axum::Extension<Caller>| Json(caller.rights.has(Right::Admin));
     let routes = Routes::new()
-        .get("/slow/{name}", Demand::Of(Right::Read), async || "routed", "Waits.")
+        .get("/slow/{name}", Demand::Open(Right::Read), async || "routed", "Waits.")
+        .get("/read", Demand::Of(Right::Read), async || "read", "Is for somebody.")
+        .get("/between", Demand::Installation, async || "us", "Is for our processes.")
         .post("/who", Demand::Of(Right::Write), who, "Says who asks.")
         .post("/length", Demand::Of(Right::Check), length, "Measures.")
         .post("/earlier", Demand::Earlier(Right::Write), async || "as ever", "Is old.")
@@ -143,6 +145,8 @@ async fn each_route_asks_for_its_right() {
         (Method::GET, "/fast/192.0.2.1", [200, 200, 404]),
         (Method::GET, "/slow/x", [200, 200, 401]),
         (Method::HEAD, "/slow/x", [200, 200, 401]),
+        (Method::GET, "/read", [401, 401, 401]),
+        (Method::GET, "/between", [401, 401, 401]),
         (Method::POST, "/length", [200, 200, 401]),
         (Method::POST, "/who", [401, 401, 401]),
         (Method::POST, "/earlier", [401, 200, 401]),

@@ -9,6 +9,8 @@ use crate::web::body::{self, Request, Response};
 use crate::web::browser;
 use crate::web::caller::{Caller, Peer, Who};
 use crate::web::edge::{self, Signs};
+use crate::web::entrance::Ends;
+use crate::web::leave::Leave;
 use crate::web::log;
 use crate::web::problem::Problem;
 use crate::web::request_id::{self, X_REQUEST_ID};
@@ -47,8 +49,8 @@ struct Visit {
     trace: Option<Trace>,
     /// What the door has to say.
     told: Option<[(HeaderName, HeaderValue); 2]>,
-    /// Over a connection, and not from another role of this process.
-    is_received: bool,
+    /// Over this connection, and not from another role of this process.
+    received: Option<Ends>,
     /// Over TLS.
     is_secured: bool,
     /// The page of elsewhere, one that is named, for which a browser asks.
@@ -63,7 +65,7 @@ impl Visit {
             who: None,
             trace: None,
             told: None,
-            is_received: false,
+            received: None,
             is_secured: false,
             page: None,
         }
@@ -87,9 +89,9 @@ impl Visit {
 
 impl App {
     /// Answers a request of a connection: what stands before the port is looked at first.
-    pub(in crate::web) fn receive(self: &Arc<Self>, request: Request, peer: Peer) -> Answer {
-        let visit = Visit { is_received: true, ..Visit::new(self.ids.of(&request)) };
-        self.serve(request, peer, visit)
+    pub(in crate::web) fn receive(self: &Arc<Self>, request: Request, ends: Ends) -> Answer {
+        let visit = Visit { received: Some(ends), ..Visit::new(self.ids.of(&request)) };
+        self.serve(request, ends.peer, visit)
     }
 
     /// Answers a request; never fails. Fast answers are there at once, without a box.
@@ -188,11 +190,14 @@ impl App {
 
     fn admit(&self, request: &mut Request, peer: Peer, visit: &mut Visit) -> Result<Admitted, Problem> {
         let signs = edge::admit(request)?;
+        if let Some(ends) = visit.received.filter(|_| !tells_everybody(request)) {
+            self.entrance.refuse_clear(ends, request)?;
+        }
         let vouched = if signs.internal { self.vouched(request)? } else { None };
-        let peer = match vouched {
-            Some(peer) => peer,
-            None if visit.is_received => {
-                let caller = self.settle(request, peer, signs, visit);
+        let peer = match (vouched, visit.received) {
+            (Some(peer), _) => peer,
+            (None, Some(ends)) => {
+                let caller = self.settle(request, ends, signs, visit);
                 if signs.browser
                     && let Some(told) = self.browser(request, visit)?
                 {
@@ -200,7 +205,7 @@ impl App {
                 }
                 caller
             }
-            None => peer,
+            (None, None) => peer,
         };
         let admitted = match &self.guard {
             None => Admitted::As(self.caller(peer, None)),
@@ -215,13 +220,12 @@ impl App {
     }
 
     /// Settles who asks, by what stands before the port.
-    fn settle(&self, request: &mut Request, peer: Peer, signs: Signs, visit: &mut Visit) -> Peer {
-        visit.is_secured = request.extensions().get::<Secured>().is_some()
-            || (self.entrance.is_secured && self.entrance.proxies.has(peer));
+    fn settle(&self, request: &mut Request, ends: Ends, signs: Signs, visit: &mut Visit) -> Peer {
+        visit.is_secured = self.entrance.is_secured(ends, request);
         if signs.internal {
             edge::strip_internal(request.headers_mut());
         }
-        self.entrance.caller(peer, request, signs)
+        self.entrance.caller(ends, request, signs)
     }
 
     /// For whom a gateway elsewhere asks, if that is who asks.
@@ -252,7 +256,7 @@ impl App {
     fn caller(&self, peer: Peer, who: Who) -> Caller {
         match &self.guard {
             Some(guard) => guard.caller(peer, who),
-            None => Caller { peer, who, rights: Rights::NONE, is_earlier: false },
+            None => Caller { peer, who, rights: Rights::NONE, is_open: false, is_earlier: false },
         }
     }
 
@@ -276,6 +280,7 @@ impl App {
         visit.trace = Some(Trace::enter(request.headers_mut(), self.sampling()));
         visit.who.clone_from(&caller.who);
         request.headers_mut().insert(X_REQUEST_ID, visit.id.clone());
+        let leave = self.guard.as_ref().and_then(|guard| Leave::of(guard, &request, &caller));
         let who = caller.clone();
         request.extensions_mut().insert(caller);
         let routed = AssertUnwindSafe(self.router.clone().oneshot(request)).catch_unwind();
@@ -294,8 +299,11 @@ impl App {
         if let Some(problem) = &problem {
             response = with_headers_of(response, problem.render(request_id::as_text(&visit.id)));
             if let Some(guard) = &self.guard {
-                guard.note(problem, &who, &seen);
+                guard.note(problem, &who, (&seen, route));
             }
+        }
+        if let Some(leave) = leave {
+            response = leave.watch(response);
         }
         self.finish(&seen, route, response, problem.as_ref(), &visit)
     }
@@ -315,7 +323,7 @@ impl App {
         log::access(self.role, seen, &asked, &response, problem);
         self.keep(seen, route, response.status(), problem.map(Problem::code), visit);
         visit.sign(&mut response);
-        if visit.is_received {
+        if visit.received.is_some() {
             browser::harden(response.headers_mut(), visit.is_secured);
             visit.show(&mut response);
         }
@@ -350,6 +358,11 @@ impl App {
             took,
         });
     }
+}
+
+/// Whether it is asked what every prober may ask, wherever it stands.
+fn tells_everybody(request: &Request) -> bool {
+    matches!(request.uri().path(), "/health" | "/ready")
 }
 
 /// How much longer a gateway elsewhere waits; whoever else says so only cuts their own time short.

@@ -357,7 +357,7 @@ impl Accept for Arc<Failing> {
 #[tokio::test]
 async fn failures_to_accept_are_counted_and_survived() {
     let metrics = Arc::new(Metrics::new());
-    let server = Server::new(app(&metrics), quick(), Prelude::default());
+    let server = Server::new(app(&metrics), quick(), Prelude::default(), None);
     let calls = Arc::new(Failing(AtomicU32::new(0)));
     let began = Instant::now();
     server.run(Arc::clone(&calls), tokio::time::sleep(Duration::from_millis(500))).await;

@@ -94,8 +94,8 @@ fn security(demand: Demand) -> Value {
     match demand {
         Demand::Nothing => json!([]),
         Demand::Own => json!([{}, { "bearer": [] }, { "key": [] }, { "device": [] }]),
-        Demand::Of(Right::Check | Right::Read | Right::Metrics) | Demand::Earlier(_) => anybody,
-        Demand::Of(_) => somebody,
+        Demand::Of(Right::Check | Right::Metrics) | Demand::Open(_) | Demand::Earlier(_) => anybody,
+        Demand::Of(_) | Demand::Installation => somebody,
     }
 }
 

@@ -36,12 +36,12 @@ async fn put(Path(_): Path<u64>, Json(wish): Json<Wish>) -> Result<(StatusCode, 
 
 fn told() -> Value {
     let routes = Routes::<()>::new()
-        .get("/api/v1/things", Demand::Of(Right::Read), list, "Lists things.")
+        .get("/api/v1/things", Demand::Open(Right::Read), list, "Lists things.")
         .put("/api/v1/things/{number}", Demand::Of(Right::Admin), put, "Changes a thing.")
         .succeeds(&[201])
         .refuses(&[410]);
     let other = Routes::<()>::new()
-        .get("/api/v1/things", Demand::Of(Right::Read), async || Json("other"), "Lists other things.")
+        .get("/api/v1/things", Demand::Open(Right::Read), async || Json("other"), "Lists other things.")
         .get("/files/{*name}", Demand::Own, async || "bytes", "A file.")
         .writes(&["text/plain"]);
     let chapter = |role, routes: Routes| Chapter { role, rows: routes.into_rows() };

@@ -8,8 +8,8 @@ mod protocol;
 use super::caller::Peer;
 use http::header::{FORWARDED, VIA};
 use http::{HeaderMap, HeaderName};
-use std::io;
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::{fmt, io};
 use tokio::io::AsyncRead;
 
 /// For whom a proxy asks, the nearest last.
@@ -20,10 +20,44 @@ pub const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for
 pub struct Networks(Vec<(IpAddr, IpAddr)>);
 
 impl Networks {
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Whether one of them has this machine's own addresses.
+    pub fn has_loopback(&self) -> bool {
+        let own = [Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()];
+        own.into_iter().any(|address| self.contains(address))
+    }
+
+    /// Whether one of them has more addresses than a few machines have: a /28, or a /64 of IPv6.
+    pub fn is_broad(&self) -> bool {
+        self.0.iter().any(|range| match range {
+            (IpAddr::V4(first), IpAddr::V4(last)) => last.to_bits() - first.to_bits() >= 16,
+            (IpAddr::V6(first), IpAddr::V6(last)) => last.to_bits() - first.to_bits() >= 1 << 64,
+            _ => true,
+        })
+    }
+
     /// Whether one of them has the address.
     pub fn contains(&self, address: IpAddr) -> bool {
         let address = address.to_canonical();
         self.0.iter().any(|(first, last)| (*first..=*last).contains(&address))
+    }
+}
+
+/// Each as its first and last address, with commas between.
+impl fmt::Display for Networks {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (at, (first, last)) in self.0.iter().enumerate() {
+            let comma = if at > 0 { ", " } else { "" };
+            match first == last {
+                true => write!(f, "{comma}{first}")?,
+                false => write!(f, "{comma}{first}-{last}")?,
+            }
+        }
+        Ok(())
     }
 }
 
@@ -64,8 +98,8 @@ impl Proxies {
         }
         Ok(match protocol::read(stream).await? {
             protocol::For::Itself => peer,
-            protocol::For::Somebody(address) => Peer::Tcp(address),
-            protocol::For::Unknown => peer.behind(),
+            protocol::For::Somebody(address) if is_somewhere(address.ip()) => Peer::Tcp(address),
+            protocol::For::Somebody(_) | protocol::For::Unknown => peer.behind(),
         })
     }
 
@@ -79,7 +113,10 @@ impl Proxies {
         match named {
             (Said::For(one), Said::For(other)) if one != other => peer.behind(),
             (Said::Unreadable, _) | (_, Said::Unreadable) | (Said::Nothing, Said::Nothing) => peer.behind(),
-            (Said::For(address), _) | (_, Said::For(address)) => Peer::Tcp(SocketAddr::new(address, 0)),
+            (Said::For(address), _) | (_, Said::For(address)) if is_somewhere(address) => {
+                Peer::Tcp(SocketAddr::new(address, 0))
+            }
+            _ => peer.behind(),
         }
     }
 
@@ -96,6 +133,12 @@ impl Proxies {
         }
         said
     }
+}
+
+/// Whether an address says to anybody else where its owner is: one of the proxy's own machine is no place here.
+fn is_somewhere(address: IpAddr) -> bool {
+    let address = address.to_canonical();
+    !address.is_loopback() && !address.is_unspecified()
 }
 
 /// For whom a header says that it is asked.
@@ -148,12 +191,13 @@ pub(super) fn is_told_by(name: &str) -> bool {
         Some(b'x') => {
             name.starts_with("x-forwarded")
                 || name.starts_with("x-original-f")
+                || name.starts_with("x-envoy-")
                 || matches!(
                     name,
-                    "x-real-ip" | "x-client-ip" | "x-cluster-client-ip" | "x-envoy-external-address"
+                    "x-real-ip" | "x-client-ip" | "x-cluster-client-ip" | "x-varnish" | "x-amzn-trace-id"
                 )
         }
-        Some(b'c') => matches!(name, "cf-connecting-ip" | "cf-connecting-ipv6" | "client-ip"),
+        Some(b'c') => matches!(name, "cf-connecting-ip" | "cf-connecting-ipv6" | "client-ip" | "cdn-loop"),
         Some(b't') => name == "true-client-ip",
         Some(b'f') => matches!(name, "fastly-client-ip" | "fly-client-ip"),
         _ => false,
@@ -214,6 +258,9 @@ mod tests {
             ("::ffff:203.0.113.9", "203.0.113.9"),
             ("203.0.113.9:1234", "203.0.113.9"),
             ("10.0.0.3, 10.0.0.4", "10.0.0.3"),
+            ("127.0.0.1", UNKNOWN),
+            ("::1, 10.0.0.4", UNKNOWN),
+            ("0.0.0.0", UNKNOWN),
             ("203.0.113.9, unknown", UNKNOWN),
             ("203.0.113.9,", UNKNOWN),
             ("", UNKNOWN),
@@ -223,6 +270,20 @@ mod tests {
         }
         let lines = [("x-forwarded-for", "127.0.0.1"), ("x-forwarded-for", "203.0.113.9, 10.0.0.5")];
         assert_eq!(through(&lines), "203.0.113.9", "several lines are one list");
+    }
+
+    #[test]
+    fn networks_say_what_they_are_and_how_broad() {
+        let networks = |pairs: &[(&str, &str)]| {
+            let ends = pairs.iter().map(|(first, last)| (first.parse().unwrap(), last.parse().unwrap()));
+            ends.collect::<Networks>()
+        };
+        let few = networks(&[("10.0.0.0", "10.0.0.15"), ("::1", "::1")]);
+        assert_eq!(few.to_string(), "10.0.0.0-10.0.0.15, ::1");
+        assert!(few.has_loopback() && !few.is_broad() && !few.is_empty());
+        assert!(networks(&[("10.0.0.0", "10.0.0.16")]).is_broad() && networks(&[]).is_empty());
+        assert!(networks(&[("2001:db8::", "2001:db8:0:1::")]).is_broad());
+        assert!(!networks(&[("192.0.2.0", "192.0.2.1")]).has_loopback());
     }
 
     #[test]

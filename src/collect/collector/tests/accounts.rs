@@ -103,6 +103,9 @@ async fn credentials_that_were_right_are_not_sent_for_ever_when_every_answer_is_
     assert!(matches!(refused, Err(CollectError::NoAttempt(NoAttempt::Repeated { count: 3, .. }))));
     let left = standing(&collector, "account").await;
     assert!(left.retry.is_none() && left.stopped.is_some_and(|stopped| !stopped.credentials));
+    let anybody = collector.switch_on(&name("account"), "anybody").await;
+    assert!(matches!(anybody, Err(CollectError::Stopped(_))), "who only switches it on gives it no attempt");
+    assert!(standing(&collector, "account").await.stopped.is_some());
     collector.enable(&name("account"), true, "tester").await.unwrap();
     let id = collector.trigger(name("account"), "tester", Wish::default()).await;
     assert!(id.is_ok(), "a person has looked: {id:?}");

@@ -27,6 +27,8 @@ async fn a_source_that_was_taken_back_is_left_alone_until_it_is_released_and_the
         let refused = collector.trigger(name("list"), "tester", wish).await.unwrap_err();
         assert!(matches!(&refused, CollectError::Held(source) if *source == name("list")), "{refused}");
     }
+    let anybody = collector.switch_on(&name("list"), "anybody").await;
+    assert!(matches!(anybody, Err(CollectError::Held(_))), "who only switches it on does not release it");
     house.wait(48);
     collector.0.tick().await.unwrap();
     assert!(collector.0.live.of(&name("list")).is_none(), "nor by its schedule");

@@ -84,14 +84,14 @@ fn refusals_that_could_not_be_written_are_written_later_and_once() {
     let disk = FaultyDisk::default();
     let keeper = open(&house, &disk);
     let refusal = || Refusal::new("kim", Some(HERE), "POST /api/v1/auth/login", "login_wrong");
-    keeper.refused(refusal());
+    keeper.refused(refusal(), 1);
     disk.set_fault(Fault::Full(1));
     assert!(keeper.keep().is_err());
     disk.set_fault(Fault::None);
-    keeper.refused(refusal());
+    keeper.refused(refusal(), 1);
     keeper.keep().unwrap();
     house.later(60);
-    keeper.refused(refusal());
+    keeper.refused(refusal(), 1);
     let (rows, total) = keeper.refusals(None, 10).unwrap();
     assert_eq!((rows.iter().map(|(_, row)| row.count).collect::<Vec<_>>(), total), (vec![1, 2], 2));
     let (rest, _) = keeper.refusals(Some(rows[0].0), 10).unwrap();

@@ -116,6 +116,27 @@ fn a_token_holds_for_a_quarter_of_an_hour_by_whatever_the_clock_says() {
 }
 
 #[test]
+fn a_clock_that_is_doubted_ends_nothing_for_good() {
+    let house = House::new();
+    let is_believed = Arc::new(AtomicI64::new(0));
+    let asked = Arc::clone(&is_believed);
+    let believes = Arc::new(move || asked.load(Ordering::Relaxed) > 0);
+    let keeper = Keeper::open(Options { believes, ..house.options() }).unwrap().0;
+    let begun = user(&keeper, "kim", UserRole::User);
+    keeper.refused(Refusal::new("kim", None, "x", "y"), 1);
+    keeper.keep().unwrap();
+    house.wall.fetch_add(400 * 86_400, Ordering::Relaxed);
+    keeper.sweep().unwrap();
+    house.set_back(400 * 86_400);
+    assert_eq!(keeper.refusals(None, 10).unwrap().1, 1);
+    keeper.refresh(refresh_of(&begun)).unwrap();
+    is_believed.store(1, Ordering::Relaxed);
+    house.wall.fetch_add(400 * 86_400, Ordering::Relaxed);
+    keeper.sweep().unwrap();
+    assert_eq!(keeper.refusals(None, 10).unwrap().1, 0);
+}
+
+#[test]
 fn a_user_has_fifty_sessions_at_most_and_the_oldest_makes_room() {
     let house = House::new();
     let keeper = house.open();
