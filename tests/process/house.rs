@@ -256,8 +256,17 @@ impl House {
 
     /// The memory that it has now, in bytes.
     pub(crate) fn memory(&self) -> u64 {
+        self.amount("VmRSS:")
+    }
+
+    /// The most that it ever had.
+    pub(crate) fn most_memory(&self) -> u64 {
+        self.amount("VmHWM:")
+    }
+
+    fn amount(&self, name: &str) -> u64 {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
-        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
+        let line = status.lines().find_map(|line| line.strip_prefix(name)).unwrap();
         line.trim().trim_end_matches(" kB").parse::<u64>().unwrap() << 10
     }
 

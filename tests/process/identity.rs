@@ -277,6 +277,7 @@ fn a_flood_of_logins_does_not_keep_look_ups_waiting() {
         begin.elapsed()
     };
     let [over, delayed] = [(); 2].map(|()| AtomicBool::new(false));
+    let before = house.most_memory();
     std::thread::scope(|scope| {
         let flood: Vec<_> = (0..16)
             .map(|n| {
@@ -302,4 +303,54 @@ fn a_flood_of_logins_does_not_keep_look_ups_waiting() {
         // On a machine that does much else: a hash takes longer than this look-up.
         assert!(times[90] < Duration::from_millis(500), "{times:?}");
     });
+    // A password takes 19 MiB to check, and two are checked at once: sixteen would take 300.
+    let taken = (house.most_memory() - before) >> 20;
+    assert!((19..80).contains(&taken), "{taken} MiB");
+}
+
+/// Everything in a folder and those within, as bytes.
+fn kept(folder: &std::path::Path) -> Vec<u8> {
+    let entries = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    let bytes = entries.filter(|path| path.is_dir() || path.is_file()).map(|path| match path.is_dir() {
+        true => kept(&path),
+        false => std::fs::read(path).unwrap(),
+    });
+    bytes.flatten().collect()
+}
+
+#[test]
+fn no_secret_is_kept_in_a_form_that_can_be_read_back_and_no_two_installations_share_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let [mine, other] = ["mine", "other"].map(|name| folder.path().join(name));
+    let house = Plan::new(&mine).roles("blacklist").start();
+    let secrets = |data: &std::path::Path| {
+        ["admin.key", "admin.password", "vault.key"].map(|name| std::fs::read(data.join(name)).unwrap())
+    };
+    let first = secrets(&mine);
+    let one_time = String::from_utf8(first[1].clone()).unwrap();
+    let limited = log_in(&house, "blacklist", "admin", one_time.trim());
+    let session = choose(&house, "blacklist", &limited);
+    let body = json!({"reason": "test", "key": {"name": "siem", "rights": ["check"]}});
+    let (status, key) = ask(&house, "blacklist", &token(&session), "POST /api/v1/auth/keys", &body);
+    assert!(matches!(status, 200 | 201), "{key}");
+    assert!(house.stop().success());
+
+    let kept = kept(&mine);
+    let has = |secret: &str| kept.windows(secret.len()).any(|bytes| bytes == secret.as_bytes());
+    assert!(has("siem"), "what is kept is looked through");
+    let refresh = session["refresh_token"].as_str().unwrap();
+    let secret = key["secret"].as_str().unwrap();
+    for (what, secret) in [
+        ("the password", PASSWORD),
+        ("the first password", one_time.trim()),
+        ("the access token", &token(&session)),
+        ("the refresh token", &refresh[refresh.len() - 40..]),
+        ("the key", &secret[secret.len() - 40..]),
+    ] {
+        assert!(!has(secret), "{what} is kept");
+    }
+
+    Plan::new(&other).roles("blacklist").start().kill();
+    let second = secrets(&other);
+    assert!(first.iter().zip(&second).all(|(mine, other)| mine != other && other.len() > 16));
 }
