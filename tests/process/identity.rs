@@ -303,9 +303,9 @@ fn a_flood_of_logins_does_not_keep_look_ups_waiting() {
         // On a machine that does much else: a hash takes longer than this look-up.
         assert!(times[90] < Duration::from_millis(500), "{times:?}");
     });
-    // A password takes 19 MiB to check, and two are checked at once: sixteen would take 300.
+    // A password takes 19 MiB to check, and two are checked at once: sixteen would take 300. Some it had taken before.
     let taken = (house.most_memory() - before) >> 20;
-    assert!((19..80).contains(&taken), "{taken} MiB");
+    assert!(taken < 80, "{taken} MiB");
 }
 
 /// Everything in a folder and those within, as bytes.
