@@ -89,7 +89,7 @@ fn change(house: &House, round: u32) -> u128 {
     let generation = answer.json()["generation"].as_u64().unwrap();
     let durable = Instant::now();
     loop {
-        let feed = house.get("blacklist", "/api/v1/feeds/fortigate").ok().json();
+        let feed = house.look("blacklist", "/api/v1/feeds/fortigate").ok().json();
         if feed["released"]["generation"].as_u64() >= Some(generation) {
             return durable.elapsed().as_millis();
         }
