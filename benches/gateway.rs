@@ -57,7 +57,7 @@ const CASES: &[Case] = &[
     case("a refusal", "refusing", Shown::Nothing, 0, 0.0),
     case("nginx, proxy_pass", "nginx", Shown::Nothing, 7, 1.0),
     case("gateway to another process", "far", Shown::Nothing, 7, 2.0),
-    case("the same, with a key", "far", Shown::Key, 7, 0.0),
+    case("the same, the installation's key", "far", Shown::Own, 7, 0.0),
 ];
 
 const CONNECTIONS: usize = 64;
