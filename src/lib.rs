@@ -10,6 +10,7 @@ pub mod disk;
 pub mod engine;
 pub mod fetch;
 pub mod gateway;
+pub mod handshake;
 pub mod identity;
 pub mod journal;
 pub mod model;

@@ -2,7 +2,7 @@
 
 use ironlist::cli;
 use ironlist::collect::formats::{READ_SHEET, read_sheet};
-use ironlist::fetch::install_provider;
+use ironlist::handshake::install_provider;
 use std::process::ExitCode;
 
 /// Less memory and time than the system's under many small allocations on several threads.

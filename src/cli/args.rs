@@ -1,11 +1,11 @@
 //! The command line as people type it.
 
+use super::allow::{AllowCommand, SuppressionCommand};
 use super::collection::{HoldCommand, RunCommand, SourceCommand};
 use super::people::{KeyCommand, UserCommand};
 use super::publishing::{DeviceCommand, FeedsCommand, WebhookCommand, valid};
 use super::set::SetArgs;
 use super::settings::{CONFIG_VARIABLE, Inputs};
-use crate::addr::IpRange;
 use crate::collect::formats::Format;
 use crate::model::{Country, SourceName};
 use clap::{Args, Parser, Subcommand};
@@ -161,69 +161,6 @@ pub(super) struct FeedArgs {
     /// Write it to this file, in one step, instead of standard output
     #[arg(long, value_name = "FILE")]
     pub(super) output: Option<PathBuf>,
-}
-
-#[derive(Subcommand, Clone, Debug)]
-pub(super) enum AllowCommand {
-    /// All of them
-    List,
-    /// Never publish a range
-    Add {
-        /// An address, prefix or range
-        #[arg(value_parser = valid::<IpRange>)]
-        range: String,
-        /// Why
-        #[arg(long, value_name = "TEXT")]
-        reason: String,
-        /// Who answers for it
-        #[arg(long, value_name = "NAME")]
-        owner: Option<String>,
-        /// When it ends: 90d, 12h, 2026-11-22 or 2026-11-22T00:00:00Z
-        #[arg(long, value_name = "WHEN")]
-        expires: Option<String>,
-    },
-    /// Publish it again where it is listed
-    Remove {
-        /// The range, as it was added
-        #[arg(value_parser = valid::<IpRange>)]
-        range: String,
-        /// Why
-        #[arg(long, value_name = "TEXT")]
-        reason: String,
-    },
-}
-
-#[derive(Subcommand, Clone, Debug)]
-pub(super) enum SuppressionCommand {
-    /// All of them
-    List,
-    /// End the listings inside a range
-    Add {
-        /// An address, prefix or range
-        #[arg(value_parser = valid::<IpRange>)]
-        range: String,
-        /// Those of this source only
-        #[arg(long, value_name = "NAME", value_parser = valid::<SourceName>)]
-        source: Option<String>,
-        /// Why
-        #[arg(long, value_name = "TEXT")]
-        reason: String,
-        /// When it ends: 90d, 12h, 2026-11-22 or 2026-11-22T00:00:00Z
-        #[arg(long, value_name = "WHEN")]
-        expires: Option<String>,
-    },
-    /// Believe the sources again
-    Remove {
-        /// The range, as it was added
-        #[arg(value_parser = valid::<IpRange>)]
-        range: String,
-        /// The source, as it was added
-        #[arg(long, value_name = "NAME", value_parser = valid::<SourceName>)]
-        source: Option<String>,
-        /// Why
-        #[arg(long, value_name = "TEXT")]
-        reason: String,
-    },
 }
 
 #[derive(Subcommand, Clone, Debug)]

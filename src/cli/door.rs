@@ -123,6 +123,11 @@ impl Door {
     pub(super) async fn delete(&self, path: &str) -> anyhow::Result<Value> {
         json(self.ask(Method::DELETE, path, "application/json", Body::empty()).await?).await
     }
+
+    /// The same, with the reason for it.
+    pub(super) async fn remove(&self, path: &str, reason: &str) -> anyhow::Result<Value> {
+        self.delete(&with_query(path, &[("reason", Some(reason))])).await
+    }
 }
 
 /// A store that was opened here is written down before the process ends.

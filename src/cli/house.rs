@@ -7,6 +7,7 @@ mod checks;
 use super::collecting::{self, LastSeen};
 use super::follow::Following;
 use super::identifying::Identities;
+use super::reload::LiveLimits;
 use super::settings::{self, Settings};
 use super::{hooking, owner, published, pushing};
 use crate::collect::collector::Collector;
@@ -24,7 +25,7 @@ use crate::web::metrics::Metrics;
 use crate::web::spans::{Span, Spans};
 use crate::web::tls::Tls;
 use crate::web::trace::Sampling;
-use crate::web::{App, Limit, Role};
+use crate::web::{App, Role};
 use apps::Front;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -32,24 +33,6 @@ use tokio::sync::mpsc::Receiver;
 
 /// Spans that may wait to be told: a second of so many requests that are kept.
 const SPANS: usize = 2048;
-
-/// The limits that may change while the service runs.
-pub(super) struct LiveLimits {
-    body: Limit,
-    import_body: Limit,
-}
-
-impl LiveLimits {
-    fn new(settings: &Settings) -> Self {
-        Self { body: settings.limits.body.into(), import_body: settings.limits.import_body.into() }
-    }
-
-    /// Applies what is set now.
-    pub(super) fn apply(&self, settings: &Settings) {
-        self.body.set(settings.limits.body);
-        self.import_body.set(settings.limits.import_body);
-    }
-}
 
 /// The applications of a process, and what they share.
 pub(super) struct House {
@@ -213,7 +196,5 @@ fn measured(
     })
 }
 
-#[cfg(test)]
-mod papers;
 #[cfg(test)]
 mod tests;

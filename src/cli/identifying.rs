@@ -1,7 +1,7 @@
 //! Who knows people and keys: the keeper of this process, or the process with the blacklist role, where that is another.
 
-use super::serve::raised;
 use super::settings::Settings;
+use super::stop::raised;
 use crate::disk::Medium;
 use crate::engine::Engine;
 use crate::identity::{ADMIN_PASSWORD, Keeper, Observe, Options, Told};

@@ -1,67 +1,11 @@
-//! What people keep, `ironlist allow` and `suppression`; and lists that come in pages.
+//! Lists that come in pages, and one thing of them, printed. It must not know what is listed.
 
 use super::ExitCode;
-use super::args::{AllowCommand, SuppressionCommand};
-use super::console::{Console, outline, table};
-use super::door::{Door, encode, with_query};
-use super::moment;
+use super::console::{outline, table};
+use super::door::{Door, with_query};
 use anyhow::Context;
-use serde_json::{Value, json};
+use serde_json::Value;
 use std::io::Write;
-
-const ALLOWLIST: &str = "/api/v1/blacklist/allowlist";
-const SUPPRESSIONS: &str = "/api/v1/blacklist/suppressions";
-
-pub(super) async fn allow(
-    command: &AllowCommand,
-    zone: chrono_tz::Tz,
-    door: &Door,
-    console: Console<'_>,
-) -> anyhow::Result<ExitCode> {
-    let answer = match command {
-        AllowCommand::List => {
-            let columns = ["range", "reason", "owner", "expires", "since"];
-            return list(ALLOWLIST, &columns, door, console.out).await;
-        }
-        AllowCommand::Add { range, reason, owner, expires } => {
-            let expires = moment::optional(expires.as_deref(), zone)?;
-            let new = json!({"range": range, "reason": reason, "owner": owner, "expires": expires});
-            door.post(ALLOWLIST, &new).await?
-        }
-        AllowCommand::Remove { range, reason } => {
-            let path = format!("{ALLOWLIST}/{}", encode(range));
-            door.delete(&with_query(&path, &[("reason", Some(reason))])).await?
-        }
-    };
-    outline(&answer, 0, console.out)?;
-    Ok(ExitCode::Done)
-}
-
-pub(super) async fn suppression(
-    command: &SuppressionCommand,
-    zone: chrono_tz::Tz,
-    door: &Door,
-    console: Console<'_>,
-) -> anyhow::Result<ExitCode> {
-    let answer = match command {
-        SuppressionCommand::List => {
-            let columns = ["range", "source", "reason", "owner", "expires", "since"];
-            return list(SUPPRESSIONS, &columns, door, console.out).await;
-        }
-        SuppressionCommand::Add { range, source, reason, expires } => {
-            let expires = moment::optional(expires.as_deref(), zone)?;
-            let new = json!({"range": range, "source": source, "reason": reason, "expires": expires});
-            door.post(SUPPRESSIONS, &new).await?
-        }
-        SuppressionCommand::Remove { range, source, reason } => {
-            let path = format!("{SUPPRESSIONS}/{}", encode(range));
-            let query = [("source", source.as_deref()), ("reason", Some(reason.as_str()))];
-            door.delete(&with_query(&path, &query)).await?
-        }
-    };
-    outline(&answer, 0, console.out)?;
-    Ok(ExitCode::Done)
-}
 
 /// Prints all pages of a list as one table.
 pub(super) async fn list(

@@ -4,6 +4,7 @@
 //! this process or in the one that runs; only `set`, `doctor` and `config` look at files themselves.
 //! Nobody else prints.
 
+mod allow;
 mod args;
 mod check;
 mod collecting;
@@ -34,6 +35,7 @@ pub mod serve;
 pub mod set;
 pub mod settings;
 mod status;
+mod stop;
 mod telling;
 mod upload;
 mod watchdog;
@@ -135,8 +137,8 @@ async fn execute(
         ApiCommand::Source(command) => collection::source(&command, &door, console).await,
         ApiCommand::Run(command) => collection::run(&command, &door, console).await,
         ApiCommand::Hold(command) => collection::hold(&command, &door, console).await,
-        ApiCommand::Allow(command) => lists::allow(&command, settings.zone, &door, console).await,
-        ApiCommand::Suppression(command) => lists::suppression(&command, settings.zone, &door, console).await,
+        ApiCommand::Allow(command) => allow::allow(&command, settings.zone, &door, console).await,
+        ApiCommand::Suppression(command) => allow::suppression(&command, settings.zone, &door, console).await,
         ApiCommand::User(command) => people::user(&command, &door, console).await,
         ApiCommand::Key(command) => people::key(&command, settings.zone, &door, console).await,
         ApiCommand::Generation(command) => generation::generation(&command, &door, console).await,

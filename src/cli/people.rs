@@ -3,7 +3,7 @@
 use super::ExitCode;
 use super::collection::secret;
 use super::console::{Console, outline, table};
-use super::door::{Door, encode, json, with_query};
+use super::door::{Door, encode, json};
 use super::lists::{pages, show, some};
 use super::moment;
 use super::publishing::valid;
@@ -177,7 +177,7 @@ pub(super) async fn user(
             let answer = door.ask(Method::PUT, &one(name), "application/json", Body::full(body)).await?;
             json(answer).await?
         }
-        UserCommand::Remove { name, reason } => remove(&one(name), reason, door).await?,
+        UserCommand::Remove { name, reason } => door.remove(&one(name), reason).await?,
         UserCommand::Password { name, password_stdin, reason } => {
             let chosen = password_stdin.then(|| secret::read("password", console.log)).transpose()?;
             let body = json!({"password": chosen.as_deref(), "reason": reason});
@@ -245,12 +245,8 @@ pub(super) async fn key(
             let body = json!({"reason": reason, "overlap_seconds": overlap, "certificate": certificate});
             door.post(&format!("{}/rotate", one(name)), &body).await?
         }
-        KeyCommand::Remove { name, reason } => remove(&one(name), reason, door).await?,
+        KeyCommand::Remove { name, reason } => door.remove(&one(name), reason).await?,
     };
     outline(&answer, 0, console.out)?;
     Ok(ExitCode::Done)
-}
-
-async fn remove(path: &str, reason: &str, door: &Door) -> anyhow::Result<Value> {
-    door.delete(&with_query(path, &[("reason", Some(reason))])).await
 }

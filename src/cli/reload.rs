@@ -1,9 +1,9 @@
 //! Reading the configuration again while the service runs.
 
-use super::house::LiveLimits;
 use super::settings::{Inputs, Settings, Webhooks};
 use crate::collect::collector::Configured;
 use crate::model::Output;
+use crate::web::Limit;
 use crate::web::log::Filter;
 use crate::web::tls::Tls;
 use std::sync::Arc;
@@ -23,6 +23,24 @@ const LIVE: [&str; 10] = [
     "tls.clients",
     "tls.client_ca",
 ];
+
+/// The limits that may change while the service runs.
+pub(super) struct LiveLimits {
+    pub(super) body: Limit,
+    pub(super) import_body: Limit,
+}
+
+impl LiveLimits {
+    pub(super) fn new(settings: &Settings) -> Self {
+        Self { body: settings.limits.body.into(), import_body: settings.limits.import_body.into() }
+    }
+
+    /// Applies what is set now.
+    pub(super) fn apply(&self, settings: &Settings) {
+        self.body.set(settings.limits.body);
+        self.import_body.set(settings.limits.import_body);
+    }
+}
 
 /// What a running service was configured with, and what of it can be changed.
 pub(super) struct Reload<'h> {

@@ -10,8 +10,9 @@ use super::named::Named;
 use super::ports;
 use super::reload::Reload;
 use super::settings::{Inputs, Settings, Webhooks};
+use super::stop::raised;
 use super::telling;
-use super::watchdog;
+use super::watchdog::{self, announce};
 use crate::collect::{self, Terms, formats};
 use crate::disk::write_private;
 use crate::engine::Engine;
@@ -360,11 +361,6 @@ fn attend(house: &House, stopped: &watch::Receiver<bool>, tasks: &mut JoinSet<()
     }
 }
 
-pub(super) async fn raised(mut stopped: watch::Receiver<bool>) {
-    // The sender outlives every task; were it gone, stopping is right as well.
-    let _ = stopped.wait_for(|stopped| *stopped).await;
-}
-
 /// The signals that the service answers. It listens to them before anything else: whoever sees it
 /// answer requests may signal it already, and an early SIGHUP would end it.
 struct Signals {
@@ -391,11 +387,5 @@ impl Signals {
                 _ = self.hangup.recv() => reload.again(),
             }
         }
-    }
-}
-
-pub(super) fn announce(states: &[NotifyState]) {
-    if let Err(error) = sd_notify::notify(states) {
-        tracing::warn!(%error, "could not tell systemd");
     }
 }

@@ -3,7 +3,6 @@
 //! A thread of its own says so. A task would say it while nobody is answered, or, with every thread stuck, could not even
 //! say that. It must not know what the threads do.
 
-use super::serve::announce;
 use sd_notify::NotifyState;
 use std::sync::mpsc::{RecvTimeoutError, sync_channel};
 use std::time::Duration;
@@ -27,6 +26,13 @@ pub(super) fn start(threads: Handle) -> std::io::Result<()> {
         }
     };
     std::thread::Builder::new().name("watchdog".to_owned()).spawn(tell).map(drop)
+}
+
+/// Tells systemd how the service stands, where it runs under it.
+pub(super) fn announce(states: &[NotifyState]) {
+    if let Err(error) = sd_notify::notify(states) {
+        tracing::warn!(%error, "could not tell systemd");
+    }
 }
 
 /// What became of a task.

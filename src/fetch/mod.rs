@@ -22,7 +22,7 @@ pub use client::{FetchSettings, Fetcher, Outgoing};
 pub use error::FetchError;
 pub use failure::Failure;
 pub use reach::{Denied, Exception, HostPattern, Proxy, Reach};
-pub use tls::{Trust, install_provider};
+pub use tls::Trust;
 
 /// The HTTP client underneath, for those who speak to a portal through [`Fetcher::client`].
 pub use reqwest;

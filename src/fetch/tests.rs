@@ -324,7 +324,7 @@ fn hosts_and_networks_are_written_as_people_write_them() {
 async fn secure(names: &[&str], answer: &'static str) -> (u16, tempfile::NamedTempFile) {
     use std::io::Write;
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
-    install_provider();
+    crate::handshake::install_provider();
     let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
     let made = rcgen::generate_simple_self_signed(names).unwrap();
     let mut file = tempfile::NamedTempFile::new().unwrap();

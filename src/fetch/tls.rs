@@ -1,8 +1,8 @@
 //! Trust: the system's certificates, those that the operator names beside them, or one certificate alone.
 
 use super::FetchError;
+use crate::handshake::{Signatures, provider};
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
-use rustls::crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signature};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::{CertificateError, ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
@@ -24,20 +24,12 @@ pub enum Trust {
     Fingerprint([u8; 32]),
 }
 
-/// Makes the one TLS provider that of the process, for every library that asks for it. Call first
-/// thing in `main`; a second call changes nothing.
-pub fn install_provider() {
-    // The error says that there is one already.
-    let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
-}
-
 /// A client's TLS.
 ///
 /// # Errors
 /// The file cannot be read, or there is no certificate in what should hold some.
 pub(super) fn client(trust: &Trust) -> Result<ClientConfig, FetchError> {
-    let provider = CryptoProvider::get_default().cloned();
-    let provider = provider.unwrap_or_else(|| Arc::new(rustls::crypto::aws_lc_rs::default_provider()));
+    let provider = provider();
     let config = ClientConfig::builder_with_provider(Arc::clone(&provider))
         .with_safe_default_protocol_versions()
         .map_err(|error| FetchError::Setup(error.to_string()))?;
@@ -46,7 +38,7 @@ pub(super) fn client(trust: &Trust) -> Result<ClientConfig, FetchError> {
         Trust::File(file) => config.with_root_certificates(with_file(file)?),
         Trust::Pem(text) => config.with_root_certificates(with(text.as_bytes(), "the authority")?),
         Trust::Fingerprint(digest) => {
-            let pinned = Arc::new(Pinned { digest: *digest, provider });
+            let pinned = Arc::new(Pinned { digest: *digest, signatures: Signatures::of(provider) });
             config.dangerous().with_custom_certificate_verifier(pinned)
         }
     };
@@ -59,7 +51,7 @@ pub(super) fn client(trust: &Trust) -> Result<ClientConfig, FetchError> {
 #[derive(Debug)]
 struct Pinned {
     digest: [u8; 32],
-    provider: Arc<CryptoProvider>,
+    signatures: Signatures,
 }
 
 impl ServerCertVerifier for Pinned {
@@ -83,8 +75,7 @@ impl ServerCertVerifier for Pinned {
         certificate: &CertificateDer<'_>,
         signed: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        let algorithms = &self.provider.signature_verification_algorithms;
-        verify_tls12_signature(message, certificate, signed, algorithms)
+        self.signatures.tls12(message, certificate, signed)
     }
 
     fn verify_tls13_signature(
@@ -93,12 +84,11 @@ impl ServerCertVerifier for Pinned {
         certificate: &CertificateDer<'_>,
         signed: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        let algorithms = &self.provider.signature_verification_algorithms;
-        verify_tls13_signature(message, certificate, signed, algorithms)
+        self.signatures.tls13(message, certificate, signed)
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.provider.signature_verification_algorithms.supported_schemes()
+        self.signatures.schemes()
     }
 }
 
@@ -147,15 +137,6 @@ fn with(pem: &[u8], place: &str) -> Result<Arc<RootCertStore>, FetchError> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn there_is_exactly_one_tls_provider() {
-        // Panics when two are compiled in and neither is installed.
-        let _ = ClientConfig::builder();
-        install_provider();
-        install_provider();
-        assert!(CryptoProvider::get_default().is_some());
-    }
 
     #[test]
     fn a_file_without_certificates_is_named() {

@@ -4,10 +4,9 @@
 
 use super::breaker::{Breaker, Pass, Standing};
 use super::hop;
-use super::pool::Way;
 use super::wire::{Wire, WireError};
-use crate::web::body::is_live;
-use crate::web::body::{BodyError, cause};
+use crate::web::body::{BodyError, Pace, cause, is_live};
+use crate::web::tls::UpstreamTls;
 use crate::web::{Problem, Request, Response};
 use http::StatusCode;
 use http::uri::{Authority, Scheme};
@@ -16,6 +15,23 @@ use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::time::{Instant, timeout};
+
+/// How instances are reached.
+#[derive(Clone, Debug)]
+pub struct Way {
+    /// How long the head of an answer may take.
+    pub patience: Duration,
+    /// How slowly an answer may come.
+    pub pace: Pace,
+    /// Whom to believe at `https` URLs.
+    pub tls: Option<UpstreamTls>,
+}
+
+impl Default for Way {
+    fn default() -> Self {
+        Self { patience: Duration::from_secs(30), pace: Pace::default(), tls: None }
+    }
+}
 
 /// Why a URL does not name a role.
 #[derive(Debug, thiserror::Error)]

@@ -28,9 +28,9 @@ mod wire;
 mod tests;
 
 pub use cache::Generation;
-pub use instance::UpstreamError;
+pub use instance::{UpstreamError, Way};
 pub use limits::{BadRate, Class, Rate, Rates};
-pub use pool::{Balance, Remote, Way};
+pub use pool::{Balance, Remote};
 pub use upstream::Upstream;
 pub use watch::watch;
 

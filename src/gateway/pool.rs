@@ -5,10 +5,8 @@
 use super::breaker::Pass;
 use super::budget::Budget;
 use super::hop::{self, Hop};
-use super::instance::{Failure, Instance, UpstreamError};
+use super::instance::{Failure, Instance, UpstreamError, Way};
 use super::routes;
-use crate::web::body::Pace;
-use crate::web::tls::UpstreamTls;
 use crate::web::{Body, Peer, Problem, Request, Response};
 use http::{HeaderValue, Method};
 use hyper::body::Body as _;
@@ -28,23 +26,6 @@ pub enum Balance {
     RoundRobin,
     /// The one at which the fewest requests wait.
     LeastLoaded,
-}
-
-/// How instances are reached.
-#[derive(Clone, Debug)]
-pub struct Way {
-    /// How long the head of an answer may take.
-    pub patience: Duration,
-    /// How slowly an answer may come.
-    pub pace: Pace,
-    /// Whom to believe at `https` URLs.
-    pub tls: Option<UpstreamTls>,
-}
-
-impl Default for Way {
-    fn default() -> Self {
-        Self { patience: Duration::from_secs(30), pace: Pace::default(), tls: None }
-    }
 }
 
 /// The instances of a role at their URLs.

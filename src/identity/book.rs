@@ -1,8 +1,9 @@
 //! What is known of people, their sessions and keys, across restarts: one redb file, JSON documents. What decides who
 //! may do what is a durable commit a step; what ticks is gathered and written together. All calls block on the disk.
 
-use super::delay::{KeptDelay, Mark};
+use super::delay::KeptDelay;
 use super::key::ApiKey;
+use super::mark::Mark;
 use super::name::Name;
 use super::refusal::{News, Refusals};
 use super::secret::random;

@@ -6,13 +6,11 @@
 //! place of that person out by being quicker. Names and places are known by a mark and not by what they are.
 
 use super::lottery::Lottery;
+use super::mark::{Mark, mark};
 use crate::disk::Digest;
 use std::collections::HashMap;
 use std::net::IpAddr;
 use std::time::Duration;
-
-/// A name, a place or both, by a part of its digest.
-pub(super) type Mark = [u8; 16];
 
 /// So many of each kind are remembered. When there are more, those that have the least to wait go.
 const MOST: usize = 20_000;
@@ -137,13 +135,6 @@ pub(super) struct Attempt {
     network: Mark,
     /// Whether this person has been let in from there before.
     is_known: bool,
-}
-
-/// The mark of `parts`, which only this installation can make.
-pub(super) fn mark(salt: &Digest, parts: &[&[u8]]) -> Mark {
-    let all: Vec<&[u8]> = [&salt[..]].into_iter().chain(parts.iter().copied()).collect();
-    let digest = crate::disk::digest(&all);
-    std::array::from_fn(|at| digest[at])
 }
 
 impl Attempt {

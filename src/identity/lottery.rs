@@ -1,7 +1,7 @@
 //! Who may try next when too many places try one name: drawn anew for each slot of time among the networks that ask, so
 //! that whoever comes first, or most often, has no better chance. Pure, and of the same size however many ask.
 
-use super::delay::Mark;
+use super::mark::Mark;
 use crate::disk::digest;
 use std::time::Duration;
 

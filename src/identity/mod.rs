@@ -13,6 +13,7 @@ mod error;
 mod keeper;
 mod key;
 mod lottery;
+mod mark;
 mod name;
 mod password;
 mod refusal;

@@ -1,6 +1,6 @@
 //! A person who logs in: plain data.
 
-use super::delay::Mark;
+use super::mark::Mark;
 use super::name::Name;
 use super::password::Kept;
 use super::secret::Fingerprint;

@@ -9,6 +9,7 @@ mod device;
 mod format;
 mod listing;
 mod output;
+mod output_name;
 mod policy;
 mod profile;
 mod rows;
@@ -20,7 +21,8 @@ pub use batch::{Batch, Cause, Change, Difference, Op, Preview, Receipt, Record, 
 pub use device::{BadFingerprint, Device, Fingerprint};
 pub use format::{BadFormat, Document, Families, Format, Lines};
 pub use listing::{Country, Detail, Severity};
-pub use output::{BadName, Output, OutputKey, OutputName};
+pub use output::{Output, OutputKey};
+pub use output_name::{BadName, OutputName};
 pub use policy::{Allow, Suppression};
 pub use profile::{Budget, Filter, GateLimits, MOST_PARTS, Preference, Profile};
 pub use rows::{Row, Rows, RowsBuilder, SourceRanges};

@@ -3,9 +3,12 @@
 //! documents, every commit durable. All calls block on the disk.
 
 mod hooks;
+mod pulls;
 mod pushes;
 
-use super::pulls::{Noted, Pull};
+pub(super) use pulls::Noted;
+pub use pulls::Pull;
+
 use crate::disk::{DiskError, Medium, RedbFile, Shelf, hex, unhex};
 use crate::model::{OutputKey, OutputName, Time};
 use redb::{ReadableTable as _, TableDefinition};
@@ -24,7 +27,6 @@ const FORM: u32 = 1;
 
 const META: TableDefinition<&str, u32> = TableDefinition::new("meta");
 const KEYS: Shelf<&str, Keys> = Shelf::new("keys");
-const PULLS: Shelf<(&str, &str), Pull> = Shelf::new("pulls");
 const AUDITS: Shelf<u64, Audit> = Shelf::new("audit");
 const CONFIGURED: Shelf<&str, OutputKey> = Shelf::new("configured");
 
@@ -79,7 +81,7 @@ impl Book {
         let file = RedbFile::open(medium, FILE, CACHE)?;
         let form = file.write(true, |write| {
             KEYS.make(write)?;
-            PULLS.make(write)?;
+            pulls::make(write)?;
             AUDITS.make(write)?;
             CONFIGURED.make(write)?;
             hooks::make(write)?;
@@ -121,41 +123,6 @@ impl Book {
                 None => KEYS.remove(write, device.as_str())?,
             }
             note(write, audit)
-        })
-    }
-
-    /// The last pull of each reader and document.
-    ///
-    /// # Errors
-    /// A fault of the disk.
-    pub fn pulls(&self) -> Result<Vec<Noted>, DiskError> {
-        self.0.read(|view| {
-            let mut all = Vec::new();
-            PULLS.scan::<(&str, &str)>(view, .., false, |(reader, document), pull| {
-                all.push(((reader.to_owned(), document.to_owned()), pull));
-                true
-            })?;
-            Ok(all)
-        })
-    }
-
-    /// Writes down pulls, and forgets those that are gone.
-    ///
-    /// # Errors
-    /// A fault of the disk.
-    pub fn put_pulls<'a>(
-        &self,
-        pulls: impl Iterator<Item = (&'a (String, String), &'a Pull)>,
-        gone: &[(String, String)],
-    ) -> Result<(), DiskError> {
-        self.0.write(true, |write| {
-            for ((reader, document), pull) in pulls {
-                PULLS.put(write, (reader.as_str(), document.as_str()), pull)?;
-            }
-            for (reader, document) in gone {
-                PULLS.remove(write, (reader.as_str(), document.as_str()))?;
-            }
-            Ok(())
         })
     }
 

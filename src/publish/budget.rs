@@ -23,6 +23,42 @@ impl Size {
     }
 }
 
+/// What a budget has cut.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Cut {
+    /// What could be taken.
+    pub budget: Budget,
+    /// What it would have been.
+    pub wanted: Size,
+    /// What it is.
+    pub taken: Size,
+    /// Addresses that are left out.
+    pub addresses: u128,
+}
+
+/// What the devices that read a feed can take of it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub(super) struct Room {
+    /// All of it.
+    pub whole: Budget,
+    /// Each document: each part of a feed that has parts, else the feed.
+    pub each: Budget,
+}
+
+impl Room {
+    /// What there is for all of a feed, its own budget included.
+    pub(super) fn of(self, profile: &Profile) -> Budget {
+        let whole = tighter(profile.budget, self.whole);
+        if profile.parts <= 1 { tighter(whole, self.each) } else { whole }
+    }
+}
+
+/// Both budgets at once.
+pub(super) fn tighter(a: Budget, b: Budget) -> Budget {
+    let least = |a: Option<u64>, b: Option<u64>| a.into_iter().chain(b).min();
+    Budget { entries: least(a.entries, b.entries), bytes: least(a.bytes, b.bytes) }
+}
+
 /// The part of `set` that fits `budget`, by the preferences of `profile`. `size` tells what a set comes to as lines,
 /// and fails as it likes. About a second for a million listings, and only when there is too much.
 ///

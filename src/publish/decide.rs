@@ -1,10 +1,10 @@
 //! From what a feed is compared with and what it would list to what it lists: follow, or hold. Pure.
 
 use super::base::Today;
-use super::gate::{Distance, Ground, Judgement, first, judge};
+use super::gate::{Ground, Judgement, first, judge};
 use super::hold::Hold;
 use super::log::Difference;
-use super::tide::Fallen;
+use super::tide::{Distance, Fallen};
 use crate::addr::IpSet;
 use crate::model::{GateLimits, Time};
 

@@ -1,14 +1,13 @@
 //! A feed as readers, the health check and administrators see it.
 
-use super::budget::Size;
+use super::budget::{Cut, Room};
+use super::fault::Fault;
 use super::hold::{Hold, Word};
 use super::log::{Difference, Log, Step};
-use super::refresh::is_urgent;
 use super::release::Released;
-use super::size::Room;
 use super::state::State;
 use crate::addr::IpSet;
-use crate::model::{Budget, Profile, Time};
+use crate::model::{Format, Profile, Time};
 use arc_swap::{ArcSwap, ArcSwapOption};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -35,28 +34,6 @@ pub struct Status {
     pub hold: Option<Hold>,
     /// What a budget has cut, if one has.
     pub cut: Option<Cut>,
-}
-
-/// What is wrong with a feed that goes on with what it has.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Fault {
-    /// What happened, and where.
-    pub what: String,
-    /// Since when, without a break.
-    pub since: Time,
-}
-
-/// What a budget has cut.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Cut {
-    /// What could be taken.
-    pub budget: Budget,
-    /// What it would have been.
-    pub wanted: Size,
-    /// What it is.
-    pub taken: Size,
-    /// Addresses that are left out.
-    pub addresses: u128,
 }
 
 /// One feed: its profile, what it offers, how it fares.
@@ -309,6 +286,11 @@ fn kept(state: &State) -> Result<Offer, super::formats::WriteError> {
         }
     }
     Ok(Offer::List(released))
+}
+
+/// Whether it is written before anybody asks: what firewalls poll all day.
+pub(super) fn is_urgent(profile: &Profile) -> bool {
+    matches!(profile.format, Format::Plain | Format::Fortigate)
 }
 
 /// Why a difference is not told.

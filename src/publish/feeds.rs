@@ -2,10 +2,10 @@
 
 use super::feed::{Feed, NoConsent};
 use super::hold::Word;
-use super::refresh::Stage;
 use super::select::{Scene, Selector};
 use super::selections::Selections;
 use super::shares::Shares;
+use super::stage::Stage;
 use crate::addr::IpSet;
 use crate::disk::DiskError;
 use crate::engine::{Condition, Engine, EngineError, Gone, Snapshot};

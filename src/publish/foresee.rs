@@ -1,17 +1,18 @@
 //! What a feed would come to if it went on now, for people who ask before they decide. It changes nothing, and decides by
 //! the same code as the step that does.
 
+use super::budget::Cut;
 use super::decide::Outcome;
-use super::feed::Cut;
+use super::fault::FollowError;
 use super::feeds::{Feeds, distinct, gone, in_turn, loosest};
 use super::hold::Hold;
 use super::log::Difference;
 use super::look::{Looked, look};
-use super::refresh::{FollowError, Stage};
 use super::select::{Scene, Selector};
 use super::selections::Selections;
 use super::shares::Shares;
 use super::size::fitted;
+use super::stage::Stage;
 use super::state::State;
 use crate::addr::{IpRange, IpSet};
 use crate::engine::{Engine, Snapshot};

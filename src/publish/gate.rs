@@ -4,7 +4,7 @@
 //! it comes here, so that ageing out never looks like shrinking.
 
 use super::log::Difference;
-use super::tide::Fallen;
+use super::tide::{Distance, Fallen};
 use crate::addr::{IpRange, IpSet};
 use crate::model::{GateLimits, OutputName};
 use schemars::JsonSchema;
@@ -111,19 +111,6 @@ impl fmt::Display for Ground {
             Self::Whole => f.write_str("all feeds together are held"),
         }
     }
-}
-
-/// How far the next list is from the base, in numbers.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize, JsonSchema)]
-pub struct Distance {
-    /// Lines that would go.
-    pub gone: u64,
-    /// Lines that would come.
-    pub new: u64,
-    /// Addresses that would go.
-    pub gone_addresses: u128,
-    /// Addresses that would come.
-    pub new_addresses: u128,
 }
 
 impl Difference {

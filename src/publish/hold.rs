@@ -1,6 +1,7 @@
 //! A hold: a feed does not follow the blacklist until a person has said so. Plain data.
 
-use super::gate::{Distance, Ground};
+use super::gate::Ground;
+use super::tide::Distance;
 use crate::model::Time;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};

@@ -2,13 +2,14 @@
 //! nothing, so that the step that does and whoever asks before they decide see the same.
 
 use super::base::{Base, Today};
+use super::budget::Cut;
 use super::decide::{Decision, Question, decide};
-use super::feed::Cut;
+use super::fault::FollowError;
 use super::gate::{Ground, first, loss};
 use super::log::Difference;
-use super::refresh::{FollowError, Stage};
 use super::select::{Selector, fresh};
 use super::size::{fitted, pressed, size};
+use super::stage::Stage;
 use super::state::State;
 use crate::addr::IpSet;
 use crate::model::{Budget, Profile};

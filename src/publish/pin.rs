@@ -2,12 +2,8 @@
 //! releases may be of one, as when a person consents. Knows nothing of who reads.
 
 use super::feed::Feed;
-use super::release::Released;
-use crate::disk::{digest, hex};
+use super::release::{DIGEST, Released};
 use std::sync::Arc;
-
-/// Bytes of the digest in a release's name: as many as nobody meets twice by chance.
-const DIGEST: usize = 8;
 
 /// What a reader began with.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -16,16 +12,6 @@ pub enum Pin {
     Generation(u64),
     /// The release of this name, and no other.
     Release(String),
-}
-
-/// The name of a release: its generation, and a digest of what it lists and in which form. Equal names mean equal
-/// lists, after a restart and on another node too. Linear, about 3 ns a range.
-pub(super) fn name(released: &Released) -> String {
-    let (release, profile) = (&released.release, &released.profile);
-    // Plain data: there is nothing in it that could fail to serialise.
-    let form = serde_json::to_vec(&(profile.format, profile.lines(), profile.parts)).unwrap_or_default();
-    let digest = digest(&[&form, b"\0", release.set.bytes()]);
-    format!("{}-{}", release.generation, hex(&digest[..DIGEST]))
 }
 
 impl Pin {

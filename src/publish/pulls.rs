@@ -1,50 +1,16 @@
 //! Who fetched which generation of what: noted in memory at each pull, written down now and then.
 
 use super::access::Reader;
-use super::book::Book;
+use super::book::{Book, Noted, Pull};
 use super::release::Release;
 use crate::disk::DiskError;
 use crate::model::{OutputName, Time};
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::net::IpAddr;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// So many documents of readers without a name are remembered at most: an open network may hold any number of them.
 const MOST: usize = 10_000;
-
-/// The last pull of a document by a reader, and how many there were.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, JsonSchema)]
-pub struct Pull {
-    /// When.
-    pub at: Time,
-    /// From where.
-    pub from: IpAddr,
-    /// The generation in which what it has now appeared.
-    pub generation: u64,
-    /// The time of that release: two may be of one generation.
-    #[serde(default)]
-    pub modified: Time,
-    /// The answer's status.
-    pub status: u16,
-    /// Bytes of the answer's body.
-    pub bytes: u64,
-    /// How often the document was sent to its end.
-    pub sent: u64,
-    /// How often it was told that nothing has changed.
-    pub unchanged: u64,
-}
-
-impl Pull {
-    /// Whether it was of an earlier release of the feed.
-    pub fn is_before(&self, release: &Release) -> bool {
-        (self.generation, self.modified) < (release.generation, release.modified)
-    }
-}
-
-/// Reader and document, and the last pull of it.
-pub(super) type Noted = ((String, String), Pull);
 
 /// What was fetched, by reader and document.
 #[derive(Debug, Default)]

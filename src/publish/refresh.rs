@@ -1,98 +1,26 @@
 //! The one step that takes a feed to a generation: select, decide, fit, write, offer, keep.
 
 use super::annotate::annotate;
+use super::budget::Cut;
 use super::decide::{Decision, Outcome};
-use super::feed::{Cut, Feed, Offer};
-use super::formats::WriteError;
+use super::fault::FollowError;
+use super::feed::{Feed, Offer, is_urgent};
 use super::gate::Ground;
 use super::hold::Hold;
 use super::log::Step;
 use super::look::{Looked, look};
 use super::packed::Packed;
 use super::release::{Release, Released};
-use super::select::{Scene, SelectError, Selector};
-use super::selections::Selections;
-use super::shares::Rivals;
-use super::size::{Room, fitted, pressed};
+use super::select::Selector;
+use super::size::{fitted, pressed};
 use super::split::{of_part, split};
+use super::stage::Stage;
 use super::state::{Held, State};
 use super::tide::{Fallen, Tide};
 use crate::addr::IpSet;
 use crate::disk::DiskError;
-use crate::engine::Gone;
-use crate::model::{Budget, Families, Filter, Format, Profile, SourceId, Time};
-use std::collections::BTreeMap;
-use std::rc::Rc;
+use crate::model::{Budget, Families, Filter, Profile, Time};
 use std::sync::Arc;
-
-/// What a refresh is told.
-pub(super) struct Stage<'a> {
-    /// What is selected of the generation to go to.
-    pub(super) selections: Selections<'a>,
-    /// What is never published.
-    pub(super) exempt: &'a IpSet,
-    /// Whether it is all feeds together that are looked at.
-    pub(super) is_whole: bool,
-    /// Whether all feeds together are held.
-    pub(super) whole_is_held: bool,
-    /// What other feeds' holds keep back.
-    pub(super) kept_back: IpSet,
-    /// What the devices that read it can take of it.
-    pub(super) room: Room,
-    /// The budgets that people have set for that.
-    pub(super) budgets: Vec<Budget>,
-    /// Those who are served after it, by device.
-    pub(super) rivals: Vec<Rivals>,
-    /// Whether the stores are whole, so that the generation is the newest there is.
-    pub(super) is_newest: bool,
-    /// What each source lists no more after a generation.
-    pub(super) gone: &'a dyn Fn(u64) -> Result<Rc<BTreeMap<SourceId, Gone>>, String>,
-    /// What each source gave an end within a day, from a day before a generation on.
-    pub(super) hasty: &'a dyn Fn(u64) -> Result<Rc<BTreeMap<SourceId, IpSet>>, String>,
-    /// The wall clock.
-    pub(super) now: Time,
-}
-
-impl<'a> Stage<'a> {
-    /// One on which nothing is held, no budget is set and nothing is gone.
-    pub(super) fn new(selections: Selections<'a>, exempt: &'a IpSet, now: Time) -> Self {
-        Self {
-            selections,
-            exempt,
-            is_whole: false,
-            whole_is_held: false,
-            kept_back: IpSet::default(),
-            room: Room::default(),
-            budgets: Vec::new(),
-            rivals: Vec::new(),
-            is_newest: true,
-            gone: &|_| Ok(Rc::default()),
-            hasty: &|_| Ok(Rc::default()),
-            now,
-        }
-    }
-
-    /// The moment by which ages are judged.
-    pub(super) fn moment(&self) -> Time {
-        self.scene().snapshot.sure
-    }
-
-    /// The generation to go to.
-    pub(super) fn scene(&self) -> Scene<'a> {
-        self.selections.scene()
-    }
-}
-
-/// Why a feed could not go on.
-#[derive(Debug, thiserror::Error)]
-pub(super) enum FollowError {
-    #[error(transparent)]
-    Select(#[from] SelectError),
-    #[error(transparent)]
-    Write(#[from] WriteError),
-    #[error("what has ended cannot be told: {0}")]
-    Gone(String),
-}
 
 impl Feed {
     /// Takes the feed to the stage's generation, to list what `selectors` take of it in the form of `profile`. Whatever
@@ -385,9 +313,4 @@ fn is_nothing(set: &IpSet, profile: &Profile) -> bool {
         Families::V4 => set.v4.is_empty(),
         Families::V6 => set.v6.is_empty(),
     }
-}
-
-/// Whether it is written before anybody asks: what firewalls poll all day.
-pub(super) fn is_urgent(profile: &Profile) -> bool {
-    matches!(profile.format, Format::Plain | Format::Fortigate)
 }

@@ -1,11 +1,11 @@
 //! What devices can take of all their feeds together, the first served first; and whom a feed that grows would push out.
 
+use super::budget::{Room, Size, tighter};
 use super::feed::Feed;
-use super::gate::{Distance, Ground, loss};
-use super::size::{Room, size, tighter};
-use super::tide::Fallen;
+use super::gate::{Ground, loss};
+use super::size::size;
+use super::tide::{Distance, Fallen};
 use crate::model::{Budget, Device, GateLimits, OutputName, Profile, Time};
-use crate::publish::Size;
 use std::sync::Arc;
 
 /// What devices can still take of all their feeds together.

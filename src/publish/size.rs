@@ -1,32 +1,14 @@
 //! What a list comes to as its readers get it, and the part of it that they can take.
 
-use super::budget::{Size, fit};
-use super::feed::Cut;
+use super::budget::{Cut, Room, Size, fit, tighter};
+use super::fault::FollowError;
 use super::formats::{self, MOST_ADDRESSES, WriteError};
-use super::gate::Distance;
 use super::log::Difference;
-use super::refresh::FollowError;
 use super::select::Scene;
 use super::split::split;
+use super::tide::Distance;
 use crate::addr::IpSet;
 use crate::model::{Budget, Document, Lines, Profile, Time};
-
-/// What the devices that read a feed can take of it.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub(super) struct Room {
-    /// All of it.
-    pub whole: Budget,
-    /// Each document: each part of a feed that has parts, else the feed.
-    pub each: Budget,
-}
-
-impl Room {
-    /// What there is for all of a feed, its own budget included.
-    pub(super) fn of(self, profile: &Profile) -> Budget {
-        let whole = tighter(profile.budget, self.whole);
-        if profile.parts <= 1 { tighter(whole, self.each) } else { whole }
-    }
-}
 
 /// What a budget takes from readers, and what they get besides: they are `served` something, would be `seen` something
 /// else, and of that it leaves them what is `within`.
@@ -87,12 +69,6 @@ fn in_parts(
         }
     }
     Ok(is_cut.then(|| parts.into_iter().reduce(|all, part| all.union(&part)).unwrap_or_default()))
-}
-
-/// Both budgets at once.
-pub(super) fn tighter(a: Budget, b: Budget) -> Budget {
-    let least = |a: Option<u64>, b: Option<u64>| a.into_iter().chain(b).min();
-    Budget { entries: least(a.entries, b.entries), bytes: least(a.bytes, b.bytes) }
 }
 
 /// What a set comes to in the form of a profile, all parts together: written once to be counted, 15 ns a line. Facts

@@ -236,7 +236,8 @@ fn read(reader: &mut Reader) -> Result<State, Damaged> {
 mod tests {
     use super::*;
     use crate::addr::IpRange;
-    use crate::publish::gate::{Distance, Ground};
+    use crate::publish::gate::Ground;
+    use crate::publish::tide::Distance;
 
     fn set(ranges: &[&str]) -> IpSet {
         ranges.iter().map(|range| range.parse::<IpRange>().unwrap()).collect()

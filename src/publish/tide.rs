@@ -1,12 +1,25 @@
 //! How far a feed has fallen in the last day by what nobody meant: a source that loses half of its list four times in an
 //! hour loses it as surely as one that loses it at once. A few numbers; what comes makes up for what went. Pure.
 
-use super::gate::Distance;
 use crate::model::Time;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 const DAY: i64 = 86_400;
 const HOUR: i64 = 3_600;
+
+/// How far the next list is from the base, in numbers.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize, JsonSchema)]
+pub struct Distance {
+    /// Lines that would go.
+    pub gone: u64,
+    /// Lines that would come.
+    pub new: u64,
+    /// Addresses that would go.
+    pub gone_addresses: u128,
+    /// Addresses that would come.
+    pub new_addresses: u128,
+}
 
 /// How far something is below its highest level.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]

@@ -203,8 +203,9 @@ impl Desk {
             return;
         }
         let length = response.headers().get(CONTENT_LENGTH).and_then(|length| length.to_str().ok());
+        let profile = named.feed.profile();
         let answer = Answer {
-            document: &named.label(),
+            document: &named.label(&profile),
             at: self.publisher.engine().now(),
             from: peer.address(),
             generation: released.release.generation,

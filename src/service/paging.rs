@@ -12,6 +12,8 @@ use std::borrow::Cow;
 /// Rows of a page unless told otherwise, and at most.
 const LIMIT: usize = 100;
 const MOST: usize = 10_000;
+/// Rows of a page of what is read from the disk, at most.
+const MOST_NUMBERED: usize = 1_000;
 
 /// A cursor: what names the last row of a page, in digits that are nobody's business but ours.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -61,6 +63,52 @@ pub(super) fn limit(asked: Option<usize>, usual: usize, most: usize) -> Result<u
     match asked.unwrap_or(usual) {
         limit if (1..=most).contains(&limit) => Ok(limit),
         _ => Err(Problem::bad_request("query", format!("limit must be 1 to {most}."))),
+    }
+}
+
+/// The parameters of a book whose rows are numbered: the newest come first.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Newest {
+    limit: Option<usize>,
+    cursor: Option<Opaque<u64>>,
+}
+
+/// A row of such a book.
+#[derive(Serialize, JsonSchema)]
+pub(super) struct Numbered<T> {
+    number: u64,
+    #[serde(flatten)]
+    row: T,
+}
+
+/// A page of it.
+#[derive(Serialize, JsonSchema)]
+pub(super) struct NumberedPage<T> {
+    status: &'static str,
+    data: Vec<Numbered<T>>,
+    total: u64,
+    cursor: Option<Opaque<u64>>,
+}
+
+impl Newest {
+    /// The page that is asked for, of `usual` rows unless told otherwise. `read` gives up to so many rows below a number,
+    /// the highest first, and how many there are in all.
+    ///
+    /// # Errors
+    /// As [`limit`], and what `read` fails with.
+    pub(super) fn page<T>(
+        self,
+        usual: usize,
+        read: impl FnOnce(Option<u64>, usize) -> Result<(Vec<(u64, T)>, u64), Problem>,
+    ) -> Result<NumberedPage<T>, Problem> {
+        let limit = limit(self.limit, usual, MOST_NUMBERED)?;
+        let (mut rows, total) = read(self.cursor.map(|Opaque(number)| number), limit + 1)?;
+        let more = rows.len() > limit;
+        rows.truncate(limit);
+        let cursor = rows.last().filter(|_| more).map(|(number, _)| Opaque(*number));
+        let data = rows.into_iter().map(|(number, row)| Numbered { number, row }).collect();
+        Ok(NumberedPage { status: "success", data, total, cursor })
     }
 }
 

@@ -2,6 +2,7 @@
 //!
 //! A listing counts by the moment we learned of it, on its day in the display zone.
 
+use super::scan::STANDING;
 use super::{Tables, View, damaged, source_key};
 use crate::codec::{Reader, Writer};
 use crate::model::{Detail, Difference, Rows, SourceId, SourceRanges, Time};
@@ -10,9 +11,6 @@ use std::collections::{BTreeMap, BTreeSet};
 
 /// (unit, day or hour number, dimension, key) to (came, went).
 const ACTIVITY: TableDefinition<(u8, i64, u8, &str), (u64, u64)> = TableDefinition::new("activity");
-/// (dimension, key) to how many listings stand.
-pub(super) const STANDING: TableDefinition<(u8, &str), u64> = TableDefinition::new("standing");
-
 /// So much of a kind of threat is its name; sources may write anything there.
 const KIND_CHARS: usize = 64;
 /// So many kinds of threat have counts of their own at a time.

@@ -1,13 +1,15 @@
 //! Reading listings: one, those around an address, those of a source, those that are due.
 
 use super::View;
-use super::activity::STANDING;
 use super::block::{self, Block};
 use super::listings::{DUE, LISTINGS};
 use crate::addr::{IpRange, Range, Word};
 use crate::model::{Detail, SourceId, SourceRanges, Time};
-use redb::{ReadOnlyTable, ReadTransaction, ReadableTable, Table, WriteTransaction};
+use redb::{ReadOnlyTable, ReadTransaction, ReadableTable, Table, TableDefinition, WriteTransaction};
 use std::net::IpAddr;
+
+/// (dimension, key) to how many listings stand.
+pub(super) const STANDING: TableDefinition<(u8, &str), u64> = TableDefinition::new("standing");
 
 /// A listing that was found.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -3,8 +3,10 @@
 //! Whose a key is, it does not know: an [`Authority`] says it.
 
 use super::body::Request;
-use super::caller::{Caller, Peer, Who};
-use super::claim::{Authority, Claim, Claimed, Found, Keys, Refused, TwoOrNone, Unproven, key_wrong, shown};
+use super::caller::{Caller, Peer};
+use super::claim::{
+    Authority, Claim, Claimed, Found, Keys, Refused, TwoOrNone, Unproven, Who, key_wrong, shown,
+};
 use super::log::Seen;
 use super::problem::Problem;
 use super::proxy::Networks;

@@ -46,9 +46,6 @@ impl Peer {
     }
 }
 
-/// Somebody, if they said who.
-pub(super) type Who = Option<Arc<Identity>>;
-
 /// Who asks, for handlers: an extension of every routed request.
 #[derive(Clone, Debug)]
 pub struct Caller {

@@ -2,7 +2,6 @@
 //!
 //! Keys themselves are never kept here, only digests; they must not appear in any log or answer.
 
-use super::caller::Who;
 use super::problem::Problem;
 use crate::rights::{Identity, Right};
 use futures_util::future::BoxFuture;
@@ -37,6 +36,9 @@ impl<'k> FromIterator<&'k str> for Keys {
         Self(keys.into_iter().map(|key| Sha256::digest(key.as_bytes()).into()).collect())
     }
 }
+
+/// Somebody, if they said who.
+pub(super) type Who = Option<Arc<Identity>>;
 
 /// What a caller shows for itself.
 #[derive(Clone, Copy)]

@@ -5,6 +5,7 @@
 use super::caller::Caller;
 use super::extract::Json;
 use super::routes::{Demand, Routes};
+use super::sketch::{Gives, Sketch};
 use crate::rights::Right;
 use axum::Extension;
 use axum::extract::State;
@@ -106,6 +107,13 @@ impl Report {
 impl IntoResponse for Report {
     fn into_response(self) -> Response {
         document(self.status, &self)
+    }
+}
+
+impl Gives for Report {
+    fn note(sketch: &mut Sketch) {
+        <Json<Self> as Gives>::note(sketch);
+        sketch.good = &[200, 503];
     }
 }
 

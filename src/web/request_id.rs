@@ -4,7 +4,7 @@
 
 use super::body::Request;
 use bytes::Bytes;
-use http::{HeaderName, HeaderValue};
+use http::{HeaderMap, HeaderName, HeaderValue};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -53,6 +53,12 @@ impl Default for RequestIds {
     fn default() -> Self {
         Self::new()
     }
+}
+
+/// Headers that are made once for many answers, with a place for the name of each: a copy need not grow for it.
+pub fn with_place(mut headers: HeaderMap) -> HeaderMap {
+    headers.insert(X_REQUEST_ID, HeaderValue::from_static(""));
+    headers
 }
 
 /// A name in a form that can be put into logs and shells: 1 to 64 of `[A-Za-z0-9._-]`.

@@ -5,7 +5,6 @@
 
 use super::body::Response;
 use super::extract::{Json, Path, Query, Whole};
-use super::health::Report;
 use super::multipart::File;
 use super::problem::Problem;
 use axum::Extension;
@@ -153,13 +152,6 @@ impl<T: Gives> Gives for (StatusCode, T) {
 impl<T: Gives> Gives for Result<T, Problem> {
     fn note(sketch: &mut Sketch) {
         T::note(sketch);
-    }
-}
-
-impl Gives for Report {
-    fn note(sketch: &mut Sketch) {
-        <Json<Self> as Gives>::note(sketch);
-        sketch.good = &[200, 503];
     }
 }
 

@@ -10,7 +10,7 @@ const TAXII: &str = "/taxii2/feeds/collections/fortigate/objects/";
 
 /// Asks from an address of this machine.
 fn ask_from(from: [u8; 4], to: SocketAddr, path: &str, headers: &[(&str, &str)]) -> Answer {
-    http::ask_from(from, to, "GET", path, headers).unwrap()
+    http::ask_from(from, to, "GET", path, headers, b"").unwrap()
 }
 
 fn list(house: &House) {

@@ -64,29 +64,11 @@ pub(crate) fn ask(
     headers: &[(&str, &str)],
     body: &[u8],
 ) -> io::Result<Answer> {
-    let mut stream = connect(to)?;
-    let length = body.len().to_string();
-    let mut all = vec![("content-length", length.as_str())];
-    all.extend(headers);
-    stream.write_all(&head(&to.to_string(), method, path, &all))?;
-    // Who refuses a body need not take it: the answer is there although the rest cannot be sent.
-    let sent = stream.write_all(body);
-    read(stream, method).or_else(|error| sent.and(Err(error)))
+    exchange((connect(to)?, to), method, path, headers, body)
 }
 
-/// Asks from an address of this machine, with no body.
+/// The same from an address of this machine.
 pub(crate) fn ask_from(
-    from: [u8; 4],
-    to: SocketAddr,
-    method: &str,
-    path: &str,
-    headers: &[(&str, &str)],
-) -> io::Result<Answer> {
-    send_from(from, to, method, path, headers, b"")
-}
-
-/// The same with a body, whose length is among the headers.
-pub(crate) fn send_from(
     from: [u8; 4],
     to: SocketAddr,
     method: &str,
@@ -101,14 +83,30 @@ pub(crate) fn send_from(
         socket.connect(to).await?.into_std()
     })?;
     stream.set_nonblocking(false)?;
-    stream.set_read_timeout(Some(PATIENCE))?;
-    (&stream).write_all(&[&head(&to.to_string(), method, path, headers), body].concat())?;
-    read(stream, method)
+    exchange((patient(stream)?, to), method, path, headers, body)
+}
+
+fn exchange(
+    (mut stream, to): (TcpStream, SocketAddr),
+    method: &str,
+    path: &str,
+    headers: &[(&str, &str)],
+    body: &[u8],
+) -> io::Result<Answer> {
+    let length = body.len().to_string();
+    let all = [&[("content-length", length.as_str())], headers].concat();
+    stream.write_all(&head(&to.to_string(), method, path, &all))?;
+    // Who refuses a body need not take it: the answer is there although the rest cannot be sent.
+    let sent = stream.write_all(body);
+    read(stream, method).or_else(|error| sent.and(Err(error)))
 }
 
 /// A connection that gives up rather than hang.
 pub(crate) fn connect(to: SocketAddr) -> io::Result<TcpStream> {
-    let stream = TcpStream::connect(to)?;
+    patient(TcpStream::connect(to)?)
+}
+
+fn patient(stream: TcpStream) -> io::Result<TcpStream> {
     stream.set_read_timeout(Some(PATIENCE))?;
     stream.set_write_timeout(Some(PATIENCE))?;
     Ok(stream)

@@ -8,6 +8,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 const PASSWORD: &str = "correct horse battery";
+/// What a login is sent as.
+const JSON: [(&str, &str); 1] = [("content-type", "application/json")];
 
 /// Asks with a key or token, and gives status and document.
 fn ask(house: &House, role: &str, key: &str, call: &str, body: &Value) -> (u16, Value) {
@@ -192,11 +194,8 @@ fn a_flood_of_logins_from_everywhere_keeps_out_neither_who_was_there_before_nor_
                     let [_, b, c, d] = (thread * 1_000_003 + n * 7919_u32).to_be_bytes();
                     let name = ["admin", "kim", "lee", "max"][n as usize % 4];
                     let body = json!({"username": name, "password": "guessed and wrong"}).to_string();
-                    let headers =
-                        [("content-type", "application/json"), ("content-length", &*body.len().to_string())];
                     let from = [127, b.max(1), c, d.clamp(1, 250)];
-                    let _ =
-                        http::send_from(from, to, "POST", "/api/v1/auth/login", &headers, body.as_bytes());
+                    let _ = http::ask_from(from, to, "POST", "/api/v1/auth/login", &JSON, body.as_bytes());
                 }
             })
         };
@@ -210,9 +209,8 @@ fn a_flood_of_logins_from_everywhere_keeps_out_neither_who_was_there_before_nor_
             );
         }
         let body = json!({"username": "kim", "password": once}).to_string();
-        let headers = [("content-type", "application/json"), ("content-length", &*body.len().to_string())];
         let from = [127, 200, 0, 1];
-        let kim = http::send_from(from, to, "POST", "/api/v1/auth/login", &headers, body.as_bytes()).unwrap();
+        let kim = http::ask_from(from, to, "POST", "/api/v1/auth/login", &JSON, body.as_bytes()).unwrap();
         assert_eq!(
             kim.status, 200,
             "whoever has a password for once, from a place that nobody knows: {kim:?}"

@@ -128,7 +128,7 @@ fn what_a_proxy_forwards_for_its_own_machine_is_not_from_this_one() {
     let to = house.address("blacklist");
     for from in ["127.0.0.1", "127.0.0.1, 127.0.0.80", "::ffff:127.0.0.1", "::1"] {
         let headers = [("x-forwarded-for", from)];
-        let answer = http::ask_from([127, 0, 0, 70], to, "DELETE", "/api/v1/cleanup", &headers).unwrap();
+        let answer = http::ask_from([127, 0, 0, 70], to, "DELETE", "/api/v1/cleanup", &headers, b"").unwrap();
         assert_eq!(answer.problem(), (401, "key_missing".to_owned()), "{from}");
     }
 }
@@ -207,6 +207,42 @@ fn a_declared_proxy_says_for_whom_it_asks_and_callers_cannot() {
     let pulls = house.look("gateway", "/api/v1/pulls").ok().json();
     let readers: Vec<_> = pulls["data"].as_array().unwrap().iter().map(|pull| &pull["reader"]).collect();
     assert!(!readers.is_empty() && readers.iter().all(|reader| *reader == "address 203.0.113.9"), "{pulls}");
+}
+
+/// A wrong login for which a proxy says that `forwarded` asked: its status and code.
+fn guess(house: &House, forwarded: &str) -> (u16, String) {
+    let headers = [("x-forwarded-for", forwarded), ("content-type", "application/json")];
+    let body = br#"{"username": "kim", "password": "guessed"}"#;
+    house.ask("gateway", "POST", "/api/v1/auth/login", &headers, body).unwrap().problem()
+}
+
+#[test]
+fn whoever_changes_what_is_forwarded_pays_from_one_bucket_and_waits_in_one_place() {
+    let folder = tempfile::tempdir().unwrap();
+    let plan = |name: &str| Plan::new(&folder.path().join(name));
+    let (wrong, spent) = ((401, "login_wrong".to_owned()), (429, "too_many_requests".to_owned()));
+    let turn = |n: u8| format!("192.0.2.{n}, 203.0.113.9");
+
+    // Declared: what the proxy itself says last counts, whatever stands before it.
+    let believed = plan("believed").set("IRONLIST_PROXY_TRUSTED", "127.0.0.1");
+    let house = believed.set("IRONLIST_RATE_AUTH", "3/h").start();
+    let guesses: Vec<_> = (0..5).map(|n| guess(&house, &turn(n))).collect();
+    assert_eq!(guesses, [&wrong, &wrong, &wrong, &spent, &spent].map(Clone::clone));
+    assert_eq!(guess(&house, "192.0.2.0, 203.0.113.10"), wrong, "somebody else has a bucket");
+    drop(house);
+
+    // Not declared: nothing of it counts.
+    let house = plan("plain").set("IRONLIST_RATE_AUTH", "3/h").start();
+    let guesses: Vec<_> = (0..5).map(|n| guess(&house, &format!("203.0.113.{n}"))).collect();
+    assert_eq!(guesses, [&wrong, &wrong, &wrong, &spent, &spent].map(Clone::clone));
+    drop(house);
+
+    // With buckets enough, the sixth wrong password from one place makes wait.
+    let house = plan("delayed").set("IRONLIST_PROXY_TRUSTED", "127.0.0.1").start();
+    let guesses: Vec<_> = (0..8).map(|n| guess(&house, &turn(n))).collect();
+    assert!(guesses[..5].iter().all(|guess| *guess == wrong), "{guesses:?}");
+    assert_eq!(guesses[7], (429, "login_delayed".to_owned()), "{guesses:?}");
+    assert_eq!(guess(&house, "192.0.2.0, 203.0.113.10"), wrong, "it is no lock");
 }
 
 #[test]

@@ -144,7 +144,7 @@ fn ask(house: &House, port: &str, row: &Row<'_>, caller: &Caller) -> Answer {
         true => ("authorization", key),
         false => ("x-api-key", key),
     });
-    ask_from(caller.from, house.address(port), row.method, &row.path, key.as_slice()).unwrap()
+    ask_from(caller.from, house.address(port), row.method, &row.path, key.as_slice(), b"").unwrap()
 }
 
 #[test]

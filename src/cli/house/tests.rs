@@ -1,5 +1,7 @@
 //! A process as its callers see it.
 
+mod papers;
+
 use super::*;
 use crate::cli::folder;
 use crate::cli::tests::House as Place;

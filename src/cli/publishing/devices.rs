@@ -3,7 +3,7 @@
 use super::super::ExitCode;
 use super::super::collection::secret;
 use super::super::console::{Console, outline, table};
-use super::super::door::{Door, encode, with_query};
+use super::super::door::{Door, encode};
 use super::super::lists::{list, show};
 use super::{changed, document, push, put, say, valid};
 use crate::addr::IpRange;
@@ -149,9 +149,7 @@ pub(in crate::cli) async fn device(
             let device = wish.over(clear, &one(&wish.name), door).await?;
             put(door, &one(&wish.name), &json!({"reason": wish.reason, "device": device})).await?
         }
-        DeviceCommand::Remove { name, reason } => {
-            door.delete(&with_query(&one(name), &[("reason", Some(reason))])).await?
-        }
+        DeviceCommand::Remove { name, reason } => door.remove(&one(name), reason).await?,
         DeviceCommand::Key { name, reason } => {
             door.post(&format!("{}/keys", one(name)), &json!({"reason": reason})).await?
         }
@@ -161,7 +159,7 @@ pub(in crate::cli) async fn device(
         }
         DeviceCommand::PushStop { name, reason } => {
             let path = format!("{}/push", one(name));
-            door.delete(&with_query(&path, &[("reason", Some(reason))])).await?
+            door.remove(&path, reason).await?
         }
         DeviceCommand::Push { name } => door.post(&format!("{}/push", one(name)), &json!({})).await?,
         DeviceCommand::Remnants => {
@@ -171,7 +169,7 @@ pub(in crate::cli) async fn device(
         DeviceCommand::PushClear { id, forget, reason } => {
             let one = format!("{REMNANTS}/{}", encode(id));
             match forget {
-                true => door.delete(&with_query(&one, &[("reason", Some(reason))])).await?,
+                true => door.remove(&one, reason).await?,
                 false => door.post(&format!("{one}/clear"), &json!({"reason": reason})).await?,
             }
         }

@@ -2,7 +2,7 @@
 
 use super::super::ExitCode;
 use super::super::console::{Console, outline};
-use super::super::door::{Door, encode, with_query};
+use super::super::door::{Door, encode};
 use super::super::lists::{list, show};
 use super::{changed, document, put, say, valid};
 use crate::model::{
@@ -182,9 +182,7 @@ pub(in crate::cli) async fn feeds(
             let said = json!({"reason": wish.reason, "feed": feed});
             door.post(&format!("{}/preview", one(&wish.name)), &said).await?
         }
-        FeedsCommand::Remove { name, reason } => {
-            door.delete(&with_query(&one(name), &[("reason", Some(reason))])).await?
-        }
+        FeedsCommand::Remove { name, reason } => door.remove(&one(name), reason).await?,
     };
     outline(&answer, 0, console.out)?;
     Ok(ExitCode::Done)

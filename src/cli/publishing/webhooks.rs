@@ -3,7 +3,7 @@
 use super::super::ExitCode;
 use super::super::collection::secret;
 use super::super::console::{Console, outline};
-use super::super::door::{Door, encode, with_query};
+use super::super::door::{Door, encode};
 use super::super::lists::{list, show, some};
 use super::push::verify;
 use super::{document, put, say};
@@ -117,9 +117,7 @@ pub(in crate::cli) async fn webhook(
         }
         WebhookCommand::Enable(plain) => switch(door, &one(&plain.name), true, &plain.reason).await?,
         WebhookCommand::Disable(plain) => switch(door, &one(&plain.name), false, &plain.reason).await?,
-        WebhookCommand::Remove(Plain { name, reason }) => {
-            door.delete(&with_query(&one(name), &[("reason", Some(reason))])).await?
-        }
+        WebhookCommand::Remove(Plain { name, reason }) => door.remove(&one(name), reason).await?,
         WebhookCommand::Secret(Plain { name, reason }) => {
             door.post(&format!("{}/secret", one(name)), &json!({"reason": reason})).await?
         }

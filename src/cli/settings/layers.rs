@@ -2,8 +2,8 @@
 //! flags.
 
 use super::SettingsError;
-use super::collection::{SOURCES, sources};
 use super::publishing::{Outputs, Webhooks, outputs, webhooks};
+use super::sources::{SOURCES, sources};
 use super::table::{PREFIX, Setting, TABLE, closest, find};
 use super::value::{FromValue, typed};
 use crate::collect::definition::Definition;

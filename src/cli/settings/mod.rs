@@ -10,6 +10,7 @@ mod layers;
 mod protocols;
 mod publishing;
 mod show;
+mod sources;
 mod table;
 mod traces;
 mod value;
@@ -18,7 +19,6 @@ mod value;
 mod tests;
 
 pub use collection::Collection;
-use collection::SOURCES;
 pub use entrance::{Names, Origins, Proxy, Tls};
 pub use gateway::Behind;
 pub(super) use layers::CONFIG_VARIABLE;
@@ -27,6 +27,7 @@ pub use protocols::{CrowdSec, Dnsbl};
 pub use publishing::Webhooks;
 use publishing::{FEEDS, WEBHOOKS};
 pub(super) use show::example;
+use sources::SOURCES;
 pub use traces::Otlp;
 
 use crate::addr::IpRange;

@@ -3,8 +3,9 @@
 //! Records are cut by hand rather than by a CSV reader, because a quote that is never closed must
 //! cost one line and not the rest of the file.
 
+use super::error::RowFault;
 use super::layout::{Layout, Separator};
-use super::rows::{RowFault, Sink, Tally};
+use super::rows::{Sink, Tally};
 use super::table::Columns;
 use super::{Format, LONGEST_LINE, ReadError};
 use memchr::{memchr, memchr_iter};

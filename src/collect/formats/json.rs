@@ -3,8 +3,9 @@
 //!
 //! Documents are walked as they are parsed; nothing of them is kept but the record at hand.
 
+use super::error::RowFault;
 use super::role::{Role, role_of};
-use super::rows::{RowFault, Sink, Tally};
+use super::rows::{Sink, Tally};
 use super::table::Values;
 use super::{LONGEST_LINE, Layout, Options, ReadError};
 use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};

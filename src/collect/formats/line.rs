@@ -1,6 +1,7 @@
 //! One line of a list without columns, in any of the forms such lists use.
 
-use super::rows::{Fields, RowFault, Sink, Tally};
+use super::error::RowFault;
+use super::rows::{Fields, Sink, Tally};
 use super::{LONGEST_LINE, Layout};
 use crate::addr::{Fault, IpRange, parse_between, parse_range};
 

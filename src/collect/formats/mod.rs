@@ -27,11 +27,11 @@ mod text;
 mod unpack;
 mod workbook;
 
-pub use error::{ReadError, SheetError};
+pub use error::{Example, ReadError, RowFault, SheetError};
 pub use layout::{Column, Layout, Separator};
 pub use parser::{BadParser, Minimum, Parser};
 pub use role::Role;
-pub use rows::{Example, Fields, Refused, RowFault, Sink, Summary};
+pub use rows::{Fields, Refused, Sink, Summary};
 pub use sheet::SheetReader;
 pub use unpack::Limits;
 pub use workbook::{COMMAND as READ_SHEET, ExitReason, read_book, run as read_sheet};

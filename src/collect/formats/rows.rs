@@ -1,8 +1,8 @@
 //! What reading a list yields: rows, rejected lines and their counts.
 
-use super::{Format, ReadError};
-use crate::addr::{Fault, IpRange};
-use thiserror::Error;
+use super::Format;
+use super::error::{Example, ReadError, RowFault};
+use crate::addr::IpRange;
 
 /// Whole files are judged from so many rejected lines on.
 const ENOUGH_TO_JUDGE: u64 = 10;
@@ -65,59 +65,6 @@ pub struct Refused {
     /// What of it is wrong, as the list writes it.
     pub value: String,
     /// Why.
-    pub fault: RowFault,
-}
-
-/// Why a line, or a record, gave no row.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Error)]
-pub enum RowFault {
-    /// The value that should be an address or a range is none.
-    #[error(transparent)]
-    Value(#[from] Fault),
-    /// Longer than [`super::LONGEST_LINE`].
-    #[error("the line is longer than 4 KiB")]
-    LineTooLong,
-    /// A record without an address.
-    #[error("there is no address in this record")]
-    NoAddress,
-    /// A record that does not follow the file's own syntax.
-    #[error("the record is malformed")]
-    Malformed,
-    /// A date that is none.
-    #[error("this is no date")]
-    BadDate,
-    /// Wider than any list has reason to be.
-    #[error("it is wider than /{v4}, or /{v6} for IPv6; list its parts if you mean it")]
-    TooBroad {
-        /// The widest IPv4 prefix that is taken.
-        v4: u8,
-        /// The widest IPv6 prefix that is taken.
-        v6: u8,
-    },
-}
-
-impl RowFault {
-    /// The stable code.
-    pub fn code(self) -> &'static str {
-        match self {
-            Self::Value(fault) => fault.code(),
-            Self::LineTooLong => "line_too_long",
-            Self::NoAddress => "no_address",
-            Self::Malformed => "malformed",
-            Self::BadDate => "bad_date",
-            Self::TooBroad { .. } => "too_broad",
-        }
-    }
-}
-
-/// One of the first rejected lines, to show to a person.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Example {
-    /// Counted as in [`Sink::row`].
-    pub line: u64,
-    /// The beginning of what stood there.
-    pub value: String,
-    /// What is wrong with it.
     pub fault: RowFault,
 }
 

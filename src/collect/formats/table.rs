@@ -1,8 +1,9 @@
 //! Rows made of named values: which column of a table means what, and what a row of them says.
 
+use super::error::RowFault;
 use super::layout::{Column, Layout};
 use super::role::{ROLES, Role, ranked};
-use super::rows::{Fields, RowFault, Sink, Tally};
+use super::rows::{Fields, Sink, Tally};
 use crate::addr::{IpRange, parse_between, parse_range};
 
 /// Where the columns of a table are.

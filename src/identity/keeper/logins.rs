@@ -4,6 +4,7 @@ use super::super::book::Put;
 use super::super::delay::{self, Whence};
 use super::super::directory::Directory;
 use super::super::error::IdentityError;
+use super::super::mark::mark;
 use super::super::name::Name;
 use super::super::password::{self, Kept};
 use super::super::secret::{Fingerprint, Made, family_id};
@@ -50,7 +51,7 @@ impl Keeper {
         let known: Option<Name> = name.parse().ok();
         let said = known.as_ref().map_or_else(|| name.get(..LONGEST).unwrap_or(name), Name::as_str);
         let salt = self.foundation.salt();
-        let mark = delay::mark(&salt, &[b"known", said.as_bytes(), &from.place()]);
+        let mark = mark(&salt, &[b"known", said.as_bytes(), &from.place()]);
         let is_known = {
             let directory = self.directory();
             known.as_ref().and_then(|name| directory.users.get(name)).is_some_and(|user| user.knows(&mark))
@@ -176,7 +177,7 @@ impl Keeper {
         change: impl FnOnce(&Directory, &mut User, Time) -> Vec<Put>,
     ) -> Result<Begun, IdentityError> {
         let now = self.now();
-        let mark = delay::mark(&self.foundation.salt(), &[b"known", name.as_str().as_bytes(), &from.place()]);
+        let mark = mark(&self.foundation.salt(), &[b"known", name.as_str().as_bytes(), &from.place()]);
         let (refresh, from) = (Made::refresh(None)?, from.address);
         let begun = self.step(|directory| {
             let user = directory.users.get(name).filter(|user| user.password == *proven && user.is_open(now));

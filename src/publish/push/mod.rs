@@ -18,6 +18,7 @@ mod report;
 mod round;
 mod standing;
 mod target;
+mod tasks;
 
 pub use clear::NotCleared;
 pub use firewall::PushFault;

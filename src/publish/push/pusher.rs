@@ -1,23 +1,19 @@
-//! Who pushes: a task a device, one push at a time, the newest release always first, growing pauses after a fault.
+//! Who pushes: where to, how fast, and what people ask of it. It must not know how a push goes.
 
 use super::ledger::Ledger;
-use super::round::{Next, Seen};
-use super::standing::Standing;
 use super::target::{BadTarget, Target, Wish};
 use crate::disk::{DiskError, hex};
 use crate::fetch::Exception;
 use crate::model::{Device, OutputName};
 use crate::publish::Publisher;
 use crate::publish::book::{Audit, Book};
-use crate::publish::outgoing::pause;
 use crate::vault::{Vault, VaultError};
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::sync::Notify;
-use tokio::task::{AbortHandle, JoinSet};
-use tokio::time::sleep;
+use tokio::task::AbortHandle;
 
 /// How fast everything goes.
 #[derive(Clone, Copy, Debug)]
@@ -112,18 +108,18 @@ pub struct Pusher {
 }
 
 /// The task of a device.
-struct Live {
-    target: Target,
-    line: Arc<Line>,
-    task: AbortHandle,
+pub(super) struct Live {
+    pub(super) target: Target,
+    pub(super) line: Arc<Line>,
+    pub(super) task: AbortHandle,
 }
 
 /// What others say to a device's task.
 #[derive(Default)]
-struct Line {
-    kick: Notify,
-    whole: AtomicBool,
-    busy: AtomicBool,
+pub(super) struct Line {
+    pub(super) kick: Notify,
+    pub(super) whole: AtomicBool,
+    pub(super) busy: AtomicBool,
 }
 
 impl Pusher {
@@ -182,84 +178,7 @@ impl Pusher {
         Ok(())
     }
 
-    /// Pushes until `stop` is done.
-    pub async fn run(self: Arc<Self>, stop: impl Future<Output = ()>) {
-        let mut tasks = JoinSet::new();
-        let (mut news, mut generations) = (self.ledger().news(), self.publisher.engine().generations());
-        let mut stop = std::pin::pin!(stop);
-        loop {
-            news.borrow_and_update();
-            generations.borrow_and_update();
-            self.staff(&mut tasks);
-            tokio::select! {
-                () = &mut stop => return,
-                _ = news.changed() => {}
-                _ = generations.changed() => {}
-                Some(_) = tasks.join_next(), if !tasks.is_empty() => {}
-            }
-        }
-    }
-
-    /// A task for every device that has a target, and none for others.
-    fn staff(self: &Arc<Self>, tasks: &mut JoinSet<()>) {
-        let snapshot = Arc::clone(&self.publisher.engine().snapshot());
-        let mut targets = self.ledger().targets();
-        targets.retain(|name, _| snapshot.devices().any(|device| device.name == *name));
-        let mut live = self.live();
-        live.retain(|name, live| {
-            let stays = targets.get(name) == Some(&live.target) && !live.task.is_finished();
-            if !stays {
-                live.task.abort();
-            }
-            stays
-        });
-        for (name, target) in targets {
-            live.entry(name.clone()).or_insert_with(|| {
-                let line = Arc::<Line>::default();
-                let work = Arc::clone(self).attend(name, target.clone(), Arc::clone(&line));
-                Live { target, line, task: tasks.spawn(work) }
-            });
-        }
-    }
-
-    /// Looks after one device for ever.
-    async fn attend(self: Arc<Self>, device: OutputName, target: Target, line: Arc<Line>) {
-        let mut releases = self.publisher.feeds().releases();
-        let (mut faults, mut seen) = (0, Seen::new());
-        let Pace { first, most, .. } = self.settings.pace;
-        // What stopped before a restart stays so.
-        let stopped = |standing: &Standing| standing.trouble.as_ref().is_some_and(|trouble| trouble.stopped);
-        if self.ledger().standings(&device).values().any(stopped) {
-            line.kick.notified().await;
-        }
-        loop {
-            releases.borrow_and_update();
-            line.busy.store(true, Ordering::Release);
-            let whole = line.whole.swap(false, Ordering::AcqRel);
-            let next = self.round(&device, &target, whole, &mut seen).await;
-            line.busy.store(false, Ordering::Release);
-            match next {
-                Next::Wait => {
-                    faults = 0;
-                    tokio::select! {
-                        _ = releases.changed() => {}
-                        () = line.kick.notified() => {}
-                        () = sleep(self.settings.pace.look) => {}
-                    }
-                }
-                Next::Again => {
-                    faults += 1;
-                    tokio::select! {
-                        () = sleep(pause(first, most, faults)) => {}
-                        () = line.kick.notified() => {}
-                    }
-                }
-                Next::Stop => line.kick.notified().await,
-            }
-        }
-    }
-
-    fn live(&self) -> MutexGuard<'_, BTreeMap<OutputName, Live>> {
+    pub(super) fn live(&self) -> MutexGuard<'_, BTreeMap<OutputName, Live>> {
         self.live.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

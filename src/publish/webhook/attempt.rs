@@ -1,9 +1,9 @@
 //! One attempt: a signed POST, and what comes of it. A status of 2xx is a success whatever follows it; of what follows, a
 //! little is read to be shown. A redirect is not followed: it would take what is signed elsewhere.
 
-use super::courier::Settings;
 use super::delivery::{Attempt, Delivery};
 use super::hook::Hook;
+use super::settings::Settings;
 use super::signature::signature;
 use crate::disk::unhex;
 use crate::fetch::reqwest::Response;

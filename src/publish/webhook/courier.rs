@@ -6,11 +6,10 @@ use super::delivery::{self, Attempt, Change, Delivery, State};
 use super::event::{Kind, Renewed};
 use super::hook::{Hook, Off};
 use super::ledger::{KeptHook, Ledger};
-use super::look::{self, Sources};
-use super::manage::NotKept;
+use super::look;
 use super::news::Now;
+use super::settings::{Pace, Settings};
 use crate::disk::DiskError;
-use crate::fetch::Exception;
 use crate::model::OutputName;
 use crate::publish::mark::Listed;
 use crate::publish::outgoing::pause;
@@ -18,42 +17,8 @@ use crate::publish::{Mark, Publisher};
 use crate::vault::Vault;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
 use tokio::task::{AbortHandle, JoinSet, spawn_blocking};
 use tokio::time::sleep;
-
-/// How fast everything goes.
-#[derive(Clone, Copy, Debug)]
-pub struct Pace {
-    /// The pause after a first fault; each is twice as long as the one before.
-    pub first: Duration,
-    /// The longest pause.
-    pub most: Duration,
-    /// So often it is looked for what no release announces.
-    pub look: Duration,
-    /// So long a receiver has for an answer.
-    pub timeout: Duration,
-}
-
-impl Default for Pace {
-    fn default() -> Self {
-        let seconds = Duration::from_secs;
-        Self { first: seconds(2), most: seconds(900), look: seconds(5), timeout: seconds(10) }
-    }
-}
-
-/// What may be reached, how fast, and who knows of sources.
-#[derive(Clone)]
-pub struct Settings {
-    /// Hosts and networks that may be sent to although they are not public.
-    pub networks: Vec<Exception>,
-    /// The ports that may be sent to.
-    pub ports: Vec<u16>,
-    /// How fast.
-    pub pace: Pace,
-    /// What is the matter with each source, as far as this process knows.
-    pub sources: Sources,
-}
 
 /// What came of an attempt.
 #[derive(Clone, Copy, Debug)]
@@ -167,7 +132,7 @@ impl Courier {
         self.ledger().get(name).filter(|kept| kept.hook == *hook)?.head().cloned()
     }
 
-    async fn send(
+    pub(super) async fn send(
         &self,
         sender: &Result<Sender, HookFault>,
         delivery: &Delivery,
@@ -179,7 +144,7 @@ impl Courier {
         }
     }
 
-    fn tell(&self, name: &OutputName, hook: &Hook, attempt: &Attempt) {
+    pub(super) fn tell(&self, name: &OutputName, hook: &Hook, attempt: &Attempt) {
         let result = attempt.code.as_deref().unwrap_or("delivered");
         (self.observe)(Told { hook: name.as_str(), result });
         if let (Some(error), Some(cure)) = (&attempt.error, &attempt.cure) {
@@ -187,28 +152,7 @@ impl Courier {
         }
     }
 
-    /// Sends a ping at once, whatever waits, and says how it went.
-    ///
-    /// # Errors
-    /// [`NotKept::Unknown`] and faults of the disk.
-    pub async fn test(&self, name: &OutputName) -> Result<Delivery, NotKept> {
-        let KeptHook { hook, deliveries, .. } = self.ledger().get(name).ok_or(NotKept::Unknown)?;
-        let sender = Sender::new(name.as_str(), &hook, &self.vault, &self.settings);
-        let ping = Delivery::ping(delivery::next(&deliveries), self.publisher.engine().now());
-        let (attempt, fault) = self.send(&sender, &ping).await;
-        self.tell(name, &hook, &attempt);
-        let tried = ping.tried(attempt, if fault.is_none() { State::Delivered } else { State::Failed });
-        let told = tried.clone();
-        let note = move |kept: &KeptHook| {
-            // Others may have come meanwhile.
-            let number = delivery::next(&kept.deliveries);
-            Change { put: vec![Delivery { number, ..tried }], ..Change::default() }
-        };
-        self.change(name, &hook, note).await?;
-        Ok(told)
-    }
-
-    async fn change(
+    pub(super) async fn change(
         &self,
         name: &OutputName,
         hook: &Hook,

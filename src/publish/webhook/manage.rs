@@ -1,8 +1,8 @@
 //! Hooks as people and the configuration file set them up, and the secrets that they are signed with.
 
-use super::attempt::sealed_as;
+use super::attempt::{Sender, sealed_as};
 use super::courier::Courier;
-use super::delivery::{self, Change};
+use super::delivery::{self, Change, Delivery, State};
 use super::hook::{BadHook, FileWish, Hook, Off, Wish};
 use super::ledger::KeptHook;
 use super::look;
@@ -108,6 +108,27 @@ impl Courier {
             Change { hook: Some(hook), ..Change::default() }
         })?;
         Ok(secret)
+    }
+
+    /// Sends a ping at once, whatever waits, and says how it went.
+    ///
+    /// # Errors
+    /// [`NotKept::Unknown`] and faults of the disk.
+    pub async fn test(&self, name: &OutputName) -> Result<Delivery, NotKept> {
+        let KeptHook { hook, deliveries, .. } = self.ledger().get(name).ok_or(NotKept::Unknown)?;
+        let sender = Sender::new(name.as_str(), &hook, &self.vault, &self.settings);
+        let ping = Delivery::ping(delivery::next(&deliveries), self.publisher.engine().now());
+        let (attempt, fault) = self.send(&sender, &ping).await;
+        self.tell(name, &hook, &attempt);
+        let tried = ping.tried(attempt, if fault.is_none() { State::Delivered } else { State::Failed });
+        let told = tried.clone();
+        let note = move |kept: &KeptHook| {
+            // Others may have come meanwhile.
+            let number = delivery::next(&kept.deliveries);
+            Change { put: vec![Delivery { number, ..tried }], ..Change::default() }
+        };
+        self.change(name, &hook, note).await?;
+        Ok(told)
     }
 
     /// Forgets a hook with all that waits for it. Blocks on the disk.

@@ -13,10 +13,11 @@ mod ledger;
 mod look;
 mod manage;
 mod news;
+mod settings;
 mod signature;
 
 pub use attempt::HookFault;
-pub use courier::{Courier, Observe, Pace, Settings, Told};
+pub use courier::{Courier, Observe, Told};
 pub use delivery::{Attempt, Change, Deliveries, Delivery, State};
 pub use event::{Event, Held, Kind, News, Renewed, SCHEMA};
 pub use hook::{BadHook, FileWish, Hook, Off, Wish};
@@ -24,6 +25,7 @@ pub use ledger::{KeptHook, Ledger};
 pub use look::Sources;
 pub use manage::{NotKept, Shown};
 pub use news::Known;
+pub use settings::{Pace, Settings};
 
 #[cfg(test)]
 mod tests;

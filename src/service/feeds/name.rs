@@ -1,7 +1,8 @@
 //! Which document of which feed a path names: pure but for the look at what feeds there are.
 
-use crate::model::Document;
+use crate::model::{Document, Profile};
 use crate::publish::{ALL_PARTS, Feed, Feeds, formats};
+use std::borrow::Cow;
 use std::sync::Arc;
 
 /// A document that a path names.
@@ -14,16 +15,12 @@ pub(super) struct Named {
 
 impl Named {
     /// What it is called where pulls are noted.
-    pub(super) fn label(&self) -> String {
-        let profile = self.feed.profile();
-        let list = Document::List(profile.format);
+    pub(super) fn label<'p>(&self, profile: &'p Profile) -> Cow<'p, str> {
+        let (list, name) = (Document::List(profile.format), profile.name.as_str());
         match (self.part, self.document) {
-            (ALL_PARTS, document) if document == list => profile.name.to_string(),
-            (_, document) if document == list && profile.parts == 1 => profile.name.to_string(),
-            (part, document) if document == list => format!("{}/{part}", profile.name),
-            (_, document) => {
-                format!("{}/{}", profile.name, formats::file_name(document, profile.name.as_str()))
-            }
+            (part, document) if document == list && (part == ALL_PARTS || profile.parts == 1) => name.into(),
+            (part, document) if document == list => format!("{name}/{part}").into(),
+            (_, document) => format!("{name}/{}", formats::file_name(document, name)).into(),
         }
     }
 }

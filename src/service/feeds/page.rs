@@ -4,6 +4,7 @@ use super::conditions::{held, is_past, preferred};
 use super::ranges::{Asked, asked};
 use crate::model::{Document, Time};
 use crate::publish::{Coding, Released, Rendition};
+use crate::web::request_id::with_place;
 use crate::web::{Body, Response};
 use http::header::{
     ACCEPT_RANGES, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, ETAG,
@@ -141,7 +142,7 @@ impl Headers {
         if released.profile.parts > 1 {
             whole.insert(X_RELEASE, text(released.name()));
         }
-        Self { etag, whole, unchanged }
+        Self { etag, whole: with_place(whole), unchanged: with_place(unchanged) }
     }
 }
 

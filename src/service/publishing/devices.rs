@@ -89,14 +89,8 @@ pub(super) async fn list(
 }
 
 pub(super) async fn show(State(role): State<Publishing>, name: Path<String>) -> Result<Json<Row>, Problem> {
-    let device = known(&role, &named(name)?)?;
+    let device = role.device(&named(name)?)?;
     Ok(Json(Row::of(&role, device, &rows(&role))))
-}
-
-pub(super) fn known(role: &Publishing, name: &OutputName) -> Result<Device, Problem> {
-    let snapshot = role.engine().snapshot();
-    let device = snapshot.devices().find(|device| device.name == *name).cloned();
-    device.ok_or_else(|| Problem::not_found("unknown_device", format!("There is no device {name}.")))
 }
 
 pub(super) async fn add(
@@ -105,7 +99,7 @@ pub(super) async fn add(
     Json(wish): Json<Wish>,
 ) -> Result<Json<Changed>, Problem> {
     let (device, reason): (Device, String) = wish.read(None)?;
-    if known(&role, &device.name).is_ok() {
+    if role.device(&device.name).is_ok() {
         return Err(Problem::conflict("device_exists", "There is a device of that name; PUT changes it."));
     }
     publish(&role, &caller, reason, with_preset(device)).await
@@ -139,7 +133,7 @@ async fn publish(
     device: Device,
 ) -> Result<Json<Changed>, Problem> {
     let known: IpSet =
-        known(role, &device.name).map(|before| before.networks).unwrap_or_default().into_iter().collect();
+        role.device(&device.name).map(|before| before.networks).unwrap_or_default().into_iter().collect();
     let networks = device.networks.iter().copied().collect::<IpSet>().subtract(&known);
     let (publisher, before) = (Arc::clone(&role.0), Arc::clone(&role.engine().snapshot()));
     let freed = blocking(move || Ok(freed(&before, Some(publisher.feeds()), &networks))).await?;
@@ -202,7 +196,7 @@ pub(super) async fn make_keys(
     name: Path<String>,
     Json(why): Json<Why>,
 ) -> Result<Json<MadeKeys>, Problem> {
-    let device = known(&role, &named(name)?)?;
+    let device = role.device(&named(name)?)?;
     let audit = role.audit(&caller, "device.keys", device.name.as_str(), &reason(Some(&why.reason))?);
     let (publisher, name) = (Arc::clone(&role.0), device.name.clone());
     let secrets =

@@ -3,12 +3,11 @@
 use super::super::paging::{Page, Paging};
 use super::super::reason::Removal;
 use super::super::reply::blocking;
-use super::holds::HeldBack;
+use super::holds::{HeldBack, HoldRow};
 use super::{Changed, Fields, Publishing, named};
 use crate::model::{Document, Output, OutputKey, OutputName, Profile, Time};
 use crate::publish::{
-    ALL_PARTS, Coding, Cut, Feed, Foreseen, Hold, LeftOut, Offer, Pull, Released, Scene, SelectError,
-    left_out,
+    ALL_PARTS, Coding, Cut, Feed, Foreseen, LeftOut, Offer, Pull, Released, Scene, SelectError, left_out,
 };
 use crate::web::{Caller, Json, Path, Problem, Query};
 use axum::Extension;
@@ -61,22 +60,6 @@ struct ReleasedRow {
     entries: u64,
     bytes: u64,
     compressed: u64,
-}
-
-#[derive(Serialize, JsonSchema)]
-pub(super) struct HoldRow {
-    since: Time,
-    generation: u64,
-    grounds: Vec<crate::publish::Ground>,
-    distance: crate::publish::Distance,
-    rejected: bool,
-}
-
-impl From<Hold> for HoldRow {
-    fn from(hold: Hold) -> Self {
-        let Hold { since, generation, grounds, distance, rejected, .. } = hold;
-        Self { since, generation, grounds, distance, rejected: rejected.is_some() }
-    }
 }
 
 #[derive(Serialize, JsonSchema)]

@@ -1,10 +1,9 @@
 //! What the gate for feeds keeps back, and the word of an administrator about it.
 
-use super::super::paging::{Opaque, limit};
+use super::super::paging::{Newest, NumberedPage};
 use super::super::reason::reason;
 use super::super::reply::{actor, blocking};
 use super::Publishing;
-use super::feeds::HoldRow;
 use crate::addr::{IpRange, IpSet};
 use crate::model::{OutputName, Time};
 use crate::publish::{
@@ -18,8 +17,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
+/// Rows of a page of the audit unless told otherwise.
 const LIMIT: usize = 50;
-const MOST: usize = 1_000;
 /// So many ranges stand for all that would change.
 const EXAMPLES: usize = 5;
 
@@ -39,6 +38,22 @@ pub(super) struct Row {
     would: Option<Would>,
     /// Since when, in seconds, for whoever watches its age.
     age_seconds: i64,
+}
+
+#[derive(Serialize, JsonSchema)]
+pub(super) struct HoldRow {
+    since: Time,
+    generation: u64,
+    grounds: Vec<Ground>,
+    distance: Distance,
+    rejected: bool,
+}
+
+impl From<Hold> for HoldRow {
+    fn from(hold: Hold) -> Self {
+        let Hold { since, generation, grounds, distance, rejected, .. } = hold;
+        Self { since, generation, grounds, distance, rejected: rejected.is_some() }
+    }
 }
 
 /// What consent would come to, by example.
@@ -230,45 +245,16 @@ fn refused(refused: NoConsent) -> Problem {
     }
 }
 
-#[derive(Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub(super) struct Asked {
-    limit: Option<usize>,
-    cursor: Option<Opaque<u64>>,
-}
-
-#[derive(Serialize, JsonSchema)]
-pub(super) struct AuditRow {
-    number: u64,
-    #[serde(flatten)]
-    entry: Audit,
-}
-
-#[derive(Serialize, JsonSchema)]
-pub(super) struct AuditPage {
-    status: &'static str,
-    data: Vec<AuditRow>,
-    total: u64,
-    cursor: Option<Opaque<u64>>,
-}
-
 pub(super) async fn audit(
     State(role): State<Publishing>,
-    Query(asked): Query<Asked>,
-) -> Result<Json<AuditPage>, Problem> {
-    let limit = limit(asked.limit, LIMIT, MOST)?;
+    Query(asked): Query<Newest>,
+) -> Result<Json<NumberedPage<Audit>>, Problem> {
     let publisher = Arc::clone(&role.0);
-    let before = asked.cursor.map(|cursor| cursor.0);
-    let read = blocking(move || match publisher.book() {
-        Some(book) => Ok(book.audits(before, limit + 1).map_err(crate::engine::EngineError::from)?),
+    let read = move |before, limit| match publisher.book() {
+        Some(book) => Ok(book.audits(before, limit).map_err(crate::engine::EngineError::from)?),
         None => {
             Err(Problem::unavailable("audit_unreadable", 60).detail("The audit cannot be read; see the log."))
         }
-    });
-    let (mut entries, total) = read.await?;
-    let more = entries.len() > limit;
-    entries.truncate(limit);
-    let cursor = entries.last().filter(|_| more).map(|(number, _)| Opaque(*number));
-    let data = entries.into_iter().map(|(number, entry)| AuditRow { number, entry }).collect();
-    Ok(Json(AuditPage { status: "success", data, total, cursor }))
+    };
+    blocking(move || asked.page(LIMIT, read)).await.map(Json)
 }

@@ -10,12 +10,12 @@ mod remnants;
 mod webhooks;
 
 pub(super) use holds::note;
-pub use push::Pushing;
 pub use webhooks::Hooking;
 
 use super::reply::{actor, blocking};
 use crate::engine::Engine;
-use crate::model::{Batch, Cause, Change, Output, OutputKey, OutputName, Receipt};
+use crate::model::{Batch, Cause, Change, Device, Output, OutputKey, OutputName, Receipt};
+use crate::publish::push::Pusher;
 use crate::publish::{Audit, Feed, Publisher};
 use crate::rights::Right;
 use crate::service::{AUDIT, HOLDS};
@@ -30,6 +30,10 @@ use uuid::Uuid;
 /// What the handlers share.
 #[derive(Clone)]
 pub struct Publishing(pub Arc<Publisher>);
+
+/// What the handlers of pushes share.
+#[derive(Clone)]
+pub struct Pushing(pub Publishing, pub Arc<Pusher>);
 
 impl Publishing {
     /// The routes.
@@ -99,6 +103,12 @@ impl Publishing {
     fn feed(&self, name: &OutputName) -> Result<Arc<Feed>, Problem> {
         let feed = self.0.feeds().get(name.as_str());
         feed.ok_or_else(|| Problem::not_found("unknown_feed", format!("There is no feed {name}.")))
+    }
+
+    fn device(&self, name: &OutputName) -> Result<Device, Problem> {
+        let snapshot = self.engine().snapshot();
+        let device = snapshot.devices().find(|device| device.name == *name).cloned();
+        device.ok_or_else(|| Problem::not_found("unknown_device", format!("There is no device {name}.")))
     }
 
     /// Submits a change, and brings the feeds there before anybody is told.

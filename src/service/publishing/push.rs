@@ -2,11 +2,10 @@
 
 use super::super::reason::{Removal, reason};
 use super::super::reply::aside;
-use super::devices::known;
-use super::{Publishing, named, remnants};
+use super::{Publishing, Pushing, named, remnants};
 use crate::engine::EngineError;
 use crate::model::{OutputName, Time};
-use crate::publish::push::{Mode, NotKept, NotNow, Proof, Pusher, Report, Wish};
+use crate::publish::push::{Mode, NotKept, NotNow, Proof, Report, Wish};
 use crate::publish::{Trouble, Verify};
 use crate::rights::Right;
 use crate::web::Demand::Of;
@@ -22,10 +21,6 @@ use std::sync::Arc;
 
 const PATH: &str = "/api/v1/devices/{name}/push";
 const REMNANTS: &str = "/api/v1/remnants";
-
-/// What the handlers share.
-#[derive(Clone)]
-pub struct Pushing(pub Publishing, pub Arc<Pusher>);
 
 impl Pushing {
     /// The routes.
@@ -101,7 +96,7 @@ impl From<Report> for Row {
 }
 
 async fn show(State(Pushing(role, _)): State<Pushing>, name: Path<String>) -> Result<Json<Row>, Problem> {
-    let device = known(&role, &named(name)?)?;
+    let device = role.device(&named(name)?)?;
     let report = role.0.pushes().report(role.0.feeds(), &device);
     let none = || Problem::not_found("no_push_target", "Nothing is pushed to that device.");
     report.map(|report| Json(report.into())).ok_or_else(none)
@@ -113,7 +108,7 @@ async fn set(
     name: Path<String>,
     Json(mut said): Json<Map<String, Value>>,
 ) -> Result<Json<Value>, Problem> {
-    let device = known(&role, &named(name)?)?;
+    let device = role.device(&named(name)?)?;
     let why = said.remove("reason");
     let why = reason(why.as_ref().and_then(Value::as_str))?;
     let wish = Wish::read(said).map_err(|why| Problem::unprocessable("body_shape", why))?;
@@ -153,7 +148,7 @@ async fn now(
     State(Pushing(role, pusher)): State<Pushing>,
     name: Path<String>,
 ) -> Result<(StatusCode, Json<Value>), Problem> {
-    let device = known(&role, &named(name)?)?;
+    let device = role.device(&named(name)?)?;
     let refused = |why: NotNow| match why {
         NotNow::NoTarget => Problem::conflict("no_push_target", format!("{why}; PUT sets one.")),
         NotNow::Busy => Problem::conflict("push_running", format!("{why}.")),

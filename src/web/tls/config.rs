@@ -1,9 +1,10 @@
 //! From files to what a handshake is made with.
 
 use super::{Ask, Files, TlsError, validity, wrong};
+use crate::handshake::{Signatures, provider};
 use chrono::{DateTime, Utc};
 use rustls::client::danger::HandshakeSignatureValid;
-use rustls::crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signature};
+use rustls::crypto::CryptoProvider;
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, UnixTime};
 use rustls::server::WebPkiClientVerifier;
@@ -50,8 +51,7 @@ pub(super) fn build(files: &Files, read: &Read) -> Result<(ServerConfig, DateTim
     let ends = ends.ok_or_else(|| wrong(&files.certificate, "it is no certificate with an end"))?;
     let key = PrivateKeyDer::from_pem_slice(&read.key)
         .map_err(|error| wrong(&files.key, format!("no private key in PEM form: {error}")))?;
-    let provider = CryptoProvider::get_default().cloned();
-    let provider = provider.unwrap_or_else(|| Arc::new(rustls::crypto::aws_lc_rs::default_provider()));
+    let provider = provider();
     let builder = ServerConfig::builder_with_provider(Arc::clone(&provider))
         .with_protocol_versions(&[&TLS13, &TLS12])
         .map_err(|error| wrong(&files.key, error))?;
@@ -83,7 +83,7 @@ fn clients(
         return Ok(None);
     }
     let Some((file, pem)) = files.authority.as_deref().zip(read.authority.as_deref()) else {
-        return Ok(Some(Arc::new(AnyCertificate { ask: files.ask, provider })));
+        return Ok(Some(Arc::new(AnyCertificate { ask: files.ask, signatures: Signatures::of(provider) })));
     };
     let mut roots = RootCertStore::empty();
     for certificate in certificates(pem, file)? {
@@ -99,7 +99,7 @@ fn clients(
 #[derive(Debug)]
 struct AnyCertificate {
     ask: Ask,
-    provider: Arc<CryptoProvider>,
+    signatures: Signatures,
 }
 
 impl ClientCertVerifier for AnyCertificate {
@@ -126,8 +126,7 @@ impl ClientCertVerifier for AnyCertificate {
         certificate: &CertificateDer<'_>,
         signed: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        let algorithms = &self.provider.signature_verification_algorithms;
-        verify_tls12_signature(message, certificate, signed, algorithms)
+        self.signatures.tls12(message, certificate, signed)
     }
 
     fn verify_tls13_signature(
@@ -136,11 +135,10 @@ impl ClientCertVerifier for AnyCertificate {
         certificate: &CertificateDer<'_>,
         signed: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        let algorithms = &self.provider.signature_verification_algorithms;
-        verify_tls13_signature(message, certificate, signed, algorithms)
+        self.signatures.tls13(message, certificate, signed)
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.provider.signature_verification_algorithms.supported_schemes()
+        self.signatures.schemes()
     }
 }

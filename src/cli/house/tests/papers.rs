@@ -1,6 +1,6 @@
 //! What every port says of itself, against what it does.
 
-use super::tests::house;
+use super::house;
 use crate::cli::tests::House as Place;
 use crate::web::{Body, Peer, Role};
 use http::Method;
@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 /// A row a route: its method, its path, what it asks for, and the ports that serve it.
-const TABLE: &str = include_str!("../../../tests/data/rights.txt");
+const TABLE: &str = include_str!("../../../../tests/data/rights.txt");
 
 async fn ask(app: &Arc<crate::web::App>, method: &str, path: &str) -> (u16, String, Value) {
     let request = http::Request::builder().method(Method::from_bytes(method.as_bytes()).unwrap()).uri(path);
