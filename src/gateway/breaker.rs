@@ -63,7 +63,7 @@ impl Outcomes {
     }
 }
 
-/// The right to ask once; whoever has it says how it ended.
+/// The right to ask once; whoever has it says how it ended, or that it was not used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Pass(u64);
 
@@ -116,7 +116,7 @@ impl Breaker {
         }
     }
 
-    /// A request went without a word: its caller left. The next one tries instead.
+    /// A request was never made, or its caller left. The next one tries instead.
     pub(super) fn dropped(&mut self, pass: Pass) {
         if pass.0 == self.epoch
             && let State::HalfOpen { is_tried } = &mut self.state
@@ -244,6 +244,7 @@ mod tests {
         fn it_does_what_the_rule_in_words_says(
             steps in proptest::collection::vec((0_u64..3000, any::<bool>(), 0_u8..10), 0..300),
             badness in 0_u8..10,
+            leaving in 0_u8..5,
         ) {
             let (mut breaker, mut golden) = (Breaker::default(), Golden::default());
             let mut now = Instant::now();
@@ -251,9 +252,16 @@ mod tests {
                 now += Duration::from_millis(millis);
                 let pass = breaker.admit(now, is_last);
                 prop_assert_eq!(pass.is_some(), golden.admits(now, is_last));
-                if let Some(pass) = pass {
-                    breaker.ended(pass, luck >= badness, now);
-                    golden.ended(luck >= badness, now);
+                match pass {
+                    Some(pass) if luck < leaving => {
+                        breaker.dropped(pass);
+                        golden.tried = false;
+                    }
+                    Some(pass) => {
+                        breaker.ended(pass, luck >= badness, now);
+                        golden.ended(luck >= badness, now);
+                    }
+                    None => {}
                 }
             }
         }

@@ -132,27 +132,11 @@ impl Instance {
         self.breaker().standing()
     }
 
-    /// The right to ask it.
-    pub(super) fn admit(&self, is_last: bool) -> Option<Pass> {
-        self.breaker().admit(Instant::now(), is_last)
-    }
-
-    /// Asks, with a right to; the answer's head may take `patience`.
-    pub(super) async fn ask(
-        &self,
-        request: Request,
-        pass: Pass,
-        patience: Duration,
-    ) -> Result<Response, Failure> {
-        let mut visit = Visit::begin(self, pass);
-        let answer = self.ask_now(request, patience).await;
-        match &answer {
-            Ok(answer) => visit.ended(!is_of_the_way(answer.status())),
-            // What the caller did wrong says nothing about the instance.
-            Err(Failure::Caller(_)) => {}
-            Err(_) => visit.ended(false),
-        }
-        answer
+    /// The right to ask it once.
+    pub(super) fn admit(&self, is_last: bool) -> Option<Visit<'_>> {
+        let pass = self.breaker().admit(Instant::now(), is_last)?;
+        self.in_flight.fetch_add(1, Ordering::Relaxed);
+        Some(Visit { instance: self, pass: Some(pass) })
     }
 
     /// Asks beside the breaker, as those do who look after it.
@@ -172,16 +156,26 @@ fn is_of_the_way(status: StatusCode) -> bool {
     matches!(status, StatusCode::BAD_GATEWAY | StatusCode::GATEWAY_TIMEOUT)
 }
 
-/// One request at an instance; a caller who leaves ends it, too.
-struct Visit<'i> {
+/// One request at an instance. It is given back when it is dropped: by a caller who leaves, or by whoever may not
+/// ask after all.
+#[derive(Debug)]
+pub(super) struct Visit<'i> {
     instance: &'i Instance,
     pass: Option<Pass>,
 }
 
-impl<'i> Visit<'i> {
-    fn begin(instance: &'i Instance, pass: Pass) -> Self {
-        instance.in_flight.fetch_add(1, Ordering::Relaxed);
-        Self { instance, pass: Some(pass) }
+impl Visit<'_> {
+    /// Asks; the answer's head may take `patience`.
+    pub(super) async fn ask(mut self, mut request: Request, patience: Duration) -> Result<Response, Failure> {
+        hop::address(&mut request, self.instance.authority());
+        let answer = self.instance.ask_now(request, patience).await;
+        match &answer {
+            Ok(answer) => self.ended(!is_of_the_way(answer.status())),
+            // What the caller did wrong says nothing about the instance.
+            Err(Failure::Caller(_)) => {}
+            Err(_) => self.ended(false),
+        }
+        answer
     }
 
     fn ended(&mut self, is_good: bool) {

@@ -49,8 +49,10 @@ impl Scale {
     fn read(self, share: f32, time: Duration) -> Self {
         let weight = (time.as_secs_f32() / 0.05).min(1.0);
         let share = self.share + (share - self.share) * weight;
-        // Quickly shut and slowly opened: what came too much already is in the queues.
+        // Quickly shut and slowly opened: what came too much already is in the queues. It opens by the time that has
+        // gone by, however few have come in it.
         let step = (AIM / share.max(0.01)).clamp(0.8, 1.04);
+        let step = if step > 1.0 { step.powf(time.as_secs_f32() / TICK.as_secs_f32()) } else { step };
         Self { open: (self.open * step).clamp(SHUT, OPEN), share }
     }
 }
@@ -220,5 +222,13 @@ mod tests {
         assert!(until(&mut scale, 1.0, |open| open < 1.0) < Duration::from_millis(200));
         until(&mut scale, 1.0, |open| open <= SHUT);
         assert!(until(&mut scale, 0.3, |open| open == OPEN) < Duration::from_secs(2));
+    }
+
+    #[test]
+    fn it_opens_by_time_and_not_by_how_many_come() {
+        let shut = Scale { open: SHUT, share: 1.0 };
+        assert_eq!(shut.read(0.0, Duration::from_secs(3600)).open, OPEN, "the first one in the morning");
+        let seconds = |count| (0..count).fold(shut, |scale, _| scale.read(0.1, Duration::from_secs(1)));
+        assert!(seconds(1).open < OPEN && seconds(3).open == OPEN);
     }
 }

@@ -2,10 +2,9 @@
 //!
 //! It must not know which requests go to which role, nor how one is sent.
 
-use super::breaker::Pass;
 use super::budget::Budget;
 use super::hop::{self, Hop};
-use super::instance::{Failure, Instance, UpstreamError, Way};
+use super::instance::{Failure, Instance, UpstreamError, Visit, Way};
 use super::routes;
 use crate::web::{Body, Peer, Problem, Request, Response};
 use http::{HeaderValue, Method};
@@ -98,14 +97,14 @@ impl Remote {
         self.budget.earn();
         let spare = self.spare(&request);
         let chosen = if routes::is_change(&request) { self.admit(0, true) } else { self.choose(None) };
-        let (at, pass) = chosen.ok_or_else(resting)?;
+        let (at, visit) = chosen.ok_or_else(resting)?;
         let first = if spare.is_some() { patience / FIRST } else { patience };
-        match (self.ask(at, request, pass, first).await, spare) {
+        match (visit.ask(request, first).await, spare) {
             (Ok(answer), _) => Ok(answer),
             (Err(failure), Some(again)) if !matches!(failure, Failure::Caller(_)) => {
                 let other = self.choose(Some(at)).filter(|_| self.budget.spend());
-                let (other, pass) = other.ok_or(failure)?;
-                Ok(self.ask(other, again, pass, patience - first).await?)
+                let (_, visit) = other.ok_or(failure)?;
+                Ok(visit.ask(again, patience - first).await?)
             }
             (Err(failure), _) => Err(failure.into()),
         }
@@ -123,18 +122,6 @@ impl Remote {
         Ok(at.ask_now(request, self.patience).await?)
     }
 
-    async fn ask(
-        &self,
-        at: usize,
-        mut request: Request,
-        pass: Pass,
-        patience: Duration,
-    ) -> Result<Response, Failure> {
-        let instance = &self.instances[at];
-        hop::address(&mut request, instance.authority());
-        instance.ask(request, pass, patience).await
-    }
-
     /// The request once more, where asking twice does no harm and there is somebody else to ask.
     fn spare(&self, request: &Request) -> Option<Request> {
         let is_safe = matches!(*request.method(), Method::GET | Method::HEAD);
@@ -150,7 +137,7 @@ impl Remote {
 
     /// An instance other than `not`, with the right to ask it. Those that are ready come first; where none is, all
     /// are asked: an instance that may be down is better than none.
-    fn choose(&self, not: Option<usize>) -> Option<(usize, Pass)> {
+    fn choose(&self, not: Option<usize>) -> Option<(usize, Visit<'_>)> {
         if self.instances.len() == 1 {
             return not.is_none().then(|| self.admit(0, true)).flatten();
         }
@@ -162,7 +149,7 @@ impl Remote {
             .or_else(|| order.iter().find_map(|at| self.admit(*at, true)))
     }
 
-    fn admit(&self, at: usize, is_last: bool) -> Option<(usize, Pass)> {
+    fn admit(&self, at: usize, is_last: bool) -> Option<(usize, Visit<'_>)> {
         Some((at, self.instances[at].admit(is_last)?))
     }
 

@@ -104,15 +104,49 @@ async fn one_that_fails_is_left_out_and_nobody_notices() {
     );
 }
 
+/// An instance that closes whatever comes, and counts it.
+async fn closing() -> (String, Arc<AtomicU32>) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let (url, count) = (format!("http://{}", listener.local_addr().unwrap()), Arc::new(AtomicU32::new(0)));
+    let counter = Arc::clone(&count);
+    tokio::spawn(async move {
+        while listener.accept().await.is_ok() {
+            counter.fetch_add(1, Ordering::Relaxed);
+        }
+    });
+    (url, count)
+}
+
 #[tokio::test]
 async fn retries_stop_when_their_budget_is_spent() {
-    let closing: Vec<String> = vec![fake(b"", false).await, fake(b"", false).await];
-    let remote = several(&closing, SECOND);
-    let budgeted = (0..100).filter(|_| remote.spend_retry()).count();
-    assert_eq!(budgeted, 10);
+    let ((a, at_a), (b, at_b)) = (closing().await, closing().await);
+    let remote = several(&[a, b], SECOND);
+    assert_eq!((0..100).filter(|_| remote.spend_retry()).count(), 10);
     let door = door(Upstream::remote(remote));
-    let (status, _) = code(&door, TARGET).await;
-    assert_eq!(status, 502);
+    assert_eq!(code(&door, TARGET).await, (502, "role_broke_off".to_owned()));
+    assert_eq!(at_a.load(Ordering::Relaxed) + at_b.load(Ordering::Relaxed), 1);
+}
+
+#[tokio::test]
+async fn a_retry_that_nothing_is_left_for_keeps_no_instance_from_coming_back() {
+    let dead = async || {
+        let gone = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        gone.local_addr().unwrap()
+    };
+    let (a, b) = (dead().await, dead().await);
+    let remote = several(&[format!("http://{a}"), format!("http://{b}")], SECOND);
+    let upstreams = Arc::new(Upstreams::from([(Role::Blacklist, Upstream::remote(remote))]));
+    let door = ruled(Arc::clone(&upstreams), Rules::default());
+    let Place::Remote(remote) = upstreams[&Role::Blacklist].place() else { unreachable!() };
+    for _ in 0..6 {
+        code(&door, TARGET).await;
+    }
+    while remote.spend_retry() {}
+    tokio::time::sleep(breaker::PAUSE).await;
+    // The one whose turn it is fails its trial, and nothing is left for the other's.
+    assert_eq!(code(&door, TARGET).await, (503, "role_unreachable".to_owned()));
+    let free = remote.instances().iter().filter_map(|instance| instance.admit(true)).count();
+    assert_eq!(free, 1, "the one that was not asked may be");
 }
 
 #[tokio::test]
