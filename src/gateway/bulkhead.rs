@@ -24,6 +24,8 @@ pub(super) struct Bulkhead {
     places: Arc<Semaphore>,
     /// Of the places, those that long questions may take: half of them, so that short ones find the others.
     long: Arc<Semaphore>,
+    /// Of the places, those that nobody in particular may take: strangers are many, and a quarter is never theirs.
+    strange: Arc<Semaphore>,
     waiting: AtomicUsize,
     queue: usize,
     shares: Arc<Shares<u64>>,
@@ -35,6 +37,7 @@ pub(super) struct Bulkhead {
 pub(super) struct Place {
     _place: OwnedSemaphorePermit,
     _long: Option<OwnedSemaphorePermit>,
+    _strange: Option<OwnedSemaphorePermit>,
     _share: Option<Share<u64>>,
 }
 
@@ -42,9 +45,10 @@ impl Bulkhead {
     /// Room for `places` at work and `queue` that wait.
     pub(super) fn new(places: usize, queue: usize) -> Self {
         let places = places.min(Semaphore::MAX_PERMITS);
-        let [all, long] = [places, places.div_ceil(2)].map(|places| Arc::new(Semaphore::new(places)));
-        let shares = Shares::new(places.div_ceil(SHARE));
-        Self { places: all, long, waiting: AtomicUsize::new(0), queue, shares, whose: Whose::default() }
+        let room = [places, places.div_ceil(2), places - places / SHARE];
+        let [places, long, strange] = room.map(|places| Arc::new(Semaphore::new(places)));
+        let shares = Shares::new(room[0].div_ceil(SHARE));
+        Self { places, long, strange, waiting: AtomicUsize::new(0), queue, shares, whose: Whose::default() }
     }
 
     /// A place for a request of that class, at once or after a short wait. Who looks after the house needs none, nor do
@@ -60,9 +64,19 @@ impl Bulkhead {
         let Some(class) = class.filter(|class| *class != Class::Feeds) else { return Ok(None) };
         let whose = self.whose.of(caller);
         let share = whose.map(|whose| self.shares.take(whose).ok_or_else(too_many)).transpose()?;
-        let long = if class == Class::Bulk { Some(self.wait_for(&self.long).await?) } else { None };
+        let is_strange = whose.is_some() && caller.who.is_none();
+        let long = self.wait_if(class == Class::Bulk, &self.long).await?;
+        let strange = self.wait_if(is_strange, &self.strange).await?;
         let place = self.wait_for(&self.places).await?;
-        Ok(Some(Place { _place: place, _long: long, _share: share }))
+        Ok(Some(Place { _place: place, _long: long, _strange: strange, _share: share }))
+    }
+
+    async fn wait_if(
+        &self,
+        needs: bool,
+        places: &Arc<Semaphore>,
+    ) -> Result<Option<OwnedSemaphorePermit>, Problem> {
+        Ok(if needs { Some(self.wait_for(places).await?) } else { None })
     }
 
     async fn wait_for(&self, places: &Arc<Semaphore>) -> Result<OwnedSemaphorePermit, Problem> {
@@ -106,7 +120,7 @@ impl Drop for Waiting<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::rights::Rights;
+    use crate::rights::{Identity, Rights};
     use crate::web::Peer;
     use tokio::time::timeout;
 
@@ -138,6 +152,22 @@ mod tests {
         let _first = bulkhead.enter(READ, &from(1)).await.unwrap();
         assert!(timeout(Duration::from_millis(5), bulkhead.enter(READ, &from(2))).await.is_err());
         assert_eq!(bulkhead.enter(READ, &from(2)).await.unwrap_err().code(), "role_busy");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn strangers_however_many_leave_a_quarter_to_those_who_are_somebody() {
+        let bulkhead = Bulkhead::new(8, 1);
+        let mut held = Vec::new();
+        for last in [1, 1, 2, 2, 3, 3] {
+            held.push(bulkhead.enter(READ, &from(last)).await.unwrap());
+        }
+        assert_eq!(bulkhead.enter(READ, &from(4)).await.unwrap_err().code(), "role_busy");
+        let somebody = Caller { who: Some(Arc::new(Identity::installation())), ..from(1) };
+        for _ in 0..2 {
+            held.push(timeout(Duration::ZERO, bulkhead.enter(READ, &somebody)).await.unwrap().unwrap());
+        }
+        held.clear();
+        bulkhead.enter(READ, &from(4)).await.unwrap();
     }
 
     #[tokio::test(start_paused = true)]

@@ -37,6 +37,7 @@ pub use watch::watch;
 use crate::rights::Right;
 use crate::web::app::Route;
 use crate::web::auth::Guard;
+use crate::web::body::SHORT;
 use crate::web::docs::Docs;
 use crate::web::entrance::Entrance;
 use crate::web::metrics::{self, Metrics};
@@ -109,8 +110,10 @@ pub fn app(
         .merge(metrics::routes().with_state(Arc::clone(all)))
         .merge(Docs::routes().with_state(docs));
     let [admitting, denying] = [&door, &door].map(Arc::clone);
-    // How long a body may be is for its role to say, and so is what it asks of its caller.
+    // How long a body may be is for its role to say, and so is what it asks of its caller; but nobody holds a role's place
+    // with a login that never ends.
     let app = App::new(Role::Gateway, routes, all)
+        .body_limit(routes::AUTH, SHORT)
         .body_limit("/", u64::MAX)
         .entrance(&rules.entrance)
         .spans(rules.spans)

@@ -53,7 +53,8 @@ const CHECKS: [&str; 2] = ["/api/v1/blacklist/check/", "/api/v1/blacklist/search
 /// Questions too long for a GET.
 const QUESTIONS: [&str; 2] = ["/api/v1/blacklist/check", "/api/v1/blacklist/search"];
 const IMPORT: &str = "/api/v1/blacklist/ips/bulk";
-const AUTH: &str = "/api/v1/auth";
+/// Who somebody is: what whoever has shown nothing yet may send, too.
+pub(super) const AUTH: &str = "/api/v1/auth";
 
 /// Of which class a request is; none: it is never limited.
 pub(super) fn class(method: &Method, path: &str) -> Option<Class> {

@@ -145,6 +145,14 @@ async fn bodies_stream_both_ways_within_the_roles_limit() {
 }
 
 #[tokio::test]
+async fn a_login_that_is_long_goes_no_further_than_the_door() {
+    let door = door(remote(&fake(b"", true).await));
+    let asked = request(Method::POST, "/api/v1/auth/login", Body::full("x".repeat(17 << 10)));
+    let answer = door.answer(asked, Peer::Tcp(([198, 51, 100, 7], 4).into())).await;
+    assert_eq!(answer.status(), StatusCode::PAYLOAD_TOO_LARGE);
+}
+
+#[tokio::test]
 async fn headers_of_one_hop_stay_behind_and_the_request_keeps_its_name() {
     let door = door(remote(&elsewhere(blacklist()).await));
     let mut asked = request(Method::GET, "/api/v1/blacklist/headers", Body::empty());

@@ -17,6 +17,7 @@ use crate::service::publishing::{Hooking, Publishing, Pushing};
 use crate::service::taxii::Taxii;
 use crate::service::{self, journal};
 use crate::web::auth::Guard;
+use crate::web::body::SHORT;
 use crate::web::claim::Keys;
 use crate::web::docs::Docs;
 use crate::web::entrance::Entrance;
@@ -136,6 +137,7 @@ impl<'s> Front<'s> {
             .body_limit("/api/v1/blacklist/ips/bulk", large.clone())
             .body_limit("/api/v1/bulk-insert", large.clone())
             .body_limit(journal::BATCHES, large.clone())
+            .body_limit("/api/v1/auth/", SHORT)
             .body_limit(journal::PREVIEW, large.clone())
             // Lines are answered while they come, however many; JSON has a limit of its own.
             .body_limit("/api/v1/blacklist/check", u64::MAX);

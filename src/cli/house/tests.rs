@@ -71,6 +71,17 @@ async fn a_json_question_is_bounded_and_a_text_is_not() {
 }
 
 #[tokio::test]
+async fn whoever_logs_in_has_little_to_send() {
+    let place = Place::new();
+    let house = house(&place);
+    let login = |length: usize| format!("{{\"username\":\"kim\",\"password\":\"{}\"}}", "x".repeat(length));
+    for (length, expected) in [(4 << 10, 401), (16 << 10, 413)] {
+        let path = "/api/v1/auth/login";
+        assert_eq!(ask(&house, "POST", path, "application/json", login(length)).await.0, expected);
+    }
+}
+
+#[tokio::test]
 async fn the_feed_comes_in_the_form_that_is_set() {
     for (form, expected) in [
         ("cidrs", "20.0.0.1\n20.0.0.2/31\n"),
