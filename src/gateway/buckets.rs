@@ -18,6 +18,13 @@ struct Bucket {
     full: u64,
 }
 
+/// Whose bucket is meant, and whether it is only looked at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Wish {
+    pub(super) whose: u64,
+    pub(super) is_look: bool,
+}
+
 /// All buckets of one kind; 16 bytes each.
 #[derive(Debug)]
 pub(super) struct Buckets(Box<[Mutex<[Bucket; WAYS]>]>);
@@ -30,15 +37,16 @@ impl Buckets {
 }
 
 impl StateStore for Buckets {
-    type Key = u64;
+    type Key = Wish;
 
-    fn measure_and_replace<T, F, E>(&self, whose: &u64, decide: F) -> Result<T, E>
+    fn measure_and_replace<T, F, E>(&self, wish: &Wish, decide: F) -> Result<T, E>
     where
         F: Fn(Option<Nanos>) -> Result<(T, Nanos), E>,
     {
-        let row = &self.0[(*whose % self.0.len() as u64) as usize];
+        let Wish { whose, is_look } = *wish;
+        let row = &self.0[(whose % self.0.len() as u64) as usize];
         let mut row = row.lock().unwrap_or_else(PoisonError::into_inner);
-        let known = row.iter().position(|bucket| bucket.whose == *whose && bucket.full > 0);
+        let known = row.iter().position(|bucket| bucket.whose == whose && bucket.full > 0);
         let (at, before) = match known {
             Some(at) => (at, Some(Nanos::new(row[at].full))),
             None => {
@@ -46,7 +54,9 @@ impl StateStore for Buckets {
             }
         };
         let (outcome, after) = decide(before)?;
-        row[at] = Bucket { whose: *whose, full: after.as_u64() };
+        if !is_look {
+            row[at] = Bucket { whose, full: after.as_u64() };
+        }
         Ok(outcome)
     }
 }
@@ -57,7 +67,8 @@ mod tests {
 
     /// Puts `full` into a bucket, and says what was in it.
     fn put(buckets: &Buckets, whose: u64, full: u64) -> Option<u64> {
-        let swapped = buckets.measure_and_replace(&whose, |before| Ok::<_, ()>((before, Nanos::new(full))));
+        let wish = Wish { whose, is_look: false };
+        let swapped = buckets.measure_and_replace(&wish, |before| Ok::<_, ()>((before, Nanos::new(full))));
         swapped.unwrap().map(Nanos::as_u64)
     }
 
@@ -75,11 +86,14 @@ mod tests {
     }
 
     #[test]
-    fn what_is_refused_takes_nobodys_place() {
+    fn what_is_refused_or_only_looked_at_takes_nobodys_place() {
         let buckets = Buckets::new(1);
         put(&buckets, 1, 10);
         (2..9).for_each(|whose| _ = put(&buckets, whose, 50));
-        assert!(buckets.measure_and_replace(&77, |_| Err::<((), Nanos), _>(())).is_err());
+        let refused = Wish { whose: 77, is_look: false };
+        assert!(buckets.measure_and_replace(&refused, |_| Err::<((), Nanos), _>(())).is_err());
+        let look = Wish { whose: 78, is_look: true };
+        assert!(buckets.measure_and_replace(&look, |_| Ok::<_, ()>(((), Nanos::new(99)))).is_ok());
         assert_eq!(put(&buckets, 1, 10), Some(10));
     }
 }

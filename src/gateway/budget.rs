@@ -29,6 +29,11 @@ impl Budget {
         let _ = self.0.fetch_update(Ordering::Relaxed, Ordering::Relaxed, more);
     }
 
+    /// Whether one could be made again.
+    pub(super) fn has_some(&self) -> bool {
+        self.0.load(Ordering::Relaxed) >= COST
+    }
+
     /// Whether one may be made again; it is spent then.
     pub(super) fn spend(&self) -> bool {
         let less = |saved: u32| saved.checked_sub(COST);

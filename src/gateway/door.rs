@@ -2,7 +2,7 @@
 //!
 //! It must not know what a role answers.
 
-use super::limits::{Class, Limits};
+use super::limits::{Class, Limits, Told};
 use super::overload::Overload;
 use super::{Rules, routes};
 use crate::web::app::Entry;
@@ -18,13 +18,17 @@ use std::time::Duration;
 const READERS: u64 = 16_384;
 const REMEMBERED: Duration = Duration::from_secs(3600);
 
+/// From where somebody asks for a list, and whether with a key that only a role can judge: else it knows them by their
+/// certificate or network, and what is guessed from there is another's.
+pub(super) type Reader = (IpAddr, bool);
+
 /// Looks at every request.
 pub(super) struct Door {
     limits: Limits,
     /// None: everybody waits instead.
     overload: Option<Overload>,
-    /// Addresses from where lists were fetched of late with a key that a role found right.
-    readers: moka::sync::Cache<IpAddr, ()>,
+    /// Who was given a list by a role of late.
+    readers: moka::sync::Cache<Reader, ()>,
     /// Refusals of each class, by too many requests and by overload.
     refused: [[Counter; 2]; Class::ALL.len()],
 }
@@ -57,8 +61,18 @@ impl Door {
         self.pay(Class::Auth, caller)
     }
 
+    /// What is said to whoever shows a key about which another process would have to be asked: who has shown too many
+    /// wrong ones has nobody asked.
+    pub(super) fn doubt(&self, caller: &Caller) -> Entry {
+        self.said(Class::Auth, self.limits.look(Class::Auth, caller).map(|()| None))
+    }
+
     fn pay(&self, class: Class, caller: &Caller) -> Entry {
-        match self.limits.pay(class, caller) {
+        self.said(class, self.limits.pay(class, caller))
+    }
+
+    fn said(&self, class: Class, paid: Result<Option<Told>, Problem>) -> Entry {
+        match paid {
             Ok(told) => Entry::Open(told),
             Err(problem) => {
                 self.refused[class as usize][0].inc();
@@ -67,33 +81,33 @@ impl Door {
         }
     }
 
-    /// Firewalls are never told to come back later. Whether a device's key is right only the role knows: until it has
-    /// given a list to that address, the limit of those without a key holds.
+    /// Firewalls are never told to come back later. Whether a device is one only the role knows: until it has given a list
+    /// to that address, with a key or without, the limit of strangers holds.
     fn is_reader(&self, request: &Request, caller: &Caller) -> bool {
-        caller.who.is_some() || (shows_a_key(request) && self.readers.contains_key(&caller.peer.address()))
+        caller.who.is_some() || self.readers.contains_key(&reader(request, caller))
     }
 
-    /// From where somebody asks for a list with a key that a role judges.
-    pub(super) fn reader(request: &Request, caller: &Caller) -> Option<IpAddr> {
+    /// Who asks for a list and may be a device.
+    pub(super) fn reader(request: &Request, caller: &Caller) -> Option<Reader> {
         let class = routes::class(request.method(), request.uri().path());
-        let is_reader = class == Some(Class::Feeds) && caller.who.is_none() && shows_a_key(request);
-        is_reader.then(|| caller.peer.address())
+        (class == Some(Class::Feeds) && caller.who.is_none()).then(|| reader(request, caller))
     }
 
     /// Remembers who was given a list.
-    pub(super) fn note(&self, reader: Option<IpAddr>, status: StatusCode) {
+    pub(super) fn note(&self, reader: Option<Reader>, status: StatusCode) {
         let is_given = status.is_success() || status == StatusCode::NOT_MODIFIED;
-        if let Some(from) = reader.filter(|from| is_given && !self.readers.contains_key(from)) {
-            self.readers.insert(from, ());
+        if let Some(reader) = reader.filter(|reader| is_given && !self.readers.contains_key(reader)) {
+            self.readers.insert(reader, ());
         }
     }
 }
 
-fn shows_a_key(request: &Request) -> bool {
+fn reader(request: &Request, caller: &Caller) -> Reader {
     let headers = request.headers();
-    request.uri().path().starts_with("/f/")
+    let shows_a_key = request.uri().path().starts_with("/f/")
         || headers.contains_key(AUTHORIZATION)
-        || headers.contains_key(X_API_KEY)
+        || headers.contains_key(X_API_KEY);
+    (caller.peer.address(), shows_a_key)
 }
 
 fn overload() -> Problem {

@@ -2,7 +2,7 @@
 //!
 //! It must not know where it goes.
 
-use crate::web::claim::X_API_KEY;
+use crate::web::claim::{self, Credentials, X_API_KEY};
 use crate::web::edge::{strip_hop_headers, strip_internal};
 use crate::web::tls::Secured;
 use crate::web::vouch::{self, X_DEADLINE, X_FORWARDED_FOR};
@@ -46,29 +46,23 @@ impl Hop {
         Self { key: Some(key), word }
     }
 
-    /// Makes a request ready for the next process: who asks, and how long an answer is waited for.
+    /// Makes a request ready for the next process: who asks.
     ///
     /// # Errors
     /// For a request whose headers cannot go on.
-    pub(super) fn prepare(
-        &self,
-        request: &mut Request,
-        peer: Peer,
-        patience: Duration,
-    ) -> Result<(), Problem> {
+    pub(super) fn prepare(&self, request: &mut Request, peer: Peer) -> Result<(), Problem> {
         let secured = request.extensions().get::<Secured>().copied();
         let headers = request.headers_mut();
         strip(headers)?;
         match (peer, &self.key) {
             (Peer::Tcp(_) | Peer::Behind(_), _) => {
                 vouch::introduce(headers, peer, secured, self.word.as_ref());
-                if self.word.is_some() {
-                    headers.insert(X_DEADLINE, HeaderValue::from(patience.as_millis() as u64));
-                }
             }
-            // A key of the caller's own has been found right before.
-            (Peer::Local, Some(key)) => _ = headers.insert(X_API_KEY, key.clone()),
-            (Peer::Local, None) => {}
+            // Who shows a key of their own asks as whoever that is.
+            (Peer::Local, Some(key)) if claim::credentials(headers) == Ok(Credentials::Nothing) => {
+                headers.insert(X_API_KEY, key.clone());
+            }
+            (Peer::Local, _) => {}
         }
         *request.version_mut() = Version::HTTP_11;
         let path = request.uri().path_and_query().cloned();
@@ -89,8 +83,11 @@ pub(super) fn copy(headers: &HeaderMap, shown: &Extensions, target: Uri) -> Requ
     copy
 }
 
-/// Names the instance that a request goes to.
-pub(super) fn address(request: &mut Request, authority: &Authority) {
+/// Names the instance that a request goes to, and tells one that believes this process how long it is waited for.
+pub(super) fn address(request: &mut Request, authority: &Authority, patience: Duration) {
+    if request.headers().contains_key(vouch::X_GATEWAY) {
+        request.headers_mut().insert(X_DEADLINE, HeaderValue::from(patience.as_millis() as u64));
+    }
     // An authority is a valid header.
     if let Ok(host) = HeaderValue::try_from(authority.as_str()) {
         request.headers_mut().insert(header::HOST, host);
@@ -114,4 +111,27 @@ fn strip(headers: &mut HeaderMap) -> Result<(), Problem> {
     }
     strip_internal(headers);
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use http::header::AUTHORIZATION;
+
+    #[test]
+    fn over_the_socket_whoever_shows_a_key_of_their_own_asks_with_that_alone() {
+        let hop = Hop::with_key(HeaderValue::from_static("the installation's"));
+        let sent = |own: Option<(HeaderName, &'static str)>| {
+            let mut request = Request::new(Body::empty());
+            request.headers_mut().extend(own.map(|(name, key)| (name, HeaderValue::from_static(key))));
+            hop.prepare(&mut request, Peer::Local).unwrap();
+            [AUTHORIZATION, X_API_KEY].map(|name| {
+                request.headers().get(name).map_or_else(String::new, |key| key.to_str().unwrap().to_owned())
+            })
+        };
+        assert_eq!(sent(None), ["", "the installation's"]);
+        assert_eq!(sent(Some((X_API_KEY, "kim's"))), ["", "kim's"]);
+        assert_eq!(sent(Some((AUTHORIZATION, "Bearer kim's"))), ["Bearer kim's", ""]);
+        assert_eq!(sent(Some((AUTHORIZATION, "Digest x"))), ["Digest x", ""], "which is refused there");
+    }
 }

@@ -167,7 +167,7 @@ pub(super) struct Visit<'i> {
 impl Visit<'_> {
     /// Asks; the answer's head may take `patience`.
     pub(super) async fn ask(mut self, mut request: Request, patience: Duration) -> Result<Response, Failure> {
-        hop::address(&mut request, self.instance.authority());
+        hop::address(&mut request, self.instance.authority(), patience);
         let answer = self.instance.ask_now(request, patience).await;
         match &answer {
             Ok(answer) => self.ended(!is_of_the_way(answer.status())),

@@ -2,7 +2,7 @@
 //!
 //! It must not know which path is of which class, nor what else decides whether a request comes in.
 
-use super::buckets::Buckets;
+use super::buckets::{Buckets, Wish};
 use super::whose::Whose;
 use crate::web::{Caller, Problem};
 use governor::clock::{Clock, MonotonicClock};
@@ -106,7 +106,7 @@ pub(super) struct Limits<C: Clock + Clone = MonotonicClock> {
     whose: Whose,
 }
 
-type Gcra<C> = RateLimiter<u64, Buckets, C, StateInformationMiddleware>;
+type Gcra<C> = RateLimiter<Wish, Buckets, C, StateInformationMiddleware>;
 
 struct Limiter<C: Clock + Clone> {
     gcra: Gcra<C>,
@@ -136,7 +136,17 @@ impl<C: Clock + Clone> Limits<C> {
     pub(super) fn pay(&self, class: Class, caller: &Caller) -> Result<Option<Told>, Problem> {
         let Some(limiter) = &self.classes[class as usize] else { return Ok(None) };
         let Some(whose) = self.whose.of(caller) else { return Ok(None) };
-        limiter.pay(whose).map(Some)
+        limiter.pay(Wish { whose, is_look: false }).map(Some)
+    }
+
+    /// Whether it could be paid for.
+    ///
+    /// # Errors
+    /// 429 when nothing is left.
+    pub(super) fn look(&self, class: Class, caller: &Caller) -> Result<(), Problem> {
+        let Some(limiter) = &self.classes[class as usize] else { return Ok(()) };
+        let Some(whose) = self.whose.of(caller) else { return Ok(()) };
+        limiter.pay(Wish { whose, is_look: true }).map(drop)
     }
 }
 
@@ -151,8 +161,8 @@ impl<C: Clock + Clone> Limiter<C> {
         Self { gcra, clock, name, window: rate.window, policy }
     }
 
-    fn pay(&self, whose: u64) -> Result<Told, Problem> {
-        match self.gcra.check_key(&whose) {
+    fn pay(&self, wish: Wish) -> Result<Told, Problem> {
+        match self.gcra.check_key(&wish) {
             Ok(state) => Ok(self.told(state.remaining_burst_capacity(), self.until_full(&state))),
             Err(until) => {
                 let wait = until.wait_time_from(self.clock.now()).as_secs_f64().ceil().max(1.0) as u32;

@@ -109,7 +109,7 @@ pub fn app(
         .with_state(desk)
         .merge(metrics::routes().with_state(Arc::clone(all)))
         .merge(Docs::routes().with_state(docs));
-    let [admitting, denying] = [&door, &door].map(Arc::clone);
+    let [admitting, denying, doubting] = [&door, &door, &door].map(Arc::clone);
     // How long a body may be is for its role to say, and so is what it asks of its caller; but nobody holds a role's place
     // with a login that never ends.
     let app = App::new(Role::Gateway, routes, all)
@@ -117,7 +117,11 @@ pub fn app(
         .body_limit("/", u64::MAX)
         .entrance(&rules.entrance)
         .spans(rules.spans)
-        .door(move |request, caller| admitting.admit(request, caller), move |caller| denying.deny(caller))
+        .door(
+            move |request, caller| admitting.admit(request, caller),
+            move |caller| denying.deny(caller),
+            move |caller| doubting.doubt(caller),
+        )
         .fast("/{*path}", Demand::Nothing, move |request, _, caller| {
             let answer = answer_at_once(&upstreams, request, caller)?;
             door.note(Door::reader(request, caller), answer.status());

@@ -93,7 +93,7 @@ impl Remote {
     /// Asks one instance, and another where the request is safe, nothing was answered and the budget has it.
     pub(super) async fn call(&self, mut request: Request, peer: Peer) -> Result<Response, Problem> {
         let patience = self.patience * if request.body().is_end_stream() { 1 } else { BODY_PATIENCE };
-        self.hop.prepare(&mut request, peer, patience)?;
+        self.hop.prepare(&mut request, peer)?;
         self.budget.earn();
         let spare = self.spare(&request);
         let chosen = if routes::is_change(&request) { self.admit(0, true) } else { self.choose(None) };
@@ -117,15 +117,16 @@ impl Remote {
         mut request: Request,
         peer: Peer,
     ) -> Result<Response, Problem> {
-        self.hop.prepare(&mut request, peer, self.patience)?;
-        hop::address(&mut request, at.authority());
+        self.hop.prepare(&mut request, peer)?;
+        hop::address(&mut request, at.authority(), self.patience);
         Ok(at.ask_now(request, self.patience).await?)
     }
 
-    /// The request once more, where asking twice does no harm and there is somebody else to ask.
+    /// The request once more, where asking twice does no harm, and may be done, and there is somebody else to ask.
     fn spare(&self, request: &Request) -> Option<Request> {
         let is_safe = matches!(*request.method(), Method::GET | Method::HEAD);
-        if self.instances.len() < 2 || !is_safe || !request.body().is_end_stream() {
+        if self.instances.len() < 2 || !is_safe || !request.body().is_end_stream() || !self.budget.has_some()
+        {
             return None;
         }
         let mut again = Request::new(Body::empty());

@@ -49,10 +49,13 @@ pub enum Entry {
 type Admit = Box<dyn Fn(&Request, &Caller) -> Entry + Send + Sync>;
 /// Hears that somebody at that address showed a key that is nobody's, and may have something to say to it first.
 type Deny = Box<dyn Fn(&Caller) -> Entry + Send + Sync>;
+/// Says whether another process may be asked about the key of somebody at that address.
+type Doubt = Deny;
 
 struct Door {
     admit: Admit,
     deny: Deny,
+    doubt: Doubt,
 }
 
 struct Fast {
@@ -145,14 +148,16 @@ impl App {
         self
     }
 
-    /// Has `admit` look at every request once it is known who asks, and `deny` at those whose key is wrong.
+    /// Has `admit` look at every request once it is known who asks, `deny` at those whose key is wrong, and `doubt` at
+    /// those about whose key somebody would have to be asked.
     #[must_use]
-    pub fn door<A, D>(mut self, admit: A, deny: D) -> Self
+    pub fn door<A, D, Q>(mut self, admit: A, deny: D, doubt: Q) -> Self
     where
         A: Fn(&Request, &Caller) -> Entry + Send + Sync + 'static,
         D: Fn(&Caller) -> Entry + Send + Sync + 'static,
+        Q: Fn(&Caller) -> Entry + Send + Sync + 'static,
     {
-        self.door = Some(Door { admit: Box::new(admit), deny: Box::new(deny) });
+        self.door = Some(Door { admit: Box::new(admit), deny: Box::new(deny), doubt: Box::new(doubt) });
         self
     }
 

@@ -148,12 +148,22 @@ impl Guard {
         }
     }
 
+    /// Whether what is shown was somebody's of late.
+    pub(super) fn knew(&self, asking: &Asking<'_>) -> bool {
+        let claim = asking.claim().ok().flatten().zip(self.authority.as_ref());
+        claim.is_some_and(|(claim, authority)| authority.is_known(claim, asking.peer.network()))
+    }
+
+    /// Has a refusal kept of somebody whom nobody has looked at.
+    pub(super) fn turned_away(&self, problem: Problem, asking: &Asking<'_>) -> Problem {
+        if is_refusal(&problem) { self.refuse(problem, None, asking) } else { problem }
+    }
+
     /// Has a refusal kept that a handler came to.
     pub(super) fn note(&self, problem: &Problem, caller: &Caller, (seen, route): (&Seen, &str)) {
-        let is_refusal = matches!(problem.status(), StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN);
         let claimed = match (problem.claimant(), &caller.who) {
             (Some(name), _) => Claimed::Named(name),
-            (None, _) if !is_refusal => return,
+            (None, _) if !is_refusal(problem) => return,
             (None, Some(who)) => Claimed::Known(who),
             (None, None) => Claimed::Nobody,
         };
@@ -189,6 +199,10 @@ impl Guard {
     fn is_elsewhere(&self, path: &str) -> bool {
         self.elsewhere.iter().any(|prefix| path.starts_with(prefix))
     }
+}
+
+fn is_refusal(problem: &Problem) -> bool {
+    matches!(problem.status(), StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN)
 }
 
 /// What a request says of whoever asks.

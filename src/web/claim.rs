@@ -99,6 +99,11 @@ pub trait Authority: Send + Sync {
     /// The same, after asking whoever knows.
     fn ask<'a>(&'a self, claim: Claim<'a>, from: IpAddr) -> BoxFuture<'a, Found>;
 
+    /// Whether it was somebody's of late: whoever shows it is asked about, whatever others show from there.
+    fn is_known(&self, _: Claim<'_>, _from: IpAddr) -> bool {
+        false
+    }
+
     /// Hears of a refusal; it must not wait.
     fn refused(&self, _: Refused<'_>) {}
 }

@@ -10,7 +10,7 @@ use super::app::{Answer, App};
 use super::body::{Body, Pace, Request, Response, is_live};
 use super::caller::Peer;
 use super::entrance::Ends;
-use super::shares::{Share, Shares};
+use super::shares::{Share, Shares, subscriber};
 use super::stall::{AtWork, Guarded};
 use super::tls::Secured;
 use hyper::body::Incoming;
@@ -22,7 +22,7 @@ use prelude::Opened;
 use std::convert::Infallible;
 use std::fs::Permissions;
 use std::io;
-use std::net::{IpAddr, Ipv6Addr, SocketAddr};
+use std::net::{IpAddr, SocketAddr};
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::pin::Pin;
@@ -185,14 +185,6 @@ const SHARE: usize = 4;
 
 /// An address has its share already.
 struct TooMany;
-
-/// Of IPv6, the network that one subscriber has.
-fn subscriber(address: IpAddr) -> IpAddr {
-    match address {
-        IpAddr::V6(address) => Ipv6Addr::from_bits(address.to_bits() >> 64 << 64).into(),
-        v4 => v4,
-    }
-}
 
 struct Server {
     port: Arc<Port>,

@@ -4,7 +4,16 @@
 
 use std::collections::HashMap;
 use std::hash::Hash;
+use std::net::{IpAddr, Ipv6Addr};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+/// Whoever is at an address, as a holder: of IPv6, the network that one subscriber has.
+pub fn subscriber(address: IpAddr) -> IpAddr {
+    match address {
+        IpAddr::V6(address) => Ipv6Addr::from_bits(address.to_bits() >> 64 << 64).into(),
+        v4 => v4,
+    }
+}
 
 /// What each holder has; those who have nothing are not in it, so that it is never larger than what is held.
 #[derive(Debug)]

@@ -191,7 +191,7 @@ pub(super) const TABLE: &[Setting] = &[
     setting(
         "rate.feeds",
         r#""600/m""#,
-        "The same for feeds, of those who read without a key; devices with a key are never limited.",
+        "The same for feeds, of those who have not been given one within the hour; devices are never limited.",
     ),
     setting("rate.read", r#""1200/m""#, "The same for everything else that is only read."),
     setting("rate.write", r#""600/m""#, "The same for changes."),

@@ -1,6 +1,11 @@
 //! What a caller may ask how often, through the whole door.
 
 use super::*;
+use crate::rights::Identity;
+use crate::web::claim::{Authority, Claim, Found, Unproven};
+use futures_util::future::BoxFuture;
+use std::net::IpAddr;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 /// A device that has a password is given its list.
 async fn feed(headers: http::HeaderMap) -> Result<&'static str, Problem> {
@@ -107,4 +112,67 @@ async fn whoever_shows_just_anything_for_a_feed_is_limited_until_a_list_was_give
     for _ in 0..5 {
         assert_eq!(device(8).await, 200);
     }
+}
+
+#[tokio::test]
+async fn a_device_that_is_known_by_its_certificate_or_network_is_not_limited_either() {
+    let door = limited("2/h");
+    let secured = Secured { certificate: Some([7; 32]) };
+    for shown in [Some(secured), None] {
+        for _ in 0..5 {
+            let mut asked = request(Method::GET, "/feeds/edge", Body::empty());
+            if let Some(shown) = shown {
+                asked.extensions_mut().insert(shown);
+            }
+            let answer = door.answer(asked, Peer::Tcp(([198, 51, 100, 7], 4).into())).await;
+            assert_eq!(answer.status(), 200, "{shown:?}");
+        }
+    }
+    for expected in [401, 429] {
+        let guessed = send(&door, "/feeds/edge", Some("Digest x")).await.status().as_u16();
+        assert_eq!(guessed, expected, "a list without a key opens nothing to keys that are guessed");
+    }
+}
+
+/// Must be asked about every key, and counts how often it is; `ann` was somebody's of late.
+#[derive(Default)]
+struct Far(AtomicU32);
+
+impl Authority for Far {
+    fn at_once(&self, _: Claim<'_>, _: IpAddr) -> Option<Found> {
+        None
+    }
+
+    fn ask<'a>(&'a self, claim: Claim<'a>, from: IpAddr) -> BoxFuture<'a, Found> {
+        self.0.fetch_add(1, Ordering::Relaxed);
+        let found = if self.is_known(claim, from) {
+            Ok(Arc::new(Identity::installation()))
+        } else {
+            Err(Unproven::Wrong)
+        };
+        Box::pin(async { found })
+    }
+
+    fn is_known(&self, claim: Claim<'_>, _: IpAddr) -> bool {
+        matches!(claim, Claim::Key("ann"))
+    }
+}
+
+#[tokio::test]
+async fn nobody_is_asked_about_the_keys_of_whoever_has_shown_too_many_wrong_ones() {
+    let far = Arc::new(Far::default());
+    let upstreams = Arc::new(Upstreams::from([(Role::Blacklist, Upstream::local(blacklist()))]));
+    let rules = Rules { rates: [Some("2/h".parse().unwrap()); 6], ..Rules::default() };
+    let guard = guard().believing(Arc::clone(&far) as Arc<dyn Authority>);
+    let door = app(upstreams, guard, rules, &Arc::new(Metrics::new()), Docs::new(Vec::new(), &[]));
+    let status =
+        async |key| send(&door, "/api/v1/blacklist/check/192.0.2.9", Some(key)).await.status().as_u16();
+    for (expected, asked) in [(401, 1), (401, 2), (429, 2), (429, 2)] {
+        assert_eq!((status("Bearer made-up").await, far.0.load(Ordering::Relaxed)), (expected, asked));
+    }
+    assert_eq!(
+        (status("Bearer ann").await, far.0.load(Ordering::Relaxed)),
+        (200, 3),
+        "who was known still is"
+    );
 }

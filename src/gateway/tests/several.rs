@@ -128,6 +128,27 @@ async fn retries_stop_when_their_budget_is_spent() {
 }
 
 #[tokio::test]
+async fn an_instance_is_told_how_long_it_is_waited_for() {
+    let headers = async |headers: http::HeaderMap| {
+        // What the guard of a role takes away before its handlers is here to be seen.
+        headers.get("x-ironlist-deadline").map_or_else(String::new, |told| told.to_str().unwrap().to_owned())
+    };
+    let routes = Routes::new().get(TARGET, Demand::Nothing, headers, "Shows it.");
+    let role = App::new(Role::Blacklist, routes, &Arc::new(Metrics::new()));
+    let url = elsewhere(Arc::new(role.guard(guard()))).await;
+    let with_key = |urls: &[String]| several(urls, SECOND * 3).with_key(HeaderValue::from_static("key"));
+    let alone = door(Upstream::remote(with_key(std::slice::from_ref(&url))));
+    assert_eq!(ask(&alone, TARGET).await.1, "3000");
+    let (broken, _) = closing().await;
+    let two = door(Upstream::remote(with_key(&[url.clone(), broken])));
+    let told = [ask(&two, TARGET).await.1, ask(&two, TARGET).await.1];
+    assert_eq!(told, ["1000", "2000"], "asked first, and after another");
+    let spent = with_key(&[url.clone(), url]);
+    while spent.spend_retry() {}
+    assert_eq!(ask(&door(Upstream::remote(spent)), TARGET).await.1, "3000", "there is no second try");
+}
+
+#[tokio::test]
 async fn a_retry_that_nothing_is_left_for_keeps_no_instance_from_coming_back() {
     let dead = async || {
         let gone = TcpListener::bind("127.0.0.1:0").await.unwrap();

@@ -17,14 +17,14 @@ pub(super) fn audited<T>(
     (keeper, note): (&Keeper, impl FnOnce(&Audit) -> Result<(), Problem>),
     audit: &Audit,
     work: impl FnOnce() -> Result<T, IdentityError>,
-) -> Result<T, Problem> {
-    let what = serde_json::to_value(audit).map_err(Problem::internal)?;
-    let intent = keeper.intend(&what)?;
+) -> Result<T, IdentityError> {
+    // Texts and a time: they are a document whatever they say.
+    let intent = keeper.intend(&serde_json::json!(audit))?;
     let done = work();
     let told = match &done {
         Ok(_) => note(audit),
         // Whether it was done is not known.
-        Err(IdentityError::Disk(_)) => return done.map_err(Problem::from),
+        Err(IdentityError::Disk(_)) => return done,
         Err(_) => Ok(()),
     };
     let settled = told.and_then(|()| Ok(intent.settle()?));
@@ -36,7 +36,7 @@ pub(super) fn audited<T>(
             "done, and told in the audit later"
         );
     }
-    done.map_err(Problem::from)
+    done
 }
 
 /// Tells in the audit what was left untold. Blocks.
@@ -45,7 +45,14 @@ pub(super) fn audited<T>(
 /// A fault of a disk; the rest is told the next time.
 pub fn tell_rest(keeper: &Keeper, publisher: &Publisher) -> Result<(), Problem> {
     for (intent, what) in keeper.left()? {
-        let audit: Audit = serde_json::from_value(what).map_err(Problem::internal)?;
+        let audit: Audit = match serde_json::from_value(what) {
+            Ok(audit) => audit,
+            // It stays for the version that wrote it, and nothing waits behind it.
+            Err(error) => {
+                tracing::warn!(%error, "something that was about to be done is told in no way that is known");
+                continue;
+            }
+        };
         publishing::note(publisher, &Audit { detail: LATE.to_owned(), ..audit })?;
         intent.settle()?;
     }
@@ -97,7 +104,7 @@ mod tests {
             || Err::<(), _>(IdentityError::Disk(DiskError::io("x", std::io::ErrorKind::Other.into())));
         assert!(audited((&first, failing), &audit("max"), unknown).is_err());
         {
-            let _under_way = first.intend(&serde_json::to_value(audit("now")).unwrap()).unwrap();
+            let _under_way = first.intend(&serde_json::json!(audit("now"))).unwrap();
             tell_rest(&first, &published.publisher).unwrap();
         }
         let late = |subject: &str| (subject.to_owned(), LATE.to_owned());
@@ -111,5 +118,10 @@ mod tests {
         assert_eq!(told()[0], late("now"), "a crash came between");
         tell_rest(&keeper(folder.path()), &published.publisher).unwrap();
         assert_eq!(told().len(), 3, "once");
+        for left in [&serde_json::json!({"of": "another version"}), &serde_json::json!(audit("behind"))] {
+            keeper(folder.path()).intend(left).unwrap();
+        }
+        tell_rest(&keeper(folder.path()), &published.publisher).unwrap();
+        assert_eq!(told()[0], late("behind"), "what nobody understands keeps nothing back");
     }
 }

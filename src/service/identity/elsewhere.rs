@@ -7,10 +7,11 @@ use super::internal::{Answer, Asked, CLAIMS, Often, REFUSALS};
 use crate::disk::{Digest, digest};
 use crate::identity::Refusal;
 use crate::web::claim::{Authority, Claim, Found, Refused, Unproven};
+use crate::web::shares::{Shares, subscriber};
 use futures_util::future::BoxFuture;
 use std::collections::HashMap;
 use std::net::IpAddr;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::sync::Semaphore;
 
@@ -20,8 +21,12 @@ const REMEMBERED: Duration = Duration::from_secs(4);
 const ANSWERS: u64 = 20_000;
 /// So long the other process may think.
 const PATIENCE: Duration = Duration::from_secs(1);
-/// So many questions are on their way at once; who comes beyond them cannot be looked up now.
+/// So many questions are on their way at once, of which an address has its share; who comes beyond them cannot be looked
+/// up now.
 const QUESTIONS: usize = 64;
+const SHARE: usize = QUESTIONS / 4;
+/// So long it is remembered that a key was somebody's.
+const KNOWN: Duration = Duration::from_secs(3600);
 /// Refusals wait for so long to be told, and so many different ones; what comes beyond is told as how often.
 const TICK: Duration = Duration::from_secs(5);
 const REFUSALS_WAITING: usize = 1_000;
@@ -30,7 +35,10 @@ const REFUSALS_WAITING: usize = 1_000;
 pub struct Elsewhere {
     owner: Remote,
     answers: moka::sync::Cache<Digest, Found>,
+    /// What was somebody's of late.
+    known: moka::sync::Cache<Digest, ()>,
     questions: Semaphore,
+    shares: Arc<Shares<IpAddr>>,
     /// How often each.
     refusals: Mutex<HashMap<Refusal, u64>>,
 }
@@ -39,10 +47,13 @@ impl Elsewhere {
     /// The one that `owner` speaks for.
     pub fn new(owner: Remote) -> Self {
         let answers = moka::sync::Cache::builder().max_capacity(ANSWERS).time_to_live(REMEMBERED).build();
-        Self { owner, answers, questions: Semaphore::new(QUESTIONS), refusals: Mutex::default() }
+        let known = moka::sync::Cache::builder().max_capacity(ANSWERS).time_to_live(KNOWN).build();
+        let (questions, shares) = (Semaphore::new(QUESTIONS), Shares::new(SHARE));
+        Self { owner, answers, known, questions, shares, refusals: Mutex::default() }
     }
 
     async fn look_up(&self, claim: Claim<'_>, from: IpAddr) -> Found {
+        let Some(_share) = self.shares.take(subscriber(from)) else { return Err(Unproven::Unknown) };
         let Ok(_question) = self.questions.try_acquire() else { return Err(Unproven::Unknown) };
         match self.owner.tell(CLAIMS, &Asked::new(claim, from), PATIENCE).await {
             Ok(answer) => Answer::found(answer),
@@ -95,11 +106,19 @@ impl Authority for Elsewhere {
     fn ask<'a>(&'a self, claim: Claim<'a>, from: IpAddr) -> BoxFuture<'a, Found> {
         Box::pin(async move {
             let found = self.look_up(claim, from).await;
-            if found != Err(Unproven::Unknown) {
-                self.answers.insert(mark(claim, from), found.clone());
+            let mark = mark(claim, from);
+            match &found {
+                Ok(_) => self.known.insert(mark, ()),
+                Err(Unproven::Unknown) => return found,
+                Err(_) => self.known.invalidate(&mark),
             }
+            self.answers.insert(mark, found.clone());
             found
         })
+    }
+
+    fn is_known(&self, claim: Claim<'_>, from: IpAddr) -> bool {
+        self.known.contains_key(&mark(claim, from))
     }
 
     fn refused(&self, refused: Refused<'_>) {
@@ -117,5 +136,29 @@ fn mark(claim: Claim<'_>, from: IpAddr) -> Digest {
     match claim {
         Claim::Key(key) => digest(&[b"key", &from, key.as_bytes()]),
         Claim::Certificate(print) => digest(&[b"certificate", &from, print]),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tokio::net::TcpListener;
+
+    #[tokio::test]
+    async fn one_address_has_a_share_of_the_questions_and_others_find_room() {
+        let owner = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}", owner.local_addr().unwrap());
+        let authority = Arc::new(Elsewhere::new(Remote::new(&url, "key", None).unwrap()));
+        let asks = |last: u8| {
+            let authority = Arc::clone(&authority);
+            tokio::spawn(async move { authority.ask(Claim::Key("made up"), [192, 0, 2, last].into()).await })
+        };
+        // Nobody answers, so that each question is on its way for as long as it may be.
+        let flood: Vec<_> = (0..QUESTIONS * 2).map(|_| asks(1)).collect();
+        tokio::time::sleep(PATIENCE / 4).await;
+        assert_eq!(flood.iter().filter(|asked| asked.is_finished()).count(), QUESTIONS * 2 - SHARE);
+        let other = asks(2);
+        tokio::time::sleep(PATIENCE / 4).await;
+        assert!(!other.is_finished(), "it is asked about");
     }
 }

@@ -112,7 +112,7 @@ pub(super) async fn rotate_signing(
     let (keeper, publisher) = (Arc::clone(role.keeper()?), Arc::clone(&role.publishing.0));
     aside(move || {
         let tell = |audit: &_| note(&publisher, audit);
-        audited((&keeper, tell), &audit, || keeper.renew_signing_key(true))
+        Ok(audited((&keeper, tell), &audit, || keeper.renew_signing_key(true))?)
     })
     .await?;
     Ok(DONE)

@@ -116,7 +116,7 @@ impl People {
         let (keeper, publisher) = (Arc::clone(self.keeper()?), Arc::clone(&self.publishing.0));
         aside(move || {
             let tell = |audit: &_| note(&publisher, audit);
-            audited((&keeper, tell), &audit, || work(&keeper, &audit.actor))
+            Ok(audited((&keeper, tell), &audit, || work(&keeper, &audit.actor))?)
         })
         .await
     }

@@ -1,6 +1,8 @@
 //! The way in and out: logins, refreshing, logging out, one's own password, and who one is.
 
+use super::super::publishing::note;
 use super::super::reply::aside;
+use super::audited::audited;
 use super::{DONE, Done, People, Private, Secret, no_session, shown, unauthorized};
 use crate::identity::{Attempt, Begun, IdentityError, Keeper, Proved, Shown, Turn, Whence};
 use crate::model::Time;
@@ -206,9 +208,12 @@ pub(super) async fn password(
     let keeper = role.keeper()?;
     let proved = session(keeper, &headers, &caller).ok_or_else(|| no_session(&caller))?;
     let name = proved.identity.name.clone();
+    let audit = role.publishing.audit(&caller, "user.password", &name, "their own password");
+    let publisher = Arc::clone(&role.publishing.0);
     let work = move |keeper: &Keeper, attempt: &Attempt| {
         let old = password.as_ref().map(|Secret(old)| old);
-        keeper.change_password(attempt, &proved, old, &new_password.0)
+        let change = || keeper.change_password(attempt, &proved, old, &new_password.0);
+        audited((keeper, |audit| note(&publisher, audit)), &audit, change)
     };
     let begun = with_password(keeper, &name, &caller, work).await?;
     Ok(Private(Session::of(&begun)))

@@ -169,7 +169,16 @@ async fn an_administrator_comes_in_by_the_first_password_and_makes_others_known(
             (text("action"), text("subject"), text("actor"))
         })
         .collect();
-    assert_eq!(rows, [("user.set", "kim", "admin (192.0.2.1)"), ("user.add", "kim", "admin (192.0.2.1)")]);
+    let of_admin = "admin (192.0.2.1)";
+    assert_eq!(
+        rows,
+        [
+            ("user.set", "kim", of_admin),
+            ("user.password", "kim", "kim (192.0.2.1)"),
+            ("user.add", "kim", of_admin),
+            ("user.password", "admin", of_admin),
+        ]
+    );
 }
 
 #[tokio::test]

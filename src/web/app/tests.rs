@@ -3,10 +3,15 @@
 use super::*;
 use crate::rights::Right;
 use crate::web::auth::Access;
+use crate::web::claim::{Authority, Claim, Found, Refused, Unproven};
+use crate::web::entrance::Ends;
 use crate::web::request_id::{self, X_REQUEST_ID};
-use crate::web::vouch::X_DEADLINE;
+use crate::web::vouch::{X_DEADLINE, X_GATEWAY};
 use crate::web::{Body, Json, Peer};
+use futures_util::future::BoxFuture;
 use http::header::{ALLOW, HOST};
+use std::net::IpAddr;
+use std::sync::Mutex;
 
 fn app() -> (Arc<App>, Arc<Metrics>) {
     let metrics = Arc::new(Metrics::new());
@@ -127,6 +132,7 @@ async fn the_door_adds_to_answers_and_holds_refusals_back() {
             }
         },
         |_| Entry::Shut(Problem::unavailable("overloaded", 1), Duration::ZERO),
+        |_| Entry::Open(None),
     );
     let (app, begun) = (Arc::new(app), tokio::time::Instant::now());
     let open = app.answer(request(Method::GET, "/open"), Peer::Local).await;
@@ -184,6 +190,53 @@ async fn without_a_guard_nobody_may_do_anything() {
     assert_eq!(app.answer(request(Method::GET, "/x"), Peer::Local).await.status(), 401);
 }
 
+/// Hears of refusals.
+#[derive(Default)]
+struct Listening(Mutex<Vec<(&'static str, IpAddr, String)>>);
+
+impl Authority for Listening {
+    fn at_once(&self, _: Claim<'_>, _: IpAddr) -> Option<Found> {
+        Some(Err(Unproven::Wrong))
+    }
+
+    fn ask<'a>(&'a self, _: Claim<'a>, _: IpAddr) -> BoxFuture<'a, Found> {
+        Box::pin(async { Err(Unproven::Wrong) })
+    }
+
+    fn refused(&self, refused: Refused<'_>) {
+        self.0.lock().unwrap().push((refused.why, refused.from, refused.what.to_owned()));
+    }
+}
+
+#[tokio::test]
+async fn whoever_is_refused_before_anybody_knows_them_is_noted_and_a_guessed_word_is_paid_for() {
+    let (heard, paid) = (Arc::new(Listening::default()), Arc::new(AtomicU64::new(0)));
+    let routes = Routes::new().post("/x/{name}", Demand::Nothing, async || "x", "Is open.");
+    let guard = Guard::new("key", access()).believing(Arc::clone(&heard) as Arc<dyn Authority>);
+    let pays = Arc::clone(&paid);
+    let deny = move |_: &Caller| {
+        pays.fetch_add(1, Ordering::Relaxed);
+        Entry::Open(None)
+    };
+    let app = App::new(Role::Gateway, routes, &Arc::new(Metrics::new())).guard(guard);
+    let app = Arc::new(app.door(|_, _| Entry::Open(None), deny, |_| Entry::Open(None)));
+    let peer = from([192, 0, 2, 7]);
+    let ends = Ends { opener: peer, peer, port: Some(80) };
+    let mut page = request(Method::POST, "/x/1");
+    page.headers_mut().insert("sec-fetch-site", HeaderValue::from_static("cross-site"));
+    assert_eq!(app.receive(page, ends).await.status(), 403);
+    assert_eq!(paid.load(Ordering::Relaxed), 0);
+    let mut forged = request(Method::POST, "/x/1");
+    forged.headers_mut().insert(X_GATEWAY, HeaderValue::from_static("a guess"));
+    assert_eq!(app.receive(forged, ends).await.status(), 401);
+    assert_eq!(paid.load(Ordering::Relaxed), 1);
+    let what = |why| (why, IpAddr::from([192, 0, 2, 7]), "POST /x/{name}".to_owned());
+    assert_eq!(*heard.0.lock().unwrap(), [what("cross_site"), what("key_wrong")]);
+    let empty = request(Method::GET, "/x/1/../2");
+    assert_eq!(app.receive(empty, ends).await.status(), 400);
+    assert_eq!(heard.0.lock().unwrap().len(), 2, "what is malformed is refused to nobody in particular");
+}
+
 #[tokio::test]
 async fn the_door_hears_of_wrong_keys_before_they_are_refused() {
     let routes = Routes::new().get("/x", Demand::Of(Right::Check), async || "x", "Is closed.");
@@ -194,6 +247,7 @@ async fn the_door_hears_of_wrong_keys_before_they_are_refused() {
                 true => Entry::Shut(Problem::unavailable("too_many", 1), Duration::ZERO),
                 false => Entry::Open(None),
             },
+            |_| Entry::Open(None),
         );
     let app = Arc::new(app);
     for (last, key, expected) in [(7, "wrong", 503), (8, "wrong", 401), (7, "key", 200)] {

@@ -4,7 +4,7 @@
 
 use super::{Answer, App, BODY_LIMIT, Entry, Route};
 use crate::rights::Rights;
-use crate::web::auth::Asking;
+use crate::web::auth::{Asking, Guard};
 use crate::web::body::{self, Request, Response};
 use crate::web::browser;
 use crate::web::caller::{Caller, Peer};
@@ -34,9 +34,9 @@ const LONGEST: Duration = Duration::from_secs(86_400);
 enum Admitted {
     As(Caller),
     /// Whoever knows must be asked.
-    Unknown(Peer),
+    Unknown,
     /// What was shown for somebody is wrong.
-    Wrong(Peer, Problem),
+    Wrong(Problem),
     /// It does not matter: that is the answer.
     Told(Response),
 }
@@ -101,18 +101,19 @@ impl App {
         self.serve(request, peer, visit)
     }
 
-    fn serve(self: &Arc<Self>, mut request: Request, peer: Peer, mut visit: Visit) -> Answer {
-        match self.admit(&mut request, peer, &mut visit) {
+    fn serve(self: &Arc<Self>, mut request: Request, mut peer: Peer, mut visit: Visit) -> Answer {
+        match self.admit(&mut request, &mut peer, &mut visit) {
             Ok(Admitted::As(caller)) => self.enter(request, caller, visit),
             Ok(Admitted::Told(response)) => {
                 let seen = log::Seen::of(&request);
                 Answer::Ready(Some(self.finish(&seen, "(preflight)", response, None, &visit)))
             }
-            Ok(Admitted::Unknown(peer)) => {
-                Answer::Later(Box::pin(Arc::clone(self).ask(request, peer, visit)))
+            Ok(Admitted::Unknown) => Answer::Later(Box::pin(Arc::clone(self).ask(request, peer, visit))),
+            Ok(Admitted::Wrong(problem)) => self.deny(request, peer, problem, visit),
+            Err(problem) => {
+                let problem = self.noted(problem, &request, peer);
+                Answer::Ready(Some(self.refuse(&request, problem, &visit)))
             }
-            Ok(Admitted::Wrong(peer, problem)) => self.deny(request, peer, problem, visit),
-            Err(problem) => Answer::Ready(Some(self.refuse(&request, problem, &visit))),
         }
     }
 
@@ -160,6 +161,9 @@ impl App {
 
     /// Answers once somebody else has said who asks.
     async fn ask(self: Arc<Self>, request: Request, peer: Peer, visit: Visit) -> Response {
+        if let Some(Entry::Shut(problem, held)) = self.doubt(&request, peer) {
+            return self.turn_away(request, problem, held, visit).await;
+        }
         let who = match &self.guard {
             Some(guard) => guard.ask(&Asking::of(&request, peer)).await,
             None => Ok(None),
@@ -169,6 +173,13 @@ impl App {
             Err(problem) => return self.deny(request, peer, problem, visit).await,
         };
         self.enter(request, caller, visit).await
+    }
+
+    /// What the door says before somebody is asked about a key that was nobody's of late.
+    fn doubt(&self, request: &Request, peer: Peer) -> Option<Entry> {
+        let is_known = |guard: &Guard| guard.knew(&Asking::of(request, peer));
+        let door = self.door.as_ref().filter(|_| !self.guard.as_ref().is_some_and(is_known))?;
+        Some((door.doubt)(&self.caller(peer, None)))
     }
 
     fn at_once(&self, request: &Request, caller: &Caller, visit: &mut Visit) -> Option<Response> {
@@ -189,31 +200,33 @@ impl App {
         Some(response)
     }
 
-    fn admit(&self, request: &mut Request, peer: Peer, visit: &mut Visit) -> Result<Admitted, Problem> {
+    /// Finds out who is at the other end, and how far it is known who that is.
+    fn admit(&self, request: &mut Request, peer: &mut Peer, visit: &mut Visit) -> Result<Admitted, Problem> {
         let signs = edge::admit(request)?;
         if let Some(ends) = visit.received.filter(|_| !tells_everybody(request)) {
             self.entrance.refuse_clear(ends, request)?;
         }
-        let vouched = if signs.internal { self.vouched(request)? } else { None };
-        let peer = match (vouched, visit.received) {
-            (Some(peer), _) => peer,
-            (None, Some(ends)) => {
-                let caller = self.settle(request, ends, signs, visit);
+        let vouched = if signs.internal { self.vouched(request) } else { Ok(None) };
+        match (vouched, visit.received) {
+            // Whoever guesses the word of gateways pays for it as for any key.
+            (Err(problem), _) => return Ok(Admitted::Wrong(self.noted(problem, request, *peer))),
+            (Ok(Some(caller)), _) => *peer = caller,
+            (Ok(None), Some(ends)) => {
+                *peer = self.settle(request, ends, signs, visit);
                 if signs.browser
                     && let Some(told) = self.browser(request, visit)?
                 {
                     return Ok(Admitted::Told(told));
                 }
-                caller
             }
-            (None, None) => peer,
-        };
+            (Ok(None), None) => {}
+        }
         let admitted = match &self.guard {
-            None => Admitted::As(self.caller(peer, None)),
-            Some(guard) => match guard.identify(&Asking::of(request, peer)) {
-                Some(Ok(who)) => Admitted::As(self.caller(peer, who)),
-                Some(Err(problem)) => Admitted::Wrong(peer, problem),
-                None => Admitted::Unknown(peer),
+            None => Admitted::As(self.caller(*peer, None)),
+            Some(guard) => match guard.identify(&Asking::of(request, *peer)) {
+                Some(Ok(who)) => Admitted::As(self.caller(*peer, who)),
+                Some(Err(problem)) => Admitted::Wrong(problem),
+                None => Admitted::Unknown,
             },
         };
         self.limit_body(request)?;
@@ -258,6 +271,14 @@ impl App {
         match &self.guard {
             Some(guard) => guard.caller(peer, who),
             None => Caller { peer, who, rights: Rights::NONE, is_open: false, is_earlier: false },
+        }
+    }
+
+    /// Has it kept where somebody is refused before it is known who they are.
+    fn noted(&self, problem: Problem, request: &Request, peer: Peer) -> Problem {
+        match &self.guard {
+            Some(guard) => guard.turned_away(problem, &Asking::of(request, peer)),
+            None => problem,
         }
     }
 
@@ -366,7 +387,7 @@ fn tells_everybody(request: &Request) -> bool {
     matches!(request.uri().path(), "/health" | "/ready")
 }
 
-/// How much longer a gateway elsewhere waits; whoever else says so only cuts their own time short.
+/// How much longer a gateway elsewhere waits; nobody else's word comes so far.
 fn deadline(request: &Request) -> Option<Duration> {
     let millis = request.headers().get(X_DEADLINE)?.to_str().ok()?.parse().ok()?;
     Some(Duration::from_millis(millis).min(LONGEST))
