@@ -161,6 +161,7 @@ fn certificate(metrics: Metrics, tls: Option<Arc<Tls>>) -> Metrics {
         None => metrics,
     }
 }
+
 /// The metrics of the process, with what is read from the blacklist at each scrape.
 fn measured(
     engine: Option<Engine>,

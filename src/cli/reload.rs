@@ -9,8 +9,8 @@ use crate::web::tls::Tls;
 use std::sync::Arc;
 use tokio::sync::watch::Sender;
 
-/// What counts at once, `source` being all tables of sources and `feeds` those of feeds and devices, `webhooks` those of webhooks; listeners, roles, folders and what is made of them
-/// need a restart.
+/// What counts at once, `source` being all tables of sources, `feeds` those of feeds and devices, and `webhooks` those of
+/// webhooks; listeners, roles, folders and what is made of them need a restart.
 const LIVE: [&str; 10] = [
     "log.level",
     "limits.body",

@@ -49,8 +49,8 @@ impl Upstream {
     /// Answers `request` for `caller`. What is answered at once, without waiting, needs no room.
     ///
     /// # Errors
-    /// When there is no room, too many of the same caller are at work, or a role elsewhere cannot be reached or does not answer: 502, 503 or 504, worth
-    /// another try later.
+    /// When there is no room, too many of the same caller are at work, or a role elsewhere cannot be reached or does not
+    /// answer: 502, 503 or 504, worth another try later.
     pub async fn call(&self, request: Request, caller: &Caller) -> Result<Response, Problem> {
         let class = routes::class(request.method(), request.uri().path());
         let place = self.room.enter(class, caller).await?;

@@ -66,11 +66,16 @@ impl Directory {
     }
 
     fn add_key(&mut self, key: ApiKey) {
-        let proofs = [Some(&key.proof), key.before.as_ref().map(|(proof, _)| proof)];
-        for proof in proofs.into_iter().flatten() {
+        let before = key.before.as_ref().map(|(proof, _)| proof);
+        for (proof, is_before) in [(Some(&key.proof), false), (before, true)] {
             match proof {
-                Proof::Secret { id, .. } => drop(self.ids.insert(id.clone(), key.name.clone())),
-                Proof::Certificate(print) => drop(self.certificates.insert(*print, key.name.clone())),
+                Some(Proof::Secret { id, .. }) => drop(self.ids.insert(id.clone(), key.name.clone())),
+                // A certificate that stood for this key may by now stand for another.
+                Some(Proof::Certificate(print)) if is_before => {
+                    self.certificates.entry(*print).or_insert_with(|| key.name.clone());
+                }
+                Some(Proof::Certificate(print)) => drop(self.certificates.insert(*print, key.name.clone())),
+                None => {}
             }
         }
         self.keys.insert(key.name.clone(), Arc::new(ReadyKey::new(key)));

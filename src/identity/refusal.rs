@@ -1,6 +1,6 @@
 //! Who was refused what, and why: gathered in memory, equal ones of a minute in one row. Pure.
 //!
-//! Nobody blinds it. An address, or a name that is tried, has few rows a minute, and beyond them one that counts; and what is
+//! Nobody blinds it. An address has few rows a minute, a name that is tried few an hour, and beyond them one that counts; and what is
 //! about people and keys that there are stands in a ring of its own, which strangers cannot fill.
 
 use crate::model::Time;
@@ -11,7 +11,7 @@ use std::net::{IpAddr, Ipv6Addr};
 
 /// So many rows of a ring are gathered between two writings; what comes beyond is one row without a name.
 const MOST: usize = 2_000;
-/// So many rows one address has in a minute, or one name.
+/// So many rows one address has in a minute, or one name in an hour.
 const OF_ONE: u32 = 30;
 /// The longest text that is noted, in bytes.
 const LONGEST: usize = 200;
@@ -49,7 +49,8 @@ impl Refusal {
 pub(super) enum Ring {
     /// Strangers: the rows of each address are few.
     Strangers,
-    /// Whoever is, or wants to be, somebody that there is: the rows of each name are few.
+    /// Whoever is, or wants to be, somebody that there is: the rows of each name are few in an hour, from how many
+    /// places it may be tried.
     Known,
 }
 
@@ -62,6 +63,14 @@ impl Ring {
             (Self::Known, _) => refusal.claimed.clone(),
             (Self::Strangers, Some(from)) => network(from).to_string(),
             (Self::Strangers, None) => String::new(),
+        }
+    }
+
+    /// How long rows are counted together, in seconds.
+    fn window(self) -> i64 {
+        match self {
+            Self::Strangers => 60,
+            Self::Known => 3600,
         }
     }
 
@@ -111,7 +120,7 @@ pub(super) type News = (Option<u64>, Refusals);
 pub(super) struct Gathered {
     ring: Ring,
     rows: HashMap<(i64, Refusal), Row>,
-    /// How many rows each has in a minute.
+    /// How many rows each has in a window of the ring.
     ones: HashMap<(i64, String), u32>,
 }
 
@@ -122,7 +131,11 @@ impl Gathered {
 
     /// Notes that it has happened so often.
     pub(super) fn note(&mut self, refusal: Refusal, count: u64, now: Time) {
-        let key = self.place(refusal, now.unix() / 60);
+        let refusal = match self.ring {
+            Ring::Known => Refusal { from: refusal.from.map(network), ..refusal },
+            Ring::Strangers => refusal,
+        };
+        let key = self.place(refusal, now);
         let row = self.rows.entry(key).or_insert_with_key(|(_, refusal)| Row {
             refusals: Refusals { refusal: refusal.clone(), first: now, last: now, count: 0 },
             number: None,
@@ -134,14 +147,15 @@ impl Gathered {
     }
 
     /// The row in which it stands: its own, that for the rest of what the same does, or that of everybody.
-    fn place(&mut self, refusal: Refusal, minute: i64) -> (i64, Refusal) {
-        let rest = (minute, self.ring.rest_of(&refusal));
-        let all = (minute, Refusal::rest("others", None, &refusal.why));
-        let own = (minute, refusal);
+    fn place(&mut self, refusal: Refusal, now: Time) -> (i64, Refusal) {
+        let rest = self.ring.rest_of(&refusal);
+        let all = Refusal::rest("others", None, &refusal.why);
+        let [rest, all, own] = [rest, all, refusal].map(|refusal| (self.begin(&refusal, now), refusal));
         if self.rows.contains_key(&own) {
             return own;
         }
-        let rows = self.ones.entry((minute, self.ring.one(&own.1))).or_default();
+        let window = now.unix() / self.ring.window();
+        let rows = self.ones.entry((window, self.ring.one(&own.1))).or_default();
         if *rows < OF_ONE && self.rows.len() < MOST {
             *rows += 1;
             return own;
@@ -154,6 +168,12 @@ impl Gathered {
         }
     }
 
+    /// The minute in which the row of something that is refused `now` begins; what is counted together is so for a window.
+    fn begin(&self, refusal: &Refusal, now: Time) -> i64 {
+        let window = if refusal.what.is_empty() { self.ring.window() } else { 60 };
+        now.unix() / window * window / 60
+    }
+
     /// What is to be written now.
     pub(super) fn news(&self) -> Vec<News> {
         let mut news: Vec<News> = self.rows.values().filter(|row| !row.is_kept).map(Row::news).collect();
@@ -161,18 +181,20 @@ impl Gathered {
         news
     }
 
-    /// They have been written under these numbers; what is of an earlier minute than `now` is let go.
+    /// They have been written under these numbers; what `now` adds nothing to is let go.
     pub(super) fn kept(&mut self, news: &[News], numbers: &[u64], now: Time) {
-        let minute = now.unix() / 60;
         for ((_, written), number) in news.iter().zip(numbers) {
-            let key = (written.first.unix() / 60, written.refusal.clone());
+            let key = (self.begin(&written.refusal, written.first), written.refusal.clone());
             if let Some(row) = self.rows.get_mut(&key) {
                 row.number = Some(*number);
                 row.is_kept = row.refusals == *written;
             }
         }
-        self.rows.retain(|(of, _), row| !row.is_kept || *of == minute);
-        self.ones.retain(|(of, _), _| *of == minute);
+        let mut rows = std::mem::take(&mut self.rows);
+        rows.retain(|(begin, refusal), row| !row.is_kept || *begin == self.begin(refusal, now));
+        self.rows = rows;
+        let window = now.unix() / self.ring.window();
+        self.ones.retain(|(of, _), _| *of == window);
     }
 }
 
@@ -273,8 +295,30 @@ mod tests {
         };
         (0..3000).for_each(|n| gathered.note(tried("admin", n), 1, NOON));
         assert_eq!(gathered.rows.len(), OF_ONE as usize + 1);
+        let mut written = 0;
+        for minute in 0..60 {
+            let now = Time::from_unix(NOON.unix() / 3600 * 3600 + minute * 60);
+            (0..3000).for_each(|n| gathered.note(tried("admin", n), 1, now));
+            let news = gathered.news();
+            let numbers: Vec<u64> = (0..).take(news.len()).collect();
+            written += news.iter().filter(|(number, _)| number.is_none()).count();
+            gathered.kept(&news, &numbers, now);
+        }
+        assert_eq!(written, OF_ONE as usize + 1, "an hour's rows of a name, however often it is tried");
         gathered.note(tried("kim", 1), 5, NOON);
         assert!(gathered.news().iter().any(|(_, row)| row.refusal == tried("kim", 1) && row.count == 5));
+    }
+
+    #[test]
+    fn of_a_place_from_which_a_name_is_tried_the_network_is_noted() {
+        let mut gathered = Gathered::new(Ring::Known);
+        for last in 0..100_u128 {
+            let from = std::net::Ipv6Addr::from(0x2001_0db8 << 96 | last);
+            gathered.note(Refusal::new("kim", Some(from.into()), "x", "login_wrong"), 1, NOON);
+        }
+        let news = gathered.news();
+        assert_eq!((news.len(), news[0].1.count), (1, 100));
+        assert_eq!(news[0].1.refusal.from, Some("2001:db8::".parse().unwrap()));
     }
 
     #[test]

@@ -189,21 +189,30 @@ fn decoded(path: &str) -> String {
     String::from_utf8_lossy(&bytes).into_owned()
 }
 
-/// The path with the token of `/f/{token}/…` struck out, however it is written: what no route takes (`//f/…`, `/F/…`, an
-/// encoded letter) may be what a firewall has asked for since somebody mistyped its address.
+/// The path with the token of `/f/{token}/…` struck out, wherever it stands and however it is written: what no route takes
+/// (`//f/…`, `/F/…`, an encoded letter, a proxy's own path before it) may be what a firewall has asked for since somebody
+/// mistyped its address.
 pub(super) fn without_token(path: &str) -> Cow<'_, str> {
-    let is_plain = !matches!(path.as_bytes().get(1), Some(b'f' | b'F' | b'/' | b'%'));
-    if is_plain {
+    let bytes = path.as_bytes();
+    let is_f = |three: &[u8]| matches!(three, [b'/', b'f' | b'F', b'/']);
+    if !bytes.contains(&b'%') && !bytes.windows(3).any(is_f) {
         return Cow::Borrowed(path);
     }
-    let decoded = decoded(path);
-    let mut words = decoded.split('/').filter(|word| !word.is_empty());
-    if !words.next().is_some_and(|word| word.eq_ignore_ascii_case("f")) {
-        return Cow::Borrowed(path);
+    let (mut struck, mut is_token, mut has_token) = (String::new(), false, false);
+    for word in decoded(path).split('/').filter(|word| !word.is_empty()) {
+        let is_f = !is_token && word.eq_ignore_ascii_case("f");
+        struck += "/";
+        struck += if is_token {
+            "***"
+        } else if is_f {
+            "f"
+        } else {
+            word
+        };
+        has_token |= is_token;
+        is_token = is_f;
     }
-    let rest: Vec<&str> = words.skip(1).collect();
-    let slash = if rest.is_empty() { "" } else { "/" };
-    Cow::Owned(format!("/f/***{slash}{}", rest.join("/")))
+    if has_token { Cow::Owned(struck) } else { Cow::Borrowed(path) }
 }
 
 #[cfg(test)]
@@ -214,7 +223,11 @@ mod tests {
     fn tokens_in_paths_are_struck_out() {
         assert_eq!(without_token("/f/s3cret/default.txt"), "/f/***/default.txt");
         assert_eq!(without_token("/f/s3cret"), "/f/***");
-        for path in ["/feeds/default", "//api", "/%66eeds/default", "/fx/s", "/", ""] {
+        assert_eq!(without_token("/x/f/s3cret/a"), "/x/f/***/a", "behind a proxy's own path");
+        assert_eq!(without_token("/feeds/f/s3cret"), "/feeds/f/***");
+        for path in
+            ["/feeds/default", "//api", "/%66eeds/default", "/fx/s", "/ips/192.0.2.0%2F24", "/a/f", "/", ""]
+        {
             assert_eq!(without_token(path), path);
         }
         for path in [

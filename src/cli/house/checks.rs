@@ -87,6 +87,7 @@ pub(super) fn encrypted(health: Health, tls: Option<Arc<Tls>>) -> Health {
         None => health,
     }
 }
+
 /// Whether another process is followed.
 pub(super) fn follows(health: Health, engine: &Engine, following: &Arc<Following>) -> Health {
     let (engine, following) = (engine.clone(), Arc::clone(following));

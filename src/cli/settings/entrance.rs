@@ -36,8 +36,14 @@ impl Tls {
         let origin = layers.get::<Origin>("tls.origin")?.0;
         let (Some(certificate), Some(key)) = (&certificate, &key) else {
             let together = [("tls.certificate", certificate.is_some()), ("tls.key", key.is_some())];
-            let needy = together.into_iter().chain([("tls.redirect", redirect.is_some())]);
-            let needy = needy.filter(|(_, given)| *given).map(|(key, _)| key).next();
+            let wishes = [
+                ("tls.redirect", redirect.is_some()),
+                ("tls.clients", ask != Ask::Nobody),
+                ("tls.client_ca", authority.is_some()),
+                ("tls.origin", origin.is_some()),
+            ];
+            let needy =
+                together.into_iter().chain(wishes).filter(|(_, given)| *given).map(|(key, _)| key).next();
             let why = "tls.certificate and tls.key are meant to be there both";
             return needy.map_or(Ok(None), |key| Err(layers.refusal(key, why)));
         };

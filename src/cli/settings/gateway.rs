@@ -29,17 +29,28 @@ pub struct Behind {
 impl Behind {
     pub(super) fn read(layers: &Layers) -> Result<Self, SettingsError> {
         let seconds = |key| Ok::<_, SettingsError>(Duration::from_secs(layers.get::<usize>(key)? as u64));
+        let ca_file: Option<PathBuf> = layers.get("upstream.ca_file")?;
         Ok(Self {
             balance: layers.get("upstream.balance")?,
             timeout: seconds("upstream.timeout_seconds")?,
             check: seconds("upstream.check_seconds")?,
             at_work: layers.get("upstream.at_work")?,
-            ca_file: layers.get("upstream.ca_file")?,
-            certificate: layers
-                .get::<Option<PathBuf>>("upstream.cert_file")?
-                .zip(layers.get::<Option<PathBuf>>("upstream.key_file")?),
+            certificate: certificate(layers, ca_file.is_some())?,
+            ca_file,
             cache: layers.get::<Size>("cache.size")?.0,
         })
+    }
+}
+
+/// What is shown to instances at https URLs, which is for those that are believed alone.
+fn certificate(layers: &Layers, believes: bool) -> Result<Option<(PathBuf, PathBuf)>, SettingsError> {
+    let [chain, key] = ["upstream.cert_file", "upstream.key_file"];
+    match (layers.get::<Option<PathBuf>>(chain)?, layers.get::<Option<PathBuf>>(key)?) {
+        (Some(chain), Some(key)) if believes => Ok(Some((chain, key))),
+        (None, None) => Ok(None),
+        (Some(_), None) => Err(layers.refusal(chain, "with it upstream.key_file is meant to be there")),
+        (None, Some(_)) => Err(layers.refusal(key, "with it upstream.cert_file is meant to be there")),
+        (Some(_), Some(_)) => Err(layers.refusal(chain, "with it upstream.ca_file is meant to be there")),
     }
 }
 

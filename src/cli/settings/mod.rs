@@ -230,8 +230,11 @@ pub struct Limits {
 /// How long tokens and sessions last; none longer than a year, and no token longer than a day.
 fn lives(layers: &Layers) -> Result<Lives, SettingsError> {
     let seconds = |key: &'static str, unit: i64, most: i64| {
-        let number: usize = layers.get(key)?;
-        Ok(i64::try_from(number).unwrap_or(i64::MAX).min(most) * unit)
+        let number = i64::try_from(layers.get::<usize>(key)?).unwrap_or(i64::MAX);
+        match number <= most {
+            true => Ok(number * unit),
+            false => Err(layers.refusal(key, &format!("at most {most} is meant"))),
+        }
     };
     Ok(Lives {
         token: seconds("identity.token_minutes", 60, 24 * 60)?,

@@ -340,3 +340,25 @@ fn what_is_shown_of_sources_holds_no_query_of_a_url() {
     assert!(shown.contains("url = \"https://lists.example/a?***\""), "{shown}");
     assert!(shown.contains("https://***@portal.example/") && !shown.contains("secret"), "{shown}");
 }
+
+#[test]
+fn a_wish_that_nobody_would_fulfil_is_refused() {
+    let ca = "ca_file = \"/ca.pem\"\n";
+    let (chain, key) = ("cert_file = \"/own.pem\"\n", "key_file = \"/own.key\"\n");
+    assert!(load(&format!("[upstream]\n{ca}{chain}{key}"), "", &[], &[]).is_ok());
+    for (file, says) in [
+        (format!("[upstream]\n{ca}{chain}"), "upstream.key_file is meant"),
+        (format!("[upstream]\n{ca}{key}"), "upstream.cert_file is meant"),
+        (format!("[upstream]\n{chain}{key}"), "upstream.ca_file is meant"),
+        ("[tls]\nclients = \"demand\"".to_owned(), "tls.clients"),
+        ("[tls]\nclient_ca = \"/ca.pem\"".to_owned(), "tls.client_ca"),
+        ("[tls]\norigin = \"https://a.example\"".to_owned(), "tls.origin"),
+        ("[identity]\ntoken_minutes = 1441".to_owned(), "at most 1440"),
+        ("[identity]\nidle_days = 367".to_owned(), "at most 366"),
+        ("[identity]\nsession_days = 367".to_owned(), "at most 366"),
+        ("[identity]\nsigning_days = 367".to_owned(), "at most 366"),
+    ] {
+        let refusal = refusal(&file);
+        assert!(refusal.contains(says), "{file}: {refusal}");
+    }
+}

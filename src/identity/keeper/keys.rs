@@ -8,6 +8,7 @@ use super::super::name::Name;
 use super::super::secret::{Fingerprint, Made};
 use super::super::user::Visit;
 use super::Keeper;
+use crate::model::Time;
 use crate::rights::Rights;
 use secrecy::SecretString;
 use std::sync::{Arc, PoisonError};
@@ -75,7 +76,7 @@ impl Keeper {
             if directory.keys.len() >= MOST {
                 return Err(IdentityError::Full("a thousand keys"));
             }
-            let (proof, secret) = proof(directory, wish.certificate)?;
+            let (proof, secret) = proof(directory, wish.certificate, now)?;
             let KeyWish { name, rights, networks, expires, .. } = wish;
             let by = by.to_owned();
             let key = ApiKey { name, rights, networks, expires, made: now, made_by: by, proof, before: None };
@@ -107,7 +108,7 @@ impl Keeper {
                     "a certificate is followed by a certificate, a secret by a secret",
                 ));
             }
-            let (proof, secret) = proof(directory, certificate)?;
+            let (proof, secret) = proof(directory, certificate, now)?;
             let before = std::mem::replace(&mut key.proof, proof);
             key.before = (overlap > 0).then(|| (before, now.plus(overlap)));
             Ok((vec![Put::Key(key.clone())], (key, secret)))
@@ -133,9 +134,12 @@ impl Keeper {
 fn proof(
     directory: &Directory,
     certificate: Option<Fingerprint>,
+    now: Time,
 ) -> Result<(Proof, Option<SecretString>), IdentityError> {
     if let Some(print) = certificate {
-        return match directory.key_of_certificate(&print) {
+        let holds =
+            |key: &&Arc<ReadyKey>| key.kept.proofs(now).any(|proof| *proof == Proof::Certificate(print));
+        return match directory.key_of_certificate(&print).filter(holds) {
             Some(other) => {
                 Err(IdentityError::Exists("key with this certificate,", other.kept.name.to_string()))
             }

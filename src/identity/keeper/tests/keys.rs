@@ -85,6 +85,12 @@ fn a_certificate_may_stand_for_the_secret() {
     house.later(60);
     assert!(prove(&[7; 32]).is_err() && prove(&[9; 32]).is_ok());
     assert!(keeper.rotate_key(&name("edge"), None, 60).is_err(), "a secret does not follow a certificate");
+    keeper.add_key(wish("another"), "kim").unwrap();
+    assert_eq!(prove(&[7; 32]).unwrap().name, "another", "what stands for nobody any more is free");
+    drop(keeper);
+    let keeper = house.open();
+    let proved = keeper.prove(Shown::Certificate(&[7; 32]), HERE).unwrap();
+    assert_eq!(proved.identity.name, "another", "also when all are read again");
 }
 
 #[test]
