@@ -63,9 +63,8 @@ fn after_a_start_what_is_told_beside_addresses_has_another_time() {
         house.publish(Profile { format, ..house.profile(name) });
     }
     house.refresh();
-    let times = |house: &House| {
-        ["told", "plain"].map(|name| house.feed(name).released().unwrap().release.modified)
-    };
+    let times =
+        |house: &House| ["told", "plain"].map(|name| house.feed(name).released().unwrap().release.modified);
     let before = times(&house);
     for n in 1..3 {
         house.reopen_feeds();
