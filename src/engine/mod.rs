@@ -273,21 +273,40 @@ impl Engine {
         &self,
         mut read: impl FnMut(&Arc<Snapshot>, Option<&View>) -> T,
     ) -> Result<T, EngineError> {
+        let both = self.both(|snapshot, view| Ok(read(snapshot, Some(view))))?;
+        Ok(both.unwrap_or_else(|| read(&self.snapshot(), None)))
+    }
+
+    /// The same for whoever needs the store.
+    ///
+    /// # Errors
+    /// As [`Engine::view`].
+    pub fn whole<T>(
+        &self,
+        read: impl FnMut(&Arc<Snapshot>, &View) -> Result<T, redb::Error>,
+    ) -> Result<T, EngineError> {
+        self.both(read)?.ok_or_else(|| self.unwritable())
+    }
+
+    fn both<T>(
+        &self,
+        mut read: impl FnMut(&Arc<Snapshot>, &View) -> Result<T, redb::Error>,
+    ) -> Result<Option<T>, EngineError> {
         let tries = if self.0.projection.is_some() { TRIES } else { 0 };
         for projection in std::iter::repeat_n(&self.0.projection, tries).flatten() {
             let snapshot = Arc::clone(&self.snapshot());
             let both = projection.view(|view| {
                 let is_same = view.generation()? == snapshot.generation;
-                Ok(is_same.then(|| read(&snapshot, Some(view))))
+                is_same.then(|| read(&snapshot, view)).transpose()
             })?;
-            match both {
-                Some(both) => return Ok(both),
-                // The writer commits to the store, then publishes: the other one follows in microseconds, unless the
-                // disk fails.
-                None => std::thread::sleep(Duration::from_millis(1)),
+            if both.is_some() {
+                return Ok(both);
             }
+            // The writer commits to the store, then publishes: the other one follows in microseconds, unless the disk
+            // fails.
+            std::thread::sleep(Duration::from_millis(1));
         }
-        Ok(read(&self.snapshot(), None))
+        Ok(None)
     }
 
     /// Carries out a batch; answers when its record is durable and visible.

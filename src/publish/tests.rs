@@ -3,6 +3,7 @@
 mod budgets;
 mod consent;
 mod devices;
+mod facts;
 mod gates;
 mod hidden;
 mod holds;
@@ -12,14 +13,18 @@ mod walk;
 
 use super::*;
 use crate::addr::{IpRange, Range};
-use crate::model::{Cause, Change, Detail, Families, Filter, Format, Lines, Output, OutputKey, Profile};
+use crate::model::{
+    Cause, Change, Country, Detail, Families, Filter, Format, Lines, Output, OutputKey, Profile, Severity,
+};
 use house::{House, NOON, set, singles, text};
 use proptest::prelude::*;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// Where the universe of the property begins: 256 addresses of each family that nothing guards.
-const LOW: (u32, u128) = (0x1400_0000, 0x2a00_u128 << 112);
+/// Where the universe of the property begins: 256 addresses of each family, the upper half of which is guarded: networks
+/// for documentation begin there (RFC 5737, RFC 3849).
+const LOW: (u32, u128) = (0xc000_0180, (0x2001_0db8_u128 << 96) - 128);
+const GUARDED: [std::ops::Range<usize>; 2] = [128..256, 384..512];
 
 fn spans() -> impl Strategy<Value = Vec<(u8, u8)>> {
     proptest::collection::vec((any::<u8>(), 0_u8..40), 0..7)
@@ -50,36 +55,50 @@ fn bits(ranges: &[IpRange]) -> Vec<bool> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(24))]
+    #![proptest_config(ProptestConfig::with_cases(48))]
     #[test]
-    fn a_feed_read_back_is_what_is_blocked_and_not_allowed_as_its_filter_takes_it(
+    fn a_feed_read_back_is_what_is_blocked_and_neither_allowed_nor_guarded_as_its_filter_takes_it(
         sure in spans(), unsure in spans(), other in spans(), allowed in spans(), six: bool,
-        which in 0_u8..4, families in 0_u8..3,
+        which in 0_usize..8, families in 0_u8..3,
         lines in prop_oneof![Just(Lines::Addresses), Just(Lines::Cidrs), Just(Lines::Ranges)],
         parts in 1_u16..4,
     ) {
         let house = House::new();
         let (sure, unsure, other) = (ranges(&sure, six), ranges(&unsure, six), ranges(&other, six));
-        let said = |confidence| Detail { confidence: Some(confidence), ..Detail::default() };
-        house.list("a", &sure, &said(90));
+        let said = |confidence, severity, threat: &str, country: &str| Detail {
+            confidence: Some(confidence),
+            severity: Some(severity),
+            threat: Some(threat.into()),
+            country: Country::new(country),
+            ..Detail::default()
+        };
+        house.list("a", &sure, &said(90, Severity::Critical, "Botnet", "KR"));
         // The same range twice keeps what was said last.
-        house.list("a", &unsure, &said(10));
-        house.list("b", &other, &said(50));
+        house.list("a", &unsure, &said(10, Severity::Minor, "scan", "US"));
+        house.list("b", &other, &Detail { confidence: Some(50), ..Detail::default() });
         let allowed = ranges(&allowed, six);
         allowed.iter().for_each(|range| house.allow(*range));
         let sure: Vec<IpRange> = sure.into_iter().filter(|range| !unsure.contains(range)).collect();
-        let (filter, taken) = match which {
-            0 => (Filter::default(), [sure, unsure, other].concat()),
-            1 => (Filter { sources: vec!["a".parse().unwrap()], ..Filter::default() }, [sure, unsure].concat()),
-            2 => (Filter { confidence: Some(40), ..Filter::default() }, [sure, other].concat()),
-            _ => (Filter { not_sources: vec!["a".parse().unwrap()], ..Filter::default() }, other),
-        };
+        let all = Filter::default;
+        let (filter, takes) = [
+            (all(), [true, true, true]),
+            (Filter { sources: vec!["a".parse().unwrap()], ..all() }, [true, true, false]),
+            (Filter { not_sources: vec!["a".parse().unwrap()], ..all() }, [false, false, true]),
+            (Filter { confidence: Some(40), ..all() }, [true, false, true]),
+            (Filter { severity: Some(Severity::Critical), ..all() }, [true, false, false]),
+            (Filter { threats: vec!["BOTNET".into()], ..all() }, [true, false, false]),
+            (Filter { countries: vec![Country::new("US").unwrap()], ..all() }, [false, true, false]),
+            (Filter { not_countries: vec![Country::new("KR").unwrap()], ..all() }, [false, true, true]),
+        ][which].clone();
+        let groups = [sure, unsure, other].into_iter().zip(takes).filter(|(_, is_taken)| *is_taken);
+        let taken: Vec<IpRange> = groups.flat_map(|(group, _)| group).collect();
         let families = [Families::Both, Families::V4, Families::V6][usize::from(families)];
         let profile = Profile { lines: Some(lines), filter, families, parts, allow_empty: true, ..house.profile("it") };
         house.publish(profile);
         house.refresh();
         let mut golden = bits(&taken);
         golden.iter_mut().zip(bits(&allowed)).for_each(|(bit, allowed)| *bit &= !allowed);
+        GUARDED.into_iter().for_each(|guarded| golden[guarded].fill(false));
         if families == Families::V4 { golden[256..].fill(false); }
         if families == Families::V6 { golden[..256].fill(false); }
         let mut seen = vec![false; 512];
@@ -332,4 +351,21 @@ async fn reaches(house: &House, generation: u64) {
         }
     };
     tokio::time::timeout(Duration::from_secs(20), there).await.unwrap();
+}
+
+#[test]
+fn a_feed_at_rest_takes_at_most_twice_its_bytes() {
+    let house = House::new();
+    let mut rng = fastrand::Rng::with_seed(7);
+    let all: Vec<IpRange> =
+        (0..100_000).map(|_| IpRange::V4(Range::single(rng.u32(0x0b00_0000..0x6300_0000)))).collect();
+    house.list("a", &all, &Detail::default());
+    house.refresh();
+    house.feeds.compress();
+    let released = house.released();
+    let list = released.list().unwrap();
+    let text = list.text().len();
+    let coded: usize = Coding::ALL.iter().map(|coding| list.bytes(*coding).unwrap().len()).sum();
+    let packed = released.release.set.bytes().len();
+    assert!(coded + packed <= 2 * text, "{coded} and {packed} of {text}");
 }

@@ -169,7 +169,7 @@ impl Desk {
         let reader = self.reader(asking, &named)?;
         let released = match pin(asking.uri)? {
             Some(pin) => named.feed.at(&pin).ok_or_else(|| gone(&pin))?,
-            None => current(&named.feed)?,
+            None => offered(&named.feed)?,
         };
         let rendition = self.rendition(&released, named.part, named.document).await?;
         let page = self.page(&released, &rendition, named.document);
@@ -307,7 +307,11 @@ fn pin(uri: &Uri) -> Result<Option<Pin>, Problem> {
     generation().or_else(release).map(Some).ok_or_else(wrong)
 }
 
-fn current(feed: &Feed) -> Result<Arc<Released>, Problem> {
+/// What a feed lists for whoever may read it.
+///
+/// # Errors
+/// 503 where it has no list for them.
+pub(super) fn offered(feed: &Feed) -> Result<Arc<Released>, Problem> {
     match &**feed.offer() {
         Offer::List(released) => Ok(Arc::clone(released)),
         Offer::Empty(_) if feed.is_unspoken() => Err(held()),

@@ -1,7 +1,7 @@
 use super::*;
 use crate::addr::{Range, RangeSet};
-use crate::model::{Lines, Profile};
-use crate::publish::{Annotated, Packed, Release, Released};
+use crate::model::{Document, Format, Lines, Profile};
+use crate::publish::{Annotated, Entry, Facts, Packed, Release, Released};
 use proptest::prelude::*;
 use serde_json::Value;
 
@@ -78,6 +78,29 @@ fn an_object_is_the_one_of_the_bundle_and_one_that_left_is_revoked() {
         (&bundle["objects"][1]["id"], &bundle["objects"][1]["spec_version"]),
         (&new["id"], &Value::Null)
     );
+}
+
+#[test]
+fn no_object_has_an_end_because_what_is_over_is_told_and_an_end_may_move() {
+    let list = set(&["20.0.0.1"]);
+    let facts = Facts { until: Some(Time::from_unix(NOON + 86_400)), ..Facts::default() };
+    let v4 = list.v4.iter().map(|range| Entry { range, facts: 0 }).collect();
+    let notes = Annotated { v4, v6: Vec::new(), facts: vec![facts] };
+    let released = Released::new(
+        Release::new(1, Time::from_unix(NOON), &list),
+        Arc::new(Profile { format: Format::Stix, ..Profile::fortigate() }),
+    );
+    let released = Arc::new(released);
+    let roll = Arc::new(Roll::new(Arc::clone(&released), notes.clone()).unwrap());
+    let collection = Collection::new(Arc::clone(&roll), &[]);
+    let (items, _) = collection.page(&Filter::default(), None, 9);
+    let object: Value = serde_json::from_slice(&collection.object(&items[0])).unwrap();
+    assert_eq!((&object["name"], object.get("valid_until")), (&"20.0.0.1".into(), None));
+    let pieces = String::from_utf8(bundle(roll).flatten().collect()).unwrap();
+    assert!(!pieces.contains("valid_until"), "{pieces}");
+    // A feed of that form is taken whole each time, and tells it.
+    let written = released.make(1, Document::List(Format::Stix), &list, Some(&notes)).unwrap().unwrap();
+    assert!(String::from_utf8_lossy(written.text()).contains("valid_until"));
 }
 
 #[test]

@@ -1,13 +1,12 @@
 //! `GET …/active`: what is blocked, entry by entry, without what is exempt.
 
 use super::super::paging::limit;
-use super::super::reply::view;
 use super::Blacklist;
 use super::pages::{Cursor, Page, Pager};
 use crate::addr::{IpRange, Range, Run, Word};
 use crate::engine::{Snapshot, Standing};
 use crate::model::{Country, SourceName};
-use crate::store::Entry;
+use crate::store::{Entry, View};
 use crate::web::{Body, Json, Problem, Query, Response};
 use axum::extract::State;
 use axum::response::IntoResponse as _;
@@ -18,7 +17,6 @@ use http_body_util::StreamBody;
 use hyper::body::Frame;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use std::sync::Arc;
 
 const LIMIT: usize = 1_000;
 const MOST: usize = 50_000;
@@ -101,12 +99,10 @@ pub(super) async fn earlier(
 }
 
 async fn read(role: &Blacklist, filter: Filter, pager: Pager) -> Result<Page<String>, Problem> {
-    let snapshot = Arc::clone(&role.engine.snapshot());
-    let wanted = move |snapshot: &Snapshot, entry: &Entry| blocked(snapshot, entry, &filter);
-    view(&role.engine, move |view| {
-        pager.cut(&snapshot, view, |entry| wanted(&snapshot, entry), |_, piece| piece.to_string())
-    })
-    .await
+    let cut = move |pager: &Pager, snapshot: &Snapshot, view: &View| {
+        pager.cut(snapshot, view, |entry| blocked(snapshot, entry, &filter), |_, piece| piece.to_string())
+    };
+    pager.read(&role.engine, cut).await
 }
 
 /// The parts of an entry that are blocked, if the entry is asked for.
@@ -154,12 +150,13 @@ fn joined<W: Word>(
 }
 
 /// Streams all lines from `cursor` on: a list of millions is never in memory, and while its reader reads,
-/// neither a thread nor a transaction waits for it. So each piece is of its own moment: an entry that comes
-/// or goes meanwhile may be missing or there, every other one is there once.
+/// neither a thread nor a transaction waits for it: the store could not be opened again after a fault while one does. So each
+/// piece is of its own moment, and these are no pages: an entry that comes or goes meanwhile may be missing or there,
+/// every other one is there once.
 async fn all_lines(role: Blacklist, filter: Filter, cursor: Option<Cursor>) -> Result<Response, Problem> {
-    let at = |cursor| Pager { cursor, limit: STREAMED, ..Pager::default() };
+    let at = |cursor| Pager { cursor, limit: STREAMED, goes_on: true, ..Pager::default() };
     // Read before the answer begins: a fault is a problem then, and not a list that breaks off.
-    let first = read(&role, filter.clone(), at(cursor)).await?;
+    let first = read(&role, filter.clone(), Pager { goes_on: false, ..at(cursor) }).await?;
     let rest = stream::unfold(first.cursor, move |cursor| {
         let (role, filter) = (role.clone(), filter.clone());
         async move {

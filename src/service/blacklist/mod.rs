@@ -101,10 +101,15 @@ impl Blacklist {
                 import::import,
                 "Takes a list in; in place of all that its source lists it takes an administrator.",
             )
-            .get("/api/v1/blacklist/active", Open(Right::Read), active::active, "Lists what is active.")
+            .get(
+                "/api/v1/blacklist/active",
+                Open(Right::Read),
+                active::active,
+                "Lists what is active, also what feeds hold back: firewalls read feeds.",
+            )
             .shows(shape::<pages::Page<String>>)
             .writes(&[TEXT])
-            .refuses(&[404])
+            .refuses(&[404, 410])
             .post(
                 "/api/v1/blacklist/search",
                 Earlier(Right::Read),
@@ -112,6 +117,7 @@ impl Blacklist {
                 "Searches by address, source, country, threat, reason and days.",
             )
             .shows(search::found)
+            .refuses(&[410])
             .get(
                 "/api/v1/blacklist/statistics",
                 Open(Right::Read),

@@ -2,10 +2,13 @@
 //! what was asked for, and says where the next page begins.
 
 use super::super::paging::Opaque;
+use super::super::reply::blocking;
 use crate::addr::{IpRange, Range, Word};
-use crate::engine::Snapshot;
+use crate::engine::{Engine, Snapshot};
 use crate::model::{Detail, SourceId};
 use crate::store::{Entry, View};
+use crate::web::Problem;
+use http::StatusCode;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -13,6 +16,8 @@ use std::collections::BTreeMap;
 /// Where the page before ended, and what it counted: later pages need not count again.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize, JsonSchema)]
 pub(super) struct Place {
+    /// Of which generation that page is.
+    generation: u64,
     entry: IpRange,
     /// The last part of the entry that was shown.
     piece: IpRange,
@@ -34,7 +39,7 @@ pub(super) enum Scope {
 }
 
 /// What is asked for.
-#[derive(Default)]
+#[derive(Clone, Copy, Default)]
 pub(super) struct Pager {
     pub(super) scope: Scope,
     pub(super) cursor: Option<Cursor>,
@@ -43,6 +48,8 @@ pub(super) struct Pager {
     pub(super) limit: usize,
     /// Whether the first page counts all there is, which reads all there is.
     pub(super) count: bool,
+    /// Whether it goes on in whatever generation there is: for who reads on and on in pieces.
+    pub(super) goes_on: bool,
 }
 
 /// A page.
@@ -57,14 +64,43 @@ pub(super) struct Page<T> {
     generation: u64,
 }
 
+/// The pages of a list are of one generation, and that of the first one is over.
+fn gone(generation: u64) -> Problem {
+    Problem::new(StatusCode::GONE, "generation_gone").detail(format!(
+        "The list has changed since generation {generation}, of which the first page is. Begin again, with more rows a \
+         page."
+    ))
+}
+
 impl Pager {
+    /// Reads a page, see [`Pager::cut`], from the store and the generation that it holds.
+    ///
+    /// # Errors
+    /// 410 when the generation of the first page is over, and faults of the disk.
+    pub(super) async fn read<T: Send + 'static>(
+        self,
+        engine: &Engine,
+        cut: impl Fn(&Self, &Snapshot, &View) -> Result<Page<T>, redb::Error> + Send + 'static,
+    ) -> Result<Page<T>, Problem> {
+        let engine = engine.clone();
+        blocking(move || {
+            let pinned = self.cursor.filter(|_| !self.goes_on).map(|Opaque(place)| place.generation);
+            let page = engine.whole(|snapshot, view| match pinned {
+                Some(pinned) if pinned != snapshot.generation => Ok(Err(gone(pinned))),
+                _ => cut(&self, snapshot, view).map(Ok),
+            });
+            page.map_err(Problem::from)?
+        })
+        .await
+    }
+
     /// Cuts a page: `wanted` gives the parts of an entry that are asked for, in order, and `show` makes a row of
     /// one. The cursor stands behind the last row, be it in the middle of an entry.
     ///
     /// # Errors
     /// A fault of the disk.
     pub(super) fn cut<T>(
-        self,
+        &self,
         snapshot: &Snapshot,
         view: &View,
         wanted: impl Fn(&Entry) -> Vec<IpRange>,
@@ -95,8 +131,9 @@ impl Pager {
             !more || counting
         })?;
         let total = from.map_or(total, |from| from.total);
-        let cursor = last.filter(|_| more).map(|(entry, piece)| Opaque(Place { entry, piece, total }));
         let generation = snapshot.generation;
+        let cursor = last.filter(|_| more);
+        let cursor = cursor.map(|(entry, piece)| Opaque(Place { generation, entry, piece, total }));
         Ok(Page { status: "success", count: data.len(), data, total, cursor, generation })
     }
 }

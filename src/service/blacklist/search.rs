@@ -1,19 +1,18 @@
 //! `POST …/search`: entries by what is said of them.
 
 use super::super::paging::limit;
-use super::super::reply::{range, view};
+use super::super::reply::range;
 use super::Blacklist;
 use super::listing::Listing;
 use super::pages::{Cursor, Pager, Scope};
 use crate::engine::Snapshot;
 use crate::model::{Country, Day, Detail, SourceId, SourceName};
-use crate::store::Entry;
+use crate::store::{Entry, View};
 use crate::web::{Body, Json, Problem, Response};
 use axum::extract::State;
 use axum::response::IntoResponse as _;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
-use std::sync::Arc;
 
 const LIMIT: usize = 100;
 const MOST: usize = 10_000;
@@ -63,16 +62,16 @@ pub(super) async fn search(
     };
     let limit = limit(question.limit, LIMIT, MOST)?;
     let pager = Pager { scope, cursor: question.cursor, limit, count: true, ..Pager::default() };
-    let (snapshot, zone) = (Arc::clone(&role.engine.snapshot()), role.engine.zone());
-    let page = view(&role.engine, move |view| {
+    let zone = role.engine.zone();
+    let cut = move |pager: &Pager, snapshot: &Snapshot, view: &View| {
         let wanted = |entry: &Entry| {
-            let fits = |(id, detail): &(SourceId, Detail)| question.fits(&snapshot, *id, detail, zone);
+            let fits = |(id, detail): &(SourceId, Detail)| question.fits(snapshot, *id, detail, zone);
             let inside = inside.is_none_or(|outer| outer.covers(entry.range));
             if inside && entry.listings.iter().any(fits) { vec![entry.range] } else { Vec::new() }
         };
-        pager.cut(&snapshot, view, wanted, |entry, _| hit(&snapshot, entry))
-    });
-    Ok(Json(page.await?).into_response().map(Body::from))
+        pager.cut(snapshot, view, wanted, |entry, _| hit(snapshot, entry))
+    };
+    Ok(Json(pager.read(&role.engine, cut).await?).into_response().map(Body::from))
 }
 
 /// The shape of either answer.

@@ -1,6 +1,7 @@
 //! `GET /api/v1/changes`: what differs between a generation that somebody knows and what a feed lists now, as JSON, as
 //! a line each, or live.
 
+use super::super::feeds::offered;
 use super::super::reply::blocking;
 use super::Publishing;
 use crate::addr::{IpRange, IpSet};
@@ -99,6 +100,8 @@ async fn news(
 ) -> Result<News, Problem> {
     let (engine, feed) = (role.engine().clone(), Arc::clone(feed));
     blocking(move || {
+        // Who follows must not take away what readers of the list keep.
+        offered(&feed)?;
         let (generation, difference) = feed.changes(since).map_err(unknown)?;
         if let Some(epoch) = epoch {
             same_history(&engine, since, &epoch)?;
@@ -232,6 +235,8 @@ async fn event(mut state: Live) -> (String, Option<Live>) {
             Err(_) => return (":\n\n".to_owned(), Some(state)),
             Ok(Ok(())) => match news(&state.role, &state.feed, state.told, None).await {
                 Ok(news) => state.next = Some(news),
+                // It is not offered now, and all that changes meanwhile is told once it is.
+                Err(problem) if problem.status() == StatusCode::SERVICE_UNAVAILABLE => {}
                 // The feed has forgotten.
                 Err(_) => return (GONE.to_owned(), None),
             },

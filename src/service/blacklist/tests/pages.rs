@@ -23,6 +23,26 @@ async fn active_entries_are_paged_and_filtered() {
     assert_eq!(house.get("/api/v1/blacklist/active?cursor=zz").await.0, 400);
 }
 
+#[tokio::test]
+async fn all_pages_of_a_list_are_of_one_generation() {
+    let house = House::new();
+    house.import("source=a", "20.0.0.1\n20.0.0.2\n20.0.0.3\n").await;
+    let (_, first) = house.get(&format!("{ACTIVE}?limit=2")).await;
+    let cursor = first["cursor"].as_str().unwrap();
+    let question = |cursor: Option<&str>| json!({"source": "a", "limit": 2, "cursor": cursor});
+    let search = async |cursor| house.json(Method::POST, "/api/v1/blacklist/search", question(cursor)).await;
+    let (_, found) = search(None).await;
+    assert_eq!(search(found["cursor"].as_str()).await.0, 200);
+    house.import("source=a", "20.0.0.2\n20.0.0.4\n").await;
+    for form in ["json", "text", "json&limit=2"] {
+        let (status, problem) =
+            house.ask(Method::GET, &format!("{ACTIVE}?format={form}&cursor={cursor}"), "", "").await;
+        assert_eq!(status, 410, "{form}: {problem}");
+        assert!(problem.contains("generation_gone") && problem.contains("Begin again"), "{problem}");
+    }
+    assert_eq!(search(found["cursor"].as_str()).await.0, 410);
+}
+
 /// All pages of a list, asked for `limit` rows at a time.
 async fn walk(house: &House, path: &str, limit: usize) -> Vec<Value> {
     let (mut rows, mut cursor) = (Vec::new(), String::new());

@@ -99,3 +99,21 @@ async fn who_listens_hears_of_a_consent_that_comes_after_its_generation() {
         assert_eq!((generation, &told["added"]), (4, &json!(["20.0.0.20"])));
     }
 }
+
+#[tokio::test]
+async fn who_follows_a_feed_of_which_nothing_is_left_keeps_what_they_have_as_its_readers_do() {
+    let house = house();
+    list(&house, 2).await;
+    let mut events = Events::of(&house, "/api/v1/changes?since=1", None).await;
+    assert_eq!(read(&events.next().await.unwrap()).0, 1);
+    list(&house, 0).await;
+    let refused = ask(&house, Method::GET, "/api/v1/changes?since=1", Value::Null).await;
+    assert_eq!((refused.0, &refused.1["code"]), (503, &json!("feed_empty")));
+    list(&house, 3).await;
+    let (generation, told) = read(&events.next().await.unwrap());
+    assert_eq!(
+        (generation, &told["added"], &told["removed"]),
+        (3, &json!(["20.0.0.4"]), &json!([])),
+        "it hears what differs in the end"
+    );
+}
