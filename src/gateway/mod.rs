@@ -43,7 +43,7 @@ use crate::web::entrance::Entrance;
 use crate::web::metrics::{self, Metrics};
 use crate::web::openapi::Chapter;
 use crate::web::spans::Spans;
-use crate::web::tls::{Secured, Tls};
+use crate::web::tls::{Secured, Tls, UpstreamTls};
 use crate::web::{App, Body, Caller, Demand, Json, Problem, Request, Response, Role, Routes};
 use axum::extract::State;
 use cache::Cache;
@@ -74,6 +74,8 @@ pub struct Rules {
     pub entrance: Arc<Entrance>,
     /// The TLS of this process's ports, for health.
     pub tls: Option<Arc<Tls>>,
+    /// What instances elsewhere are shown, for health.
+    pub shown: Option<UpstreamTls>,
     /// Where what is kept of requests goes.
     pub spans: Option<Spans>,
 }
@@ -99,7 +101,7 @@ pub fn app(
     let door = Arc::new(Door::new(&rules, all));
     let desk = Desk {
         cache: Arc::new(Cache::new(rules.cache, rules.generation, all)),
-        survey: Arc::new(Survey::new(Arc::clone(&upstreams), rules.tls)),
+        survey: Arc::new(Survey::new(Arc::clone(&upstreams), rules.tls, rules.shown)),
         upstreams: Arc::clone(&upstreams),
         door: Arc::clone(&door),
     };

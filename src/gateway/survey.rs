@@ -9,7 +9,7 @@ use super::pool::Remote;
 use super::upstream::{Place, Upstream};
 use super::watch::ANYBODY;
 use crate::web::health::{self, Check, Report, Status};
-use crate::web::tls::Tls;
+use crate::web::tls::{Tls, UpstreamTls};
 use crate::web::{Body, Caller, Json, Peer, Problem, Request, Response as Answer, Role};
 use axum::response::Response;
 use futures_util::future::join_all;
@@ -30,6 +30,7 @@ const KEPT: Duration = Duration::from_secs(1);
 pub(super) struct Survey {
     upstreams: Arc<Upstreams>,
     tls: Option<Arc<Tls>>,
+    shown: Option<UpstreamTls>,
     last: Mutex<Option<(Instant, Arc<Vec<Finding>>)>>,
 }
 
@@ -87,17 +88,19 @@ struct Row {
 }
 
 impl Survey {
-    pub(super) fn new(upstreams: Arc<Upstreams>, tls: Option<Arc<Tls>>) -> Self {
-        Self { upstreams, tls, last: Mutex::new(None) }
+    pub(super) fn new(upstreams: Arc<Upstreams>, tls: Option<Arc<Tls>>, shown: Option<UpstreamTls>) -> Self {
+        Self { upstreams, tls, shown, last: Mutex::new(None) }
     }
 
     /// `/health`: every role with its cause.
     pub(super) async fn health(&self, caller: &Caller) -> Response {
         let findings = self.findings().await;
         let mut report = report(findings.iter().map(|finding| (finding.role, finding.health.clone())));
-        if let Some(tls) = self.tls.as_ref().map(|tls| tls.check()) {
-            report.status = report.status.max(tls.status);
-            report.checks.insert(Cow::Borrowed("tls"), tls);
+        let tls = self.tls.as_ref().map(|tls| ("tls", tls.check()));
+        let shown = self.shown.as_ref().map(|shown| ("upstream_tls", shown.check()));
+        for (name, check) in tls.into_iter().chain(shown) {
+            report.status = report.status.max(check.status);
+            report.checks.insert(Cow::Borrowed(name), check);
         }
         let services = findings.iter().map(|finding| {
             let healthy = finding.health.status != Status::Unhealthy;

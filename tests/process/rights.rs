@@ -216,8 +216,7 @@ fn routes_with_keys_of_their_own_let_nobody_in_from_elsewhere_and_know_who_may_r
         .set("IRONLIST_RATE_AUTH", "off")
         .start();
     let mut callers = callers(&house);
-    let token = device(&house);
-    let key = Some(token.clone());
+    let key = Some(device(&house));
     let rights = Some(vec!["feeds"]);
     callers.push(Caller { name: "a device".to_owned(), from: CLOSED, key, rights });
     // Logins and tokens in paths have tests of their own.

@@ -25,7 +25,7 @@ use crate::web::health::{self, Health};
 use crate::web::metrics;
 use crate::web::proxy::Proxies;
 use crate::web::spans::Spans;
-use crate::web::tls::Tls;
+use crate::web::tls::{Tls, UpstreamTls};
 use crate::web::{App, Demand, Role, Routes};
 use anyhow::{Context, bail};
 use http::HeaderValue;
@@ -110,7 +110,12 @@ impl<'s> Front<'s> {
             true => health,
             false => checks::follows(health, engine, &house.following),
         };
-        checks::encrypted(health, self.tls.clone())
+        checks::encrypted(health, self.tls.clone(), self.shown())
+    }
+
+    /// What other processes are shown; with files that cannot be read nothing has begun.
+    fn shown(&self) -> Option<UpstreamTls> {
+        owner::tls(self.settings).ok().flatten()
     }
 
     fn blacklist(&self, house: &House, engine: Engine, routes: Routes) -> anyhow::Result<App> {
@@ -182,6 +187,7 @@ impl<'s> Front<'s> {
             generation: house.engine.as_ref().map(of),
             entrance: Arc::clone(&self.entrance),
             tls: self.tls.clone(),
+            shown: self.shown(),
             spans: self.spans.clone(),
         };
         let docs = Docs::new(gateway::chapters(service::chapters()), service::PLACES);

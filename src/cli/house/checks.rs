@@ -11,7 +11,7 @@ use crate::publish::{Feed, Feeds, Offer, Publisher};
 use crate::service::collection::Watch;
 use crate::web::Role;
 use crate::web::health::{Check, Health};
-use crate::web::tls::Tls;
+use crate::web::tls::{Tls, UpstreamTls};
 use std::sync::Arc;
 
 /// The checks that belong to `role` alone.
@@ -80,10 +80,14 @@ pub(super) fn taken_back(health: Health, engine: &Engine) -> Health {
     })
 }
 
-/// The certificate, where there is one.
-pub(super) fn encrypted(health: Health, tls: Option<Arc<Tls>>) -> Health {
-    match tls {
+/// The certificates, where there are any: that of the ports, and what other processes are shown.
+pub(super) fn encrypted(health: Health, tls: Option<Arc<Tls>>, shown: Option<UpstreamTls>) -> Health {
+    let health = match tls {
         Some(tls) => health.check("tls", move || tls.check()),
+        None => health,
+    };
+    match shown {
+        Some(shown) => health.check("upstream_tls", move || shown.check()),
         None => health,
     }
 }

@@ -91,6 +91,32 @@ async fn an_instance_with_the_right_name_and_authority_is_asked_and_no_other() {
     assert!(through(&right, None).is_err(), "nobody to believe");
 }
 
+#[tokio::test]
+async fn what_is_shown_and_who_is_believed_are_read_again_and_a_wrong_file_changes_nothing() {
+    let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+    let (ours, theirs) = (Authority::new(), Authority::new());
+    let url = ours.instance("localhost").await;
+    theirs.issue("door");
+    let take = |name: &str| {
+        std::fs::copy(theirs.folder.path().join(name), ours.folder.path().join(name)).unwrap();
+    };
+    take("own.pem");
+    take("own.key");
+    let tls = ours.tls(true);
+    let asked = async || ask(&through(&url, Some(tls.clone())).unwrap(), TARGET).await.0.as_u16();
+    assert!((502..=503).contains(&asked().await), "who is shown is another's");
+    ours.issue("door");
+    tls.renew();
+    assert_eq!((asked().await, tls.check().status), (200, health::Status::Healthy));
+    std::fs::write(ours.folder.path().join("own.pem"), "none").unwrap();
+    tls.renew();
+    assert_eq!((asked().await, tls.check().status), (200, health::Status::Degraded));
+    ours.issue("door");
+    take("ca.pem");
+    tls.renew();
+    assert_eq!(asked().await, 503, "nobody there is believed any more");
+}
+
 #[test]
 fn a_file_that_holds_something_else_is_named() {
     let folder = tempfile::tempdir().unwrap();

@@ -186,24 +186,30 @@ impl Tls {
 
     /// How it stands with the certificate. Degraded at worst: a restart helps with none of it.
     pub fn check(&self) -> Check {
-        let (ends, now) = (self.current.load().ends, Utc::now());
         let fault = self.fault.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        let until = moment(ends);
-        if ends <= now {
-            let cure =
-                "put a new certificate and its key where the settings [tls] say; they are read by themselves";
-            return Check::degraded(format!("the certificate ended at {until}: callers refuse it"), cure);
-        }
-        if let Some(fault) = fault {
-            let cure = "correct the files that the settings [tls] name; they are read again by themselves";
-            return Check::degraded(format!("the one before is in use until {until}: {fault}"), cure);
-        }
-        if ends - now < EARLY {
-            let cure = "renew the certificate; new files are read by themselves";
-            return Check::degraded(format!("the certificate ends at {until}"), cure);
-        }
-        Check::healthy(format!("the certificate is good until {until}"))
+        told(self.current.load().ends, fault, "callers refuse it", "[tls]")
     }
+}
+
+/// How it stands with a certificate that ends then, and whose files had that fault when they were read last.
+fn told(ends: DateTime<Utc>, fault: Option<String>, then: &str, settings: &str) -> Check {
+    let (now, until) = (Utc::now(), moment(ends));
+    if ends <= now {
+        let cure = format!(
+            "put a new certificate and its key where the settings {settings} say; they are read by themselves"
+        );
+        return Check::degraded(format!("the certificate ended at {until}: {then}"), cure);
+    }
+    if let Some(fault) = fault {
+        let cure =
+            format!("correct the files that the settings {settings} name; they are read again by themselves");
+        return Check::degraded(format!("the one before is in use until {until}: {fault}"), cure);
+    }
+    if ends - now < EARLY {
+        let cure = "renew the certificate; new files are read by themselves";
+        return Check::degraded(format!("the certificate ends at {until}"), cure);
+    }
+    Check::healthy(format!("the certificate is good until {until}"))
 }
 
 fn moment(at: DateTime<Utc>) -> String {
