@@ -67,7 +67,7 @@ pub use budget::{Cut, Size};
 pub use fault::Fault;
 pub use feed::{Feed, NoConsent, Offer, Status, Unknown};
 pub use feeds::{ALL_FEEDS, Feeds};
-pub use foresee::{Foreseen, KeptBack, Share};
+pub use foresee::{Foreseen, KeptBack, Share, remains};
 pub use freed::{Freed, freed};
 pub use gate::Ground;
 pub use hold::{Hold, Word};

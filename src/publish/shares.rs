@@ -38,7 +38,7 @@ impl<'a> Shares<'a> {
     }
 
     fn readers(&self, feed: &OutputName) -> impl Iterator<Item = (&'a Device, Budget)> {
-        self.0.iter().copied().filter(|(device, _)| device.feeds.contains(feed))
+        self.0.iter().copied().filter(|(device, _)| device.reads().contains(feed))
     }
 
     /// What its readers can take of a feed.
@@ -69,7 +69,7 @@ impl<'a> Shares<'a> {
             Some(Rival { name, has: served(&feed)?, fallen: feed.pressed(moment), limits })
         };
         let of_device = |(device, left): (&Device, Budget)| {
-            let others = behind.iter().filter(|other| device.feeds.contains(&other.name));
+            let others = behind.iter().filter(|other| device.reads().contains(&other.name));
             Rivals { left, others: others.filter_map(rival).collect() }
         };
         self.readers(&profile.name)
@@ -83,17 +83,19 @@ impl<'a> Shares<'a> {
             return;
         }
         let Some(size) = served(feed) else { return };
-        for (_, left) in self.0.iter_mut().filter(|(device, _)| device.feeds.contains(&profile.name)) {
+        for (_, left) in self.0.iter_mut().filter(|(device, _)| device.reads().contains(&profile.name)) {
             left.entries = left.entries.map(|most| most.saturating_sub(size.entries));
             left.bytes = left.bytes.map(|most| most.saturating_sub(size.bytes));
         }
     }
 }
 
-/// What a feed comes to for its readers now.
+/// What a feed comes to for its readers now. What cannot be counted may be as long as any list: to take it for nothing
+/// would give its room away, and the reader would cut what it has no room for.
 fn served(feed: &Feed) -> Option<Size> {
     let released = feed.released()?;
-    size(&released.profile, &released.release.set.unpack()).ok()
+    let most = Size { entries: u64::MAX, bytes: u64::MAX };
+    Some(size(&released.profile, &released.release.set.unpack()).unwrap_or(most))
 }
 
 impl Rivals {

@@ -8,6 +8,7 @@ use crate::model::OutputName;
 use crate::publish::Feeds;
 use crate::publish::dnsbl::{Channel, List, Outcome, Zone};
 use crate::web::metrics::{Counter, Metrics};
+use crate::web::shares::Shares;
 use arc_swap::ArcSwapOption;
 use std::io;
 use std::net::{IpAddr, SocketAddr, TcpListener, UdpSocket};
@@ -15,8 +16,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
@@ -26,6 +26,10 @@ const TICK: Duration = Duration::from_millis(250);
 const LONGEST: usize = 1500;
 /// Connections at once; more wait in the kernel.
 const CONNECTIONS: usize = 64;
+/// An address may have one in so many of them.
+const SHARE: usize = 4;
+/// No connection lasts longer, whatever is asked over it: others wait.
+const LONGEST_TALK: Duration = Duration::from_secs(120);
 /// How long a connection may be idle, or a reader take nothing (RFC 7766, 6.2.3).
 const PATIENCE: Duration = Duration::from_secs(10);
 /// After an error of a socket, so that a lasting one does not take a processor.
@@ -157,18 +161,17 @@ impl Dnsbl {
     }
 
     /// A panic over a stranger's bytes costs that question.
-    fn answer(&self, packet: &[u8], from: (IpAddr, Channel), out: &mut Vec<u8>) {
+    fn answer(&self, packet: &[u8], from: (IpAddr, Channel), out: &mut Vec<u8>) -> Outcome {
         let list = self.list.load();
         let why = |address| self.why(address);
         let answer = || self.zone.answer(packet, from, list.as_deref(), why, out);
-        match catch_unwind(AssertUnwindSafe(answer)) {
-            Ok(outcome) => self.counts[outcome as usize].inc(),
-            Err(_) => {
-                tracing::error!(bytes = packet.len(), "a DNS question panicked");
-                out.clear();
-                self.counts[Outcome::Failed as usize].inc();
-            }
-        }
+        let outcome = catch_unwind(AssertUnwindSafe(answer)).unwrap_or_else(|_| {
+            tracing::error!(bytes = packet.len(), "a DNS question panicked");
+            out.clear();
+            Outcome::Failed
+        });
+        self.counts[outcome as usize].inc();
+        outcome
     }
 
     /// Who lists it, in words.
@@ -191,16 +194,20 @@ impl Dnsbl {
             }
         };
         let slots = Arc::new(Semaphore::new(CONNECTIONS));
+        let shares = Shares::new(CONNECTIONS / SHARE);
         loop {
             // Nobody closes the semaphore.
             let Ok(slot) = Arc::clone(&slots).acquire_owned().await else { return };
             match listener.accept().await {
                 Ok((stream, from)) => {
+                    // Who has their share is hung up on.
+                    let Some(share) = shares.take(from.ip()) else { continue };
                     let dnsbl = Arc::clone(&self);
                     tokio::spawn(async move {
                         // Whoever breaks off knows why.
-                        let _ = dnsbl.conversation(stream, from.ip()).await;
-                        drop(slot);
+                        let _ = stream.set_nodelay(true);
+                        let _ = timeout(LONGEST_TALK, dnsbl.conversation(stream, from.ip())).await;
+                        drop((share, slot));
                     });
                 }
                 Err(error) => {
@@ -211,20 +218,27 @@ impl Dnsbl {
         }
     }
 
-    /// Questions and answers, each after its length (RFC 1035, 4.2.2), until the asker has no more.
-    async fn conversation(&self, mut stream: TcpStream, from: IpAddr) -> io::Result<()> {
-        stream.set_nodelay(true)?;
+    /// Questions and answers, each after its length (RFC 1035, 4.2.2), until the asker has no more, or asks what is
+    /// not for them.
+    async fn conversation(
+        &self,
+        mut stream: impl AsyncRead + AsyncWrite + Unpin,
+        from: IpAddr,
+    ) -> io::Result<()> {
         let (mut packet, mut out) = (Vec::new(), Vec::new());
         loop {
             let length = timeout(PATIENCE, stream.read_u16()).await??;
             packet.resize(usize::from(length), 0);
             timeout(PATIENCE, stream.read_exact(&mut packet)).await??;
-            self.answer(&packet, (from, Channel::Tcp), &mut out);
+            let outcome = self.answer(&packet, (from, Channel::Tcp), &mut out);
             if out.is_empty() {
                 return Ok(());
             }
             let head = (out.len() as u16).to_be_bytes();
             timeout(PATIENCE, stream.write_all(&[&head, &out[..]].concat())).await??;
+            if matches!(outcome, Outcome::Refused | Outcome::Malformed) {
+                return stream.shutdown().await;
+            }
         }
     }
 }
