@@ -86,7 +86,7 @@ pub struct Device {
     /// How much it can take of each of them; of one that has parts, of each part.
     #[serde(default)]
     pub each: Budget,
-    /// Whence it asks. These addresses are never published: a firewall must not block itself.
+    /// Whence it is declared to ask. These addresses are never published: a firewall must not block itself.
     #[serde(default)]
     pub networks: Vec<IpRange>,
     /// What it may show in place of a key: certificates of its own, by their digest.

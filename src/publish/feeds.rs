@@ -274,7 +274,10 @@ impl Feeds {
         match hold {
             None => {}
             Some(hold) if !hold.covers(generation) => return Err(NoConsent::Grown(hold.generation)),
-            Some(_) => return Err(NoConsent::Failed(fault.map(|fault| fault.what).unwrap_or_default())),
+            Some(_) => {
+                let older = || "the blacklist is older than what the feed has seen".to_owned();
+                return Err(NoConsent::Failed(fault.map_or_else(older, |fault| fault.what)));
+            }
         }
         self.whole.allow_in(&brought, engine.now());
         self.all().values().for_each(|other| other.allow_in(&brought, engine.now()));

@@ -18,7 +18,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::sync::Semaphore;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
 /// So soon a new release is answered from, and the stop is seen.
 const TICK: Duration = Duration::from_millis(250);
@@ -28,7 +28,7 @@ const LONGEST: usize = 1500;
 const CONNECTIONS: usize = 64;
 /// An address may have one in so many of them.
 const SHARE: usize = 4;
-/// No connection lasts longer, whatever is asked over it: others wait.
+/// After that no more is answered over a connection: others wait.
 const LONGEST_TALK: Duration = Duration::from_secs(120);
 /// How long a connection may be idle, or a reader take nothing (RFC 7766, 6.2.3).
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -206,7 +206,7 @@ impl Dnsbl {
                     tokio::spawn(async move {
                         // Whoever breaks off knows why.
                         let _ = stream.set_nodelay(true);
-                        let _ = timeout(LONGEST_TALK, dnsbl.conversation(stream, from.ip())).await;
+                        let _ = dnsbl.conversation(stream, from.ip()).await;
                         drop((share, slot));
                     });
                 }
@@ -226,7 +226,8 @@ impl Dnsbl {
         from: IpAddr,
     ) -> io::Result<()> {
         let (mut packet, mut out) = (Vec::new(), Vec::new());
-        loop {
+        let began = Instant::now();
+        while began.elapsed() < LONGEST_TALK {
             let length = timeout(PATIENCE, stream.read_u16()).await??;
             packet.resize(usize::from(length), 0);
             timeout(PATIENCE, stream.read_exact(&mut packet)).await??;
@@ -237,12 +238,115 @@ impl Dnsbl {
             let head = (out.len() as u16).to_be_bytes();
             timeout(PATIENCE, stream.write_all(&[&head, &out[..]].concat())).await??;
             if matches!(outcome, Outcome::Refused | Outcome::Malformed) {
-                return stream.shutdown().await;
+                break;
             }
         }
+        stream.shutdown().await
     }
 }
 
 fn is_tick(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut | io::ErrorKind::Interrupted)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::addr::IpRange;
+    use crate::disk::Medium;
+    use crate::engine::Options;
+    use crate::model::Profile;
+    use tokio::net::TcpStream;
+
+    const HERE: IpAddr = IpAddr::V4(std::net::Ipv4Addr::LOCALHOST);
+    const REFUSED: u8 = 5;
+    const FAILED: u8 = 2;
+    const MALFORMED: u8 = 1;
+
+    /// One that has no list, so that a question in its zone fails.
+    fn dnsbl(folder: &tempfile::TempDir) -> Arc<Dnsbl> {
+        let engine = Engine::open(Options::new(Medium::folder(folder.path()))).unwrap();
+        let feeds = Feeds::open(folder.path(), Profile::fortigate(), engine.now()).unwrap();
+        let networks = ["127.0.0.0/8".parse::<IpRange>().unwrap()].into_iter().collect();
+        let zone = Zone::new("bl.test.", "ns.test", 300, networks).unwrap();
+        Arc::new(Dnsbl::new(engine, Arc::new(feeds), OutputName::fortigate(), zone, &Metrics::new()))
+    }
+
+    /// A question for an address after its length.
+    fn question(name: &str) -> Vec<u8> {
+        let mut packet = vec![0, 7, 1, 0, 0, 1, 0, 0, 0, 0, 0, 0];
+        for label in name.split('.') {
+            packet.push(label.len() as u8);
+            packet.extend_from_slice(label.as_bytes());
+        }
+        packet.extend_from_slice(&[0, 0, 1, 0, 1]);
+        framed(packet)
+    }
+
+    fn framed(packet: Vec<u8>) -> Vec<u8> {
+        [(packet.len() as u16).to_be_bytes().to_vec(), packet].concat()
+    }
+
+    /// The code of the answer; none: the connection is at its end.
+    async fn ask(stream: &mut (impl AsyncRead + AsyncWrite + Unpin), packet: &[u8]) -> Option<u8> {
+        stream.write_all(packet).await.ok()?;
+        let length = stream.read_u16().await.ok()?;
+        let mut answer = vec![0; usize::from(length)];
+        stream.read_exact(&mut answer).await.ok()?;
+        Some(answer[3] & 15)
+    }
+
+    #[tokio::test]
+    async fn who_asks_what_is_not_theirs_is_answered_once() {
+        let folder = tempfile::tempdir().unwrap();
+        let dnsbl = dnsbl(&folder);
+        for (packet, code) in [(question("a.example"), REFUSED), (framed(vec![0; 12]), MALFORMED)] {
+            let (mut asker, stream) = tokio::io::duplex(1 << 12);
+            let talk = Arc::clone(&dnsbl);
+            let talk = tokio::spawn(async move { talk.conversation(stream, HERE).await });
+            assert_eq!(ask(&mut asker, &question("1.0.0.20.bl.test")).await, Some(FAILED));
+            assert_eq!(ask(&mut asker, &packet).await, Some(code), "and the connection went on until then");
+            assert_eq!(ask(&mut asker, &packet).await, None);
+            talk.await.unwrap().unwrap();
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn nobody_talks_for_ever() {
+        let folder = tempfile::tempdir().unwrap();
+        let (dnsbl, (mut asker, stream)) = (dnsbl(&folder), tokio::io::duplex(1 << 12));
+        let talk = tokio::spawn(async move { dnsbl.conversation(stream, HERE).await });
+        let mut answers = 0;
+        while ask(&mut asker, &question("1.0.0.20.bl.test")).await.is_some() {
+            answers += 1;
+            assert!(answers <= 25, "it goes on");
+            tokio::time::sleep(Duration::from_secs(5)).await;
+        }
+        assert!(answers > 20, "{answers}");
+        talk.await.unwrap().unwrap();
+    }
+
+    #[tokio::test]
+    async fn an_address_has_a_quarter_of_the_connections_and_no_more() {
+        let folder = tempfile::tempdir().unwrap();
+        let listener = TcpListener::bind((HERE, 0)).unwrap();
+        listener.set_nonblocking(true).unwrap();
+        let address = listener.local_addr().unwrap();
+        let server = tokio::spawn(dnsbl(&folder).connections(listener));
+        let (mut open, packet) = (Vec::new(), question("1.0.0.20.bl.test"));
+        for number in 0..CONNECTIONS / SHARE {
+            open.push(TcpStream::connect(address).await.unwrap());
+            assert_eq!(ask(&mut open[number], &packet).await, Some(FAILED), "{number}");
+        }
+        let mut more = TcpStream::connect(address).await.unwrap();
+        assert_eq!(ask(&mut more, &packet).await, None);
+        open.pop();
+        let again = async {
+            while ask(&mut TcpStream::connect(address).await.unwrap(), &packet).await.is_none() {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        };
+        timeout(Duration::from_secs(20), again).await.expect("what is given back is there for others");
+        server.abort();
+    }
 }

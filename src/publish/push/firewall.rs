@@ -123,6 +123,11 @@ impl PushFault {
     pub fn stops(&self) -> bool {
         matches!(self, Self::Token(_))
     }
+
+    /// Whether to try again soon is no use: everything is done that can be before something else is listed.
+    pub(super) fn waits(&self) -> bool {
+        matches!(self, Self::Emptied { .. })
+    }
 }
 
 impl From<FetchError> for PushFault {

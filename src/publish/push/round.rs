@@ -86,7 +86,9 @@ impl Pusher {
             if fault.stops() {
                 return Next::Stop;
             }
-            next = Next::Again;
+            if !fault.waits() {
+                next = Next::Again;
+            }
         }
         next
     }
@@ -206,11 +208,15 @@ impl Pusher {
     }
 
     async fn failed(&self, shipment: &Shipment<'_>, fault: &PushFault) {
+        let standing = self.standing(shipment);
+        let before = standing.trouble.as_ref();
+        let is_told = |before: &Trouble| before.code == fault.code() && before.what == fault.to_string();
+        if fault.waits() && before.is_some_and(is_told) {
+            return;
+        }
         let (device, feed) = (shipment.device, &shipment.feed);
         tracing::warn!(%device, %feed, code = fault.code(), cure = fault.cure(), "not pushed: {fault}");
         (self.observe)(Told::Failed { device: device.as_str(), code: fault.code() });
-        let standing = self.standing(shipment);
-        let before = standing.trouble.as_ref();
         let trouble = Trouble {
             code: fault.code().to_owned(),
             what: fault.to_string(),
