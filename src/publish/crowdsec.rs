@@ -116,8 +116,9 @@ fn id(value: &str) -> u64 {
 pub fn about(roll: &Roll, asked: IpRange, wanted: &Wanted, terms: Terms) -> Vec<u8> {
     let line = roll.holding(asked.first()).filter(|line| line.range.covers(asked) && wanted.takes(line));
     let Some(line) = line.filter(|_| wanted.any()) else { return b"null".to_vec() };
-    let until = line.facts.and_then(|facts| facts.until);
-    let ends_in = |until: Time| (until.unix() - terms.now.unix()).clamp(1, terms.hold);
+    // An end that has passed was told anew meanwhile: it is listed still.
+    let until = line.facts.and_then(|facts| facts.until).filter(|until| *until > terms.now);
+    let ends_in = |until: Time| (until.unix() - terms.now.unix()).min(terms.hold);
     let seconds = until.map_or_else(|| terms.left(line.range), ends_in);
     let mut out = vec![b'['];
     put(&mut out, &line, seconds);

@@ -8,7 +8,7 @@ use super::log::{Difference, Log, Step};
 use super::release::Released;
 use super::state::State;
 use crate::addr::IpSet;
-use crate::model::{Format, OutputName, Profile, Time};
+use crate::model::{Families, Format, OutputName, Profile, Time};
 use arc_swap::{ArcSwap, ArcSwapOption};
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
@@ -87,13 +87,18 @@ impl Feed {
             tracing::warn!(what, feed = called(&file), "what the feed kept cannot be used");
             status.fault = Some(Fault { what, since: now, is_loss: true });
         };
-        let state = match State::load(&file) {
+        let mut state = match State::load(&file) {
             Ok(state) => state.unwrap_or_default(),
             Err(error) => {
                 fault(error.to_string());
                 State::default()
             }
         };
+        // What was told beside addresses is not kept, and may be something else now.
+        let is_retold = state.profile.as_ref().is_some_and(|profile| profile.format.needs_facts());
+        if let Some(release) = state.release.as_mut().filter(|_| is_retold) {
+            release.modified = release.modified.plus(1);
+        }
         let generation = state.release.as_ref().map_or(state.seen, |release| release.generation);
         let modified = state.release.as_ref().map(|release| release.modified);
         let log = file.with_extension("log");
@@ -106,7 +111,7 @@ impl Feed {
             Offer::Nothing
         });
         status.hold = state.held.as_ref().map(|held| held.hold.clone());
-        let kept = state.release.is_some();
+        let kept = state.release.is_some() && !is_retold;
         let profile = ArcSwap::from_pointee(state.profile.clone().unwrap_or(usual));
         let (lost, steps) = (status.fault.clone(), Vec::new());
         let inside = Inside { status, state, modified, log, steps, kept, consent: None, left: None, lost };
@@ -290,7 +295,8 @@ fn kept(state: &State) -> Result<Offer, super::formats::WriteError> {
         return Ok(Offer::Nothing);
     };
     let released = Arc::new(Released::new(release.clone(), Arc::new(profile.clone())));
-    if release.addresses == 0 && (!profile.allow_empty || state.is_unspoken()) {
+    if is_nothing(&release.set.unpack(), profile) {
+        // Whether it may be offered empty, the first refresh knows.
         return Ok(Offer::Empty(released));
     }
     if is_urgent(profile) {
@@ -299,6 +305,15 @@ fn kept(state: &State) -> Result<Offer, super::formats::WriteError> {
         }
     }
     Ok(Offer::List(released))
+}
+
+/// Whether its readers find nothing in it: a format may carry one family only.
+pub(super) fn is_nothing(set: &IpSet, profile: &Profile) -> bool {
+    match profile.format.families() {
+        Families::Both => set.is_empty(),
+        Families::V4 => set.v4.is_empty(),
+        Families::V6 => set.v6.is_empty(),
+    }
 }
 
 /// Whether it is written before anybody asks: what firewalls poll all day.

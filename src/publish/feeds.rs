@@ -156,7 +156,7 @@ impl Feeds {
             stage.is_whole = true;
             let whole = Profile { gate: loosest(&profiles), ..(*self.whole.profile()).clone() };
             stage.kept_back = kept_back.clone().unwrap_or_default();
-            alone(&self.whole, &stage, &whole, &selectors);
+            alone(&self.whole, &stage, || self.whole.refresh(&stage, &whole, &selectors));
             stage.whole_is_held = self.whole.status().hold.is_some();
         } else {
             self.whole.forget();
@@ -165,14 +165,18 @@ impl Feeds {
         let with_whole =
             |set: IpSet| self.whole.kept_back().map_or_else(|| set.clone(), |whole| set.union(&whole));
         let kept_back = kept_back.map(with_whole);
-        let mut shares = Shares::new(snapshot.devices());
+        let mut shares = Shares::new(scene, snapshot.devices());
         for (at, profile) in profiles.iter().enumerate() {
             let Some(feed) = self.get(profile.name.as_str()) else { continue };
             self.share(&mut stage, &shares, profile, &profiles[at + 1..]);
             let with_others = |all: &IpSet| all.union(&self.withheld(&profile.name));
             stage.kept_back = kept_back.as_ref().map(with_others).unwrap_or_default();
-            alone(&feed, &stage, profile, &[Selector::of(profile)]);
+            alone(&feed, &stage, || feed.refresh(&stage, profile, &[Selector::of(profile)]));
             shares.take(profile, &feed);
+        }
+        // Last: what firewalls poll must not wait for it.
+        for feed in profiles.iter().filter_map(|profile| self.get(profile.name.as_str())) {
+            alone(&feed, &stage, || feed.retell(&stage));
         }
     }
 
@@ -359,9 +363,9 @@ pub(super) fn loosest(profiles: &[Profile]) -> GateLimits {
 }
 
 /// A panic in one feed is that feed's trouble.
-fn alone(feed: &Feed, stage: &Stage<'_>, profile: &Profile, selectors: &[Selector]) {
+fn alone(feed: &Feed, stage: &Stage<'_>, work: impl FnOnce()) {
     // A feed is changed in single steps, so that a panic between two leaves nothing half done.
-    if catch_unwind(AssertUnwindSafe(|| feed.refresh(stage, profile, selectors))).is_err() {
+    if catch_unwind(AssertUnwindSafe(work)).is_err() {
         feed.fail("making it panicked".to_owned(), stage.now);
     }
 }

@@ -106,7 +106,7 @@ impl Feeds {
         in_turn: &[Profile],
         profile: &Profile,
     ) {
-        let mut shares = Shares::new(snapshot.devices());
+        let mut shares = Shares::new(stage.scene(), snapshot.devices());
         let at = in_turn.iter().position(|other| other.name == profile.name).unwrap_or(in_turn.len());
         for before in &in_turn[..at] {
             if let Some(feed) = self.get(before.name.as_str()) {

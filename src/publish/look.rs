@@ -8,7 +8,7 @@ use super::fault::FollowError;
 use super::gate::{Ground, first, loss};
 use super::log::Difference;
 use super::select::{Selector, fresh};
-use super::size::{fitted, pressed, size};
+use super::size::{Measure, fitted, pressed};
 use super::stage::Stage;
 use super::state::State;
 use crate::addr::IpSet;
@@ -180,7 +180,7 @@ fn too_much(
         return Ok(None);
     }
     let served = release.set.unpack();
-    let before = size(profile, &served)?;
+    let before = Measure::of(stage.scene(), profile, &served)?.size(&served)?;
     let (within, cut) = fits.insert(fitted(stage.scene(), profile, stage.room, seen)?);
     // Where there is less room than before, to stay as it is helps nobody.
     if cut.is_some() && before.fits(stage.room.of(profile)) {
@@ -198,6 +198,6 @@ fn too_much(
     if stage.rivals.is_empty() {
         return Ok(None);
     }
-    let after = size(profile, within)?;
+    let after = Measure::of(stage.scene(), profile, within)?.size(within)?;
     Ok(stage.rivals.iter().find_map(|rivals| rivals.pushed(before, after)))
 }

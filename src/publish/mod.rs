@@ -44,6 +44,7 @@ mod refresh;
 mod release;
 mod rendition;
 mod report;
+mod retell;
 mod roll;
 mod rolls;
 mod select;

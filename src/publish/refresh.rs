@@ -4,7 +4,7 @@ use super::annotate::annotate;
 use super::budget::Cut;
 use super::decide::{Decision, Outcome};
 use super::fault::FollowError;
-use super::feed::{Feed, Offer, is_urgent};
+use super::feed::{Feed, Offer, is_nothing, is_urgent};
 use super::gate::Ground;
 use super::hold::Hold;
 use super::log::Step;
@@ -189,9 +189,17 @@ impl Feed {
                 (Release { generation, modified, set: served, addresses: set.size() }, false)
             }
         };
-        if !(is_same && *self.profile() == *profile && !matches!(**self.offer(), Offer::Nothing)) {
-            // An empty list for want of a word is none that anybody wants published.
-            self.write(stage, profile, (&release, next.is_unspoken()), &set)?;
+        // An empty list for want of a word is none that anybody wants published.
+        let may_be_empty =
+            profile.allow_empty && !next.is_unspoken() && !stage.scene().snapshot.sources.is_empty();
+        let is_offered = may_be_empty || !is_nothing(&set, profile);
+        let lies_ready = match **self.offer() {
+            Offer::Nothing => false,
+            Offer::Empty(_) => !is_offered,
+            Offer::List(_) => is_offered,
+        };
+        if !(is_same && lies_ready && *self.profile() == *profile) {
+            self.write(stage, profile, (&release, is_offered), &set)?;
         }
         let mut inside = self.inside();
         if state.seen == 0 {
@@ -225,12 +233,11 @@ impl Feed {
         &self,
         stage: &Stage<'_>,
         profile: &Profile,
-        (release, waits): (&Release, bool),
+        (release, is_offered): (&Release, bool),
         set: &IpSet,
     ) -> Result<(), FollowError> {
-        let may_be_empty = profile.allow_empty && !waits && !stage.scene().snapshot.sources.is_empty();
         let released = Arc::new(Released::new(release.clone(), Arc::new(profile.clone())));
-        if is_nothing(set, profile) && !may_be_empty {
+        if !is_offered {
             self.lay_out(Offer::Empty(released));
             return Ok(());
         }
@@ -256,13 +263,13 @@ impl Feed {
         Ok(())
     }
 
-    fn next_modified(&self, time: Time) -> Time {
+    pub(super) fn next_modified(&self, time: Time) -> Time {
         self.inside().modified.map_or(time, |before| time.max(before.plus(1)))
     }
 
     /// Writes down how the feed stands, unless that is done. The log goes first: what it knows beyond the feed's file
     /// is left out when it is opened.
-    fn keep(&self) -> Result<(), DiskError> {
+    pub(super) fn keep(&self) -> Result<(), DiskError> {
         let mut inside = self.inside();
         let steps = std::mem::take(&mut inside.steps);
         // Every step is known from here on, whether or not the disk takes it.
@@ -305,13 +312,4 @@ fn pushed_out(stage: &Stage<'_>, state: &State, (listed, set): (&IpSet, &IpSet))
 fn written_alike(before: &Profile, now: &Profile) -> bool {
     (before.format, before.lines(), before.parts, before.compress)
         == (now.format, now.lines(), now.parts, now.compress)
-}
-
-/// Whether its readers find nothing in it: a format may carry one family only.
-fn is_nothing(set: &IpSet, profile: &Profile) -> bool {
-    match profile.format.families() {
-        Families::Both => set.is_empty(),
-        Families::V4 => set.v4.is_empty(),
-        Families::V6 => set.v6.is_empty(),
-    }
 }

@@ -6,7 +6,7 @@ use super::rendition::Rendition;
 use super::selection::Annotated;
 use super::split::{of_part, split};
 use crate::addr::IpSet;
-use crate::disk::{digest, hex};
+use crate::disk::{Digest, digest, hex};
 use crate::model::{Document, OutputName, Profile, Time};
 use std::net::IpAddr;
 use std::sync::{Arc, OnceLock};
@@ -49,6 +49,8 @@ pub struct Released {
     renditions: Box<[OnceLock<Arc<Rendition>>]>,
     /// See [`Released::name`].
     name: OnceLock<String>,
+    /// What its first document told beside addresses, where its form tells that.
+    told: OnceLock<Digest>,
 }
 
 /// The name of a release: its generation, and a digest of what it lists and in which form. Equal names mean equal
@@ -65,7 +67,7 @@ impl Released {
     /// Nothing is written yet.
     pub fn new(release: Release, profile: Arc<Profile>) -> Self {
         let renditions = all(&profile).map(|_| OnceLock::new()).collect();
-        Self { release, profile, renditions, name: OnceLock::new() }
+        Self { release, profile, renditions, name: OnceLock::new(), told: OnceLock::new() }
     }
 
     /// What tells it from every other release of the feed, for readers of several parts. Worked out when somebody first
@@ -115,6 +117,11 @@ impl Released {
         (1..=self.profile.parts).map(move |part| (part, list))
     }
 
+    /// Whether its documents tell just this beside addresses.
+    pub(super) fn tells(&self, facts: &Annotated) -> bool {
+        self.told.get().is_some_and(|told| *told == facts.digest())
+    }
+
     /// The parts and documents that somebody has asked for.
     pub(super) fn asked(&self) -> Vec<(u16, Document)> {
         let all = all(&self.profile).zip(&self.renditions);
@@ -145,6 +152,9 @@ impl Released {
     ) -> Result<Option<&Arc<Rendition>>, WriteError> {
         let Some(slot) = self.slot(part, document) else { return Ok(None) };
         if slot.get().is_none() {
+            if let Some(facts) = facts {
+                self.told.get_or_init(|| facts.digest());
+            }
             let rendition = self.write(part, document, set, facts)?;
             // Somebody else may have been quicker with the same bytes.
             let _ = slot.set(Arc::new(rendition));

@@ -2,6 +2,7 @@
 //! where the data came from.
 
 use crate::addr::{IpSet, Range, RangeSet, Word};
+use crate::disk::{Digest, digest};
 use crate::model::{Country, Severity, SourceName, Time};
 use std::sync::Arc;
 
@@ -53,11 +54,31 @@ impl Annotated {
         fits(&self.v4, &selection.v4, known) && fits(&self.v6, &selection.v6, known)
     }
 
+    /// What tells it from every other; linear, about 20 ns a stretch.
+    pub fn digest(&self) -> Digest {
+        let mut bytes = Vec::with_capacity(self.v4.len() * 12 + self.v6.len() * 36);
+        for Entry { range, facts } in &self.v4 {
+            put(&mut bytes, range.first().to_le_bytes(), range.last().to_le_bytes(), *facts);
+        }
+        for Entry { range, facts } in &self.v6 {
+            put(&mut bytes, range.first().to_le_bytes(), range.last().to_le_bytes(), *facts);
+        }
+        // The form of plain data is the same as often as it is written.
+        let facts = format!("{:?}", self.facts);
+        digest(&[&(self.v4.len() as u64).to_le_bytes(), &bytes, facts.as_bytes()])
+    }
+
     /// The same for a part of the selection; linear.
     #[must_use]
     pub fn within(&self, part: &IpSet) -> Self {
         Self { v4: inside(&self.v4, &part.v4), v6: inside(&self.v6, &part.v6), facts: self.facts.clone() }
     }
+}
+
+fn put<const N: usize>(bytes: &mut Vec<u8>, first: [u8; N], last: [u8; N], facts: u32) {
+    bytes.extend_from_slice(&first);
+    bytes.extend_from_slice(&last);
+    bytes.extend_from_slice(&facts.to_le_bytes());
 }
 
 /// What `entries` say of `part`; both are sorted.

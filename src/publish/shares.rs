@@ -3,13 +3,14 @@
 use super::budget::{Room, Size, tighter};
 use super::feed::Feed;
 use super::gate::{Ground, loss};
-use super::size::size;
+use super::select::Scene;
+use super::size::Measure;
 use super::tide::{Distance, Fallen};
 use crate::model::{Budget, Device, GateLimits, OutputName, Profile, Time};
 use std::sync::Arc;
 
 /// What devices can still take of all their feeds together.
-pub(super) struct Shares<'a>(Vec<(&'a Device, Budget)>);
+pub(super) struct Shares<'a>(Vec<(&'a Device, Budget)>, Scene<'a>);
 
 /// What is left for a feed and those that are served after it, on one device.
 #[derive(Clone, Debug)]
@@ -31,10 +32,11 @@ struct Rival {
 }
 
 impl<'a> Shares<'a> {
-    pub(super) fn new(devices: impl Iterator<Item = &'a Device>) -> Self {
+    /// Nothing is taken yet in `scene`.
+    pub(super) fn new(scene: Scene<'a>, devices: impl Iterator<Item = &'a Device>) -> Self {
         let is_limited =
             |device: &&Device| device.budget != Budget::default() || device.each != Budget::default();
-        Self(devices.filter(is_limited).map(|device| (device, device.budget)).collect())
+        Self(devices.filter(is_limited).map(|device| (device, device.budget)).collect(), scene)
     }
 
     fn readers(&self, feed: &OutputName) -> impl Iterator<Item = (&'a Device, Budget)> {
@@ -66,7 +68,7 @@ impl<'a> Shares<'a> {
     ) -> Vec<Rivals> {
         let rival = |other: &Profile| {
             let (feed, name, limits) = (feed(&other.name)?, other.name.clone(), other.gate);
-            Some(Rival { name, has: served(&feed)?, fallen: feed.pressed(moment), limits })
+            Some(Rival { name, has: served(self.1, &feed)?, fallen: feed.pressed(moment), limits })
         };
         let of_device = |(device, left): (&Device, Budget)| {
             let others = behind.iter().filter(|other| device.reads().contains(&other.name));
@@ -82,7 +84,7 @@ impl<'a> Shares<'a> {
         if self.readers(&profile.name).next().is_none() {
             return;
         }
-        let Some(size) = served(feed) else { return };
+        let Some(size) = served(self.1, feed) else { return };
         for (_, left) in self.0.iter_mut().filter(|(device, _)| device.reads().contains(&profile.name)) {
             left.entries = left.entries.map(|most| most.saturating_sub(size.entries));
             left.bytes = left.bytes.map(|most| most.saturating_sub(size.bytes));
@@ -90,12 +92,14 @@ impl<'a> Shares<'a> {
     }
 }
 
-/// What a feed comes to for its readers now. What cannot be counted may be as long as any list: to take it for nothing
-/// would give its room away, and the reader would cut what it has no room for.
-fn served(feed: &Feed) -> Option<Size> {
+/// What a feed comes to for its readers now. Where listings cannot be read it is counted without what they tell, and what
+/// cannot be counted at all is as long as any: to take it for nothing would give its room away, and the reader would cut
+/// what it has no room for.
+fn served(scene: Scene<'_>, feed: &Feed) -> Option<Size> {
     let released = feed.released()?;
-    let most = Size { entries: u64::MAX, bytes: u64::MAX };
-    Some(size(&released.profile, &released.release.set.unpack()).unwrap_or(most))
+    let (profile, set) = (&released.profile, released.release.set.unpack());
+    let measure = Measure::of(scene, profile, &set).unwrap_or_else(|_| Measure::blind(profile));
+    Some(measure.size(&set).unwrap_or(Size { entries: u64::MAX, bytes: u64::MAX }))
 }
 
 impl Rivals {

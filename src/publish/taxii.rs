@@ -143,7 +143,9 @@ impl Collection {
 
     /// An object as STIX 2.1.
     pub fn object(&self, item: &Item<'_>) -> Vec<u8> {
-        let statement = Statement { feed: self.feed(), time: item.added, revoked: !item.is_new };
+        // An end that moves is no new object, and what is over is told: so no end is told here.
+        let (feed, time) = (self.feed(), item.added);
+        let statement = Statement { feed, time, revoked: !item.is_new, tells_end: false };
         object(Version::V21, statement, (item.line.range, item.line.facts))
     }
 
@@ -216,7 +218,7 @@ pub fn bundle(roll: Arc<Roll>) -> impl Iterator<Item = Vec<u8>> {
                 break;
             };
             let feed = roll.released().profile.name.as_str();
-            let statement = Statement { feed, time: release.modified, revoked: false };
+            let statement = Statement { feed, time: release.modified, revoked: false, tells_end: false };
             piece.extend_from_slice(b",\n");
             piece.extend_from_slice(&object(Version::V20, statement, (line.range, line.facts)));
         }

@@ -3,6 +3,7 @@
 mod budgets;
 mod consent;
 mod devices;
+mod facts;
 mod gates;
 mod hidden;
 mod holds;

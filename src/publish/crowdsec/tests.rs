@@ -108,6 +108,12 @@ fn one_address_is_told_with_the_end_of_its_entry() {
     assert_eq!(ask("20.0.0.1", &any)[0]["duration"], "1h0m0s");
     assert_eq!(ask("20.0.1.7", &any)[0]["value"], "20.0.1.0/24");
     assert_eq!(ask("20.0.1.64/26", &any)[0]["duration"], left("20.0.1.0/24"));
+    let later = Terms { now: TERMS.now.plus(3600), ..TERMS };
+    let told: Value =
+        serde_json::from_slice(&about(&roll, "20.0.0.1".parse().unwrap(), &any, later)).unwrap();
+    let seconds = later.left("20.0.0.1".parse().unwrap());
+    let duration = format!("{}h{}m{}s", seconds / 3600, seconds / 60 % 60, seconds % 60);
+    assert_eq!(told[0]["duration"], duration, "its end has passed, and it is listed still");
     for (asked, wanted) in [
         ("20.0.0.2", any.clone()),
         ("20.0.0.0/31", any.clone()),

@@ -70,6 +70,8 @@ pub(in crate::publish) struct Statement<'a> {
     pub(in crate::publish) time: Time,
     /// Whether it is said no more.
     pub(in crate::publish) revoked: bool,
+    /// Whether it is told when the entry ends: for who takes all of it anew, and not for who is told when it is over.
+    pub(in crate::publish) tells_end: bool,
 }
 
 const KIND: &str = "malicious-activity";
@@ -116,7 +118,7 @@ pub(super) fn write(sheet: &Sheet<'_>, page: &mut Page<'_>) -> io::Result<()> {
     let author = author_id();
     page.put(format!("{{\"type\":\"bundle\",\"id\":\"bundle--{bundle}\",\"objects\":[\n"))?;
     page.put(serde_json::to_vec(&identity(&author))?)?;
-    let statement = Statement { feed: sheet.feed, time: sheet.time, revoked: false };
+    let statement = Statement { feed: sheet.feed, time: sheet.time, revoked: false, tells_end: true };
     let mut text = Vec::new();
     sheet.pieces(Format::Stix.families()).try_for_each(|piece| {
         text.clear();
@@ -152,7 +154,7 @@ fn indicator<'a>(
     (range, facts): Piece<'a>,
 ) -> Indicator<'a> {
     let since = facts.and_then(|facts| facts.since).unwrap_or(statement.time);
-    let until = facts.and_then(|facts| facts.until).filter(|until| *until > since);
+    let until = facts.and_then(|facts| facts.until).filter(|until| statement.tells_end && *until > since);
     let text = |text: Option<&'a str>| text.map(one_line);
     let threat = text(facts.and_then(|facts| facts.threat.as_deref()));
     let sources = facts.iter().flat_map(|facts| facts.sources.iter());

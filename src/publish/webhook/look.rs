@@ -4,7 +4,7 @@ use super::event::{Held, Kind, News, Renewed};
 use super::news::{Matter, Now};
 use crate::model::{Device, Document};
 use crate::publish::mark::Listed;
-use crate::publish::size::size;
+use crate::publish::size::Measure;
 use crate::publish::{ALL_FEEDS, Coding, Feed, Hold, Mark, Publisher, Released};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -115,6 +115,9 @@ fn lines(released: &Released) -> u64 {
     let profile = &released.profile;
     let list = Document::List(profile.format);
     let made = (1..=profile.parts).map(|part| Some(released.get(part, list)?.counts.entries));
-    let counted = || size(profile, &released.release.set.unpack()).map_or(0, |size| size.entries);
+    let counted = || {
+        let set = released.release.set.unpack();
+        Measure::blind(profile).size(&set).map_or(0, |size| size.entries)
+    };
     made.sum::<Option<u64>>().unwrap_or_else(counted)
 }
