@@ -11,7 +11,7 @@ run *args:
 test:
     sh tests/run
 
-# One benchmark: dnsbl, engine, feed, http, lists, set, tables
+# One benchmark: changes, collect, dnsbl, engine, feed, gateway, http, lists, overload, runs, set, start, tables
 bench name *args:
     cargo bench --bench {{ name }} -- {{ args }}
 

@@ -26,7 +26,9 @@ pub(super) fn measure(publisher: &Publisher, metrics: &Metrics) {
     };
     metrics.published(FEED_HELD, with_whole(&|held| i64::from(held.is_some())));
     metrics.published(FEED_HELD_SECONDS, with_whole(&|held| held.unwrap_or(0)));
-    metrics.published(FEED_FAULT, each(&|feed| i64::from(feed.status().fault.is_some())));
+    let is_at_fault = |feed: &Feed| i64::from(feed.status().fault.is_some());
+    let of_whole = (ALL_FEEDS.to_owned(), is_at_fault(publisher.feeds().whole()));
+    metrics.published(FEED_FAULT, each(&is_at_fault).into_iter().chain([of_whole]));
     metrics.published(FEED_CUT, each(&cut));
     let age = |feed: &Feed| Some(since(now, feed.released()?.release.modified));
     let released = feeds.iter().filter_map(|(name, feed)| Some((name.to_string(), age(feed)?)));

@@ -144,7 +144,7 @@ impl Snapshot {
             .filter_map(|output| if let Output::Device(device) = output { Some(device) } else { None })
     }
 
-    /// What is never published: the guard list, the allowlist, and whence devices ask.
+    /// What is never published: the guard list, the allowlist, and the networks that devices are declared to ask from.
     pub fn exempt(&self) -> IpSet {
         let guard = Guard::built_in();
         let ranges = self.allows.iter().map(|allow| allow.range);

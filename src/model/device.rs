@@ -6,6 +6,7 @@ use super::{Budget, OutputName, Profile, TooBroad};
 use crate::addr::IpRange;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use std::borrow::Cow;
 use std::fmt;
 use std::str::FromStr;
 
@@ -76,7 +77,7 @@ pub struct Device {
     /// What it is, in the operator's words or those of a preset.
     #[serde(default)]
     pub model: String,
-    /// The feeds that it reads.
+    /// The feeds that it reads; none: the default one.
     #[serde(default)]
     pub feeds: Vec<OutputName>,
     /// How much it can take of all of them together.
@@ -85,7 +86,7 @@ pub struct Device {
     /// How much it can take of each of them; of one that has parts, of each part.
     #[serde(default)]
     pub each: Budget,
-    /// Whence it asks. These addresses are never published: a firewall must not block itself.
+    /// Whence it is declared to ask. These addresses are never published: a firewall must not block itself.
     #[serde(default)]
     pub networks: Vec<IpRange>,
     /// What it may show in place of a key: certificates of its own, by their digest.
@@ -114,6 +115,14 @@ impl Device {
         }
     }
 
+    /// The feeds that it gets: those that it names, and the default one where it names none.
+    pub fn reads(&self) -> Cow<'_, [OutputName]> {
+        match self.feeds.is_empty() {
+            true => vec![OutputName::fortigate()].into(),
+            false => self.feeds.as_slice().into(),
+        }
+    }
+
     /// What is wrong with it, where it may read `feeds`, if anything is.
     pub fn fault<'a>(&self, feeds: impl Iterator<Item = &'a Profile>) -> Option<String> {
         if self.name.as_str() == PRESETS {
@@ -135,7 +144,7 @@ impl Device {
     /// What is wrong with reading one of `feeds`, where its length cannot be told before it is written.
     pub fn uncounted<'a>(&self, feeds: impl Iterator<Item = &'a Profile>) -> Option<String> {
         let of_bytes = self.budget.bytes.or(self.each.bytes);
-        let mut read = feeds.filter(|feed| self.feeds.contains(&feed.name));
+        let mut read = feeds.filter(|feed| self.reads().contains(&feed.name));
         let uncounted = read.find(|feed| of_bytes.is_some() && feed.format.needs_facts());
         uncounted.map(|feed| format!("it reads {} within a budget of bytes; {UNCOUNTED}", feed.name))
     }
@@ -183,6 +192,9 @@ mod tests {
         assert!(device.fault([&table].into_iter()).unwrap().contains("it reads a within"));
         let other = Device { feeds: vec!["b".parse().unwrap()], ..device };
         assert_eq!(other.fault([&table].into_iter()), None);
+        let usual = Profile { name: OutputName::fortigate(), ..table.clone() };
+        let unnamed = Device { feeds: Vec::new(), ..other.clone() };
+        assert!(unnamed.fault([&table, &usual].into_iter()).unwrap().contains("it reads fortigate within"));
         let nothing = Device { each: Budget { entries: Some(0), bytes: None }, ..other };
         assert!(nothing.fault([].into_iter()).is_some());
     }

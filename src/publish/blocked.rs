@@ -21,7 +21,7 @@ pub struct Blocked {
     pub address: IpAddr,
 }
 
-/// All such devices. A device that names no feeds reads the default one.
+/// All such devices.
 pub(super) fn blocked(
     snapshot: &Snapshot,
     pulls: &Pulls,
@@ -33,10 +33,7 @@ pub(super) fn blocked(
         .map(|device| (device, pulls.whence(&Reader::Device(device.name.clone()))))
         .collect();
     for (feed, found) in feeds.all().iter() {
-        let reads = |device: &Device| {
-            let usual = device.feeds.is_empty() && *feed == OutputName::fortigate();
-            usual || device.feeds.contains(feed)
-        };
+        let reads = |device: &Device| device.reads().contains(feed);
         let mut readers = asked.iter().filter(|(device, from)| !from.is_empty() && reads(device)).peekable();
         let Some(released) = found.released().filter(|_| readers.peek().is_some()) else { continue };
         let set = released.release.set.unpack();

@@ -22,4 +22,18 @@ pub struct Fault {
     pub what: String,
     /// Since when, without a break.
     pub since: Time,
+    /// Whether what was kept is lost, so that the feed has begun anew.
+    pub is_loss: bool,
+}
+
+impl Fault {
+    /// What an operator can do about it.
+    pub fn cure(&self) -> &'static str {
+        match self.is_loss {
+            true => {
+                "what it kept is lost, and it began anew, compared with nothing: see what it lists (ironlist feeds report NAME); this is told until the next start"
+            }
+            false => "the last good list is served; it is tried again by itself",
+        }
+    }
 }

@@ -2,13 +2,15 @@
 
 use super::budget::{Cut, Room};
 use super::fault::Fault;
+use super::feeds::ALL_FEEDS;
 use super::hold::{Hold, Word};
 use super::log::{Difference, Log, Step};
 use super::release::Released;
 use super::state::State;
 use crate::addr::IpSet;
-use crate::model::{Families, Format, Profile, Time};
+use crate::model::{Families, Format, OutputName, Profile, Time};
 use arc_swap::{ArcSwap, ArcSwapOption};
+use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -82,8 +84,8 @@ impl Feed {
     pub(super) fn open(file: PathBuf, usual: Profile, now: Time) -> Self {
         let mut status = Status::default();
         let mut fault = |what: String| {
-            tracing::warn!(what, feed = %usual.name, "what the feed kept cannot be used");
-            status.fault = Some(Fault { what, since: now });
+            tracing::warn!(what, feed = called(&file), "what the feed kept cannot be used");
+            status.fault = Some(Fault { what, since: now, is_loss: true });
         };
         let mut state = match State::load(&file) {
             Ok(state) => state.unwrap_or_default(),
@@ -134,8 +136,8 @@ impl Feed {
     /// Begins anew, as if it had never been.
     pub(super) fn forget(&self) {
         let mut inside = self.inside();
-        if inside.state != State::default() {
-            (inside.state, inside.status) = (State::default(), Status::default());
+        if inside.state != State::default() || inside.lost.is_some() {
+            (inside.state, inside.status, inside.lost) = (State::default(), Status::default(), None);
             drop(inside);
             self.offer.store(Arc::new(Offer::Nothing));
             self.remove();
@@ -249,6 +251,11 @@ impl Feed {
         Ok(brought)
     }
 
+    /// Forgets a person's word that has not been asked for.
+    pub(super) fn take_back(&self) {
+        self.inside().consent = None;
+    }
+
     /// A person's word that the feed is to stay held. Whoever takes the feed on must not be at work.
     ///
     /// # Errors
@@ -264,16 +271,22 @@ impl Feed {
 
     /// Notes that something went wrong.
     pub(super) fn fail(&self, what: String, now: Time) {
-        tracing::error!(feed = %self.profile.load().name, what, "the feed goes on with what it has");
+        tracing::error!(feed = called(&self.file), what, "the feed goes on with what it has");
         let fault = &mut self.inside().status.fault;
         let since = fault.as_ref().map_or(now, |fault| fault.since);
-        *fault = Some(Fault { what, since });
+        *fault = Some(Fault { what, since, is_loss: false });
     }
 
     pub(super) fn inside(&self) -> MutexGuard<'_, Inside> {
         // Every change of it is one step, so that a panic elsewhere leaves nothing half done.
         self.inside.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// What people call the feed of that file: what all feeds are judged by lies where none of a feed's name could.
+fn called(file: &Path) -> &str {
+    let stem = file.file_stem().and_then(OsStr::to_str);
+    stem.filter(|stem| stem.parse::<OutputName>().is_ok()).unwrap_or(ALL_FEEDS)
 }
 
 /// What was kept, as it is offered before anything else is known.
@@ -320,7 +333,7 @@ pub enum Unknown {
 }
 
 /// Why a person's word does not count.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum NoConsent {
     /// There is nothing to consent to.
     #[error("the feed is not held")]
@@ -328,6 +341,9 @@ pub enum NoConsent {
     /// By now something else would change than was shown; look again.
     #[error("something else would change than was shown; the hold is at generation {0} now")]
     Grown(u64),
+    /// The step could not be made, in words: what is wrong, where that is known.
+    #[error("the feed could not be taken on: {0}")]
+    Failed(String),
     /// All feeds together are held, and that comes first.
     #[error("all feeds together are held; consent to that first")]
     WholeIsHeld,

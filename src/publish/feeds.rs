@@ -1,6 +1,7 @@
 //! The feeds of a data folder, as people set them up, and the step that takes all of them to a generation.
 
-use super::feed::{Feed, NoConsent};
+use super::fault::Fault;
+use super::feed::{Feed, NoConsent, Status};
 use super::hold::Word;
 use super::select::{Scene, Selector};
 use super::selections::Selections;
@@ -88,6 +89,14 @@ impl Feeds {
     /// The gate over all feeds together. It lists nothing to anybody.
     pub fn whole(&self) -> &Feed {
         &self.whole
+    }
+
+    /// What is wrong with feeds, and with the gate over all of them.
+    pub fn faults(&self) -> impl Iterator<Item = (String, Fault)> {
+        let whole = self.whole.status().fault.map(|fault| (ALL_FEEDS.to_owned(), fault));
+        let all = self.all();
+        let each = all.iter().filter_map(|(name, feed)| Some((name.to_string(), feed.status().fault?)));
+        whole.into_iter().chain(each.collect::<Vec<_>>())
     }
 
     /// Announces each generation to which the feeds were taken.
@@ -263,8 +272,16 @@ impl Feeds {
     fn consent_to(&self, feed: &Feed, generation: u64, engine: &Engine) -> Result<(), NoConsent> {
         let brought = feed.consent(generation)?;
         self.refresh(engine);
-        if let Some(hold) = feed.status().hold {
-            return Err(NoConsent::Grown(hold.generation));
+        // What did not come about now must not come about later, when nobody hears of it.
+        feed.take_back();
+        let Status { hold, fault, .. } = feed.status();
+        match hold {
+            None => {}
+            Some(hold) if !hold.covers(generation) => return Err(NoConsent::Grown(hold.generation)),
+            Some(_) => {
+                let older = || "the blacklist is older than what the feed has seen".to_owned();
+                return Err(NoConsent::Failed(fault.map_or_else(older, |fault| fault.what)));
+            }
         }
         self.whole.allow_in(&brought, engine.now());
         self.all().values().for_each(|other| other.allow_in(&brought, engine.now()));

@@ -7,7 +7,7 @@ use super::fault::FollowError;
 use super::feeds::{Feeds, distinct, gone, in_turn, loosest};
 use super::hold::Hold;
 use super::log::Difference;
-use super::look::{Looked, look};
+use super::look::{Looked, look, unmeant};
 use super::select::{Scene, Selector};
 use super::selections::Selections;
 use super::shares::Shares;
@@ -69,43 +69,33 @@ impl Feeds {
     /// # Errors
     /// What cannot be read, in words.
     pub fn foresee(&self, engine: &Engine, profile: Option<&Profile>) -> Result<Foreseen, String> {
-        let seen = engine.together(|snapshot, view| {
-            let (exempt, scene) = (snapshot.exempt(), Scene { snapshot, view });
+        on_stage(engine, |stage| {
+            let snapshot = stage.scene().snapshot;
             let mut profiles = self.in_turn(snapshot);
-            let gone = |seen| gone(engine, snapshot, seen).map(Rc::new).map_err(|error| error.to_string());
-            let hasty = |seen| {
-                engine.hasty(seen, snapshot.generation).map(Rc::new).map_err(|error| error.to_string())
-            };
-            let mut stage = Stage {
-                whole_is_held: profile.is_some() && self.whole().status().hold.is_some(),
-                gone: &gone,
-                hasty: &hasty,
-                ..Stage::new(Selections::new(scene, []), &exempt, engine.now())
-            };
+            stage.whole_is_held = profile.is_some() && self.whole().status().hold.is_some();
             match profile {
                 Some(profile) => {
                     profiles.retain(|other| other.name != profile.name);
                     profiles.push(profile.clone());
                     in_turn(&mut profiles);
-                    let of_feeds = self.kept_back(&stage, &profiles).unwrap_or_default();
+                    let of_feeds = self.kept_back(stage, &profiles).unwrap_or_default();
                     stage.kept_back = of_feeds
                         .union(&self.whole().kept_back().unwrap_or_default())
                         .union(&self.withheld(&profile.name));
-                    self.share_as_is(&mut stage, snapshot, &profiles, profile);
+                    self.share_as_is(stage, snapshot, &profiles, profile);
                     let feed = self.get(profile.name.as_str());
                     let state = feed.map(|feed| feed.inside().state.clone()).unwrap_or_default();
-                    foresee(&stage, profile, &[Selector::of(profile)], &state)
+                    foresee(stage, profile, &[Selector::of(profile)], &state)
                 }
                 None => {
                     stage.is_whole = true;
-                    stage.kept_back = self.kept_back(&stage, &profiles).unwrap_or_default();
+                    stage.kept_back = self.kept_back(stage, &profiles).unwrap_or_default();
                     let whole = Profile { gate: loosest(&profiles), ..(*self.whole().profile()).clone() };
                     let state = self.whole().inside().state.clone();
-                    foresee(&stage, &whole, &distinct(&profiles), &state)
+                    foresee(stage, &whole, &distinct(&profiles), &state)
                 }
             }
-        });
-        seen.map_err(|error| error.to_string())?.map_err(|error| error.to_string())
+        })
     }
 
     /// Tells the stage what the devices that read a feed can take after the feeds that are served before it.
@@ -125,6 +115,39 @@ impl Feeds {
         }
         self.share(stage, &shares, profile, in_turn.get(at + 1..).unwrap_or_default());
     }
+}
+
+/// Looks at the newest generation without taking a feed there. Blocks on the disk.
+///
+/// # Errors
+/// What cannot be read, in words.
+fn on_stage<T>(
+    engine: &Engine,
+    mut look: impl FnMut(&mut Stage<'_>) -> Result<T, FollowError>,
+) -> Result<T, String> {
+    let seen = engine.together(|snapshot, view| {
+        let (exempt, scene) = (snapshot.exempt(), Scene { snapshot, view });
+        let gone = |seen| gone(engine, snapshot, seen).map(Rc::new).map_err(|error| error.to_string());
+        let hasty =
+            |seen| engine.hasty(seen, snapshot.generation).map(Rc::new).map_err(|error| error.to_string());
+        look(&mut Stage {
+            gone: &gone,
+            hasty: &hasty,
+            ..Stage::new(Selections::new(scene, []), &exempt, engine.now())
+        })
+    });
+    seen.map_err(|error| error.to_string())?.map_err(|error| error.to_string())
+}
+
+/// What of `set`, which a feed of that profile listed at generation `since`, neither people nor time have taken out of it
+/// since: its exemption, suppression and end are meant, and all else may be an accident, as the gate has it. Where an
+/// empty list is not offered, whoever is told of changes keeps that. Costs as taking the feed to a generation; blocks
+/// on the disk.
+///
+/// # Errors
+/// What cannot be read, in words.
+pub fn remains(engine: &Engine, profile: &Profile, (set, since): (&IpSet, u64)) -> Result<IpSet, String> {
+    on_stage(engine, |stage| unmeant(stage, profile, (set, since)))
 }
 
 fn foresee(

@@ -94,16 +94,44 @@ fn base(
     let lost = base.set.subtract(next);
     // While it is held, nothing may be missed; else only what is not listed any more is of interest.
     if state.held.is_some() || !lost.is_empty() {
-        note(stage, profile, state.seen, selectors, &mut base)?;
+        note(stage, profile.gate.few, state.seen, selectors, &mut base)?;
     }
     let today = if lost.is_empty() {
         base.clone().whole(stage.exempt)
     } else {
-        let meant = stage.selections.meant(selectors, next, &lost.subtract(stage.exempt))?;
-        base.age(&meant.old);
-        base.clone().today(stage.exempt, &meant, next)
+        today(stage, selectors, next, &mut base)?
     };
     Ok(Some((base, today)))
+}
+
+/// A base of which not everything is listed any more, as of now; what has become too old leaves it.
+fn today(
+    stage: &Stage<'_>,
+    selectors: &[Selector],
+    next: &IpSet,
+    base: &mut Base,
+) -> Result<Today, FollowError> {
+    let missed = base.set.subtract(next).subtract(stage.exempt);
+    let meant = stage.selections.meant(selectors, next, &missed)?;
+    base.age(&meant.old);
+    Ok(base.clone().today(stage.exempt, &meant, next))
+}
+
+/// What of `set`, which the feed listed at generation `since`, neither people nor time have taken out of it since.
+///
+/// # Errors
+/// [`FollowError`].
+pub(super) fn unmeant(
+    stage: &Stage<'_>,
+    profile: &Profile,
+    (set, since): (&IpSet, u64),
+) -> Result<IpSet, FollowError> {
+    let selectors = [Selector::of(profile)];
+    let next = stage.selections.of(&selectors)?;
+    let mut base = Base::new(set.clone(), since);
+    // Here the few matter, too: they may be all there is.
+    note(stage, 0, since, &selectors, &mut base)?;
+    Ok(today(stage, &selectors, &next, &mut base)?.shown)
 }
 
 /// What a feed that has nothing to compare with begins with where others keep back some of what it would list: the rest,
@@ -115,10 +143,10 @@ fn begun(stage: &Stage<'_>, profile: &Profile, next: &IpSet) -> Option<Base> {
         .then(|| Base::new(rest, stage.scene().snapshot.generation))
 }
 
-/// Takes into the base what sources list no more since a generation.
+/// Takes into the base what sources list no more since a generation. How up to `few` came to their end is not asked.
 fn note(
     stage: &Stage<'_>,
-    profile: &Profile,
+    few: u64,
     seen: u64,
     selectors: &[Selector],
     base: &mut Base,
@@ -129,12 +157,9 @@ fn note(
     let gone = (stage.gone)(seen).map_err(FollowError::Gone)?;
     let of_it = || gone.iter().filter(|(source, _)| taken.contains(source));
     let ended = of_it().map(|(_, gone)| gone.ended.intersect(&base.set).prefixes()).sum::<u64>();
-    // Few never matter, and to find out how an end came about costs reading the records of a day.
-    let hasty = if ended > profile.gate.few {
-        (stage.hasty)(seen).map_err(FollowError::Gone)?
-    } else {
-        Default::default()
-    };
+    // To find out costs reading the records of a day.
+    let hasty =
+        if ended > few { (stage.hasty)(seen).map_err(FollowError::Gone)? } else { Default::default() };
     of_it().for_each(|(source, gone)| base.note(*source, gone, hasty.get(source)));
     Ok(())
 }

@@ -10,7 +10,7 @@
 //! `allow_empty`, and even then only once some source has been imported. It is not replaced by
 //! the last good list either: what that one lists has ended or been allowed since, and ageing out is no
 //! accident. The feed then offers [`Offer::Empty`], its readers keep what they have, and
-//! health says so.
+//! health says so. A part of a feed in which nothing is while others have something is an empty list like any other.
 
 mod access;
 mod annotate;
@@ -68,7 +68,7 @@ pub use budget::{Cut, Size};
 pub use fault::Fault;
 pub use feed::{Feed, NoConsent, Offer, Status, Unknown};
 pub use feeds::{ALL_FEEDS, Feeds};
-pub use foresee::{Foreseen, KeptBack, Share};
+pub use foresee::{Foreseen, KeptBack, Share, remains};
 pub use freed::{Freed, freed};
 pub use gate::Ground;
 pub use hold::{Hold, Word};

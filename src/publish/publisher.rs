@@ -28,8 +28,8 @@ const FORGET: i64 = 90 * 86_400;
 pub struct Publisher {
     engine: Engine,
     feeds: Arc<Feeds>,
-    /// None when it cannot be used: whoever shows a key is asked to come again then, and everybody else is served.
-    book: Option<Book>,
+    /// Or why it cannot be used: whoever shows a key is asked to come again then, and everybody else is served.
+    book: Result<Book, String>,
     pulls: Pulls,
     pushes: Ledger,
     hooks: webhook::Ledger,
@@ -65,14 +65,15 @@ impl Publisher {
     /// The folder of the feeds cannot be made or read.
     pub fn open(engine: Engine, usual: Profile, open: IpSet) -> Result<Arc<Self>, DiskError> {
         let feeds = Arc::new(Feeds::open(engine.folder(), usual, engine.now())?);
-        let book = Book::open(&Medium::folder(engine.folder()));
-        let book = book.inspect_err(|error| tracing::error!(%error, "nobody's keys are known")).ok();
-        let read = book.as_ref().and_then(|book| {
-            let (pulls, pushes) = (Pulls::open(book).ok()?, Ledger::open(book).ok()?);
-            Some((book.keys().ok()?, pulls, pushes, webhook::Ledger::open(book).ok()?))
+        let read = Book::open(&Medium::folder(engine.folder())).and_then(|book| {
+            let (pulls, pushes) = (Pulls::open(&book)?, Ledger::open(&book)?);
+            let known = (book.keys()?, pulls, pushes, webhook::Ledger::open(&book)?);
+            Ok((Ok(book), known))
         });
-        let book = book.filter(|_| read.is_some());
-        let (keys, pulls, pushes, hooks) = read.unwrap_or_default();
+        let (book, (keys, pulls, pushes, hooks)) = read.unwrap_or_else(|error| {
+            tracing::error!(%error, "nobody's keys are known, nothing is pushed, and no webhook is told");
+            (Err(error.to_string()), Default::default())
+        });
         let nothing = (Arc::new(Vec::new()), Access::default());
         let access = ArcSwap::from_pointee(nothing);
         let (keys, blocked) = (Mutex::new(keys), ArcSwap::default());
@@ -89,8 +90,8 @@ impl Publisher {
     pub async fn configure(self: &Arc<Self>, outputs: &[Output]) -> Result<(), String> {
         let keys: Vec<OutputKey> = outputs.iter().map(Output::key).collect();
         let before = match &self.book {
-            Some(book) => book.configured().map_err(|error| error.to_string())?,
-            None => Vec::new(),
+            Ok(book) => book.configured().map_err(|error| error.to_string())?,
+            Err(_) => Vec::new(),
         };
         let mut gone: Vec<OutputKey> = before.into_iter().filter(|key| !keys.contains(key)).collect();
         // A feed goes after the devices that read it.
@@ -164,7 +165,7 @@ impl Publisher {
             if publisher.keys_since(&device).is_some() {
                 publisher.drop_keys(&device, &audit("device.keys.drop"))?;
             }
-            if let Some(book) = &publisher.book {
+            if let Ok(book) = &publisher.book {
                 publisher.pulls.forget(book, &device)?;
             }
             publisher.drop_target(&device, &audit("device.push.drop"))
@@ -217,7 +218,12 @@ impl Publisher {
 
     /// The book.
     pub fn book(&self) -> Option<&Book> {
-        self.book.as_ref()
+        self.book.as_ref().ok()
+    }
+
+    /// Why the book cannot be used, if it cannot.
+    pub fn bookless(&self) -> Option<&str> {
+        self.book.as_ref().err().map(String::as_str)
     }
 
     /// What was pushed to firewalls and is pushed no more.
@@ -241,9 +247,8 @@ impl Publisher {
     /// # Errors
     /// It cannot be used.
     pub(super) fn usable_book(&self) -> Result<&Book, DiskError> {
-        let unusable =
-            || DiskError::io(super::book::FILE, std::io::Error::other("it cannot be used; see the log"));
-        self.book.as_ref().ok_or_else(unusable)
+        let unusable = |why: &String| DiskError::io(super::book::FILE, std::io::Error::other(why.clone()));
+        self.book.as_ref().map_err(unusable)
     }
 
     /// Takes every feed to the newest generation. Blocks on the disk.
@@ -261,7 +266,7 @@ impl Publisher {
             self.look_again();
             access = self.access.load();
         }
-        if self.book.is_none() && matches!(claim, Claim::Token(_) | Claim::Basic(_)) {
+        if self.book.is_err() && matches!(claim, Claim::Token(_) | Claim::Basic(_)) {
             return Err(Refused::Unknown);
         }
         access.1.admit(claim, from).map_err(Refused::Denied)
@@ -355,7 +360,7 @@ impl Publisher {
     }
 
     fn keep_once(&self) {
-        let Some(book) = &self.book else { return };
+        let Ok(book) = &self.book else { return };
         if let Err(error) = self.pulls.keep(book, self.engine.now().plus(-FORGET)) {
             tracing::warn!(%error, "who fetched what is not written down; it is tried again");
         }

@@ -154,13 +154,14 @@ impl Feed {
         self.inside().state.held.as_ref().map(|held| held.difference.added.clone())
     }
 
-    /// What it would keep back in the stage's generation. What cannot be worked out now will be its fault soon.
+    /// What it would keep back in the stage's generation; where that cannot be worked out, what it keeps back as it stands.
     pub(super) fn keeps_back(&self, stage: &Stage<'_>, profile: &Profile) -> Option<IpSet> {
         let (state, consent) = {
             let inside = self.inside();
             (inside.state.clone(), inside.consent.clone())
         };
-        let looked = look(stage, profile, &[Selector::of(profile)], &state, consent.as_ref()).ok()?;
+        let looked = look(stage, profile, &[Selector::of(profile)], &state, consent.as_ref());
+        let Ok(looked) = looked else { return self.kept_back() };
         match looked.decision.outcome {
             Outcome::Holds(_, difference) => Some(difference.added),
             Outcome::Follows { .. } => None,

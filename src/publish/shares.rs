@@ -40,7 +40,7 @@ impl<'a> Shares<'a> {
     }
 
     fn readers(&self, feed: &OutputName) -> impl Iterator<Item = (&'a Device, Budget)> {
-        self.0.iter().copied().filter(|(device, _)| device.feeds.contains(feed))
+        self.0.iter().copied().filter(|(device, _)| device.reads().contains(feed))
     }
 
     /// What its readers can take of a feed.
@@ -71,7 +71,7 @@ impl<'a> Shares<'a> {
             Some(Rival { name, has: served(self.1, &feed)?, fallen: feed.pressed(moment), limits })
         };
         let of_device = |(device, left): (&Device, Budget)| {
-            let others = behind.iter().filter(|other| device.feeds.contains(&other.name));
+            let others = behind.iter().filter(|other| device.reads().contains(&other.name));
             Rivals { left, others: others.filter_map(rival).collect() }
         };
         self.readers(&profile.name)
@@ -85,18 +85,21 @@ impl<'a> Shares<'a> {
             return;
         }
         let Some(size) = served(self.1, feed) else { return };
-        for (_, left) in self.0.iter_mut().filter(|(device, _)| device.feeds.contains(&profile.name)) {
+        for (_, left) in self.0.iter_mut().filter(|(device, _)| device.reads().contains(&profile.name)) {
             left.entries = left.entries.map(|most| most.saturating_sub(size.entries));
             left.bytes = left.bytes.map(|most| most.saturating_sub(size.bytes));
         }
     }
 }
 
-/// What a feed comes to for its readers now.
+/// What a feed comes to for its readers now. Where listings cannot be read it is counted without what they tell, and what
+/// cannot be counted at all is as long as any: to take it for nothing would give its room away, and the reader would cut
+/// what it has no room for.
 fn served(scene: Scene<'_>, feed: &Feed) -> Option<Size> {
     let released = feed.released()?;
-    let set = released.release.set.unpack();
-    Measure::of(scene, &released.profile, &set).ok()?.size(&set).ok()
+    let (profile, set) = (&released.profile, released.release.set.unpack());
+    let measure = Measure::of(scene, profile, &set).unwrap_or_else(|_| Measure::blind(profile));
+    Some(measure.size(&set).unwrap_or(Size { entries: u64::MAX, bytes: u64::MAX }))
 }
 
 impl Rivals {

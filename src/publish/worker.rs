@@ -38,11 +38,7 @@ async fn refresh_for_ever(feeds: &Arc<Feeds>, engine: &Engine) {
             let what = format!("the feeds' thread: {error}");
             feeds.all().values().for_each(|feed| feed.fail(what.clone(), engine.now()));
         }
-        let pause = if feeds.all().values().any(|feed| feed.status().fault.is_some()) {
-            RETRY
-        } else {
-            Duration::MAX
-        };
+        let pause = if feeds.faults().next().is_some() { RETRY } else { Duration::MAX };
         sleep(began.elapsed()).await;
         tokio::select! {
             _ = generations.changed() => {}

@@ -10,10 +10,10 @@ use super::claim::{self, Showing};
 use super::pieces::pieces;
 use super::reply::blocking;
 use crate::addr::{IpRange, IpSet};
-use crate::engine::Snapshot;
+use crate::engine::Engine;
 use crate::model::{OutputName, Time};
 use crate::publish::crowdsec::{Bygone, Stream, Terms, Wanted, about};
-use crate::publish::{Feed, Offer, Publisher, Reader, Recent, Released, Roll, Rolls, recent};
+use crate::publish::{Feed, Offer, Publisher, Reader, Recent, Released, Roll, Rolls, recent, remains};
 use crate::rights::Right;
 use crate::web::Demand::Own;
 use crate::web::claim::{Credentials, Keys, credentials};
@@ -57,6 +57,8 @@ struct Told {
     at: (i64, Option<Time>),
     bygone: Bygone,
     recent: Arc<Recent>,
+    /// What of that was meant, at which generation, where nothing is listed any more.
+    meant: Option<(u64, Arc<Recent>)>,
 }
 
 type Shared = State<Arc<Decisions>>;
@@ -168,8 +170,29 @@ impl Decisions {
         let new = recent(roll, &steps).new.union(&terms.due(roll));
         let recent = Arc::new(Recent { gone: bygone.lines().collect(), new });
         let (feed, roll) = (Arc::clone(feed), Arc::clone(roll));
-        *last = Some(Told { feed, roll, at, bygone, recent: Arc::clone(&recent) });
+        *last = Some(Told { feed, roll, at, bygone, recent: Arc::clone(&recent), meant: None });
         recent
+    }
+
+    /// What a bouncer that goes on is told of a feed that lists nothing: to let go what people or time took out of it,
+    /// and nothing that an accident may have.
+    ///
+    /// # Errors
+    /// 503 where there is nothing of the kind, and it keeps what it has.
+    fn meant(&self, feed: &Feed, roll: &Roll, recent: &Arc<Recent>) -> Result<Arc<Recent>, Problem> {
+        let engine = self.publisher.engine();
+        let generation = engine.snapshot().generation;
+        let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
+        let told = last.as_mut().filter(|told| Arc::ptr_eq(&told.recent, recent));
+        let known = told.as_ref().and_then(|told| told.meant.clone()).filter(|(at, _)| *at == generation);
+        let meant = match known {
+            Some((_, meant)) => meant,
+            None => Arc::new(meant(engine, (feed, roll), recent)?),
+        };
+        if let Some(told) = told {
+            told.meant = Some((generation, Arc::clone(&meant)));
+        }
+        if meant.gone.is_empty() { Err(empty()) } else { Ok(meant) }
     }
 }
 
@@ -178,20 +201,21 @@ fn empty() -> Problem {
         .detail("The feed lists nothing now; a bouncer keeps what it has. /health says why.")
 }
 
-/// What a bouncer is told of a feed that lists nothing: to let go what a person has exempted. That is no accident, and
-/// anything else may be one.
-///
-/// # Errors
-/// 503 where there is nothing of the kind, and it keeps what it has.
-fn exempted(recent: &Recent, snapshot: &Snapshot) -> Result<Arc<Recent>, Problem> {
-    let ended: IpSet = snapshot.suppressions.iter().map(|suppression| suppression.range).collect();
-    let exempt = snapshot.exempt().union(&ended);
+/// What of `recent` was meant. What went before the last release was told while something was listed.
+fn meant(engine: &Engine, (feed, roll): (&Feed, &Roll), recent: &Recent) -> Result<Recent, Problem> {
+    let steps = feed.steps();
+    let before = steps.iter().rev().nth(1).map(|step| step.generation);
+    let since = before.or_else(|| steps.last().map(|step| step.generation.saturating_sub(1)));
+    let all: IpSet = recent.gone.iter().copied().collect();
+    let profile = &roll.released().profile;
+    let kept = remains(engine, profile, (&all, since.unwrap_or_default()));
+    let kept = kept.map_err(|why| Problem::unavailable("feed_empty", SOON).inner(why))?;
+    let meant = all.subtract(&kept);
     let meets = |line: &IpRange| match *line {
-        IpRange::V4(line) => exempt.v4.meets(line),
-        IpRange::V6(line) => exempt.v6.meets(line),
+        IpRange::V4(line) => meant.v4.meets(line),
+        IpRange::V6(line) => meant.v6.meets(line),
     };
-    let gone: Vec<IpRange> = recent.gone.iter().copied().filter(meets).collect();
-    if gone.is_empty() { Err(empty()) } else { Ok(Arc::new(Recent { gone, new: IpSet::default() })) }
+    Ok(Recent { gone: recent.gone.iter().copied().filter(meets).collect(), new: IpSet::default() })
 }
 
 /// What a bouncer may ask for. What it says beyond that is for the local API's own workings.
@@ -278,7 +302,7 @@ async fn flow(
     blocking(move || {
         let mut recent = decisions.recent(&feed, &roll, terms);
         if matches!(**feed.offer(), Offer::Empty(_)) {
-            recent = exempted(&recent, &decisions.publisher.engine().snapshot())?;
+            recent = decisions.meant(&feed, &roll, &recent)?;
         }
         Ok(answer(Stream::changes(roll, terms, recent, wanted), &headers))
     })

@@ -8,6 +8,7 @@ use crate::model::OutputName;
 use crate::publish::Feeds;
 use crate::publish::dnsbl::{Channel, List, Outcome, Zone};
 use crate::web::metrics::{Counter, Metrics};
+use crate::web::shares::Shares;
 use arc_swap::ArcSwapOption;
 use std::io;
 use std::net::{IpAddr, SocketAddr, TcpListener, UdpSocket};
@@ -15,10 +16,9 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::sync::Semaphore;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
 /// So soon a new release is answered from, and the stop is seen.
 const TICK: Duration = Duration::from_millis(250);
@@ -26,6 +26,10 @@ const TICK: Duration = Duration::from_millis(250);
 const LONGEST: usize = 1500;
 /// Connections at once; more wait in the kernel.
 const CONNECTIONS: usize = 64;
+/// An address may have one in so many of them.
+const SHARE: usize = 4;
+/// After that no more is answered over a connection: others wait.
+const LONGEST_TALK: Duration = Duration::from_secs(120);
 /// How long a connection may be idle, or a reader take nothing (RFC 7766, 6.2.3).
 const PATIENCE: Duration = Duration::from_secs(10);
 /// After an error of a socket, so that a lasting one does not take a processor.
@@ -157,18 +161,17 @@ impl Dnsbl {
     }
 
     /// A panic over a stranger's bytes costs that question.
-    fn answer(&self, packet: &[u8], from: (IpAddr, Channel), out: &mut Vec<u8>) {
+    fn answer(&self, packet: &[u8], from: (IpAddr, Channel), out: &mut Vec<u8>) -> Outcome {
         let list = self.list.load();
         let why = |address| self.why(address);
         let answer = || self.zone.answer(packet, from, list.as_deref(), why, out);
-        match catch_unwind(AssertUnwindSafe(answer)) {
-            Ok(outcome) => self.counts[outcome as usize].inc(),
-            Err(_) => {
-                tracing::error!(bytes = packet.len(), "a DNS question panicked");
-                out.clear();
-                self.counts[Outcome::Failed as usize].inc();
-            }
-        }
+        let outcome = catch_unwind(AssertUnwindSafe(answer)).unwrap_or_else(|_| {
+            tracing::error!(bytes = packet.len(), "a DNS question panicked");
+            out.clear();
+            Outcome::Failed
+        });
+        self.counts[outcome as usize].inc();
+        outcome
     }
 
     /// Who lists it, in words.
@@ -191,16 +194,20 @@ impl Dnsbl {
             }
         };
         let slots = Arc::new(Semaphore::new(CONNECTIONS));
+        let shares = Shares::new(CONNECTIONS / SHARE);
         loop {
             // Nobody closes the semaphore.
             let Ok(slot) = Arc::clone(&slots).acquire_owned().await else { return };
             match listener.accept().await {
                 Ok((stream, from)) => {
+                    // Who has their share is hung up on.
+                    let Some(share) = shares.take(from.ip()) else { continue };
                     let dnsbl = Arc::clone(&self);
                     tokio::spawn(async move {
                         // Whoever breaks off knows why.
+                        let _ = stream.set_nodelay(true);
                         let _ = dnsbl.conversation(stream, from.ip()).await;
-                        drop(slot);
+                        drop((share, slot));
                     });
                 }
                 Err(error) => {
@@ -211,24 +218,135 @@ impl Dnsbl {
         }
     }
 
-    /// Questions and answers, each after its length (RFC 1035, 4.2.2), until the asker has no more.
-    async fn conversation(&self, mut stream: TcpStream, from: IpAddr) -> io::Result<()> {
-        stream.set_nodelay(true)?;
+    /// Questions and answers, each after its length (RFC 1035, 4.2.2), until the asker has no more, or asks what is
+    /// not for them.
+    async fn conversation(
+        &self,
+        mut stream: impl AsyncRead + AsyncWrite + Unpin,
+        from: IpAddr,
+    ) -> io::Result<()> {
         let (mut packet, mut out) = (Vec::new(), Vec::new());
-        loop {
+        let began = Instant::now();
+        while began.elapsed() < LONGEST_TALK {
             let length = timeout(PATIENCE, stream.read_u16()).await??;
             packet.resize(usize::from(length), 0);
             timeout(PATIENCE, stream.read_exact(&mut packet)).await??;
-            self.answer(&packet, (from, Channel::Tcp), &mut out);
+            let outcome = self.answer(&packet, (from, Channel::Tcp), &mut out);
             if out.is_empty() {
                 return Ok(());
             }
             let head = (out.len() as u16).to_be_bytes();
             timeout(PATIENCE, stream.write_all(&[&head, &out[..]].concat())).await??;
+            if matches!(outcome, Outcome::Refused | Outcome::Malformed) {
+                break;
+            }
         }
+        stream.shutdown().await
     }
 }
 
 fn is_tick(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut | io::ErrorKind::Interrupted)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::addr::IpRange;
+    use crate::disk::Medium;
+    use crate::engine::Options;
+    use crate::model::Profile;
+    use tokio::net::TcpStream;
+
+    const HERE: IpAddr = IpAddr::V4(std::net::Ipv4Addr::LOCALHOST);
+    const REFUSED: u8 = 5;
+    const FAILED: u8 = 2;
+    const MALFORMED: u8 = 1;
+
+    /// One that has no list, so that a question in its zone fails.
+    fn dnsbl(folder: &tempfile::TempDir) -> Arc<Dnsbl> {
+        let engine = Engine::open(Options::new(Medium::folder(folder.path()))).unwrap();
+        let feeds = Feeds::open(folder.path(), Profile::fortigate(), engine.now()).unwrap();
+        let networks = ["127.0.0.0/8".parse::<IpRange>().unwrap()].into_iter().collect();
+        let zone = Zone::new("bl.test.", "ns.test", 300, networks).unwrap();
+        Arc::new(Dnsbl::new(engine, Arc::new(feeds), OutputName::fortigate(), zone, &Metrics::new()))
+    }
+
+    /// A question for an address after its length.
+    fn question(name: &str) -> Vec<u8> {
+        let mut packet = vec![0, 7, 1, 0, 0, 1, 0, 0, 0, 0, 0, 0];
+        for label in name.split('.') {
+            packet.push(label.len() as u8);
+            packet.extend_from_slice(label.as_bytes());
+        }
+        packet.extend_from_slice(&[0, 0, 1, 0, 1]);
+        framed(packet)
+    }
+
+    fn framed(packet: Vec<u8>) -> Vec<u8> {
+        [(packet.len() as u16).to_be_bytes().to_vec(), packet].concat()
+    }
+
+    /// The code of the answer; none: the connection is at its end.
+    async fn ask(stream: &mut (impl AsyncRead + AsyncWrite + Unpin), packet: &[u8]) -> Option<u8> {
+        stream.write_all(packet).await.ok()?;
+        let length = stream.read_u16().await.ok()?;
+        let mut answer = vec![0; usize::from(length)];
+        stream.read_exact(&mut answer).await.ok()?;
+        Some(answer[3] & 15)
+    }
+
+    #[tokio::test]
+    async fn who_asks_what_is_not_theirs_is_answered_once() {
+        let folder = tempfile::tempdir().unwrap();
+        let dnsbl = dnsbl(&folder);
+        for (packet, code) in [(question("a.example"), REFUSED), (framed(vec![0; 12]), MALFORMED)] {
+            let (mut asker, stream) = tokio::io::duplex(1 << 12);
+            let talk = Arc::clone(&dnsbl);
+            let talk = tokio::spawn(async move { talk.conversation(stream, HERE).await });
+            assert_eq!(ask(&mut asker, &question("1.0.0.20.bl.test")).await, Some(FAILED));
+            assert_eq!(ask(&mut asker, &packet).await, Some(code), "and the connection went on until then");
+            assert_eq!(ask(&mut asker, &packet).await, None);
+            talk.await.unwrap().unwrap();
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn nobody_talks_for_ever() {
+        let folder = tempfile::tempdir().unwrap();
+        let (dnsbl, (mut asker, stream)) = (dnsbl(&folder), tokio::io::duplex(1 << 12));
+        let talk = tokio::spawn(async move { dnsbl.conversation(stream, HERE).await });
+        let mut answers = 0;
+        while ask(&mut asker, &question("1.0.0.20.bl.test")).await.is_some() {
+            answers += 1;
+            assert!(answers <= 25, "it goes on");
+            tokio::time::sleep(Duration::from_secs(5)).await;
+        }
+        assert!(answers > 20, "{answers}");
+        talk.await.unwrap().unwrap();
+    }
+
+    #[tokio::test]
+    async fn an_address_has_a_quarter_of_the_connections_and_no_more() {
+        let folder = tempfile::tempdir().unwrap();
+        let listener = TcpListener::bind((HERE, 0)).unwrap();
+        listener.set_nonblocking(true).unwrap();
+        let address = listener.local_addr().unwrap();
+        let server = tokio::spawn(dnsbl(&folder).connections(listener));
+        let (mut open, packet) = (Vec::new(), question("1.0.0.20.bl.test"));
+        for number in 0..CONNECTIONS / SHARE {
+            open.push(TcpStream::connect(address).await.unwrap());
+            assert_eq!(ask(&mut open[number], &packet).await, Some(FAILED), "{number}");
+        }
+        let mut more = TcpStream::connect(address).await.unwrap();
+        assert_eq!(ask(&mut more, &packet).await, None);
+        open.pop();
+        let again = async {
+            while ask(&mut TcpStream::connect(address).await.unwrap(), &packet).await.is_none() {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        };
+        timeout(Duration::from_secs(20), again).await.expect("what is given back is there for others");
+        server.abort();
+    }
 }

@@ -217,13 +217,16 @@ impl Desk {
         self.publisher.note(reader, answer);
     }
 
-    /// A document, written now if nobody has asked for it before.
+    /// A document, written now if nobody has asked for it before; what lies ready waits for no writer.
     async fn rendition(
         &self,
         released: &Arc<Released>,
         part: u16,
         document: Document,
     ) -> Result<Arc<Rendition>, Problem> {
+        if let Some(ready) = released.get(part, document) {
+            return Ok(Arc::clone(ready));
+        }
         let _turn = self.writers.acquire().await.map_err(|_| Problem::unavailable("stopping", SOON))?;
         let (engine, released) = (self.publisher.engine().clone(), Arc::clone(released));
         let written = super::reply::blocking(move || {

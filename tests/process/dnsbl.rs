@@ -16,7 +16,7 @@ fn dig(house: &House, arguments: &[&str]) -> (String, String) {
 }
 
 /// The answers' data.
-fn short(house: &House, arguments: &[&str]) -> String {
+pub(crate) fn short(house: &House, arguments: &[&str]) -> String {
     dig(house, &[&["+short"], arguments].concat()).1.trim().to_owned()
 }
 

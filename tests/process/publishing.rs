@@ -12,9 +12,14 @@ fn addresses(count: u32) -> String {
     (0..count).map(|n| format!("20.0.{}.{}\n", n / 100, 2 * (n % 100))).collect()
 }
 
-fn import(house: &super::house::House, text: String) {
+fn import(house: &super::house::House, text: String) -> Value {
     let path = "/api/v1/blacklist/import?source=partner&replace=true";
-    house.post("gateway", path, "text/plain", text).ok();
+    house.post("gateway", path, "text/plain", text).ok().json()
+}
+
+/// Fifteen neighbours, each as broad as a source is believed: more of IPv4 than a feed may hold.
+fn wide() -> String {
+    (41..56).map(|n| format!("{n}.0.0.0/8\n")).collect()
 }
 
 #[test]
@@ -274,9 +279,21 @@ fn a_poisoned_list_blocks_neither_the_operator_nor_the_firewall_nor_half_the_int
     until("it is published", || {
         (house.get("gateway", "/feeds/fortigate").text().lines().count() == 1000).then_some(())
     });
-    for poison in
-        ["0.0.0.0/1", "10.0.0.0/8", "127.0.0.0/8", "40.0.0.9", "50.0.0.7", "50.0.0.0/24", "0.0.0.0/0"]
-    {
+    for absurd in ["0.0.0.0/1", "0.0.0.0/0", "128.0.0.0/2"] {
+        let generation = house.generation();
+        let told = import(&house, format!("{}{absurd}\n", addresses(1000)));
+        assert_eq!((&told["accepted"], &told["rejected"]), (&json!(1000), &json!(1)), "{absurd}: {told}");
+        assert_eq!(house.generation(), generation, "{absurd} is no line of a list");
+    }
+    let held = || house.look("gateway", "/api/v1/holds").ok().json()["total"].clone();
+    for (poison, holds_it) in [
+        ("10.0.0.0/8", 0),
+        ("127.0.0.0/8", 0),
+        ("40.0.0.9", 0),
+        ("50.0.0.7", 0),
+        ("50.0.0.0/24", 0),
+        (wide().as_str(), 1),
+    ] {
         import(&house, format!("{}{poison}\n", addresses(1000)));
         let generation = house.generation();
         until("the feeds have looked at it", || {
@@ -286,12 +303,61 @@ fn a_poisoned_list_blocks_neither_the_operator_nor_the_firewall_nor_half_the_int
         for path in ["/feeds/fortigate", "/api/v1/blacklist/fortigate", "/api/fortigate"] {
             let feed = house.get("gateway", path).ok();
             assert!(feed.text().starts_with("20.0.0.0\n") || feed.text().contains("\n20.0.0.0\n"), "{path}");
-            for safe in ["10.1.2.3", "127.0.0.1", "40.0.0.9", "50.0.0.7", "8.8.8.8", "192.0.2.9"] {
+            let theirs =
+                ["10.1.2.3", "127.0.0.1", "40.0.0.9", "50.0.0.7", "8.8.8.8", "192.0.2.9", "41.1.2.3"];
+            for safe in theirs {
                 assert!(!holds(feed.text(), safe), "{safe} by {poison} at {path}");
             }
             assert!(holds(feed.text(), "20.0.0.2"), "{poison} opened something");
         }
+        assert_eq!(held(), holds_it, "{poison}");
     }
+}
+
+/// What a TAXII client has read after the last page of the default feed.
+fn collected(house: &super::house::House) -> Vec<String> {
+    let accept = [("accept", "application/taxii+json;version=2.1")];
+    let (mut names, mut next) = (Vec::new(), String::new());
+    loop {
+        let path = format!("/taxii2/feeds/collections/fortigate/objects/?limit=500{next}");
+        let page = house.ask("gateway", "GET", &path, &accept, b"").unwrap().ok().json();
+        let objects = page["objects"].as_array().unwrap().iter();
+        names.extend(objects.map(|object| object["name"].as_str().unwrap().to_owned()));
+        if page["more"] != true {
+            return names;
+        }
+        next = format!("&next={}", page["next"].as_str().unwrap());
+    }
+}
+
+#[test]
+fn a_held_feed_gives_the_list_from_before_on_every_way_out() {
+    let folder = tempfile::tempdir().unwrap();
+    let plan = Plan::new(folder.path()).set("IRONLIST_DNSBL_LISTEN", "127.0.0.1:0");
+    let house = plan.set("IRONLIST_DNSBL_ZONE", "bl.test").start();
+    import(&house, addresses(1000));
+    let decided = || -> Vec<String> {
+        let told = house.look("gateway", "/v1/decisions/stream?startup=true").ok().json();
+        let new = told["new"].as_array().unwrap().iter();
+        new.map(|decision| decision["value"].as_str().unwrap().to_owned()).collect()
+    };
+    let asked = |name: &str| super::dnsbl::short(&house, &[&format!("{name}.bl.test")]);
+    until("it is published", || (house.get("gateway", "/feeds/fortigate").status == 200).then_some(()));
+    until("questions are answered from it", || (asked("198.9.0.20") == "127.0.0.2").then_some(()));
+    let mut before = [decided(), collected(&house)];
+    import(&house, format!("{}{}", addresses(5), wide()));
+    until("it is held", || {
+        let holds = house.look("gateway", "/api/v1/holds").ok().json();
+        (holds["total"] == 1).then_some(())
+    });
+    let mut now = [decided(), collected(&house)];
+    before.iter_mut().chain(&mut now).for_each(|list| list.sort());
+    assert_eq!(before[0].len(), 1000);
+    assert!(now == before && before[0] == before[1], "bouncers and TAXII have what was released");
+    let changes = house.look("gateway", "/v1/decisions/stream?startup=false").ok().json();
+    assert!(!changes.to_string().contains("\"41."), "{changes}");
+    assert_eq!(changes["deleted"], json!([]));
+    assert_eq!((asked("198.9.0.20"), asked("3.2.1.41")), ("127.0.0.2".into(), String::new()));
 }
 
 #[test]

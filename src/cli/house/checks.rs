@@ -7,7 +7,7 @@ use crate::cli::named::Named;
 use crate::cli::settings::Settings;
 use crate::cli::{hooking, published, pushing};
 use crate::engine::{Condition, Engine};
-use crate::publish::{Feed, Feeds, Offer, Publisher};
+use crate::publish::{Fault, Feed, Feeds, Offer, Publisher};
 use crate::service::collection::Watch;
 use crate::web::Role;
 use crate::web::health::{Check, Health};
@@ -29,9 +29,10 @@ pub(super) fn of_role(
         && let Some(publisher) = publisher
     {
         let (feeds, publisher) = (Arc::clone(publisher.feeds()), Arc::clone(publisher));
-        let [hooks, readers, silent] = std::array::from_fn(|_| Arc::clone(&publisher));
+        let [hooks, readers, silent, keeper] = std::array::from_fn(|_| Arc::clone(&publisher));
         let (troubles, engine) = (Arc::clone(troubles), engine.clone());
         return health
+            .check("book", move || book(&keeper))
             .check("push", move || pushing::check(&publisher))
             .check("devices", move || pushing::blocked(&readers))
             .check("webhooks", move || hooking::check(&hooks))
@@ -98,6 +99,15 @@ pub(super) fn follows(health: Health, engine: &Engine, following: &Arc<Following
     health.check("follows", move || following.check(engine.snapshot().generation))
 }
 
+/// What publishing must not forget.
+fn book(publisher: &Publisher) -> Check {
+    let Some(why) = publisher.bookless() else { return Check::healthy("") };
+    Check::degraded(
+        format!("keys of devices are answered with 503, and pushing and webhooks stand still: {why}"),
+        "restore publishing.redb from a backup, or move it away and make new keys, then start again: ironlist device key NAME",
+    )
+}
+
 fn condition(engine: &Engine) -> Check {
     match engine.condition() {
         Condition::Writable => Check::healthy(format!("generation {}", engine.snapshot().generation)),
@@ -125,16 +135,11 @@ fn imported(troubles: &[String]) -> Check {
 /// Before the first source nothing is expected of a feed; from then on an empty one is worth a look.
 fn released(feeds: &Feeds, engine: &Engine) -> Check {
     let all = feeds.all();
-    let faults = all.iter().filter_map(|(name, feed)| {
-        let fault = feed.status().fault?;
-        Some(format!("{name}: {} (since {})", fault.what, fault.since))
-    });
-    let faults: Vec<String> = faults.collect();
-    if !faults.is_empty() {
-        return Check::degraded(
-            faults.join("; "),
-            "the last good list is served; it is tried again by itself",
-        );
+    let faults: Vec<(String, Fault)> = feeds.faults().collect();
+    if let Some((_, fault)) = faults.iter().max_by_key(|(_, fault)| fault.is_loss) {
+        let tell =
+            |(name, fault): &(String, Fault)| format!("{name}: {} (since {})", fault.what, fault.since);
+        return Check::degraded(faults.iter().map(tell).collect::<Vec<_>>().join("; "), fault.cure());
     }
     let whole = feeds.whole().status().hold.map(|hold| format!("all feeds together (since {})", hold.since));
     let holds = all.iter().filter_map(|(name, feed)| {

@@ -7,7 +7,7 @@ use crate::cli::folder;
 use crate::cli::tests::House as Place;
 use crate::disk::Medium;
 use crate::engine::Options;
-use crate::model::{Batch, Cause, Change, Policy};
+use crate::model::{Batch, Cause, Change, Output, OutputKey, Policy, Profile};
 use crate::web::{Body, Peer};
 use http::header::{CONTENT_TYPE, HOST};
 use serde_json::Value;
@@ -99,4 +99,47 @@ async fn the_feed_comes_in_the_form_that_is_set() {
             (200, expected.to_owned())
         );
     }
+}
+
+#[tokio::test]
+async fn a_book_that_cannot_be_used_is_told_with_what_stands_still_and_its_cure() {
+    let place = Place::new();
+    let book = async |house: &House| get(house, "/health").await.1["checks"]["book"].clone();
+    assert_eq!(book(&house(&place)).await["status"], "healthy");
+    let place = Place::new();
+    folder::make(&place.settings.data).unwrap();
+    std::fs::write(place.settings.data.join("publishing.redb"), "ruined").unwrap();
+    let told = book(&house(&place)).await;
+    assert_eq!(told["status"], "degraded");
+    let (detail, cure) = (told["detail"].as_str().unwrap(), told["cure"].as_str().unwrap());
+    assert!(detail.contains("publishing.redb") && detail.contains("503"), "{detail}");
+    assert!(cure.contains("ironlist device key"), "{cure}");
+}
+
+#[tokio::test]
+async fn what_the_gate_over_all_feeds_has_lost_is_told_under_its_name_while_there_is_one() {
+    let place = Place::new();
+    let feeds = place.settings.data.join("feeds");
+    folder::make(&place.settings.data).unwrap();
+    std::fs::create_dir_all(&feeds).unwrap();
+    std::fs::write(feeds.join("_whole.feed"), "ruined").unwrap();
+    let house = house(&place);
+    let second = Profile::new("second".parse().unwrap());
+    let name = second.name.clone();
+    let publish = async |change| {
+        let (id, reason) = (uuid::Uuid::now_v7(), String::new());
+        let batch = Batch { id, actor: "test".into(), reason, cause: Cause::Manual, change };
+        house.engine.as_ref().unwrap().submit(batch).await.unwrap();
+        house.publisher.as_ref().unwrap().refresh();
+    };
+    publish(Change::Publish(Output::Feed(second))).await;
+    let told = get(&house, "/health").await.1["checks"]["feeds"].clone();
+    assert_eq!(told["status"], "degraded");
+    assert!(told["detail"].as_str().unwrap().starts_with("_all: "), "{told}");
+    assert!(told["cure"].as_str().unwrap().contains("began anew"), "{told}");
+    let metrics = ask(&house, "GET", "/metrics", "", String::new()).await.1;
+    assert!(metrics.contains("ironlist_feed_fault{feed=\"_all\"} 1\n"), "{metrics}");
+    publish(Change::Withdraw(OutputKey::Feed(name))).await;
+    let told = get(&house, "/health").await.1["checks"]["feeds"].clone();
+    assert_eq!(told["status"], "healthy", "nothing is judged together any more: {told}");
 }

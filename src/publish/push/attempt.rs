@@ -20,8 +20,8 @@ pub(super) struct Errand<'a> {
     pub(super) mode: Mode,
     /// What it is to have.
     pub(super) list: &'a List,
-    /// Whether an empty list may be sent as one: its profile says so. Else what is there is taken away line by line, by
-    /// name, which no accident does.
+    /// Whether an empty list may be sent as one: its profile says so. Else what people or time took out of it is taken
+    /// away line by line.
     pub(super) may_be_empty: bool,
     /// What it is proven to have, and the lines of that if they are known.
     pub(super) has: Option<(&'a Has, Option<&'a List>)>,

@@ -34,14 +34,14 @@ pub enum PushFault {
     #[error("the firewall's counts cannot be read: {0}")]
     Unread(&'static str),
     /// The firewall has another number of entries than it was sent.
-    #[error("{sent} entries were sent, and the firewall has {valid} valid and {invalid} invalid ones")]
+    #[error("{sent} entries were sent, and the firewall has {valid} valid and {} invalid ones", told(*invalid))]
     Mismatch {
         /// How many were sent.
         sent: u64,
         /// How many it enforces.
         valid: u64,
-        /// How many it could not read.
-        invalid: u64,
+        /// How many it could not read, where it tells.
+        invalid: Option<u64>,
     },
     /// The firewall has no room for the list.
     #[error("{sent} entries are more than the firewall takes: it enforces {valid}")]
@@ -62,7 +62,7 @@ pub enum PushFault {
     /// It says of itself that it could not take the list.
     #[error("the firewall says that its last update of the list went wrong (status {0})")]
     Update(u16),
-    /// Nothing is listed any more, and that cannot be told to it so that no accident could say the same.
+    /// Nothing is listed any more, which may be an accident, or cannot be told so that no accident could say the same.
     #[error("nothing is listed any more, and the firewall still enforces {valid} entries")]
     Emptied {
         /// How many it enforces.
@@ -113,7 +113,7 @@ impl PushFault {
             }
             Self::Update(_) => "see the connector's status on the firewall; it is tried again",
             Self::Emptied { .. } => {
-                "delete the entries on the firewall, push in the mode changes, or let the feed say allow_empty"
+                "see why nothing is listed; what may go is taken away in the mode changes once it is suppressed or allowed, or with allow_empty in the feed"
             }
             Self::Ours(_) => "see the log",
         }
@@ -122,6 +122,11 @@ impl PushFault {
     /// Whether nothing helps but another target or a person's word. A wrong key locks administrators out.
     pub fn stops(&self) -> bool {
         matches!(self, Self::Token(_))
+    }
+
+    /// Whether to try again soon is no use: everything is done that can be before something else is listed.
+    pub(super) fn waits(&self) -> bool {
+        matches!(self, Self::Emptied { .. })
     }
 }
 
@@ -135,7 +140,8 @@ impl From<FetchError> for PushFault {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) struct Counts {
     pub(super) valid: u64,
-    pub(super) invalid: u64,
+    /// None where it tells no such count.
+    pub(super) invalid: Option<u64>,
     pub(super) overflow: bool,
     pub(super) status: u16,
     /// When the list was written last, by its clock.
@@ -144,7 +150,7 @@ pub(super) struct Counts {
 
 impl Counts {
     pub(super) fn are(&self, entries: u64) -> bool {
-        self.valid == entries && self.invalid == 0 && !self.overflow
+        self.valid == entries && self.invalid.unwrap_or(0) == 0 && !self.overflow
     }
 
     /// Whether the firewall calls its last update a success; 0 and nothing say nothing.
@@ -165,6 +171,11 @@ impl Counts {
             PushFault::Mismatch { sent, valid, invalid }
         }
     }
+}
+
+/// A count for people.
+fn told(count: Option<u64>) -> String {
+    count.map_or_else(|| "nobody knows how many".to_owned(), |count| count.to_string())
 }
 
 /// What is done with a list.
@@ -293,7 +304,7 @@ fn counts(document: &Value, status: u16) -> Result<Counts, PushFault> {
     let overflow = results.get("overflow").or_else(|| counts.get("overflow"));
     Ok(Counts {
         valid,
-        invalid: number(counts, ["invalid", "invalid_count"]).unwrap_or(0),
+        invalid: number(counts, ["invalid", "invalid_count"]),
         overflow: overflow
             .is_some_and(|overflow| overflow.as_bool() == Some(true) || overflow.as_u64() > Some(0)),
         status: told.unwrap_or(status),
@@ -310,10 +321,11 @@ mod tests {
     fn counts_are_found_where_versions_put_them_and_missed_where_they_are_not() {
         let flat = json!({"results": {"valid": 3, "invalid": 1, "overflow": true, "http_status_code": 304}});
         let found = counts(&flat, 200).unwrap();
-        assert_eq!((found.valid, found.invalid, found.overflow, found.status), (3, 1, true, 304));
+        assert_eq!((found.valid, found.invalid, found.overflow, found.status), (3, Some(1), true, 304));
         let nested = json!({"results": {"counts": {"valid": 3}, "last_content_update_time": 7}});
         assert_eq!(counts(&nested, 200).unwrap().updated, Some(7));
         assert!(!counts(&nested, 200).unwrap().overflow);
+        assert_eq!(counts(&nested, 200).unwrap().invalid, None, "what it does not tell is not none");
         assert!(counts(&json!({"results": {}}), 200).is_err());
     }
 }

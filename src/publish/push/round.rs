@@ -4,15 +4,16 @@
 use super::attempt::{Errand, Plan};
 use super::firewall::{Counts, Firewall, PushFault};
 use super::lines::List;
+use super::lists::{Lists, Scene};
 use super::place::Place;
 use super::pusher::{Pusher, Told, sealed_as};
 use super::standing::{Has, Proof, Sent, Standing};
 use super::target::{Mode, Target};
 use crate::disk::unhex;
-use crate::model::{Format, OutputName};
+use crate::model::OutputName;
 use crate::publish::mark::Listed;
 use crate::publish::outgoing::Trouble;
-use crate::publish::{Feed, Mark, Released};
+use crate::publish::{Feed, Mark};
 use std::collections::HashMap;
 use std::sync::Arc;
 use tokio::time::{Instant, sleep};
@@ -85,7 +86,9 @@ impl Pusher {
             if fault.stops() {
                 return Next::Stop;
             }
-            next = Next::Again;
+            if !fault.waits() {
+                next = Next::Again;
+            }
         }
         next
     }
@@ -95,8 +98,8 @@ impl Pusher {
         let firewall = self.firewall(shipment.device, target)?;
         let standing = self.standing(shipment);
         let has = standing.has.clone().filter(|_| !whole);
-        let released = Arc::clone(&listed.released);
-        let (list, old) = prepare(feed, (*mark, released), target.mode, has.clone()).await?;
+        let scene = Scene { engine: self.publisher.engine().clone(), feed, mark: *mark, mode: target.mode };
+        let Lists { list, old, kept } = Lists::of(scene, listed, &standing).await?;
         let has = has.as_ref().map(|has| (has, old.as_ref()));
         let (name, pace) = (&shipment.name, self.settings.pace);
         let pulls = self.publisher.pulls();
@@ -129,7 +132,14 @@ impl Pusher {
             self.note(shipment, standing, self.place(shipment, None)).await?;
         }
         let (counts, by) = errand.carry_out(&before, &plan).await?;
-        self.enforced(shipment, standing, &list, &counts, by).await
+        let Some(kept) = kept else {
+            return self.enforced(shipment, standing, &list, &counts, by).await;
+        };
+        if !matches!(plan, Plan::Nothing) {
+            let standing = standing.keeps((&list, &kept), &counts, (by, self.publisher.engine().now()));
+            self.note(shipment, standing, self.place(shipment, Some(counts.valid))).await?;
+        }
+        Err(PushFault::Emptied { valid: counts.valid })
     }
 
     pub(super) fn firewall(&self, device: &OutputName, target: &Target) -> Result<Firewall, PushFault> {
@@ -198,11 +208,15 @@ impl Pusher {
     }
 
     async fn failed(&self, shipment: &Shipment<'_>, fault: &PushFault) {
+        let standing = self.standing(shipment);
+        let before = standing.trouble.as_ref();
+        let is_told = |before: &Trouble| before.code == fault.code() && before.what == fault.to_string();
+        if fault.waits() && before.is_some_and(is_told) {
+            return;
+        }
         let (device, feed) = (shipment.device, &shipment.feed);
         tracing::warn!(%device, %feed, code = fault.code(), cure = fault.cure(), "not pushed: {fault}");
         (self.observe)(Told::Failed { device: device.as_str(), code: fault.code() });
-        let standing = self.standing(shipment);
-        let before = standing.trouble.as_ref();
         let trouble = Trouble {
             code: fault.code().to_owned(),
             what: fault.to_string(),
@@ -236,34 +250,4 @@ impl Pusher {
             .map_err(|error| PushFault::Ours(error.to_string()))?
             .map_err(|error| PushFault::Ours(error.to_string()))
     }
-}
-
-/// The list to be there, and the one that is there where its lines can be told.
-async fn prepare(
-    feed: Arc<Feed>,
-    (mark, released): (Mark, Arc<Released>),
-    mode: Mode,
-    has: Option<Has>,
-) -> Result<(List, Option<List>), PushFault> {
-    let profile = Arc::clone(&released.profile);
-    let is_fetched_whole = profile.parts == 1 && matches!(profile.format, Format::Fortigate | Format::Plain);
-    if mode == Mode::Refresh && !is_fetched_whole {
-        let why = "a firewall fetches no feed in parts or in another format: push changes instead";
-        return Err(PushFault::Ours(why.to_owned()));
-    }
-    let make = move || {
-        let set = released.release.set.unpack();
-        let list = List::of(&profile, &set)?;
-        let Some(has) = has.filter(|has| mode == Mode::Changes && !has.is(&list)) else {
-            return Ok((list, None));
-        };
-        let old = match feed.between(&has.mark, &mark) {
-            Some(since) => Some(List::of(&profile, &set.subtract(&since.added).union(&since.removed))?),
-            None => None,
-        };
-        Ok((list, old))
-    };
-    let made = tokio::task::spawn_blocking(make).await;
-    made.map_err(|error| PushFault::Ours(error.to_string()))?
-        .map_err(|error: crate::publish::formats::WriteError| PushFault::Ours(error.to_string()))
 }

@@ -1,11 +1,13 @@
 //! How a feed stands at a firewall: what it is proven to have, when it was proven, what is wrong. Plain data.
 
+use super::firewall::Counts;
 use super::lines::List;
 use super::target::Mode;
-use crate::disk::hex;
+use crate::addr::IpSet;
+use crate::disk::{hex, unhex};
 use crate::model::Time;
-use crate::publish::Mark;
 use crate::publish::outgoing::Trouble;
+use crate::publish::{Mark, Packed};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -24,6 +26,23 @@ pub struct Standing {
     pub trouble: Option<Trouble>,
 }
 
+impl Standing {
+    /// After a push of what is kept of a list of which nothing is released: no newer one is proven to be there.
+    pub(super) fn keeps(
+        self,
+        (list, kept): (&List, &IpSet),
+        counts: &Counts,
+        (by, at): (Mode, Time),
+    ) -> Self {
+        let has =
+            |mark| Has { kept: Some(hex(Packed::of(kept).bytes())), ..Has::of(mark, list, counts.updated) };
+        let Counts { valid, invalid, overflow, status, .. } = *counts;
+        let proof =
+            |proof| Proof { entries: list.entries, valid, invalid, overflow, status, by, at, ..proof };
+        Self { has: self.mark.map(has), sent: None, enforced: self.enforced.map(proof), ..self }
+    }
+}
+
 /// A list that a firewall has.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub(super) struct Has {
@@ -33,6 +52,8 @@ pub(super) struct Has {
     pub(super) digest: String,
     /// When the firewall wrote it, by its clock; it has something else when that moves.
     pub(super) updated: Option<u64>,
+    /// What the list is where it is not that of the mark but what was kept of it, packed, in hexadecimal digits.
+    kept: Option<String>,
 }
 
 /// A list that was sent.
@@ -55,7 +76,13 @@ impl Sent {
 
 impl Has {
     pub(super) fn of(mark: Mark, list: &List, updated: Option<u64>) -> Self {
-        Self { mark, entries: list.entries, digest: hex(&list.digest), updated }
+        Self { mark, entries: list.entries, digest: hex(&list.digest), updated, kept: None }
+    }
+
+    /// What the list is where it is not that of the mark.
+    pub(super) fn kept(&self) -> Option<IpSet> {
+        let packed = Packed::from_bytes(&unhex(self.kept.as_ref()?)?).ok()?;
+        Some(packed.unpack())
     }
 
     pub(super) fn is(&self, list: &List) -> bool {
@@ -72,8 +99,8 @@ pub struct Proof {
     pub entries: u64,
     /// Those that the firewall enforces.
     pub valid: u64,
-    /// Those that it could not read.
-    pub invalid: u64,
+    /// Those that it could not read; none where it does not tell.
+    pub invalid: Option<u64>,
     /// Whether it had more than it takes.
     pub overflow: bool,
     /// The status of its answer.

@@ -123,7 +123,7 @@ impl Wish {
             return Err(BadTarget::Verify);
         }
         for (feed, name) in &self.names {
-            if !feeds_of(device).contains(feed) {
+            if !device.reads().contains(feed) {
                 return Err(BadTarget::Feed(feed.clone()));
             }
             if name.is_empty() || name.len() > LONGEST_NAME || name.chars().any(char::is_control) {
@@ -141,18 +141,13 @@ impl Target {
             let name = self.names.get(&feed).cloned().unwrap_or_else(|| feed.to_string());
             (feed, name)
         };
-        feeds_of(device).into_iter().map(named).collect()
+        device.reads().iter().cloned().map(named).collect()
     }
 
     /// Whom to believe.
     pub(super) fn trust(&self) -> Trust {
         kept_trust(self.verify.as_ref())
     }
-}
-
-/// A device that names no feeds reads the default one.
-fn feeds_of(device: &Device) -> Vec<OutputName> {
-    if device.feeds.is_empty() { vec![OutputName::fortigate()] } else { device.feeds.clone() }
 }
 
 #[cfg(test)]

@@ -7,7 +7,8 @@ use crate::engine::{Engine, Options};
 use crate::fakes::fortigate::{self, State, TOKEN};
 use crate::fakes::server::Portal;
 use crate::model::{
-    Allow, Batch, Cause, Change, Detail, Device, Output, OutputName, Profile, RowsBuilder, Scope, Time,
+    Allow, Batch, Cause, Change, Detail, Device, Filter, Output, OutputName, Profile, RowsBuilder, Scope,
+    Suppression, Time,
 };
 use crate::publish::book::Audit;
 use crate::publish::{BOOK_FILE, Publisher, Trouble};
@@ -75,12 +76,26 @@ impl House {
     }
 
     async fn list_of(&self, numbers: std::ops::Range<u32>) {
+        self.list_with(&Detail::default(), numbers).await;
+    }
+
+    /// Lists so many addresses as a threat.
+    async fn list_as(&self, threat: &str, numbers: std::ops::Range<u32>) {
+        let detail = Detail { threat: Some(threat.into()), ..Detail::default() };
+        self.list_with(&detail, numbers).await;
+    }
+
+    async fn list_with(&self, detail: &Detail, numbers: std::ops::Range<u32>) {
         let mut rows = RowsBuilder::default();
         for n in numbers {
-            rows.push(IpRange::V4(Range::single(0x1400_0000 + 2 * n)), &Detail::default());
+            rows.push(IpRange::V4(Range::single(0x1400_0000 + 2 * n)), detail);
         }
         let source = "a".parse().unwrap();
         self.submit(Change::List { source, rows: rows.finish().0, scope: Scope::Whole }).await;
+    }
+
+    async fn disallow(&self, range: &str) {
+        self.submit(Change::Disallow(range.parse().unwrap())).await;
     }
 
     async fn allow(&self, range: &str) {
@@ -169,7 +184,7 @@ async fn a_change_is_sent_as_what_differs_and_proven_by_the_firewalls_own_counts
     assert_eq!((first.valid, first.by), (1000, Mode::Snapshot), "nothing was certain before");
     house.list(1003).await;
     let second = house.enforced().await;
-    assert_eq!((second.valid, second.invalid, second.by), (1003, 0, Mode::Changes));
+    assert_eq!((second.valid, second.invalid, second.by), (1003, Some(0), Mode::Changes));
     assert_eq!(house.commands(), [("snapshot".into(), 1000), ("add".into(), 3)]);
     house.allow("20.0.0.0/28").await;
     assert_eq!(house.enforced().await.valid, 1003 - 8);

@@ -44,6 +44,19 @@ fn the_feeds_of_a_device_share_what_it_can_take() {
 }
 
 #[test]
+fn a_device_that_names_no_feeds_gets_no_more_of_the_default_one_than_it_can_take() {
+    let house = House::new();
+    house.list("a", &singles(1000), &Detail::default());
+    house.publish(Profile { priority: 1, ..house.profile("other") });
+    let budget = Budget { entries: Some(300), bytes: None };
+    let device = Device { budget, ..Device::new("box".parse().unwrap()) };
+    house.change(Cause::Manual, Change::Publish(Output::Device(device)));
+    house.refresh();
+    assert_eq!((entries(&house, "fortigate"), entries(&house, "other")), (300, 1000));
+    assert_eq!(house.feed("fortigate").status().cut.unwrap().addresses, 700);
+}
+
+#[test]
 fn what_a_device_can_take_of_each_feed_it_can_take_of_each_part() {
     let house = House::new();
     // So many /16s that all parts have some, and a single line in each.

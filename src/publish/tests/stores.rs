@@ -3,7 +3,7 @@
 use super::house::{self, House, set, singles};
 use crate::engine::Condition;
 use crate::model::Detail;
-use crate::publish::{Difference, Unknown};
+use crate::publish::{Difference, NoConsent, Unknown};
 use redb::ReadableTable as _;
 use std::path::Path;
 
@@ -70,6 +70,26 @@ fn a_backup_that_was_taken_back_is_followed_and_its_changes_begin_anew() {
     house.refresh();
     let (generation, difference) = feed.changes(1).unwrap();
     assert_eq!((generation, difference.added), (2, set(&house::ranges(&["40.0.0.1"]))));
+}
+
+#[test]
+fn a_consent_that_cannot_be_carried_out_now_is_none_later() {
+    let house = House::new();
+    house.list("a", &singles(3000), &Detail::default());
+    house.refresh();
+    let mut older = Vec::new();
+    let house = house.restart(|folder| older = std::fs::read(snapshot(folder)).unwrap());
+    house.list("a", &singles(3), &Detail::default());
+    house.refresh();
+    let generation = house.feed("fortigate").status().hold.unwrap().generation;
+    let house = house.restart(|folder| {
+        std::fs::write(snapshot(folder), older).unwrap();
+        spoil_record(folder, 2);
+    });
+    let consented = house.feeds.consent(Some(&"fortigate".parse().unwrap()), generation, &house.engine);
+    assert!(matches!(consented, Err(NoConsent::Failed(_))), "{consented:?}");
+    assert_eq!(house.feed("fortigate").inside().consent, None);
+    assert_eq!(house.feed("fortigate").released().unwrap().release.addresses, 3000);
 }
 
 /// Copies the stores and the journal, and not the feeds.

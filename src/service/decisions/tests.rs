@@ -3,7 +3,7 @@
 use super::super::fixture::{House, NOON, STRANGER, from};
 use super::*;
 use crate::model::Time;
-use crate::model::{Allow, Change, Output, Profile};
+use crate::model::{Allow, Change, Detail, Output, Profile, RowsBuilder, Scope};
 use crate::web::auth::{Access, Guard};
 use crate::web::metrics::Metrics;
 use crate::web::{App, Role};
@@ -104,6 +104,21 @@ async fn an_allow_is_told_also_when_nothing_is_left_and_an_accident_is_not() {
         "and nothing of the source's silence"
     );
     assert_eq!(ask(&house, "GET", STARTUP, &[("x-api-key", "bouncer")]).await.status(), 503);
+}
+
+#[tokio::test]
+async fn an_end_is_told_also_when_nothing_is_left() {
+    let house = house();
+    let mut rows = RowsBuilder::default();
+    let detail = Detail { expires: Some(Time::from_unix(NOON + 1800)), ..Detail::default() };
+    rows.push("20.0.0.1".parse().unwrap(), &detail);
+    let (source, rows) = ("a".parse().unwrap(), rows.finish().0);
+    house.change(Change::List { source, rows, scope: Scope::Whole }).await;
+    assert_eq!(values(&house, STARTUP).await[0], ["20.0.0.1"]);
+    house.later(1900);
+    house.engine().expire().await.unwrap();
+    house.publisher.refresh();
+    assert_eq!(values(&house, STREAM).await, [vec![""; 0], vec!["20.0.0.1"]]);
 }
 
 #[tokio::test]

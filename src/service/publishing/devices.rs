@@ -137,7 +137,7 @@ async fn publish(
     let networks = device.networks.iter().copied().collect::<IpSet>().subtract(&known);
     let (publisher, before) = (Arc::clone(&role.0), Arc::clone(&role.engine().snapshot()));
     let freed = blocking(move || Ok(freed(&before, Some(publisher.feeds()), &networks))).await?;
-    let (name, feeds) = (device.name.clone(), device.feeds.clone());
+    let (name, feeds) = (device.name.clone(), device.reads().into_owned());
     let Json(changed) = role.publish(caller, reason, Output::Device(device)).await?;
     let cut = |feed: OutputName| {
         let cut = role.0.feeds().get(feed.as_str())?.status().cut?;
@@ -202,8 +202,7 @@ pub(super) async fn make_keys(
     let secrets =
         blocking(move || Ok(publisher.make_keys(&name, &audit).map_err(crate::engine::EngineError::from)?));
     let secrets = secrets.await?;
-    let feeds = if device.feeds.is_empty() { vec![OutputName::fortigate()] } else { device.feeds };
-    let paths = feeds.iter().map(|feed| format!("/f/{}/{feed}.txt", secrets.token)).collect();
+    let paths = device.reads().iter().map(|feed| format!("/f/{}/{feed}.txt", secrets.token)).collect();
     let (token, password) = (secrets.token, secrets.password);
     Ok(Json(MadeKeys { username: device.name.clone(), device: device.name, token, password, paths }))
 }

@@ -241,6 +241,9 @@ fn refused(refused: NoConsent) -> Problem {
         NoConsent::Grown(generation) => {
             Problem::conflict("hold_grown", format!("{refused}.")).member("generation", &generation)
         }
+        NoConsent::Failed(why) => Problem::unavailable("consent_failed", 10)
+            .detail("The feed could not be taken on, so that the consent counts no more; /health says why.")
+            .inner(why),
         NoConsent::WholeIsHeld => Problem::conflict("all_held", format!("{refused}.")),
     }
 }

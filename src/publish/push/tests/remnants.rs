@@ -15,6 +15,61 @@ async fn an_allow_of_the_last_entry_takes_it_away_from_the_firewall_too() {
     assert!(house.firewall.state().lists["fortigate"].is_empty());
 }
 
+/// A feed of one threat, of which so many addresses are pushed, and then its source has another word for it.
+async fn renamed(count: u32, allow_empty: bool) -> House {
+    let house = House::new().await;
+    let filter = Filter { threats: vec!["botnet".to_owned()], ..Filter::default() };
+    let profile = Profile { filter, allow_empty, ..Profile::fortigate() };
+    house.submit(Change::Publish(Output::Feed(profile))).await;
+    house.list_as("botnet", 0..count).await;
+    house.target(json!({})).unwrap();
+    assert_eq!(house.enforced().await.valid, u64::from(count));
+    house.list_as("Botnet C2", 0..count).await;
+    house
+}
+
+#[tokio::test]
+async fn a_source_that_has_another_word_for_all_of_a_feed_empties_no_firewall() {
+    let house = renamed(100, false).await;
+    assert!(house.publisher.feeds().get("fortigate").unwrap().released().is_none(), "readers get 503");
+    let trouble = house.trouble("list_emptied").await;
+    assert!(trouble.what.contains("still enforces 100"), "{}", trouble.what);
+    assert!(house.report().behind_since.is_some() && trouble.cure.contains("suppressed"));
+    assert_eq!(house.commands(), [("snapshot".into(), 100)], "nothing was taken away");
+    house.allow("20.0.0.0/28").await;
+    until("what a person means goes", || {
+        (house.firewall.state().lists["fortigate"].len() == 92).then_some(())
+    })
+    .await;
+    assert_eq!(house.commands().last(), Some(&("remove".into(), 8)));
+    until("that is proven", || house.standing().enforced.filter(|proof| proof.entries == 92)).await;
+    assert!(house.report().behind_since.is_some());
+    house.disallow("20.0.0.0/28").await;
+    until("and comes back with their word", || {
+        (house.firewall.state().lists["fortigate"].len() == 100).then_some(())
+    })
+    .await;
+    house.list_as("botnet", 0..100).await;
+    assert_eq!(house.enforced().await.valid, 100);
+    assert!(!house.commands().iter().any(|(what, count)| what == "snapshot" && *count == 0));
+}
+
+#[tokio::test]
+async fn what_an_accident_left_goes_by_a_suppression_of_all_of_it_or_with_allow_empty() {
+    let house = renamed(60, false).await;
+    house.trouble("list_emptied").await;
+    house.allow("20.0.0.0/28").await;
+    until("some of it goes", || (house.firewall.state().lists["fortigate"].len() == 52).then_some(())).await;
+    let range = "20.0.0.0/24".parse().unwrap();
+    let (reason, owner, since) = ("over".into(), String::new(), Time::from_unix(1_790_000_000));
+    let suppression = Suppression { range, source: None, reason, owner, expires: None, since };
+    house.submit(Change::Suppress(suppression)).await;
+    assert_eq!(house.enforced().await.valid, 0);
+    assert_eq!(house.commands().last(), Some(&("remove".into(), 52)));
+    let house = renamed(60, true).await;
+    assert_eq!(house.enforced().await.valid, 0, "the feed says that it may be empty");
+}
+
 #[tokio::test]
 async fn an_empty_list_that_cannot_be_told_is_trouble_and_not_silence() {
     let house = House::new().await;

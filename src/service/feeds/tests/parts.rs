@@ -122,3 +122,19 @@ async fn a_part_has_one_path_and_what_is_no_release_is_said_so() {
         assert_eq!(read(&house, &format!("/feeds/p/1?{query}")).await.0, 422, "{query}");
     }
 }
+
+#[tokio::test]
+async fn who_is_pinned_to_what_lies_ready_waits_for_no_writer() {
+    let mut kept = None;
+    let house = House::new(|publisher| {
+        let desk = Desk::new(publisher);
+        kept = Some(Arc::clone(&desk));
+        App::new(Role::Blacklist, Desk::routes().with_state(desk), &Arc::new(Metrics::new()))
+    });
+    house.list(&["20.0.0.0/24", "30.0.0.7"]).await;
+    let desk = kept.unwrap();
+    let _busy = desk.writers.acquire_many(WRITERS as u32).await.unwrap();
+    let asked = ask(&house.app, Method::GET, "/feeds/fortigate?generation=1", &[]);
+    let answer = tokio::time::timeout(std::time::Duration::from_secs(10), asked).await.unwrap();
+    assert_eq!(answer.into_body().read().await.unwrap(), LIST);
+}
