@@ -43,7 +43,12 @@ pub(crate) fn get(to: SocketAddr, path: &str) -> Vec<u8> {
 
 /// Says what everybody says first.
 pub(crate) fn greet(house: &House, settings: &[u8]) -> TcpStream {
-    let mut stream = connect(house.address("blacklist")).unwrap();
+    greet_at(house.address("blacklist"), settings)
+}
+
+/// The same at that address.
+pub(crate) fn greet_at(to: SocketAddr, settings: &[u8]) -> TcpStream {
+    let mut stream = connect(to).unwrap();
     stream.write_all(&[PREFACE, &frame(SETTINGS, NONE, 0, settings)].concat()).unwrap();
     stream
 }

@@ -33,6 +33,7 @@ mod proxies;
 mod publishing;
 mod push;
 mod readme;
+mod rewritten;
 mod rights;
 mod several;
 mod signals;

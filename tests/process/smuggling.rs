@@ -10,17 +10,17 @@ use std::time::Duration;
 
 /// What the role behind the gateway has read.
 #[derive(Clone, Default)]
-struct Echo(Arc<Mutex<Vec<Seen>>>);
+pub(crate) struct Echo(Arc<Mutex<Vec<Seen>>>);
 
 /// A request as a reader sees it that takes nothing but what RFC 9112 lets one send.
 #[derive(Clone, Debug)]
-struct Seen {
+pub(crate) struct Seen {
     target: String,
-    body: Vec<u8>,
+    pub(crate) body: Vec<u8>,
 }
 
 impl Echo {
-    fn start() -> (Self, SocketAddr) {
+    pub(crate) fn start() -> (Self, SocketAddr) {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let (address, echo) = (listener.local_addr().unwrap(), Self::default());
         let answering = echo.clone();
@@ -66,7 +66,7 @@ impl Echo {
     }
 
     /// What has arrived of a case.
-    fn of(&self, case: &str) -> Vec<Seen> {
+    pub(crate) fn of(&self, case: &str) -> Vec<Seen> {
         let seen = self.0.lock().unwrap();
         seen.iter().filter(|seen| seen.target.contains(case)).cloned().collect()
     }
