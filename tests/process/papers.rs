@@ -28,7 +28,8 @@ fn what_the_document_says_is_what_a_stranger_finds(role: &str) {
     program.args(["run", &document, "--checks", CHECKS, "-H", &key, "--exclude-path", ENDLESS]);
     program.args(["--phases", "examples,coverage,fuzzing", "--mode", "all", "--max-examples", "8"]);
     program.args(["--seed", "1", "--generation-deterministic", "--no-shrink", "--continue-on-failure"]);
-    program.args(["--no-color", "--workers", "2", "--warnings", "off", "--request-timeout", "30"]);
+    // One thread: in Python 3.11 two that parse Python at once break each other (python/cpython#106905).
+    program.args(["--no-color", "--workers", "1", "--warnings", "off", "--request-timeout", "30"]);
     let output = program.output().unwrap_or_else(|error| panic!("{error}; tests/run installs it"));
     let said = String::from_utf8_lossy(&output.stdout);
     assert!(output.status.success(), "{said}{}", String::from_utf8_lossy(&output.stderr));
