@@ -58,8 +58,8 @@ impl Trace {
             Some(trace) => trace,
             None => {
                 headers.remove(&TRACESTATE);
-                // A version-4 UUID has bits that are never zero.
-                let trace = uuid::Uuid::new_v4().as_u128();
+                // It is to be another one each time, and no secret: the system need not be asked for it.
+                let trace = fastrand::u128(1..);
                 Self { trace, parent: None, span: span(), sampled: sampling.keeps(trace) }
             }
         };
@@ -91,9 +91,9 @@ impl fmt::Display for Trace {
     }
 }
 
-/// A part of a trace: the second half of a version-4 UUID begins with the bits `10`.
+/// A part of a trace; none is zero.
 fn span() -> u64 {
-    uuid::Uuid::new_v4().as_u64_pair().1
+    fastrand::u64(1..)
 }
 
 /// The trace, who asks, and whether it is kept, of a value that is valid. Of versions to come what is known of this one
