@@ -123,15 +123,20 @@ fn is_encrypted(request: &Request) -> bool {
 fn is_from_here(request: &Request, port: Option<u16>) -> bool {
     let usual = if is_encrypted(request) { 443 } else { 80 };
     let is_ours = |(name, named): (&str, Option<u16>)| {
-        let is_here = name.parse().is_ok_and(|address: IpAddr| address.to_canonical().is_loopback());
-        (is_here || is_localhost(name)) && port.is_none_or(|port| named.unwrap_or(usual) == port)
+        let is_here = || name.parse().is_ok_and(|address: IpAddr| address.to_canonical().is_loopback());
+        (is_localhost(name) || is_here()) && port.is_none_or(|port| named.unwrap_or(usual) == port)
     };
     request.version() != Version::HTTP_10 && host(request.headers()).is_some_and(is_ours)
 }
 
+/// `localhost` and the names in it (RFC 6761, 6.3), in any case.
 fn is_localhost(name: &str) -> bool {
-    let name = name.to_ascii_lowercase();
-    name == "localhost" || name.ends_with(".localhost")
+    const LOCALHOST: &str = "localhost";
+    let at = name.len().checked_sub(LOCALHOST.len());
+    let is_one = |(before, last): (&str, &str)| {
+        last.eq_ignore_ascii_case(LOCALHOST) && (before.is_empty() || before.ends_with('.'))
+    };
+    at.and_then(|at| name.split_at_checked(at)).is_some_and(is_one)
 }
 
 /// The name or address of the Host, and its port. One that is neither is no name of anybody's.
@@ -189,7 +194,7 @@ mod tests {
             "127.0.0.1:8001",
             "127.9.9.9:8001",
             "[::1]:8001",
-            "a.localhost:8001",
+            "a.Localhost:8001",
         ] {
             assert!(is_believed(HERE, host, &[]), "{host}");
         }
@@ -198,6 +203,7 @@ mod tests {
             "backend",
             "127.0.0.1.evil.example:8001",
             "localhost.evil:8001",
+            "notlocalhost:8001",
             "10.0.0.1:8001",
             "203.0.113.9:8001",
             "0.0.0.0:8001",
