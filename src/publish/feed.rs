@@ -2,7 +2,6 @@
 
 use super::budget::{Cut, Room};
 use super::fault::Fault;
-use super::feeds::ALL_FEEDS;
 use super::hold::{Hold, Word};
 use super::log::{Difference, Log, Step};
 use super::release::Released;
@@ -13,6 +12,9 @@ use arc_swap::{ArcSwap, ArcSwapOption};
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+/// What all feeds together are called where feeds are named: no feed can have that name.
+pub const ALL_FEEDS: &str = "_all";
 
 /// What a feed gives to whoever asks.
 #[derive(Debug)]

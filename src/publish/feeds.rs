@@ -1,7 +1,7 @@
 //! The feeds of a data folder, as people set them up, and the step that takes all of them to a generation.
 
 use super::fault::Fault;
-use super::feed::{Feed, NoConsent, Status};
+use super::feed::{ALL_FEEDS, Feed, NoConsent, Status};
 use super::hold::Word;
 use super::select::{Scene, Selector};
 use super::selections::Selections;
@@ -24,9 +24,6 @@ use tokio::sync::watch;
 
 /// The file of what all feeds together are judged by: no feed can have that name.
 const WHOLE_FILE: &str = "_whole.feed";
-
-/// What all feeds together are called where feeds are named: no feed can have that name.
-pub const ALL_FEEDS: &str = "_all";
 
 /// The feeds of a data folder.
 #[derive(Debug)]
