@@ -88,7 +88,7 @@ impl Somebody {
         let here = [127, 0, 0, 1].into();
         let attempt = || keeper.attempt("admin", here).unwrap();
         let first = keeper.log_in(&attempt(), &password.unwrap()).unwrap();
-        let proved = keeper.prove(Shown::Key(first.access_token.expose_secret()), here).unwrap();
+        let proved = keeper.prove(Shown::key(first.access_token.expose_secret()), here).unwrap();
         let chosen = "long enough to be a password".to_owned().into();
         let session = keeper.change_password(&attempt(), &proved, None, &chosen).unwrap();
         assert!(!folder.join(ADMIN_PASSWORD).exists());

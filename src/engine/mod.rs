@@ -39,7 +39,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 use tokio::sync::{oneshot, watch};
 use writer::{Command, Reply, Word, Writer};
 
@@ -71,7 +71,7 @@ pub struct Options {
 impl Options {
     /// The system's clock, days of Seoul, and a journal of its own.
     pub fn new(medium: Medium) -> Self {
-        let clock: Clock = Arc::new(|| chrono::Utc::now().into());
+        let clock: Clock = Arc::new(|| SystemTime::now().into());
         Self { medium, zone: chrono_tz::Asia::Seoul, clock, follower: false, keep: Keep::default() }
     }
 }

@@ -110,9 +110,21 @@ impl Cache {
         caller: &Caller,
     ) -> Result<Response, Problem> {
         let upstream = upstreams.get(&role).ok_or_else(|| missing(role))?;
-        let Some(question) = self.question(role, upstream, &request, caller) else {
-            return self.pass_by(upstream, request, caller).await;
-        };
+        match self.question(role, upstream, &request, caller) {
+            // The cache's own futures have 200 KB, which nobody else is to carry about: that took longer than all else here.
+            Some(question) => Box::pin(self.recall((upstreams, upstream), question, request, caller)).await,
+            None => self.pass_by(upstream, request, caller).await,
+        }
+    }
+
+    /// Answers what may be kept.
+    async fn recall(
+        self: &Arc<Self>,
+        (upstreams, upstream): (&Arc<Upstreams>, &Upstream),
+        question: Question,
+        request: Request,
+        caller: &Caller,
+    ) -> Result<Response, Problem> {
         let [fresh, stale] = question.lasts();
         if let Some(kept) = self.kept.get(&question).await.filter(|kept| kept.since.elapsed() < stale) {
             let is_fresh = kept.since.elapsed() < fresh;

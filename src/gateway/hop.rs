@@ -3,7 +3,7 @@
 //! It must not know where it goes.
 
 use crate::web::claim::{self, Credentials, X_API_KEY};
-use crate::web::edge::{strip_hop_headers, strip_internal};
+use crate::web::edge::{is_internal, strip_all, strip_hop_headers};
 use crate::web::tls::Secured;
 use crate::web::vouch::{self, X_DEADLINE, X_FORWARDED_FOR};
 use crate::web::{Body, Peer, Problem, Request, Response};
@@ -106,10 +106,7 @@ pub(super) fn received(mut answer: Response) -> Result<Response, String> {
 
 fn strip(headers: &mut HeaderMap) -> Result<(), Problem> {
     strip_hop_headers(headers)?;
-    for name in &HOP {
-        headers.remove(name);
-    }
-    strip_internal(headers);
+    strip_all(headers, |name| HOP.contains(name) || is_internal(name));
     Ok(())
 }
 

@@ -35,22 +35,23 @@ pub use upstream::Upstream;
 pub use watch::watch;
 
 use crate::rights::Right;
-use crate::web::app::Route;
 use crate::web::auth::Guard;
 use crate::web::body::SHORT;
 use crate::web::docs::Docs;
 use crate::web::entrance::Entrance;
 use crate::web::metrics::{self, Metrics};
 use crate::web::openapi::Chapter;
+use crate::web::routes::Templates;
 use crate::web::spans::Spans;
 use crate::web::tls::{Secured, Tls, UpstreamTls};
 use crate::web::{App, Body, Caller, Demand, Json, Problem, Request, Response, Role, Routes};
+use axum::Extension;
 use axum::extract::State;
 use cache::Cache;
 use door::Door;
+use futures_util::FutureExt;
 use schemars::JsonSchema;
 use serde::Serialize;
-use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use survey::{Places, Survey};
@@ -105,10 +106,10 @@ pub fn app(
         upstreams: Arc::clone(&upstreams),
         door: Arc::clone(&door),
     };
-    let guard = guard.leaving(&docs.rows());
+    let rows = docs.rows();
+    let (guard, templates) = (guard.leaving(&rows), Templates::of(&rows));
     let routes = own_routes()
-        .otherwise(pass_on)
-        .with_state(desk)
+        .with_state(desk.clone())
         .merge(metrics::routes().with_state(Arc::clone(all)))
         .merge(Docs::routes().with_state(docs));
     let [admitting, denying, doubting] = [&door, &door, &door].map(Arc::clone);
@@ -124,12 +125,14 @@ pub fn app(
             move |caller| denying.deny(caller),
             move |caller| doubting.doubt(caller),
         )
-        .fast("/{*path}", Demand::Nothing, move |request, _, caller| {
-            let answer = answer_at_once(&upstreams, request, caller)?;
-            door.note(Door::reader(request, caller), answer.status());
-            Some(answer)
-        });
-    Arc::new(app.guard(guard))
+        .passing(
+            move |request| {
+                let (prefix, _) = routes::find(request.uri().path())?;
+                Some(templates.find(request.uri().path()).unwrap_or(prefix))
+            },
+            move |request, caller| pass_on(desk.clone(), request, caller).boxed(),
+        );
+    Arc::new(with_fast_paths(app, &upstreams, &door).guard(guard))
 }
 
 /// What the gateway serves: its own routes, and those of `behind` that it passes on.
@@ -148,11 +151,11 @@ fn own_routes() -> Routes<Desk> {
     let [usual, active] = routes::EARLIER.map(|(earlier, _)| earlier);
     let (nothing, admin) = (Demand::Nothing, Demand::Of(Right::Admin));
     let health =
-        async |State(desk): State<Desk>, caller: axum::Extension<Caller>| desk.survey.health(&caller).await;
+        async |State(desk): State<Desk>, caller: Extension<Caller>| desk.survey.health(&caller).await;
     let ready = async |State(desk): State<Desk>| desk.survey.readiness().await;
     Routes::new()
-        .get(usual, Demand::Own, pass_on, feed)
-        .get(active, Demand::Own, pass_on, feed)
+        .get(usual, Demand::Own, earlier, feed)
+        .get(active, Demand::Own, earlier, feed)
         .get(holds, Demand::Of(Right::Read), both::list, "Lists what is kept back, of sources and of feeds.")
         .get(audit, admin, both::list, "Lists who did what, and why.")
         .get("/health", nothing, health, "Says what works, what does not, and what cures it.")
@@ -161,17 +164,27 @@ fn own_routes() -> Routes<Desk> {
         .post("/admin/cache/clear", admin, clear_cache, "Forgets the answers that are kept.")
 }
 
-fn answer_at_once(upstreams: &Upstreams, request: &Request, caller: &Caller) -> Option<Response> {
-    let (_, role) = routes::find(request.uri().path())?;
-    match upstreams.get(&role)?.place() {
-        Place::Local(app) => app.try_fast(request, caller),
+/// What roles in this process know by heart is a call away.
+fn with_fast_paths(app: App, upstreams: &Upstreams, door: &Arc<Door>) -> App {
+    let local = upstreams.values().filter_map(|upstream| match upstream.place() {
+        Place::Local(role) => Some(role),
         Place::Remote(_) => None,
-    }
+    });
+    let paths = local.flat_map(|role| role.fast_templates().map(move |template| (template, role)));
+    paths.filter(|(template, _)| routes::find(template).is_some()).fold(app, |app, (template, role)| {
+        let (role, door) = (Arc::clone(role), Arc::clone(door));
+        app.fast(template, Demand::Nothing, move |request, _, caller| {
+            let answer = role.try_fast(request, caller)?;
+            door.note(Door::reader(request, caller), answer.status());
+            Some(answer)
+        })
+    })
 }
 
-async fn pass_on(
+/// A path of the earlier system's door, which has another name today.
+async fn earlier(
     State(desk): State<Desk>,
-    axum::Extension(caller): axum::Extension<Caller>,
+    Extension(caller): Extension<Caller>,
     request: axum::extract::Request,
 ) -> Result<Response, Problem> {
     let mut request: Request = request.map(Body::from);
@@ -182,13 +195,15 @@ async fn pass_on(
         request.extensions_mut().insert(secured);
     }
     routes::rewrite(&mut request);
-    let path = request.uri().path();
-    let (prefix, role) = routes::find(path)
+    pass_on(desk, request, caller).await
+}
+
+async fn pass_on(desk: Desk, request: Request, caller: Caller) -> Result<Response, Problem> {
+    let (_, role) = routes::find(request.uri().path())
         .ok_or_else(|| Problem::not_found("unknown_path", "There is nothing at this path."))?;
     let reader = Door::reader(&request, &caller);
-    let mut response = desk.cache.answer(&desk.upstreams, role, request, &caller).await?;
+    let response = desk.cache.answer(&desk.upstreams, role, request, &caller).await?;
     desk.door.note(reader, response.status());
-    response.extensions_mut().insert(Route(Cow::Borrowed(prefix)));
     Ok(response)
 }
 

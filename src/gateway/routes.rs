@@ -100,11 +100,8 @@ pub(super) fn find(path: &str) -> Option<(&'static str, Role)> {
     ROUTES.iter().find(|(prefix, _)| leads(prefix, path)).copied()
 }
 
-/// Turns a path of the earlier system's door into its role's; its query is kept.
+/// Turns a path of the earlier system's door into the blacklist's; its query is kept.
 pub(super) fn rewrite(request: &mut Request) {
-    if !matches!(*request.method(), Method::GET | Method::HEAD) {
-        return;
-    }
     let uri = request.uri();
     let Some((_, inner)) = EARLIER.iter().find(|(earlier, _)| *earlier == uri.path()) else { return };
     let target = uri.query().map_or_else(|| (*inner).to_owned(), |query| format!("{inner}?{query}"));

@@ -6,6 +6,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::borrow::Cow;
 use std::fmt;
 use std::str::FromStr;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 /// A moment in UTC, to the second, of the years 1970 to 9999. Written as RFC 3339 everywhere outside.
 ///
@@ -71,6 +72,14 @@ impl TryFrom<i64> for Time {
     fn try_from(seconds: i64) -> Result<Self, BadTime> {
         let time = Self::from_unix(seconds);
         if time.0 == seconds { Ok(time) } else { Err(BadTime) }
+    }
+}
+
+/// Asked on every answer, where the calendar of the other one would be felt.
+impl From<SystemTime> for Time {
+    fn from(moment: SystemTime) -> Self {
+        let since = moment.duration_since(UNIX_EPOCH).unwrap_or_default();
+        Self::from_unix(i64::try_from(since.as_secs()).unwrap_or(i64::MAX))
     }
 }
 

@@ -12,7 +12,7 @@ use std::sync::Arc;
 
 impl Feed {
     /// Tells anew what is known in the stage's generation of what is listed, unless that was told already. About a second
-    /// for a million listings, and nothing where nobody reads a form that tells it. Blocks on the disk.
+    /// for a million listings, and nothing where no form that tells it was read. Blocks on the disk.
     pub(super) fn retell(&self, stage: &Stage<'_>) {
         let told = self.tell_anew(stage.scene()).map_err(|error| error.to_string());
         if let Err(what) = told.and_then(|()| self.keep().map_err(|error| error.to_string())) {
@@ -22,9 +22,9 @@ impl Feed {
 
     fn tell_anew(&self, scene: Scene<'_>) -> Result<(), FollowError> {
         let Some(before) = self.released() else { return Ok(()) };
-        let (profile, asked) = (&before.profile, before.asked());
+        let profile = &before.profile;
         let is_older = scene.snapshot.generation < self.seen();
-        if is_older || asked.is_empty() || !profile.format.needs_facts() {
+        if is_older || !profile.format.needs_facts() || before.made().next().is_none() {
             return Ok(());
         }
         let set = before.release.set.unpack();
@@ -35,7 +35,8 @@ impl Feed {
         let release = Release { modified: self.next_modified(scene.snapshot.time), ..before.release.clone() };
         let released = Arc::new(Released::new(release.clone(), Arc::clone(profile)));
         let sets = split(&set, profile.parts);
-        for (part, document) in asked {
+        // What nobody has asked for since it was told is made when somebody does.
+        for (part, document) in before.asked() {
             let Some(set) = of_part(part, &set, &sets) else { continue };
             released.make(part, document, set, Some(&facts))?;
         }

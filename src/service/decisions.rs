@@ -16,7 +16,7 @@ use crate::publish::crowdsec::{Bygone, Stream, Terms, Wanted, about};
 use crate::publish::{Feed, Offer, Publisher, Reader, Recent, Released, Roll, Rolls, recent, remains};
 use crate::rights::Right;
 use crate::web::Demand::Own;
-use crate::web::claim::{Credentials, Keys, credentials};
+use crate::web::claim::{Credentials, Key, Keys, credentials};
 use crate::web::sketch::shape;
 use crate::web::{Body, Caller, Problem, Query, Response, Routes};
 use axum::Extension;
@@ -92,7 +92,7 @@ impl Decisions {
     fn admit(&self, caller: &Caller, headers: &HeaderMap) -> Result<Option<Reader>, Problem> {
         match credentials(headers) {
             _ if caller.is_somebody_with(Right::Feeds) => return Ok(None),
-            Ok(Credentials::Token(key)) if self.keys.has(key.as_bytes()) => return Ok(None),
+            Ok(Credentials::Token(key)) if self.keys.has(Key::of(key)) => return Ok(None),
             // A bouncer shows a key wherever it is.
             Ok(Credentials::Nothing) => return Err(claim::missing()),
             _ => {}

@@ -10,7 +10,7 @@ mod page;
 mod ranges;
 
 use super::claim::{NO_KEY, Showing};
-use crate::model::Document;
+use crate::model::{Document, Time};
 use crate::publish::{Answer, Feed, Offer, Pin, Publisher, Reader, Released, Rendition, write};
 use crate::web::Demand::Own;
 use crate::web::{App, Caller, Peer, Problem, Response, Routes};
@@ -152,8 +152,9 @@ impl Desk {
         let Offer::List(released) = &**offer else { return None };
         let rendition = released.get(named.part, named.document)?;
         let page = self.page(released, rendition, named.document);
-        let response = page.answer(asking.method, asking.headers, self.publisher.engine().now())?;
-        self.note(&reader, &named, released, asking, &response);
+        let now = self.publisher.engine().now();
+        let response = page.answer(asking.method, asking.headers, now)?;
+        self.note((&reader, now), &named, released, asking, &response);
         Some(response)
     }
 
@@ -175,7 +176,7 @@ impl Desk {
         let page = self.page(&released, &rendition, named.document);
         let now = self.publisher.engine().now();
         let response = page.answer(asking.method, asking.headers, now).ok_or_else(changed)?;
-        self.note(&reader, &named, &released, asking, &response);
+        self.note((&reader, now), &named, &released, asking, &response);
         Ok(response.map(Into::into))
     }
 
@@ -192,7 +193,7 @@ impl Desk {
 
     fn note(
         &self,
-        reader: &Reader,
+        (reader, at): (&Reader, Time),
         named: &Named,
         released: &Released,
         asking: &Asking<'_>,
@@ -206,7 +207,7 @@ impl Desk {
         let profile = named.feed.profile();
         let answer = Answer {
             document: &named.label(&profile),
-            at: self.publisher.engine().now(),
+            at,
             from: peer.address(),
             generation: released.release.generation,
             modified: released.release.modified,

@@ -6,7 +6,7 @@ use crate::engine::{Clock, Engine, Options};
 use crate::model::{Batch, Cause, Change, Detail, Device, Output, Profile, RowsBuilder, Scope, Time};
 use crate::publish::{Audit, Publisher, Secrets};
 use crate::rights::{Identity, Kind, Right, Rights};
-use crate::web::claim::{Authority, Claim, Found, Unproven};
+use crate::web::claim::{Authority, Claim, Found, Key, Unproven};
 use crate::web::{App, Peer};
 use futures_util::future::BoxFuture;
 use std::net::IpAddr;
@@ -24,7 +24,7 @@ pub(super) struct Reader;
 
 impl Authority for Reader {
     fn at_once(&self, claim: Claim<'_>, _: IpAddr) -> Option<Found> {
-        let Claim::Key("reader") = claim else { return Some(Err(Unproven::Wrong)) };
+        let Claim::Key(Key { text: "reader", .. }) = claim else { return Some(Err(Unproven::Wrong)) };
         let rights = Rights::of(&[Right::Read]);
         Some(Ok(Arc::new(Identity { kind: Kind::Key, name: "reader".to_owned(), rights })))
     }

@@ -19,6 +19,7 @@ use super::spans::Spans;
 use axum::Router;
 use axum::extract::MatchedPath;
 use axum::middleware::{self, Next};
+use futures_util::future::BoxFuture;
 use http::{HeaderName, HeaderValue, Method, StatusCode};
 use std::borrow::Cow;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -32,6 +33,18 @@ use std::time::{Duration, Instant};
 /// extension of the answer.
 #[derive(Clone, Debug)]
 pub struct Route(pub Cow<'static, str>);
+
+/// What somebody else will say.
+pub type Passed = BoxFuture<'static, Result<Response, Problem>>;
+
+/// The name under which a request is counted that is for others.
+type Named = Box<dyn Fn(&Request) -> Option<&'static str> + Send + Sync>;
+
+/// Passes requests on to others.
+struct Passage {
+    route: Named,
+    pass: Box<dyn Fn(Request, Caller) -> Passed + Send + Sync>,
+}
 
 /// Answers at once, or leaves the request to the router. It is given what follows its prefix.
 type FastPath = Box<dyn Fn(&Request, &str, &Caller) -> Option<Response> + Send + Sync>;
@@ -92,6 +105,7 @@ impl From<u64> for Limit {
 /// What a port serves.
 pub struct App {
     fast: Vec<Fast>,
+    passage: Option<Passage>,
     router: Router,
     rows: Vec<Row>,
     guard: Option<Guard>,
@@ -109,11 +123,11 @@ impl App {
     /// An application of `role` that serves `routes`; unknown paths and wrong methods become problems. Until it has a
     /// guard it knows nobody, and nobody has any right.
     pub fn new(role: Role, routes: Routes, metrics: &Arc<Metrics>) -> Self {
-        let (router, rows, passes) = routes.into_parts();
-        let router = router.method_not_allowed_fallback(wrong_method);
-        let router = if passes { router } else { router.fallback(unknown_path) };
+        let (router, rows) = routes.into_parts();
+        let router = router.method_not_allowed_fallback(wrong_method).fallback(unknown_path);
         Self {
             fast: Vec::new(),
+            passage: None,
             router: router.layer(middleware::from_fn(note_route)),
             rows,
             guard: None,
@@ -138,6 +152,18 @@ impl App {
         let prefix = template.split('{').next().unwrap_or(template);
         let metrics = self.metrics.route(template);
         self.fast.push(Fast { prefix, demand, answer: Box::new(answer), metrics });
+        self
+    }
+
+    /// Has `pass` pass on what others judge, which is what `route` has a name for: before the router, which costs more than
+    /// all else here and has no say in it.
+    #[must_use]
+    pub fn passing<R, P>(mut self, route: R, pass: P) -> Self
+    where
+        R: Fn(&Request) -> Option<&'static str> + Send + Sync + 'static,
+        P: Fn(Request, Caller) -> Passed + Send + Sync + 'static,
+    {
+        self.passage = Some(Passage { route: Box::new(route), pass: Box::new(pass) });
         self
     }
 
@@ -189,6 +215,11 @@ impl App {
     /// The role it plays.
     pub fn role(&self) -> Role {
         self.role
+    }
+
+    /// The templates of its fast paths.
+    pub fn fast_templates(&self) -> impl Iterator<Item = &'static str> {
+        self.fast.iter().map(|fast| fast.metrics.template())
     }
 
     /// Tries the fast paths alone, for a role that asks another in the same process.

@@ -5,12 +5,12 @@
 use super::body::Request;
 use super::caller::{Caller, Peer};
 use super::claim::{
-    Authority, Claim, Claimed, Found, Keys, Refused, TwoOrNone, Unproven, Who, key_wrong, shown,
+    Authority, Claim, Claimed, Found, Key, Keys, Refused, TwoOrNone, Unproven, Who, key_wrong, shown,
 };
 use super::log::Seen;
 use super::problem::Problem;
 use super::proxy::Networks;
-use super::routes::{self, Row};
+use super::routes::{self, Row, Templates};
 use super::tls::Secured;
 use super::vouch::{self, Vouched};
 use crate::rights::{Identity, Right, Rights};
@@ -39,7 +39,7 @@ impl Access {
 /// What nobody in particular may do, from where that is open.
 const ANYBODY: Rights = Rights::of(&[Right::Check, Right::Metrics]);
 
-/// What is noted of a path that is no route of the port, or a gateway's to pass on: a stranger's text need not be kept.
+/// What is noted of a path that is no route: a stranger's text need not be kept.
 const NOWHERE: &str = "(no route here)";
 
 /// Finds out who asks, and what they may do.
@@ -54,7 +54,7 @@ pub struct Guard {
     /// What begins so has keys of its own.
     elsewhere: Vec<&'static str>,
     /// The templates of routes, for what is noted of those who never come to one.
-    templates: Arc<[&'static str]>,
+    templates: Arc<Templates>,
 }
 
 impl Guard {
@@ -82,7 +82,7 @@ impl Guard {
     #[must_use]
     pub fn leaving(mut self, rows: &[Row]) -> Self {
         self.elsewhere.extend(routes::own_locks(rows));
-        self.templates = rows.iter().map(|row| row.path).collect();
+        Arc::make_mut(&mut self.templates).add(rows);
         self
     }
 
@@ -105,15 +105,18 @@ impl Guard {
             Ok(None) => {
                 return Some(Ok((asking.peer == Peer::Local).then(|| Arc::clone(&self.installation))));
             }
-            Ok(Some(Claim::Key(key))) if self.keys.has(key.as_bytes()) => {
+            Ok(Some(Claim::Key(key))) if self.keys.has(key) => {
                 return Some(Ok(Some(Arc::clone(&self.installation))));
             }
             other => other.ok().flatten(),
         };
         let found = claim.zip(self.authority.as_ref());
         let found = found.map(|(claim, authority)| authority.at_once(claim, asking.peer.network()));
+        if let Some(Some(Ok(who))) = found {
+            return Some(Ok(Some(who)));
+        }
         if self.is_elsewhere(asking.path) {
-            return Some(Ok(found.flatten().and_then(Result::ok)));
+            return Some(Ok(None));
         }
         match (claim, found) {
             (Some(_), Some(None)) => None,
@@ -130,7 +133,7 @@ impl Guard {
     pub(super) async fn ask(&self, asking: &Asking<'_>) -> Result<Who, Problem> {
         let claim = match asking.claim() {
             Ok(None) => return Ok((asking.peer == Peer::Local).then(|| Arc::clone(&self.installation))),
-            Ok(Some(Claim::Key(key))) if self.keys.has(key.as_bytes()) => {
+            Ok(Some(Claim::Key(key))) if self.keys.has(key) => {
                 return Ok(Some(Arc::clone(&self.installation)));
             }
             other => other.ok().flatten(),
@@ -177,8 +180,8 @@ impl Guard {
     fn refuse(&self, problem: Problem, claim: Option<Claim<'_>>, asking: &Asking<'_>) -> Problem {
         if let Some(authority) = self.authority.as_ref().filter(|_| !problem.status().is_server_error()) {
             let claimed = claim.map_or(Claimed::Nobody, Claimed::Shown);
-            let route = self.templates.iter().find(|template| routes::fits(template, asking.path));
-            let what = &*format!("{} {}", asking.method, route.copied().unwrap_or(NOWHERE));
+            let route = self.templates.find(asking.path).unwrap_or(NOWHERE);
+            let what = &*format!("{} {route}", asking.method);
             let from = asking.peer.address();
             authority.refused(Refused { claimed, from, what, why: problem.code() });
         }
@@ -235,7 +238,7 @@ impl<'r> Asking<'r> {
 
     /// What is shown for somebody; a key counts before a certificate, which the connection of another may have.
     fn claim(&self) -> Result<Option<Claim<'r>>, TwoOrNone> {
-        let key = shown(self.headers)?.map(Claim::Key);
+        let key = shown(self.headers)?.map(|key| Claim::Key(Key::of(key)));
         Ok(key.or(self.certificate.map(Claim::Certificate)))
     }
 }
@@ -259,7 +262,7 @@ mod tests {
     impl Authority for Book {
         fn at_once(&self, claim: Claim<'_>, from: IpAddr) -> Option<Found> {
             let key = match claim {
-                Claim::Key(key) => key,
+                Claim::Key(key) => key.text,
                 Claim::Certificate(print) => {
                     ["kim", "old", "lost", "slow"].get(usize::from(print[0])).unwrap_or(&"")
                 }

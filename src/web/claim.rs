@@ -18,22 +18,37 @@ pub const X_API_KEY: HeaderName = HeaderName::from_static("x-api-key");
 /// The longest key that anybody looks at, in bytes.
 const LONGEST: usize = 4096;
 
+/// A key or token that somebody shows, with its SHA-256, which is made once for all who compare it.
+#[derive(Clone, Copy)]
+pub struct Key<'a> {
+    /// Itself.
+    pub text: &'a str,
+    /// Its SHA-256.
+    pub digest: [u8; 32],
+}
+
+impl<'a> Key<'a> {
+    /// The key with this text.
+    pub fn of(text: &'a str) -> Self {
+        Self { text, digest: Sha256::digest(text.as_bytes()).into() }
+    }
+}
+
 /// Keys, as their digests.
 #[derive(Clone, Default)]
 pub struct Keys(Vec<[u8; 32]>);
 
 impl Keys {
-    /// Whether `presented` is one of them. Digests are compared, so that neither the time nor the length says anything
-    /// about a key.
-    pub fn has(&self, presented: &[u8]) -> bool {
-        let digest = Sha256::digest(presented);
-        self.0.iter().fold(false, |found, key| found | bool::from(digest.as_slice().ct_eq(key)))
+    /// Whether `shown` is one of them. Digests are compared, so that neither the time nor the length says anything about a
+    /// key.
+    pub fn has(&self, shown: Key<'_>) -> bool {
+        self.0.iter().fold(false, |found, key| found | bool::from(shown.digest.ct_eq(key)))
     }
 }
 
 impl<'k> FromIterator<&'k str> for Keys {
     fn from_iter<I: IntoIterator<Item = &'k str>>(keys: I) -> Self {
-        Self(keys.into_iter().map(|key| Sha256::digest(key.as_bytes()).into()).collect())
+        Self(keys.into_iter().map(|key| Key::of(key).digest).collect())
     }
 }
 
@@ -44,7 +59,7 @@ pub(super) type Who = Option<Arc<Identity>>;
 #[derive(Clone, Copy)]
 pub enum Claim<'a> {
     /// A key or token, as `Authorization: Bearer` or `X-API-Key`.
-    Key(&'a str),
+    Key(Key<'a>),
     /// The SHA-256 of the certificate (DER) whose key the caller has proved to hold.
     Certificate(&'a [u8; 32]),
 }
@@ -129,8 +144,12 @@ pub enum Credentials<'a> {
 /// # Errors
 /// For two, and for a credential of another kind, which is no less a claim to be somebody.
 pub fn credentials(headers: &HeaderMap) -> Result<Credentials<'_>, TwoOrNone> {
-    let keys = headers.get_all(X_API_KEY).iter().map(|key| token(key.as_bytes()));
-    let mut all = headers.get_all(AUTHORIZATION).iter().map(authorized).chain(keys);
+    // To go over them once costs less than to look for two.
+    let mut all = headers.iter().filter_map(|(name, value)| match *name {
+        AUTHORIZATION => Some(authorized(value)),
+        _ if *name == X_API_KEY => Some(token(value.as_bytes())),
+        _ => None,
+    });
     let first = all.next().unwrap_or(Ok(Credentials::Nothing));
     if all.next().is_some() { Err(TwoOrNone) } else { first }
 }

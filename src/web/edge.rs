@@ -63,13 +63,17 @@ pub fn admit(request: &mut Request) -> Result<Signs, Problem> {
     Ok(odd.signs)
 }
 
-/// Takes away what only processes of ours say to each other.
-pub fn strip_internal(headers: &mut HeaderMap) {
-    let internal: Vec<HeaderName> =
-        headers.keys().filter(|name| name.as_str().starts_with(INTERNAL)).cloned().collect();
-    for name in internal {
+/// Takes away the headers that are `meant`. To look at those there are costs less than to look for each that there may be.
+pub fn strip_all(headers: &mut HeaderMap, meant: impl Fn(&HeaderName) -> bool) {
+    let names: Vec<HeaderName> = headers.keys().filter(|name| meant(name)).cloned().collect();
+    for name in names {
         headers.remove(name);
     }
+}
+
+/// Whether only processes of ours say it to each other.
+pub fn is_internal(name: &HeaderName) -> bool {
+    name.as_str().starts_with(INTERNAL)
 }
 
 fn refuse_excess(request: &Request) -> Result<(), Problem> {
@@ -237,20 +241,23 @@ fn to_origin_form(request: &mut Request) -> Result<(), Problem> {
 /// `..`, plain or encoded, with a backslash, which some take for a slash, or with an encoded control character.
 fn refuse_odd_path(path: &str) -> Result<(), Problem> {
     let bytes = path.as_bytes();
-    let begins = |at: usize| matches!(bytes.get(at + 1), Some(b'.' | b'%'));
-    let suspicious = memchr::memchr_iter(b'/', bytes).any(begins);
-    let climbs = suspicious && path.split('/').any(is_dots);
+    // Most have none of these bytes. A segment that begins with one does so behind a slash.
+    let first = memchr::memchr3(b'.', b'%', b'\\', bytes);
+    let rest = first.map_or(&[][..], |at| &bytes[at.saturating_sub(1)..]);
+    let begins = |at: usize| matches!(rest.get(at + 1), Some(b'.' | b'%'));
+    let suspicious = memchr::memchr_iter(b'/', rest).any(begins);
+    let climbs = suspicious && rest.split(|byte| *byte == b'/').any(is_dots);
     if bytes.first() != Some(&b'/')
         || climbs
-        || memchr::memchr2(b'%', b'\\', bytes).is_some_and(|at| is_odd(&bytes[at..]))
+        || memchr::memchr2(b'%', b'\\', rest).is_some_and(|at| is_odd(&rest[at..]))
     {
         return Err(Problem::bad_request("path", "The path is not a plain one."));
     }
     Ok(())
 }
 
-fn is_dots(segment: &str) -> bool {
-    matches!(segment.to_ascii_lowercase().replace("%2e", ".").as_str(), "." | "..")
+fn is_dots(segment: &[u8]) -> bool {
+    matches!(&*segment.to_ascii_lowercase(), b"." | b"%2e" | b".." | b".%2e" | b"%2e." | b"%2e%2e")
 }
 
 /// Whether there is a backslash, a control character that is encoded, or an encoding that is none.
@@ -390,7 +397,7 @@ mod tests {
     fn what_is_said_between_processes_is_taken_from_strangers() {
         let mut said =
             request("/", &[HERE, ("x-ironlist-gateway", "1"), ("x-ironlist-new", "1"), ("x-iron", "1")]);
-        strip_internal(said.headers_mut());
+        strip_all(said.headers_mut(), is_internal);
         assert_eq!(said.headers().len(), 2);
     }
 

@@ -124,7 +124,7 @@ fn is_from_here(request: &Request, port: Option<u16>) -> bool {
     let usual = if is_encrypted(request) { 443 } else { 80 };
     let is_ours = |(name, named): (&str, Option<u16>)| {
         let is_here = || name.parse().is_ok_and(|address: IpAddr| address.to_canonical().is_loopback());
-        (is_localhost(name) || is_here()) && port.is_none_or(|port| named.unwrap_or(usual) == port)
+        port.is_none_or(|port| named.unwrap_or(usual) == port) && (is_localhost(name) || is_here())
     };
     request.version() != Version::HTTP_10 && host(request.headers()).is_some_and(is_ours)
 }
@@ -141,17 +141,24 @@ fn is_localhost(name: &str) -> bool {
 
 /// The name or address of the Host, and its port. One that is neither is no name of anybody's.
 fn host(headers: &HeaderMap) -> Option<(&str, Option<u16>)> {
-    let host = headers.get(HOST)?.to_str().ok()?;
-    let (name, port) = match host.strip_prefix('[') {
-        Some(bracketed) => {
-            let (address, rest) = bracketed.split_once(']')?;
-            address.parse::<std::net::Ipv6Addr>().ok()?;
-            (address, rest.strip_prefix(':').or(rest.is_empty().then_some("")))
-        }
-        None => host.split_once(':').map_or((host, Some("")), |(name, port)| (name, Some(port))),
+    let host = std::str::from_utf8(headers.get(HOST)?.as_bytes()).ok()?;
+    // From its end: every request of this machine comes by here, and digits are soon read.
+    let digits = host.bytes().rev().take_while(u8::is_ascii_digit).count();
+    let (rest, port) = host.split_at(host.len() - digits);
+    let (name, port) = match rest.strip_suffix(':') {
+        Some(name) if port.is_empty() => (name, None),
+        Some(name) => (name, Some(port.parse().ok()?)),
+        None => (host, None),
     };
-    let port = port?;
-    Some((name, if port.is_empty() { None } else { Some(port.parse().ok()?) }))
+    match name.strip_prefix('[') {
+        Some(bracketed) => {
+            let address = bracketed.strip_suffix(']')?;
+            address.parse::<std::net::Ipv6Addr>().ok()?;
+            Some((address, port))
+        }
+        // An address of IPv6 has brackets.
+        None => (!name.contains(':')).then_some((name, port)),
+    }
 }
 
 #[cfg(test)]

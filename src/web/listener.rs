@@ -17,15 +17,15 @@ use hyper::body::Incoming;
 use hyper::service::Service;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
-use hyper_util::server::graceful::{GracefulShutdown, Watcher};
 use prelude::Opened;
 use std::convert::Infallible;
 use std::fs::Permissions;
+use std::future::poll_fn;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
@@ -190,8 +190,8 @@ struct Server {
     port: Arc<Port>,
     slots: Arc<Semaphore>,
     shares: Arc<Shares<IpAddr>>,
-    draining: GracefulShutdown,
-    /// Dropped when no more connections are taken: what has not come to HTTP by then never does.
+    /// Dropped when no more connections are taken: what has not come to HTTP by then never does, and what has ends with
+    /// the answer that is in the making.
     closing: watch::Sender<()>,
     connections: JoinSet<()>,
 }
@@ -201,7 +201,6 @@ impl Server {
         Self {
             slots: Arc::new(Semaphore::new(limits.connections)),
             shares: Shares::new(limits.connections.div_ceil(SHARE)),
-            draining: GracefulShutdown::new(),
             closing: watch::Sender::new(()),
             connections: JoinSet::new(),
             port: Arc::new(Port { http: builder(&limits), app, limits, prelude, number }),
@@ -241,7 +240,7 @@ impl Server {
             // What is said to them would cost more than it helps.
             Err(TooMany) => return self.port.app.metrics.crowded.inc(),
         };
-        let (port, watcher) = (Arc::clone(&self.port), self.draining.watcher());
+        let port = Arc::clone(&self.port);
         let open = port.app.metrics.connections.clone();
         open.inc();
         let done = move || {
@@ -251,12 +250,12 @@ impl Server {
         let closing = self.closing.subscribe();
         if port.prelude.is_nothing() {
             self.connections.spawn(async move {
-                port.converse(stream, (port.ends(peer), None), closing, watcher).await;
+                port.converse(stream, (port.ends(peer), None), closing).await;
                 done();
             });
         } else {
             self.connections.spawn(async move {
-                port.greet(stream, peer, closing, watcher).await;
+                port.greet(stream, peer, closing).await;
                 done();
             });
         }
@@ -293,10 +292,7 @@ impl Server {
 
     async fn drain(mut self) {
         drop(self.closing);
-        let all = async {
-            self.draining.shutdown().await;
-            while self.connections.join_next().await.is_some() {}
-        };
+        let all = async { while self.connections.join_next().await.is_some() {} };
         if tokio::time::timeout(self.port.limits.drain, all).await.is_err() {
             tracing::warn!(
                 seconds = self.port.limits.drain.as_secs(),
@@ -308,7 +304,7 @@ impl Server {
 
 impl Port {
     /// Goes through the prelude, which has as long as a head has, and then to HTTP.
-    async fn greet<S>(&self, stream: S, peer: Peer, mut closing: watch::Receiver<()>, watcher: Watcher)
+    async fn greet<S>(&self, stream: S, peer: Peer, mut closing: watch::Receiver<()>)
     where
         S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
     {
@@ -320,11 +316,11 @@ impl Port {
         match opened.map_err(io::Error::from).flatten() {
             Ok(Opened::Plain(stream, named)) => {
                 let ends = Ends { peer: named, ..self.ends(peer) };
-                self.converse(stream, (ends, None), closing, watcher).await;
+                self.converse(stream, (ends, None), closing).await;
             }
             Ok(Opened::Tls(stream, named, secured)) => {
                 let ends = Ends { peer: named, ..self.ends(peer) };
-                self.converse(*stream, (ends, Some(secured)), closing, watcher).await;
+                self.converse(*stream, (ends, Some(secured)), closing).await;
             }
             Err(error) => {
                 self.app.metrics.preludes_failed.inc();
@@ -342,17 +338,29 @@ impl Port {
         &self,
         stream: S,
         (ends, secured): (Ends, Option<Secured>),
-        closing: watch::Receiver<()>,
-        watcher: Watcher,
+        mut closing: watch::Receiver<()>,
     ) where
         S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
     {
         let at_work = AtWork::default();
         let io = Guarded::new(stream, self.limits.head, self.limits.stalled_reader, at_work.clone());
         let (app, pace) = (Arc::clone(&self.app), self.limits.pace);
-        let visitor = Visitor { app, ends, secured, pace, at_work, closing };
-        let connection = self.http.serve_connection(io, visitor).into_owned();
-        if let Err(error) = watcher.watch(connection).await {
+        let closed = closing.clone();
+        let visitor = Visitor { app, ends, secured, pace, at_work, closing: closing.clone() };
+        let mut connection = pin!(self.http.serve_connection(io, visitor));
+        let mut closing = pin!(closing.changed());
+        let (mut is_asked, mut is_told) = (false, false);
+        let ended = poll_fn(|cx| {
+            // To be woken it is asked once; to ask it at every turn would take its lock.
+            if !is_told && (!is_asked || closed.has_changed().is_err()) {
+                (is_asked, is_told) = (true, closing.as_mut().poll(cx).is_ready());
+                if is_told {
+                    connection.as_mut().graceful_shutdown();
+                }
+            }
+            connection.as_mut().poll(cx)
+        });
+        if let Err(error) = ended.await {
             tracing::debug!(error, ?ends, "connection ended");
         }
     }

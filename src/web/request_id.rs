@@ -67,7 +67,8 @@ fn is_sane(name: &[u8]) -> bool {
         && name.iter().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-'))
 }
 
-fn write_hex(mut number: u64, out: &mut [u8]) {
+/// Fills `out` with the last digits of a number, in small letters.
+pub(super) fn write_hex(mut number: u64, out: &mut [u8]) {
     for digit in out.iter_mut().rev() {
         *digit = b"0123456789abcdef"[(number & 15) as usize];
         number >>= 4;

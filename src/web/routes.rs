@@ -104,13 +104,12 @@ pub struct Row {
 pub struct Routes<S = ()> {
     router: Router<S>,
     rows: Vec<Row>,
-    passes: bool,
 }
 
 impl<S: Clone + Send + Sync + 'static> Routes<S> {
     /// None yet.
     pub fn new() -> Self {
-        Self { router: Router::new(), rows: Vec::new(), passes: false }
+        Self { router: Router::new(), rows: Vec::new() }
     }
 
     /// A GET, and its HEAD.
@@ -214,26 +213,17 @@ impl<S: Clone + Send + Sync + 'static> Routes<S> {
         self
     }
 
-    /// Hands what no route takes to `handler`, which passes it on to others who judge it.
-    #[must_use]
-    pub fn otherwise<H: Handler<T, S>, T: 'static>(mut self, handler: H) -> Self {
-        self.router = self.router.fallback(handler);
-        self.passes = true;
-        self
-    }
-
     /// These and those.
     #[must_use]
     pub fn merge(mut self, others: Self) -> Self {
         self.router = self.router.merge(others.router);
         self.rows.extend(others.rows);
-        self.passes |= others.passes;
         self
     }
 
     /// The same with what their handlers need.
     pub fn with_state<S2>(self, state: S) -> Routes<S2> {
-        Routes { router: self.router.with_state(state), rows: self.rows, passes: self.passes }
+        Routes { router: self.router.with_state(state), rows: self.rows }
     }
 
     /// What is known of each.
@@ -246,9 +236,9 @@ impl<S: Clone + Send + Sync + 'static> Routes<S> {
         self.rows
     }
 
-    /// The router, what is known of each route, and whether it hands on what it does not know.
-    pub(super) fn into_parts(self) -> (Router<S>, Vec<Row>, bool) {
-        (self.router, self.rows, self.passes)
+    /// The router, and what is known of each route.
+    pub(super) fn into_parts(self) -> (Router<S>, Vec<Row>) {
+        (self.router, self.rows)
     }
 }
 
@@ -264,15 +254,29 @@ pub fn own_locks(rows: &[Row]) -> impl Iterator<Item = &'static str> + '_ {
     own.map(|row| row.path.split('{').next().unwrap_or(row.path))
 }
 
-/// Whether a path is one of a template's: segment for segment, anything where the template has a name.
-pub fn fits(template: &str, path: &str) -> bool {
-    let (mut named, mut said) = (template.split('/'), path.split('/'));
-    loop {
-        match (named.next(), said.next()) {
-            (None, None) => return true,
-            (Some(name), Some(word)) if name.starts_with('{') || name == word => {}
-            _ => return false,
+/// The templates of routes, to name paths by.
+#[derive(Clone, Default)]
+pub struct Templates(matchit::Router<&'static str>);
+
+impl Templates {
+    /// Those of `rows`. Of two that differ in their names alone the first counts.
+    pub fn of(rows: &[Row]) -> Self {
+        let mut all = Self::default();
+        all.add(rows);
+        all
+    }
+
+    /// Those of `rows`, too.
+    pub(super) fn add(&mut self, rows: &[Row]) {
+        for row in rows {
+            // It fails for what is there already: a path may have several methods, and roles that share it.
+            let _ = self.0.insert(row.path, row.path);
         }
+    }
+
+    /// The template of a path; costs its length.
+    pub fn find(&self, path: &str) -> Option<&'static str> {
+        self.0.at(path).ok().map(|found| *found.value)
     }
 }
 

@@ -2,8 +2,8 @@
 //!
 //! It knows no backend: it takes a `traceparent` that is valid, and makes the one that goes further.
 
+use super::request_id::write_hex;
 use http::{HeaderMap, HeaderName, HeaderValue};
-use std::fmt;
 
 /// Where a request belongs.
 pub const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
@@ -63,10 +63,7 @@ impl Trace {
                 Self { trace, parent: None, span: span(), sampled: sampling.keeps(trace) }
             }
         };
-        // Hexadecimal digits and hyphens fit a header.
-        if let Ok(value) = HeaderValue::try_from(trace.to_string()) {
-            headers.insert(TRACEPARENT, value);
-        }
+        headers.insert(TRACEPARENT, trace.value());
         trace
     }
 
@@ -78,16 +75,20 @@ impl Trace {
         Some(Self { trace, parent: Some(parent), span: span(), sampled })
     }
 
+    /// As whoever is asked next gets it.
+    fn value(&self) -> HeaderValue {
+        let mut text = *b"00-00000000000000000000000000000000-0000000000000000-00";
+        write_hex((self.trace >> 64) as u64, &mut text[3..19]);
+        write_hex(self.trace as u64, &mut text[19..35]);
+        write_hex(self.span, &mut text[36..52]);
+        write_hex(self.sampled.into(), &mut text[53..]);
+        // Hexadecimal digits and hyphens fit a header.
+        HeaderValue::from_bytes(&text).unwrap_or_else(|_| HeaderValue::from_static(""))
+    }
+
     /// The name of the trace, in hexadecimal.
     pub fn id(&self) -> String {
         format!("{:032x}", self.trace)
-    }
-}
-
-/// As whoever is asked next gets it.
-impl fmt::Display for Trace {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "00-{:032x}-{:016x}-{:02x}", self.trace, self.span, u8::from(self.sampled))
     }
 }
 
@@ -155,7 +156,8 @@ mod tests {
             let (trace, headers) = entered(wrong);
             assert_eq!((trace.parent, trace.sampled), (None, true), "{wrong}");
             assert!(trace.trace > 0 && trace.span > 0 && !headers.contains_key(TRACESTATE));
-            assert_eq!(headers[TRACEPARENT].to_str().unwrap(), trace.to_string());
+            let text = format!("00-{}-{:016x}-01", trace.id(), trace.span);
+            assert_eq!(headers[TRACEPARENT].to_str().unwrap(), text);
         }
     }
 

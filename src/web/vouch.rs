@@ -4,7 +4,7 @@
 //! The word is made of the administrator's key, which both have and which cannot be told from it. It knows no path.
 
 use super::caller::Peer;
-use super::claim::{Keys, key_wrong};
+use super::claim::{Key, Keys, key_wrong};
 use super::problem::Problem;
 pub use super::proxy::X_FORWARDED_FOR;
 use super::tls::Secured;
@@ -70,7 +70,8 @@ pub(super) struct Vouched {
 pub(super) fn caller(headers: &mut HeaderMap, words: &Keys) -> Result<Option<Vouched>, Problem> {
     let Some(word) = headers.remove(X_GATEWAY) else { return Ok(None) };
     let (address, more) = (headers.remove(X_FORWARDED_FOR), headers.remove(X_CALLER));
-    let address = address.as_ref().and_then(address_of).filter(|_| words.has(word.as_bytes()));
+    let is_right = word.to_str().is_ok_and(|word| words.has(Key::of(word)));
+    let address = address.as_ref().and_then(address_of).filter(|_| is_right);
     let more = more.as_ref().map_or(Some(""), |more| more.to_str().ok());
     let (Some(address), Some(more)) = (address, more) else { return Err(key_wrong()) };
     let mut vouched = Vouched { peer: Peer::Tcp((address, 0).into()), secured: None };

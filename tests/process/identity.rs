@@ -143,6 +143,8 @@ fn the_command_line_makes_people_and_keys_known_and_prints_a_secret_once() {
 
     let refusals = run("user refusals");
     assert!(refusals.contains("key_wrong") && refusals.contains("right_missing"), "{refusals}");
+    // The gateway, too, says what was asked of whoever is behind it.
+    assert!(refusals.contains("GET /api/v1/feeds") && !refusals.contains("(no route here)"), "{refusals}");
     run("user rotate-signing --reason test");
     assert_eq!(ask(&house, "gateway", &token(&session), "GET /api/v1/auth/me", &Value::Null).0, 200);
     run("user logout kim --reason test");

@@ -45,10 +45,20 @@ fn every_answer_is_a_line_of_json_and_a_number_by_role_and_route() {
         ));
         has(&format!("ironlist_http_request_duration_seconds_count{{role=\"{role}\",route=\"{PATH}\"}} 1"));
     }
-    // The gateway knows where a path leads, and its role how it goes on there.
-    for (role, route) in [("gateway", "/api/v1/blacklist"), ("blacklist", "/api/v1/blacklist/ips")] {
-        let errors = format!("method=\"POST\",role=\"{role}\",route=\"{route}\",status=\"401\"");
-        has(&format!("ironlist_http_requests_total{{{errors}}} 1"));
+    // Look-ups are counted by their template, too, and so is what is not known of a role's path by its beginning.
+    house.get("gateway", "/api/v1/blacklist/check/192.0.2.1").ok();
+    house.get("gateway", "/api/v1/blacklist/unknown");
+    let metrics = house.get("gateway", "/metrics").ok();
+    let has = |line: &str| assert!(metrics.text().lines().any(|found| found == line), "{line}");
+    for (role, method, route, status) in [
+        ("gateway", "POST", "/api/v1/blacklist/ips", 401),
+        ("blacklist", "POST", "/api/v1/blacklist/ips", 401),
+        ("gateway", "GET", "/api/v1/blacklist/check/{ip}", 200),
+        ("gateway", "GET", "/api/v1/blacklist", 404),
+        ("blacklist", "GET", "(none)", 404),
+    ] {
+        let labels = format!("method=\"{method}\",role=\"{role}\",route=\"{route}\",status=\"{status}\"");
+        has(&format!("ironlist_http_requests_total{{{labels}}} 1"));
     }
     has(&format!("ironlist_build_info{{version=\"{}\"}} 1", env!("CARGO_PKG_VERSION")));
 }

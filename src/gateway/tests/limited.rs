@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::rights::Identity;
-use crate::web::claim::{Authority, Claim, Found, Unproven};
+use crate::web::claim::{Authority, Claim, Found, Key, Unproven};
 use futures_util::future::BoxFuture;
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -154,7 +154,7 @@ impl Authority for Far {
     }
 
     fn is_known(&self, claim: Claim<'_>, _: IpAddr) -> bool {
-        matches!(claim, Claim::Key("ann"))
+        matches!(claim, Claim::Key(Key { text: "ann", .. }))
     }
 }
 

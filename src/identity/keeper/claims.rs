@@ -21,18 +21,23 @@ const LONGEST: usize = 4096;
 /// What somebody shows for themselves.
 #[derive(Clone, Copy)]
 pub enum Shown<'a> {
-    /// A key or a token.
-    Key(&'a str),
+    /// A key or a token, and its digest.
+    Key(&'a str, Fingerprint),
     /// The SHA-256 of a client certificate.
     Certificate(&'a [u8; 32]),
 }
 
-impl Shown<'_> {
+impl<'a> Shown<'a> {
+    /// A key or a token.
+    pub fn key(text: &'a str) -> Self {
+        Self::Key(text, Fingerprint::of(text))
+    }
+
     /// What it seems to be, to whoever knows no keys; never the secret in it.
     pub fn seems(self) -> String {
         match self {
             Self::Certificate(digest) => format!("certificate {}", String::from(Fingerprint::from(*digest))),
-            Self::Key(text) => match key_id(text) {
+            Self::Key(text, _) => match key_id(text) {
                 Some(id) => format!("key il_{id}"),
                 None if text.contains('.') => "a token".to_owned(),
                 None => "a key".to_owned(),
@@ -92,14 +97,14 @@ impl Keeper {
     pub fn prove(&self, shown: Shown<'_>, from: IpAddr) -> Result<Proved, Doubt> {
         let (now, from) = (self.now(), from.to_canonical());
         match shown {
-            Shown::Key(text) if text.len() > LONGEST => Err(Doubt::Wrong),
-            Shown::Key(text) => match key_id(text) {
+            Shown::Key(text, _) if text.len() > LONGEST => Err(Doubt::Wrong),
+            Shown::Key(text, print) => match key_id(text) {
                 Some(id) => {
                     let key = self.directory().key_of(id).cloned().ok_or(Doubt::Wrong)?;
-                    let shown = Proof::Secret { id: String::new(), print: Fingerprint::of(text) };
+                    let shown = Proof::Secret { id: String::new(), print };
                     self.admit(&key, &shown, Visit { at: now, from })
                 }
-                None => self.token(text, now),
+                None => self.token(text, print, now),
             },
             Shown::Certificate(digest) => {
                 let print = Fingerprint::from(*digest);
@@ -114,7 +119,7 @@ impl Keeper {
         let directory = self.directory();
         let key = match shown {
             Shown::Certificate(digest) => directory.key_of_certificate(&Fingerprint::from(*digest)),
-            Shown::Key(text) => key_id(text).and_then(|id| directory.key_of(id)),
+            Shown::Key(text, _) => key_id(text).and_then(|id| directory.key_of(id)),
         };
         key.map_or_else(|| shown.seems(), |key| format!("key {}", key.kept.name))
     }
@@ -130,8 +135,7 @@ impl Keeper {
         })
     }
 
-    fn token(&self, text: &str, now: Time) -> Result<Proved, Doubt> {
-        let print = Fingerprint::of(text);
+    fn token(&self, text: &str, print: Fingerprint, now: Time) -> Result<Proved, Doubt> {
         let epoch = self.epoch.load(Ordering::Acquire);
         if let Some((then, proved)) = self.remembered.0.get(&print)
             && then == epoch

@@ -37,7 +37,7 @@ use std::collections::{HashMap, HashSet};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 /// Refusals are remembered for so long, in seconds.
 const REFUSALS: i64 = 90 * 86_400;
@@ -58,7 +58,7 @@ pub struct Clock {
 impl Default for Clock {
     fn default() -> Self {
         let begin = Instant::now();
-        Self { wall: Arc::new(|| chrono::Utc::now().into()), steady: Arc::new(move || begin.elapsed()) }
+        Self { wall: Arc::new(|| SystemTime::now().into()), steady: Arc::new(move || begin.elapsed()) }
     }
 }
 

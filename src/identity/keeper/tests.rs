@@ -94,11 +94,11 @@ fn refresh_of(begun: &Begun) -> &SecretString {
 }
 
 fn rights(keeper: &Keeper, begun: &Begun) -> Result<Rights, Doubt> {
-    keeper.prove(Shown::Key(access(begun)), HERE).map(|proved| proved.identity.rights)
+    keeper.prove(Shown::key(access(begun)), HERE).map(|proved| proved.identity.rights)
 }
 
 fn set_password(keeper: &Keeper, begun: &Begun, new: &str) -> Result<Begun, IdentityError> {
-    let proved = keeper.prove(Shown::Key(access(begun)), HERE).unwrap();
+    let proved = keeper.prove(Shown::key(access(begun)), HERE).unwrap();
     let attempt = keeper.attempt(begun.user.as_str(), HERE).unwrap();
     keeper.change_password(&attempt, &proved, None, &secret(new))
 }

@@ -50,6 +50,11 @@ fn what_is_said_of_a_list_that_stays_the_same_is_told_anew_to_those_who_read_it(
     house.refresh();
     let third = read.released().unwrap();
     assert_eq!((third.release.generation, read.steps().len()), (second.release.generation, steps));
+    assert!(
+        third.made().next().is_none(),
+        "nobody has asked since it was told, so that it is told when somebody does"
+    );
+    assert!(text(&ask(&house, &read).1).contains("third"), "and not as it was");
     house.suppress("99.0.0.0/8".parse().unwrap());
     house.refresh();
     assert!(Arc::ptr_eq(&read.released().unwrap(), &third), "what says the same stays as it is");

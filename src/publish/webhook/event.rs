@@ -153,8 +153,8 @@ pub struct Renewed {
     pub offered: bool,
     /// Addresses listed.
     pub addresses: u128,
-    /// Lines of the list, in its form.
-    pub lines: u64,
+    /// Lines of the list, in its form; none where it cannot be written in it.
+    pub lines: Option<u64>,
     /// Addresses that came since; all where none was told before; none: nobody knows any more.
     pub added: Option<u128>,
     /// Addresses that went since; likewise.

@@ -111,13 +111,13 @@ pub(super) fn renewed(feed: &Feed, (mark, listed): &(Mark, Listed), from: Option
     }
 }
 
-fn lines(released: &Released) -> u64 {
+fn lines(released: &Released) -> Option<u64> {
     let profile = &released.profile;
     let list = Document::List(profile.format);
     let made = (1..=profile.parts).map(|part| Some(released.get(part, list)?.counts.entries));
     let counted = || {
         let set = released.release.set.unpack();
-        Measure::blind(profile).size(&set).map_or(0, |size| size.entries)
+        Measure::blind(profile).size(&set).ok().map(|size| size.entries)
     };
-    made.sum::<Option<u64>>().unwrap_or_else(counted)
+    made.sum::<Option<u64>>().or_else(counted)
 }

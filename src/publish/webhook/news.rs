@@ -136,7 +136,7 @@ mod tests {
                 etag: None,
                 offered: true,
                 addresses: 0,
-                lines: 0,
+                lines: Some(0),
                 added: None,
                 removed: None,
             };

@@ -17,6 +17,10 @@ pub(super) fn is_past<'a>(
     etag: impl Fn(Coding) -> &'a str,
     modified: SystemTime,
 ) -> bool {
+    // Hardly anybody asks so.
+    if !headers.keys().any(|name| matches!(*name, IF_MATCH | IF_UNMODIFIED_SINCE)) {
+        return false;
+    }
     let mut lists = headers.get_all(IF_MATCH).iter().filter_map(|list| list.to_str().ok()).peekable();
     if lists.peek().is_some() {
         let is_ours = |tag: &str| tag == "*" || codings.iter().any(|coding| tag == etag(*coding));
@@ -68,11 +72,9 @@ pub(super) fn held<'a>(
 /// Weak comparison. A comma within another's tag cuts that one in pieces, of which none can be `etag`: that
 /// begins and ends with a quote, and holds neither comma nor quote.
 fn names_tag(list: &HeaderValue, etag: &str) -> bool {
-    list.to_str()
-        .unwrap_or("")
-        .split(',')
-        .map(str::trim)
-        .any(|tag| tag == "*" || tag.strip_prefix("W/").unwrap_or(tag) == etag)
+    let is_it = |tag: &str| tag == "*" || tag.strip_prefix("W/").unwrap_or(tag) == etag;
+    // Most name the one that they were given.
+    list.as_bytes() == etag.as_bytes() || list.to_str().unwrap_or("").split(',').map(str::trim).any(is_it)
 }
 
 /// The coding in which the reader wants the bytes: of those that it likes best, the shortest.

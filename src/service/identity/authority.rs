@@ -43,7 +43,7 @@ pub(super) fn found(keeper: &Keeper, claim: Claim<'_>, from: IpAddr) -> Found {
 
 fn shown(claim: Claim<'_>) -> Shown<'_> {
     match claim {
-        Claim::Key(key) => Shown::Key(key),
+        Claim::Key(key) => Shown::Key(key.text, key.digest.into()),
         Claim::Certificate(digest) => Shown::Certificate(digest),
     }
 }

@@ -134,7 +134,7 @@ fn mark(claim: Claim<'_>, from: IpAddr) -> Digest {
         IpAddr::V6(from) => from.octets(),
     };
     match claim {
-        Claim::Key(key) => digest(&[b"key", &from, key.as_bytes()]),
+        Claim::Key(key) => digest(&[b"key", &from, &key.digest]),
         Claim::Certificate(print) => digest(&[b"certificate", &from, print]),
     }
 }
@@ -142,6 +142,7 @@ fn mark(claim: Claim<'_>, from: IpAddr) -> Digest {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::web::claim::Key;
     use tokio::net::TcpListener;
 
     #[tokio::test]
@@ -151,7 +152,9 @@ mod tests {
         let authority = Arc::new(Elsewhere::new(Remote::new(&url, "key", None).unwrap()));
         let asks = |last: u8| {
             let authority = Arc::clone(&authority);
-            tokio::spawn(async move { authority.ask(Claim::Key("made up"), [192, 0, 2, last].into()).await })
+            tokio::spawn(async move {
+                authority.ask(Claim::Key(Key::of("made up")), [192, 0, 2, last].into()).await
+            })
         };
         // Nobody answers, so that each question is on its way for as long as it may be.
         let flood: Vec<_> = (0..QUESTIONS * 2).map(|_| asks(1)).collect();

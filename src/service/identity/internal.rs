@@ -7,7 +7,7 @@ use super::authority::found;
 use super::{DONE, Done, People};
 use crate::identity::{Fingerprint, Refusal};
 use crate::rights::Identity;
-use crate::web::claim::{Claim, Found, Unproven};
+use crate::web::claim::{Claim, Found, Key, Unproven};
 use crate::web::{Json, Problem};
 use axum::extract::State;
 use schemars::JsonSchema;
@@ -34,14 +34,14 @@ pub(super) struct Asked {
 impl Asked {
     pub(super) fn new(claim: Claim<'_>, from: IpAddr) -> Self {
         match claim {
-            Claim::Key(key) => Self { key: Some(key.to_owned()), certificate: None, from },
+            Claim::Key(key) => Self { key: Some(key.text.to_owned()), certificate: None, from },
             Claim::Certificate(print) => Self { key: None, certificate: Some((*print).into()), from },
         }
     }
 
     fn claim(&self) -> Result<Claim<'_>, Problem> {
         match (&self.key, &self.certificate) {
-            (Some(key), None) => Ok(Claim::Key(key)),
+            (Some(key), None) => Ok(Claim::Key(Key::of(key))),
             (None, Some(print)) => Ok(Claim::Certificate(print.digest())),
             _ => Err(Problem::unprocessable("body_shape", "Send a key or a certificate.")),
         }

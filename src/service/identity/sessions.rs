@@ -158,7 +158,7 @@ pub(super) async fn logout(
 
 /// The session whose token is shown.
 fn session(keeper: &Keeper, headers: &HeaderMap, caller: &Caller) -> Option<Proved> {
-    let proved = keeper.prove(Shown::Key(key_in(headers)?), caller.peer.network()).ok()?;
+    let proved = keeper.prove(Shown::key(key_in(headers)?), caller.peer.network()).ok()?;
     Some(proved).filter(|proved| proved.identity.kind == Kind::User)
 }
 
@@ -180,7 +180,7 @@ pub(super) async fn me(
 ) -> Result<Json<Me>, Problem> {
     let Some(who) = &caller.who else { return Err(no_session(&caller)) };
     let shown = key_in(&headers).zip(role.keeper.as_ref());
-    let proved = shown.and_then(|(key, keeper)| keeper.prove(Shown::Key(key), caller.peer.network()).ok());
+    let proved = shown.and_then(|(key, keeper)| keeper.prove(Shown::key(key), caller.peer.network()).ok());
     Ok(Json(Me {
         name: who.name.clone(),
         kind: who.kind,

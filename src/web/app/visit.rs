@@ -19,10 +19,10 @@ use crate::web::spans::{Span, Spans};
 use crate::web::tls::Secured;
 use crate::web::trace::{Sampling, Trace};
 use crate::web::vouch::X_DEADLINE;
-use axum::response::IntoResponse;
 use futures_util::FutureExt;
 use http::{HeaderName, HeaderValue, StatusCode};
 use hyper::body::Body as _;
+use std::borrow::Cow;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
@@ -72,12 +72,12 @@ impl Visit {
         }
     }
 
-    /// Puts its name on the answer, and what the door has to say.
-    fn sign(&self, response: &mut Response) {
+    /// Puts its name on the answer, and what the door has to say: they go with it.
+    fn sign(&mut self, response: &mut Response) {
         let headers = response.headers_mut();
-        headers.insert(X_REQUEST_ID, self.id.clone());
-        for (name, value) in self.told.iter().flatten() {
-            headers.insert(name, value.clone());
+        headers.insert(X_REQUEST_ID, std::mem::replace(&mut self.id, HeaderValue::from_static("")));
+        for (name, value) in self.told.take().into_iter().flatten() {
+            headers.insert(name, value);
         }
     }
 
@@ -85,6 +85,31 @@ impl Visit {
         if let Some(page) = &self.page {
             browser::show_to(page.clone(), response.headers_mut());
         }
+    }
+}
+
+/// How a request ended.
+struct Outcome {
+    route: Cow<'static, str>,
+    /// Beside a problem, only its headers count.
+    response: Response,
+    problem: Option<Problem>,
+}
+
+impl Outcome {
+    fn of(route: &'static str, answer: Result<Response, Problem>) -> Self {
+        let (response, problem) = match answer {
+            Ok(response) => (response, None),
+            Err(problem) => (Response::default(), Some(problem)),
+        };
+        Self { route: Cow::Borrowed(route), response, problem }
+    }
+
+    fn of_router(mut response: Response) -> Self {
+        let route = response.extensions_mut().remove::<Route>();
+        let route = route.map_or(Cow::Borrowed("(none)"), |Route(template)| template);
+        let problem = response.extensions_mut().remove::<Problem>();
+        Self { route, response, problem }
     }
 }
 
@@ -106,13 +131,13 @@ impl App {
             Ok(Admitted::As(caller)) => self.enter(request, caller, visit),
             Ok(Admitted::Told(response)) => {
                 let seen = log::Seen::of(&request);
-                Answer::Ready(Some(self.finish(&seen, "(preflight)", response, None, &visit)))
+                Answer::Ready(Some(self.finish(&seen, "(preflight)", response, None, visit)))
             }
             Ok(Admitted::Unknown) => Answer::Later(Box::pin(Arc::clone(self).ask(request, peer, visit))),
             Ok(Admitted::Wrong(problem)) => self.deny(request, peer, problem, visit),
             Err(problem) => {
                 let problem = self.noted(problem, &request, peer);
-                Answer::Ready(Some(self.refuse(&request, problem, &visit)))
+                Answer::Ready(Some(self.refuse(&request, problem, visit)))
             }
         }
     }
@@ -156,7 +181,7 @@ impl App {
         if !held.is_zero() {
             tokio::time::sleep(held).await;
         }
-        self.refuse(&request, problem, &visit)
+        self.refuse(&request, problem, visit)
     }
 
     /// Answers once somebody else has said who asks.
@@ -237,7 +262,7 @@ impl App {
     fn settle(&self, request: &mut Request, ends: Ends, signs: Signs, visit: &mut Visit) -> Peer {
         visit.is_secured = self.entrance.is_secured(ends, request);
         if signs.internal {
-            edge::strip_internal(request.headers_mut());
+            edge::strip_all(request.headers_mut(), edge::is_internal);
         }
         self.entrance.caller(ends, request, signs)
     }
@@ -292,9 +317,10 @@ impl App {
         request.body_mut().limit_to(limit).map_err(|error| Problem::of_body(&error))
     }
 
-    fn refuse(&self, request: &Request, problem: Problem, visit: &Visit) -> Response {
+    fn refuse(&self, request: &Request, problem: Problem, visit: Visit) -> Response {
         let seen = log::Seen::of(request);
-        self.finish(&seen, "(refused)", problem.render(request_id::as_text(&visit.id)), Some(&problem), visit)
+        let response = problem.render(request_id::as_text(&visit.id));
+        self.finish(&seen, "(refused)", response, Some(&problem), visit)
     }
 
     async fn route(self: Arc<Self>, mut request: Request, caller: Caller, mut visit: Visit) -> Response {
@@ -304,30 +330,38 @@ impl App {
         request.headers_mut().insert(X_REQUEST_ID, visit.id.clone());
         let leave = self.guard.as_ref().and_then(|guard| Leave::of(guard, &request, &caller));
         let who = caller.clone();
-        request.extensions_mut().insert(caller);
-        let routed = AssertUnwindSafe(self.router.clone().oneshot(request)).catch_unwind();
-        let routed = match deadline {
-            Some(deadline) => tokio::time::timeout(deadline, routed).await.ok(),
-            None => Some(routed.await),
+        let outcome = AssertUnwindSafe(self.outcome(request, caller)).catch_unwind();
+        let outcome = match deadline {
+            Some(deadline) => tokio::time::timeout(deadline, outcome).await,
+            None => Ok(outcome.await),
         };
-        let mut response = match routed {
-            Some(Ok(Ok(response))) => response.map(body::Body::from),
-            None => too_late().into_response().map(body::Body::from),
-            Some(Err(panic)) => self.metrics.panicked(&*panic).render(request_id::as_text(&visit.id)),
+        let Outcome { route, mut response, problem } = match outcome {
+            Ok(Ok(outcome)) => outcome,
+            Ok(Err(panic)) => Outcome::of("(none)", Err(self.metrics.panicked(&*panic))),
+            Err(_) => Outcome::of("(none)", Err(too_late())),
         };
-        let route = response.extensions_mut().remove::<Route>();
-        let route = route.as_ref().map_or("(none)", |Route(template)| template);
-        let problem = response.extensions_mut().remove::<Problem>();
         if let Some(problem) = &problem {
             response = with_headers_of(response, problem.render(request_id::as_text(&visit.id)));
             if let Some(guard) = &self.guard {
-                guard.note(problem, &who, (&seen, route));
+                guard.note(problem, &who, (&seen, &route));
             }
         }
         if let Some(leave) = leave {
             response = leave.watch(response);
         }
-        self.finish(&seen, route, response, problem.as_ref(), &visit)
+        self.finish(&seen, &route, response, problem.as_ref(), visit)
+    }
+
+    /// What somebody else says, if it is theirs to say, and else the router.
+    async fn outcome(&self, mut request: Request, caller: Caller) -> Outcome {
+        if let Some(passage) = &self.passage
+            && let Some(route) = (passage.route)(&request)
+        {
+            return Outcome::of(route, (passage.pass)(request, caller).await);
+        }
+        request.extensions_mut().insert(caller);
+        let Ok(response) = self.router.clone().oneshot(request).await;
+        Outcome::of_router(response.map(body::Body::from))
     }
 
     fn finish(
@@ -336,14 +370,14 @@ impl App {
         route: &str,
         mut response: Response,
         problem: Option<&Problem>,
-        visit: &Visit,
+        mut visit: Visit,
     ) -> Response {
         let elapsed = visit.started.elapsed();
         self.metrics.count(route, &seen.method, response.status(), elapsed.as_secs_f64());
         let (who, trace) = (visit.who.as_deref(), visit.trace.as_ref());
         let asked = log::Asked { route, who, trace, elapsed, id: &visit.id };
         log::access(self.role, seen, &asked, &response, problem);
-        self.keep(seen, route, response.status(), problem.map(Problem::code), visit);
+        self.keep(seen, route, response.status(), problem.map(Problem::code), &visit);
         visit.sign(&mut response);
         if visit.received.is_some() {
             browser::harden(response.headers_mut(), visit.is_secured);

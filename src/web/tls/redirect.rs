@@ -3,8 +3,10 @@
 use crate::web::body::Body;
 use crate::web::metrics::Metrics;
 use crate::web::{App, Problem, Request, Response, Role, Routes};
+use futures_util::FutureExt;
 use http::header::{CACHE_CONTROL, HOST, LOCATION};
 use http::{HeaderValue, Method, StatusCode};
+use std::future;
 use std::sync::Arc;
 
 /// Where it leads to.
@@ -18,11 +20,8 @@ pub enum Target {
 
 /// The application of that port.
 pub fn redirect(target: Target, metrics: &Arc<Metrics>) -> App {
-    let answer = move |request: axum::extract::Request| {
-        let answer = lead(&target, &request.map(Body::from));
-        async move { answer }
-    };
-    App::new(Role::Gateway, Routes::new().otherwise(answer), metrics)
+    App::new(Role::Gateway, Routes::new(), metrics)
+        .passing(|_| Some("(redirect)"), move |request, _| future::ready(lead(&target, &request)).boxed())
 }
 
 /// 308 keeps the method. What is more than a question was sent in the clear, and is refused so that it is noticed.

@@ -2,6 +2,7 @@
 
 use super::house;
 use crate::cli::tests::House as Place;
+use crate::web::routes::{Row, Templates};
 use crate::web::{Body, Peer, Role};
 use http::Method;
 use http::header::HOST;
@@ -53,6 +54,24 @@ async fn the_table_of_rights_is_what_the_ports_ask_for() {
     let known: Vec<&str> =
         TABLE.lines().filter(|line| !line.starts_with('#') && !line.is_empty()).map(str::trim_end).collect();
     assert_eq!(lines, known, "tests/data/rights.txt should read:\n{}", lines.join("\n"));
+}
+
+/// What is counted, logged and noted of a request goes by the template of its path.
+#[test]
+fn every_path_is_named_by_the_template_of_its_own_route() {
+    let chapters = crate::gateway::chapters(crate::service::chapters());
+    let rows: Vec<Row> = chapters.into_iter().flat_map(|chapter| chapter.rows).collect();
+    let templates = Templates::of(&rows);
+    let of_segments =
+        |path: &str, name: fn(&str) -> &str| path.split('/').map(name).collect::<Vec<_>>().join("/");
+    // Two roles may call the same part of a path by different names.
+    let nameless = |path: &str| of_segments(path, |part| if part.starts_with('{') { "{}" } else { part });
+    for row in &rows {
+        let path = of_segments(row.path, |part| if part.starts_with('{') { "x-1" } else { part });
+        assert_eq!(templates.find(&path).map(nameless), Some(nameless(row.path)), "{path}");
+    }
+    assert_eq!(templates.find("/feeds/edge/1.txt"), Some("/feeds/{*name}"));
+    assert_eq!(templates.find("/nowhere"), None);
 }
 
 #[tokio::test]

@@ -18,7 +18,7 @@ struct Done {
 
 /// Rotates the signing key, goes on with one session and ends another, as far as the disk lets it.
 fn work(keeper: &Keeper, goes_on: &Begun, ends: &Begun) -> Done {
-    let proved = keeper.prove(Shown::Key(access(ends)), HERE).unwrap();
+    let proved = keeper.prove(Shown::key(access(ends)), HERE).unwrap();
     Done {
         rotated: keeper.renew_signing_key(true).is_ok(),
         refreshed: keeper.refresh(refresh_of(goes_on)).ok(),

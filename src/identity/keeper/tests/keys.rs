@@ -13,7 +13,7 @@ fn shown(keeper: &Keeper, made: &MadeKey) -> Result<Arc<crate::rights::Identity>
 }
 
 fn shown_from(keeper: &Keeper, key: &str, from: IpAddr) -> Result<Arc<crate::rights::Identity>, Doubt> {
-    keeper.prove(Shown::Key(key), from).map(|proved| proved.identity)
+    keeper.prove(Shown::key(key), from).map(|proved| proved.identity)
 }
 
 #[test]
@@ -147,7 +147,7 @@ fn who_is_refused_is_named_without_what_they_showed() {
     let keeper = house.open();
     let made = keeper.add_key(wish("siem", &[Right::Check]), "kim").unwrap();
     let key = text(made.secret.as_ref().unwrap());
-    let claimed = |shown: &str| keeper.claimed(Shown::Key(shown));
+    let claimed = |shown: &str| keeper.claimed(Shown::key(shown));
     assert_eq!(claimed(key), "key siem");
     assert_eq!(claimed(&key.replacen(&key[3..11], "aaaaaaaa", 1)), "key il_aaaaaaaa");
     assert_eq!([claimed("eyJ.eyJ.x"), claimed("hunter2")], ["a token", "a key"]);

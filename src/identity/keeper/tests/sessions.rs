@@ -36,7 +36,7 @@ fn what_is_no_refresh_token_of_ours_ends_nothing() {
     for wrong in ["", "ir_", access(&begun), &own[..own.len() - 1], &format!("{own}x"), &stranger] {
         assert!(matches!(keeper.refresh(&secret(wrong)), Err((IdentityError::Wrong, None))), "{wrong}");
     }
-    assert!(keeper.prove(Shown::Key(&own), HERE).is_err(), "it opens nothing by itself");
+    assert!(keeper.prove(Shown::key(&own), HERE).is_err(), "it opens nothing by itself");
     assert!(keeper.refresh(refresh_of(&begun)).is_ok());
 }
 
@@ -67,7 +67,7 @@ fn logging_out_ends_one_session_or_all_at_once_and_for_good() {
     let keeper = house.open();
     let one = user(&keeper, "kim", UserRole::User);
     let [two, three] = [(); 2].map(|()| log_in(&keeper, "kim", PASSWORD).unwrap());
-    let proved = |begun: &Begun| keeper.prove(Shown::Key(access(begun)), HERE).unwrap();
+    let proved = |begun: &Begun| keeper.prove(Shown::key(access(begun)), HERE).unwrap();
     let proved_two = proved(&two);
     keeper.log_out(&proved(&one), false).unwrap();
     assert_eq!([&one, &two, &three].map(|begun| rights(&keeper, begun).is_ok()), [false, true, true]);

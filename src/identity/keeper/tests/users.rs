@@ -144,7 +144,7 @@ fn a_password_of_ones_own_is_changed_with_the_old_one_alone() {
     let keeper = house.open();
     let begun = user(&keeper, "kim", UserRole::User);
     let other = log_in(&keeper, "kim", PASSWORD).unwrap();
-    let proved = keeper.prove(Shown::Key(access(&begun)), HERE).unwrap();
+    let proved = keeper.prove(Shown::key(access(&begun)), HERE).unwrap();
     let change = |old: Option<&str>, new: &str| {
         let attempt = keeper.attempt("kim", HERE).unwrap();
         keeper.change_password(&attempt, &proved, old.map(secret).as_ref(), &secret(new))
@@ -223,7 +223,7 @@ fn the_right_one_time_password_is_taken_at_once_whoever_else_tries() {
     assert!(keeper.is_one_time("kim", &one_time));
     let begun = keeper.log_in_once("kim", &one_time, new).unwrap();
     assert!(begun.refresh_token.is_none());
-    let proved = keeper.prove(Shown::Key(access(&begun)), new).unwrap();
+    let proved = keeper.prove(Shown::key(access(&begun)), new).unwrap();
     let attempt = keeper.attempt("kim", new).expect("and is known there from then on");
     let weak =
         || keeper.change_password(&keeper.attempt("kim", new).unwrap(), &proved, None, &secret("short"));
@@ -254,7 +254,7 @@ fn another_password_is_one_attempt_and_takes_back_no_others() {
     let house = House::new();
     let keeper = house.open();
     let begun = user(&keeper, "kim", UserRole::User);
-    let proved = keeper.prove(Shown::Key(access(&begun)), HERE).unwrap();
+    let proved = keeper.prove(Shown::key(access(&begun)), HERE).unwrap();
     let new = IpAddr::from([203, 0, 113, 9]);
     let others = |n: usize| keeper.attempt(&format!("user{n}"), new).is_ok();
     assert!((0..29).all(others));
