@@ -4,7 +4,7 @@
 use crate::addr::IpSet;
 use crate::disk::{Digest, digest};
 use crate::model::{Device, OutputName};
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::fmt;
 use std::net::IpAddr;
 
@@ -77,9 +77,9 @@ pub struct Access {
     /// From where everybody may read.
     open: IpSet,
     networks: Vec<(IpSet, OutputName)>,
-    keys: HashMap<Digest, OutputName>,
+    keys: BTreeMap<Digest, OutputName>,
     /// The feeds of each device; none: all.
-    feeds: HashMap<OutputName, Vec<OutputName>>,
+    feeds: BTreeMap<OutputName, Vec<OutputName>>,
 }
 
 impl Access {

@@ -5,7 +5,7 @@ use super::book::{Book, Noted, Pull};
 use super::release::Release;
 use crate::disk::DiskError;
 use crate::model::{OutputName, Time};
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -15,7 +15,7 @@ const MOST: usize = 10_000;
 /// What was fetched, by reader and document.
 #[derive(Debug, Default)]
 pub struct Pulls {
-    all: Mutex<HashMap<Reader, BTreeMap<String, Entry>>>,
+    all: Mutex<BTreeMap<Reader, BTreeMap<String, Entry>>>,
     /// Held by whoever writes, so that what is forgotten is not written again.
     turn: Mutex<()>,
 }
@@ -68,7 +68,7 @@ impl Pulls {
     /// # Errors
     /// A fault of the disk.
     pub fn open(book: &Book) -> Result<Self, DiskError> {
-        let mut all: HashMap<Reader, BTreeMap<String, Entry>> = HashMap::new();
+        let mut all: BTreeMap<Reader, BTreeMap<String, Entry>> = BTreeMap::new();
         for ((reader, document), pull) in book.pulls()? {
             if let Some(reader) = Reader::named(&reader) {
                 all.entry(reader).or_default().insert(document, Entry { pull, is_written: true });
@@ -183,7 +183,7 @@ impl Pulls {
         Ok(())
     }
 
-    fn all_of_them(&self) -> MutexGuard<'_, HashMap<Reader, BTreeMap<String, Entry>>> {
+    fn all_of_them(&self) -> MutexGuard<'_, BTreeMap<Reader, BTreeMap<String, Entry>>> {
         self.all.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

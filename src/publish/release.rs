@@ -133,7 +133,8 @@ impl Released {
     fn slot(&self, part: u16, document: Document) -> Option<&OnceLock<Arc<Rendition>>> {
         // The whole of a feed that is not cut is its only part.
         let part = if part == ALL_PARTS && self.profile.parts == 1 { 1 } else { part };
-        let at = all(&self.profile).position(|which| which == (part, document))?;
+        let is_first = (part, document) == (1, Document::List(self.profile.format));
+        let at = if is_first { 0 } else { all(&self.profile).position(|which| which == (part, document))? };
         self.renditions.get(at)
     }
 

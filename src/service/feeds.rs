@@ -17,11 +17,9 @@ use crate::web::{App, Caller, Peer, Problem, Response, Routes};
 use arc_swap::ArcSwap;
 use axum::Extension;
 use axum::extract::{Path, State};
-use conditions::has_all;
-use http::header::CONTENT_LENGTH;
 use http::{HeaderMap, Method, StatusCode, Uri};
 use name::{Named, named};
-use page::Page;
+use page::{Given, Page};
 use std::sync::Arc;
 
 /// The feed that has paths of its own.
@@ -153,9 +151,9 @@ impl Desk {
         let rendition = released.get(named.part, named.document)?;
         let page = self.page(released, rendition, named.document);
         let now = self.publisher.engine().now();
-        let response = page.answer(asking.method, asking.headers, now)?;
-        self.note((&reader, now), &named, released, asking, &response);
-        Some(response)
+        let given = page.answer(asking.method, asking.headers, now)?;
+        self.note((&reader, now), &named, released, asking, &given);
+        Some(given.response)
     }
 
     async fn answer(&self, asking: &Asking<'_>) -> Answered {
@@ -175,15 +173,14 @@ impl Desk {
         let rendition = self.rendition(&released, named.part, named.document).await?;
         let page = self.page(&released, &rendition, named.document);
         let now = self.publisher.engine().now();
-        let response = page.answer(asking.method, asking.headers, now).ok_or_else(changed)?;
-        self.note((&reader, now), &named, &released, asking, &response);
-        Ok(response.map(Into::into))
+        let given = page.answer(asking.method, asking.headers, now).ok_or_else(changed)?;
+        self.note((&reader, now), &named, &released, asking, &given);
+        Ok(given.response.map(Into::into))
     }
 
     /// Who asks, if they may read what is named.
     fn reader(&self, asking: &Asking<'_>, named: &Named) -> Result<Reader, Problem> {
-        let name = &named.feed.profile().name;
-        match super::claim::reader(&self.publisher, &asking.showing, name) {
+        match super::claim::reader(&self.publisher, &asking.showing, &named.profile.name) {
             Err(problem) if problem.code() == NO_KEY && asking.is_earlier() => {
                 Ok(Reader::Address(asking.showing.caller.peer.address()))
             }
@@ -197,23 +194,21 @@ impl Desk {
         named: &Named,
         released: &Released,
         asking: &Asking<'_>,
-        response: &Response,
+        given: &Given,
     ) {
         let peer = asking.showing.caller.peer;
         if peer == Peer::Local {
             return;
         }
-        let length = response.headers().get(CONTENT_LENGTH).and_then(|length| length.to_str().ok());
-        let profile = named.feed.profile();
         let answer = Answer {
-            document: &named.label(&profile),
+            document: &named.label(),
             at,
             from: peer.address(),
             generation: released.release.generation,
             modified: released.release.modified,
-            status: response.status().as_u16(),
-            bytes: length.and_then(|length| length.parse().ok()).unwrap_or(0),
-            has_all: *asking.method != Method::HEAD && has_all(asking.headers, response),
+            status: given.response.status().as_u16(),
+            bytes: given.bytes,
+            has_all: given.has_all,
         };
         self.publisher.note(reader, answer);
     }

@@ -58,7 +58,7 @@ pub fn admit(request: &mut Request) -> Result<Signs, Problem> {
         request.headers_mut().remove(UPGRADE);
         request.headers_mut().remove(HTTP2_SETTINGS);
     }
-    one_host(request, odd.hosts)?;
+    one_host(request, &odd)?;
     refuse_odd_path(request.uri().path())?;
     Ok(odd.signs)
 }
@@ -101,6 +101,8 @@ fn refuse_method(method: &Method) -> Result<(), Problem> {
 #[derive(Default)]
 struct Odd {
     hosts: usize,
+    /// Whether one of them is no Host.
+    no_host: bool,
     connection: bool,
     upgrade: bool,
     twins: bool,
@@ -112,7 +114,10 @@ fn look_over(headers: &HeaderMap) -> Result<Odd, Problem> {
     let mut codings = 0;
     for (name, value) in headers {
         match *name {
-            HOST => odd.hosts += 1,
+            HOST => {
+                odd.hosts += 1;
+                odd.no_host |= !is_host(value);
+            }
             CONNECTION => odd.connection = true,
             TRANSFER_ENCODING => {
                 codings += 1;
@@ -194,18 +199,16 @@ fn is_for_the_end(name: &HeaderName) -> bool {
 }
 
 /// One Host, equal to the target's when that is absolute, and an origin-form target from then on.
-fn one_host(request: &mut Request, hosts: usize) -> Result<(), Problem> {
+fn one_host(request: &mut Request, odd: &Odd) -> Result<(), Problem> {
     let wrong = |detail: &'static str| Err(Problem::bad_request("host", detail));
-    if hosts > 1 {
-        return wrong("A request has one Host.");
-    }
-    let host = request.headers().get(HOST);
-    match (request.uri().authority(), host) {
-        (None, Some(host)) if is_host(host) => Ok(()),
-        (None, Some(_)) => wrong("The Host is not a name or address with an optional port."),
-        (None, None) if request.version() >= Version::HTTP_11 => wrong("A request needs a Host."),
-        (None, None) => Ok(()),
-        (Some(target), Some(host)) if !same_host(target, host) => {
+    let is_another =
+        |target: &Authority| request.headers().get(HOST).is_some_and(|host| !same_host(target, host));
+    match (request.uri().authority(), odd.hosts) {
+        (_, 2..) => wrong("A request has one Host."),
+        (None, 1) if odd.no_host => wrong("The Host is not a name or address with an optional port."),
+        (None, 0) if request.version() >= Version::HTTP_11 => wrong("A request needs a Host."),
+        (None, _) => Ok(()),
+        (Some(target), _) if is_another(target) => {
             wrong("The Host differs from the one in the request's target.")
         }
         (Some(_), _) => to_origin_form(request),

@@ -141,7 +141,7 @@ fn is_localhost(name: &str) -> bool {
 
 /// The name or address of the Host, and its port. One that is neither is no name of anybody's.
 fn host(headers: &HeaderMap) -> Option<(&str, Option<u16>)> {
-    let host = std::str::from_utf8(headers.get(HOST)?.as_bytes()).ok()?;
+    let host = headers.get(HOST)?.to_str().ok()?;
     // From its end: every request of this machine comes by here, and digits are soon read.
     let digits = host.bytes().rev().take_while(u8::is_ascii_digit).count();
     let (rest, port) = host.split_at(host.len() - digits);

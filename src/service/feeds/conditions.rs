@@ -2,11 +2,8 @@
 //! headers.
 
 use crate::publish::Coding;
-use crate::web::Response;
-use http::header::{
-    ACCEPT_ENCODING, CONTENT_RANGE, IF_MATCH, IF_MODIFIED_SINCE, IF_NONE_MATCH, IF_UNMODIFIED_SINCE,
-};
-use http::{HeaderMap, HeaderValue, StatusCode};
+use http::header::{ACCEPT_ENCODING, IF_MATCH, IF_MODIFIED_SINCE, IF_NONE_MATCH, IF_UNMODIFIED_SINCE};
+use http::{HeaderMap, HeaderValue};
 use std::time::SystemTime;
 
 /// Whether the reader wants nothing but what it knows (RFC 9110, 13.1.1 and 13.1.4), and it is no more: who goes on with a
@@ -33,21 +30,11 @@ fn date(value: Option<&HeaderValue>) -> Option<SystemTime> {
     httpdate::parse_http_date(value?.to_str().ok()?).ok()
 }
 
-/// Whether the reader has the document to its end after this answer. Who says "anything" has something, perhaps another.
-pub(super) fn has_all(headers: &HeaderMap, response: &Response) -> bool {
-    match response.status() {
-        StatusCode::OK => true,
-        StatusCode::NOT_MODIFIED => headers.get_all(IF_NONE_MATCH).iter().all(|tags| tags != "*"),
-        StatusCode::PARTIAL_CONTENT => response.headers().get(CONTENT_RANGE).is_some_and(reaches_the_end),
-        _ => false,
-    }
-}
-
-/// Of `bytes FIRST-LAST/LENGTH`.
-fn reaches_the_end(range: &HeaderValue) -> bool {
-    let numbers = range.to_str().ok().and_then(|range| range.split_once('-')?.1.split_once('/'));
-    let numbers = numbers.map(|(last, length)| (last.parse::<u64>(), length.parse::<u64>()));
-    matches!(numbers, Some((Ok(last), Ok(length))) if last + 1 == length)
+/// What a reader has already.
+pub(super) struct Held {
+    pub(super) coding: Coding,
+    /// Whether it has just that: who says "anything" has something, perhaps another.
+    pub(super) is_certain: bool,
 }
 
 /// The coding in which the reader has the document already, if it does. A tag that it names counts more than a time, and
@@ -59,14 +46,16 @@ pub(super) fn held<'a>(
     (preferred, codings): (Coding, &[Coding]),
     etag: impl Fn(Coding) -> &'a str,
     modified: SystemTime,
-) -> Option<Coding> {
+) -> Option<Held> {
     let tags = headers.get_all(IF_NONE_MATCH);
     if tags.iter().next().is_some() {
         let is_named = |coding: &Coding| tags.iter().any(|list| names_tag(list, etag(*coding)));
         let others = codings.iter().filter(|coding| reads(headers, **coding));
-        return std::iter::once(&preferred).chain(others).copied().find(is_named);
+        let coding = std::iter::once(&preferred).chain(others).copied().find(is_named)?;
+        return Some(Held { coding, is_certain: tags.iter().all(|tags| tags != "*") });
     }
-    date(headers.get(IF_MODIFIED_SINCE)).filter(|since| modified <= *since).map(|_| preferred)
+    let since = date(headers.get(IF_MODIFIED_SINCE))?;
+    (modified <= since).then_some(Held { coding: preferred, is_certain: true })
 }
 
 /// Weak comparison. A comma within another's tag cuts that one in pieces, of which none can be `etag`: that
@@ -176,7 +165,8 @@ mod tests {
         let headers =
             pairs.iter().map(|(name, value)| (name.clone(), HeaderValue::from_static(value))).collect();
         let modified = UNIX_EPOCH + Duration::from_secs(784_111_777);
-        held(&headers, (Coding::Gzip, &Coding::ALL), |_| "\"abc\"", modified) == Some(Coding::Gzip)
+        held(&headers, (Coding::Gzip, &Coding::ALL), |_| "\"abc\"", modified)
+            .is_some_and(|held| held.coding == Coding::Gzip)
     }
 
     #[test]
@@ -210,17 +200,12 @@ mod tests {
     }
 
     #[test]
-    fn whoever_asks_for_a_head_of_it_or_anything_does_not_have_it() {
-        let has = |status: u16, range: Option<&'static str>, tag: &'static str| {
-            let mut response = Response::default();
-            *response.status_mut() = StatusCode::from_u16(status).unwrap();
-            response
-                .headers_mut()
-                .extend(range.map(|range| (CONTENT_RANGE, HeaderValue::from_static(range))));
-            has_all(&HeaderMap::from_iter([(IF_NONE_MATCH, HeaderValue::from_static(tag))]), &response)
+    fn whoever_says_anything_is_not_known_to_have_it() {
+        let is_certain = |tag: &'static str| {
+            let headers = HeaderMap::from_iter([(IF_NONE_MATCH, HeaderValue::from_static(tag))]);
+            held(&headers, (Coding::Gzip, &Coding::ALL), |_| "\"x\"", UNIX_EPOCH).unwrap().is_certain
         };
-        assert!(has(200, None, "\"x\"") && has(304, None, "\"x\"") && has(206, Some("bytes 7-9/10"), ""));
-        assert!(!has(304, None, "*") && !has(206, Some("bytes 0-0/10"), "") && !has(416, None, ""));
+        assert!(is_certain("\"x\"") && is_certain("\"y\", W/\"x\"") && !is_certain("*"));
     }
 
     #[test]

@@ -8,6 +8,8 @@ use std::sync::Arc;
 /// A document that a path names.
 pub(super) struct Named {
     pub(super) feed: Arc<Feed>,
+    /// What the feed was when it was named.
+    pub(super) profile: Arc<Profile>,
     /// 1 to the number of the feed's parts, or [`ALL_PARTS`].
     pub(super) part: u16,
     pub(super) document: Document,
@@ -15,8 +17,9 @@ pub(super) struct Named {
 
 impl Named {
     /// What it is called where pulls are noted.
-    pub(super) fn label<'p>(&self, profile: &'p Profile) -> Cow<'p, str> {
-        let (list, name) = (Document::List(profile.format), profile.name.as_str());
+    pub(super) fn label(&self) -> Cow<'_, str> {
+        let (list, profile) = (Document::List(self.profile.format), &self.profile);
+        let name = profile.name.as_str();
         match (self.part, self.document) {
             (part, document) if document == list && (part == ALL_PARTS || profile.parts == 1) => name.into(),
             (part, document) if document == list => format!("{name}/{part}").into(),
@@ -30,18 +33,16 @@ impl Named {
 /// `NAME`, `NAME.txt`, `NAME/PART`, `NAME/PART.txt`, or `NAME/` and the file of another document (`manifest.json`).
 /// Some readers insist on how an address ends, so `.txt` and the format's own ending may follow.
 pub(super) fn named(feeds: &Feeds, rest: &str) -> Option<Named> {
-    let (name, file) = match rest.split_once('/') {
-        Some((name, file)) => (name, Some(file)),
-        None => (rest, None),
-    };
+    let slash = memchr::memchr(b'/', rest.as_bytes());
+    let (name, file) = slash.map_or((rest, None), |at| (&rest[..at], Some(&rest[at + 1..])));
     let (feed, ending) = with_ending(feeds, name)?;
-    let format = feed.profile().format;
+    let profile = feed.profile();
     let (part, document) = match (file, ending) {
-        (None, ending) => (ALL_PARTS, ending_names(&feed, ending)?),
-        (Some(file), None) => inside(&feed, file)?,
+        (None, ending) => (ALL_PARTS, ending_names(&profile, ending)?),
+        (Some(file), None) => inside(&profile, file)?,
         (Some(_), Some(_)) => return None,
     };
-    (document.format() == format).then_some(Named { feed, part, document })
+    (document.format() == profile.format).then_some(Named { feed, profile, part, document })
 }
 
 /// A name may hold dots, so the whole counts first.
@@ -53,8 +54,7 @@ fn with_ending<'n>(feeds: &Feeds, name: &'n str) -> Option<(Arc<Feed>, Option<&'
     feeds.get(name).map(|feed| (feed, Some(ending)))
 }
 
-fn ending_names(feed: &Feed, ending: Option<&str>) -> Option<Document> {
-    let profile = feed.profile();
+fn ending_names(profile: &Profile, ending: Option<&str>) -> Option<Document> {
     let list = Document::List(profile.format);
     let Some(ending) = ending else { return Some(list) };
     if ending == "txt" || ending == profile.format.extension() {
@@ -64,8 +64,7 @@ fn ending_names(feed: &Feed, ending: Option<&str>) -> Option<Document> {
     profile.format.documents().find(|document| formats::file_name(*document, profile.name.as_str()) == file)
 }
 
-fn inside(feed: &Feed, file: &str) -> Option<(u16, Document)> {
-    let profile = feed.profile();
+fn inside(profile: &Profile, file: &str) -> Option<(u16, Document)> {
     let (number, ending) = match file.split_once('.') {
         Some((number, ending)) => (number, Some(ending)),
         None => (file, None),
@@ -73,7 +72,7 @@ fn inside(feed: &Feed, file: &str) -> Option<(u16, Document)> {
     // A part has one path: `01` and `+1` are none.
     let is_number = |part: &u16| part.to_string() == number;
     if let Some(part) = number.parse().ok().filter(is_number) {
-        return (1..=profile.parts).contains(&part).then_some((part, ending_names(feed, ending)?));
+        return (1..=profile.parts).contains(&part).then_some((part, ending_names(profile, ending)?));
     }
     let is_named = |document: &Document| formats::file_name(*document, profile.name.as_str()) == file;
     profile.format.documents().find(is_named).map(|document| (ALL_PARTS, document))

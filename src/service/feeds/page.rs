@@ -1,11 +1,12 @@
 //! A document of a feed with the headers of its answers, made once.
 
-use super::conditions::{held, is_past, preferred};
+use super::conditions::{Held, held, is_past, preferred};
 use super::ranges::{Asked, asked};
 use crate::model::{Document, Time};
 use crate::publish::{Coding, Released, Rendition};
 use crate::web::request_id::with_place;
 use crate::web::{Body, Response};
+use bytes::Bytes;
 use http::header::{
     ACCEPT_RANGES, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, ETAG,
     HeaderName, LAST_MODIFIED, VARY,
@@ -31,6 +32,15 @@ pub(super) struct Page {
     identity: Headers,
     gzip: Headers,
     zstd: Headers,
+}
+
+/// What a reader is given.
+pub(super) struct Given {
+    pub(super) response: Response,
+    /// Bytes of the document that go with it.
+    pub(super) bytes: u64,
+    /// Whether the reader has the document to its end then.
+    pub(super) has_all: bool,
 }
 
 /// The headers of one representation.
@@ -73,30 +83,34 @@ impl Page {
     }
 
     /// The answer `now`; none for whoever wants what it was before, and nothing else.
-    pub(super) fn answer(&self, method: &Method, asking: &HeaderMap, now: Time) -> Option<Response> {
+    pub(super) fn answer(&self, method: &Method, asking: &HeaderMap, now: Time) -> Option<Given> {
+        let head = *method == Method::HEAD;
         let codings = if self.compress { &Coding::ALL[..] } else { &[Coding::Identity] };
         let coding = if self.compress { preferred(asking) } else { Coding::Identity };
         let etag = |coding| &*self.headers(coding).etag;
         if is_past(asking, codings, etag, self.modified) {
             return None;
         }
-        if let Some(held) = held(asking, (coding, codings), etag, self.modified) {
-            let unchanged = self.headers(held).unchanged.clone();
-            return Some(response(StatusCode::NOT_MODIFIED, unchanged, Body::empty()));
+        if let Some(Held { coding, is_certain }) = held(asking, (coding, codings), etag, self.modified) {
+            let unchanged = self.headers(coding).unchanged.clone();
+            let response = response(StatusCode::NOT_MODIFIED, unchanged, Body::empty());
+            return Some(Given { response, bytes: 0, has_all: is_certain && !head });
         }
         // Right after a change the compressed bytes are still in the making.
         let (headers, bytes) = match self.rendition.bytes(coding) {
             Some(bytes) => (self.headers(coding), bytes),
             None => (&self.identity, self.rendition.text()),
         };
-        let head = *method == Method::HEAD;
         // A range is one of GET's alone (RFC 9110, 14.2).
         let asked = if head { Asked::Whole } else { asked(asking, &headers.etag, bytes.len()) };
         let (status, part) = match asked {
             Asked::Whole => (StatusCode::OK, 0..bytes.len()),
             Asked::Part(part) => (StatusCode::PARTIAL_CONTENT, part),
-            Asked::Beyond => return Some(beyond(headers, bytes.len())),
+            Asked::Beyond => {
+                return Some(Given { response: beyond(headers, bytes.len()), bytes: 0, has_all: false });
+            }
         };
+        let has_all = !head && part.end == bytes.len();
         let mut told = headers.whole.clone();
         told.insert(CONTENT_LENGTH, part.len().into());
         if self.modified > moment(now) {
@@ -108,8 +122,9 @@ impl Page {
             let range = format!("bytes {}-{}/{}", part.start, part.end.saturating_sub(1), bytes.len());
             told.insert(CONTENT_RANGE, text(&range));
         }
-        let body = if head { Body::empty() } else { Body::full(bytes.slice(part)) };
-        Some(response(status, told, body))
+        let body = if head { Bytes::new() } else { bytes.slice(part) };
+        let sent = body.len() as u64;
+        Some(Given { response: response(status, told, Body::full(body)), bytes: sent, has_all })
     }
 }
 
