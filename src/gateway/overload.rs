@@ -22,7 +22,7 @@ const WINDOW: Duration = Duration::from_millis(50);
 const AIM: f32 = 0.85;
 /// A turned-away caller waits about so many milliseconds. While one waits it asks nothing else, and that alone makes
 /// turning away cheaper than answering: either is a read and a write.
-const HELD: f32 = 40.0;
+const HELD: f32 = 32.0;
 /// Those who wait are let go together, so often: to be woken for each of them would cost more than to answer them.
 const BEAT: Duration = Duration::from_millis(5);
 /// Where so little is let in and it is still too much, refusing is what costs: the fewer come in, the longer the

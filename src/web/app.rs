@@ -1,4 +1,4 @@
-//! What a port serves: a role's fast paths, and its router behind them.
+//! What a port serves: a role's fast paths, what it passes on to others, and its router behind them.
 //!
 //! An application does not know where a request came from: a connection, or another role of the same
 //! process, which simply calls [`App::answer`]. It must not know what its routes do.
@@ -21,7 +21,6 @@ use axum::extract::MatchedPath;
 use axum::middleware::{self, Next};
 use futures_util::future::BoxFuture;
 use http::{HeaderName, HeaderValue, Method, StatusCode};
-use std::borrow::Cow;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::sync::Arc;
@@ -29,10 +28,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
-/// The route's template under which an answer is counted, where the router cannot know it: an
-/// extension of the answer.
+/// The route's template under which an answer of the router is counted: an extension of it, since nobody else knows.
 #[derive(Clone, Debug)]
-pub struct Route(pub Cow<'static, str>);
+struct Route(String);
 
 /// What somebody else will say.
 pub type Passed = BoxFuture<'static, Result<Response, Problem>>;
@@ -259,7 +257,7 @@ impl Fast {
 pub enum Answer {
     /// It was there at once; `None` once taken.
     Ready(Option<Response>),
-    /// The router is at work.
+    /// The router is at work, or somebody else.
     Later(Pin<Box<dyn Future<Output = Response> + Send>>),
 }
 
@@ -278,10 +276,8 @@ impl Future for Answer {
 async fn note_route(request: axum::extract::Request, next: Next) -> axum::response::Response {
     let matched = request.extensions().get::<MatchedPath>().cloned();
     let mut response = next.run(request).await;
-    if let Some(matched) = matched
-        && response.extensions().get::<Route>().is_none()
-    {
-        response.extensions_mut().insert(Route(Cow::Owned(matched.as_str().to_owned())));
+    if let Some(matched) = matched {
+        response.extensions_mut().insert(Route(matched.as_str().to_owned()));
     }
     response
 }

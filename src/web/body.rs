@@ -8,7 +8,7 @@ use bytes::{Bytes, BytesMut};
 use futures_util::StreamExt;
 use futures_util::future::poll_fn;
 use http::HeaderMap;
-use http::header::CONTENT_TYPE;
+use http::header::{CONTENT_LENGTH, CONTENT_TYPE};
 use http_body_util::{BodyExt, BodyStream, LengthLimitError, Limited, StreamBody};
 use hyper::body::{Body as HttpBody, Frame, Incoming, SizeHint};
 use std::error::Error;
@@ -32,6 +32,15 @@ const BELIEVED: u64 = 1 << 18;
 /// Whether an answer with these headers waits by nature, so that a pause in it is no stall and its end no loss.
 pub fn is_live(headers: &HeaderMap) -> bool {
     headers.get(CONTENT_TYPE).is_some_and(|kind| kind.as_bytes().starts_with(b"text/event-stream"))
+}
+
+/// Leaves the body of an answer to HEAD out, whoever has made one, and tells of its length: over HTTP/2 nobody further down
+/// does, and the answer would be an error of the protocol (RFC 9110, 9.3.2; RFC 9113, 8.1.1).
+pub fn leave_out(response: &mut Response) {
+    if let Some(length) = response.body().size_hint().exact().filter(|length| *length > 0) {
+        response.headers_mut().entry(CONTENT_LENGTH).or_insert_with(|| length.into());
+    }
+    *response.body_mut() = Body::empty();
 }
 
 /// The bytes of a request or an answer.
@@ -160,7 +169,7 @@ impl Body {
         }
         match &mut self.0 {
             Kind::Empty | Kind::Full(_) => {}
-            Kind::Received(received) => received.limit = limit,
+            Kind::Received(received) => received.limit = received.limit.min(limit),
             Kind::Stream(stream) => {
                 let most = usize::try_from(limit).unwrap_or(usize::MAX);
                 let limited = Limited::new(std::mem::take(stream), most);

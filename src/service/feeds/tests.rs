@@ -403,6 +403,27 @@ async fn an_unchanged_list_is_a_pull_too() {
 }
 
 #[tokio::test]
+async fn a_head_and_a_piece_prove_nothing_and_the_end_of_it_does() {
+    let house = listed().await;
+    let noted = async |method: Method, headers: &[(HeaderName, &str)]| {
+        let response = ask(&house.app, method, "/api/v1/blacklist/fortigate", headers).await;
+        let (_, pull) = house.publisher.pulls().all().remove(0);
+        assert_eq!(pull.status, response.status().as_u16());
+        (pull.status, pull.bytes, pull.sent, pull.unchanged)
+    };
+    let whole = LIST.len() as u64;
+    assert_eq!(noted(Method::HEAD, &[]).await, (200, 0, 0, 0));
+    assert_eq!(noted(Method::GET, &[(RANGE, "bytes=0-2")]).await, (206, 3, 0, 0));
+    assert_eq!(noted(Method::GET, &[(RANGE, "bytes=900-")]).await, (416, 0, 0, 0));
+    assert_eq!(noted(Method::GET, &[(IF_NONE_MATCH, "*")]).await, (304, 0, 0, 0));
+    assert_eq!(noted(Method::GET, &[(RANGE, "bytes=-3")]).await, (206, 3, 1, 0));
+    assert_eq!(noted(Method::GET, &[]).await, (200, whole, 2, 0));
+    let etag = tag(&get(&house.app, &[]).await);
+    assert_eq!(noted(Method::HEAD, &[(IF_NONE_MATCH, &etag)]).await, (304, 0, 3, 0));
+    assert_eq!(noted(Method::GET, &[(IF_NONE_MATCH, &etag)]).await, (304, 0, 3, 1));
+}
+
+#[tokio::test]
 async fn a_withdrawn_key_opens_nothing_more_at_once() {
     let house = listed().await;
     house.change(device("core", &[])).await;

@@ -9,7 +9,7 @@ use crate::web::request_id::{self, X_REQUEST_ID};
 use crate::web::vouch::{X_DEADLINE, X_GATEWAY};
 use crate::web::{Body, Json, Peer};
 use futures_util::future::BoxFuture;
-use http::header::{ALLOW, HOST};
+use http::header::{ALLOW, CONTENT_LENGTH, HOST};
 use std::net::IpAddr;
 use std::sync::Mutex;
 
@@ -69,6 +69,26 @@ async fn a_fast_path_answers_before_the_router_and_is_named_and_counted() {
     assert_eq!(text(response).await, "192.0.2.1");
     let series = "{method=\"GET\",role=\"blacklist\",route=\"/fast/{ip}\",status=\"200\"} 1\n";
     assert!(metrics.render().contains(series));
+}
+
+#[tokio::test]
+async fn a_head_is_answered_without_a_body_by_whoever_it_is() {
+    let (app, metrics) = app();
+    let pass = |_, _| -> Passed { Box::pin(async { Ok(Response::new(Body::full("elsewhere"))) }) };
+    let passing = App::new(Role::Gateway, Routes::new(), &metrics);
+    let passing = Arc::new(passing.passing(|_| Some("/{any}"), pass).guard(Guard::new("key", access())));
+    for (app, path, length) in
+        [(&app, "/fast/192.0.2.1", 9), (&app, "/slow/x", 6), (&passing, "/elsewhere", 9)]
+    {
+        let response = app.answer(request(Method::HEAD, path), Peer::Local).await;
+        assert_eq!(response.headers()[CONTENT_LENGTH], length.to_string(), "{path}");
+        assert_eq!(text(response).await, "", "{path}");
+    }
+    for path in ["/nowhere", "/slow", "/fast/panic", "/panic"] {
+        let response = app.answer(request(Method::HEAD, path), Peer::Local).await;
+        assert!(response.status().as_u16() >= 400 && response.headers()[CONTENT_LENGTH] != "0", "{path}");
+        assert_eq!(text(response).await, "", "{path}");
+    }
 }
 
 #[tokio::test]

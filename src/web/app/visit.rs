@@ -20,7 +20,7 @@ use crate::web::tls::Secured;
 use crate::web::trace::{Sampling, Trace};
 use crate::web::vouch::X_DEADLINE;
 use futures_util::FutureExt;
-use http::{HeaderName, HeaderValue, StatusCode};
+use http::{HeaderName, HeaderValue, Method, StatusCode};
 use hyper::body::Body as _;
 use std::borrow::Cow;
 use std::panic::AssertUnwindSafe;
@@ -107,7 +107,7 @@ impl Outcome {
 
     fn of_router(mut response: Response) -> Self {
         let route = response.extensions_mut().remove::<Route>();
-        let route = route.map_or(Cow::Borrowed("(none)"), |Route(template)| template);
+        let route = route.map_or(Cow::Borrowed("(none)"), |Route(template)| Cow::Owned(template));
         let problem = response.extensions_mut().remove::<Problem>();
         Self { route, response, problem }
     }
@@ -209,6 +209,9 @@ impl App {
 
     fn at_once(&self, request: &Request, caller: &Caller, visit: &mut Visit) -> Option<Response> {
         let (mut response, route) = self.fast_since(visit.started, request, caller)?;
+        if *request.method() == Method::HEAD {
+            body::leave_out(&mut response);
+        }
         // There are too many of these for a share of them; who wants one to be kept says so.
         if self.spans.is_some()
             && let Some(trace) = Trace::named(request.headers()).filter(|trace| trace.sampled)
@@ -372,6 +375,9 @@ impl App {
         problem: Option<&Problem>,
         mut visit: Visit,
     ) -> Response {
+        if seen.method == Method::HEAD {
+            body::leave_out(&mut response);
+        }
         let elapsed = visit.started.elapsed();
         self.metrics.count(route, &seen.method, response.status(), elapsed.as_secs_f64());
         let (who, trace) = (visit.who.as_deref(), visit.trace.as_ref());
