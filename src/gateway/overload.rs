@@ -68,7 +68,7 @@ fn part(class: Class, open: f32) -> f32 {
     (open - below).clamp(0.0, 1.0)
 }
 
-/// How long a refusal is held back `since` some moment: until the beat that is nearest to [`HELD`], or up to 200
+/// How long a refusal is held back `since` some moment: until the beat that is nearest to [`HELD`], or up to 160
 /// milliseconds when hardly anybody is let in.
 fn held(open: f32, since: Duration) -> Duration {
     let wish = Duration::from_secs_f32(HELD * (CROWDED / open).max(1.0) / 1e3);
@@ -204,9 +204,9 @@ mod tests {
         let at = |open, millis| {
             (Duration::from_micros(millis) + held(open, Duration::from_micros(millis))).as_millis()
         };
-        assert_eq!([10_000, 10_700, 12_400].map(|since| at(1.0, since)), [50; 3]);
-        assert_eq!([12_600, 17_400].map(|since| at(1.0, since)), [55; 2]);
-        assert!(held(SHUT, Duration::ZERO) == Duration::from_millis(200));
+        assert_eq!([10_600, 12_000, 15_400].map(|since| at(1.0, since)), [45; 3]);
+        assert_eq!([15_600, 20_400].map(|since| at(1.0, since)), [50; 2]);
+        assert_eq!(held(SHUT, Duration::ZERO), Duration::from_millis(160));
     }
 
     #[test]

@@ -107,6 +107,11 @@ impl Access {
         access
     }
 
+    /// Whether that is a key of a device.
+    pub fn knows(&self, claim: Claim<'_>) -> bool {
+        digest_of(claim).is_some_and(|digest| self.keys.contains_key(&digest))
+    }
+
     /// Who asks from `from` with `claim`. A wrong key is refused, wherever it comes from. A certificate that nobody
     /// knows is no key: some readers show theirs to everybody.
     ///

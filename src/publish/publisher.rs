@@ -261,21 +261,32 @@ impl Publisher {
     /// # Errors
     /// [`Refused`].
     pub fn admit(&self, claim: Claim<'_>, from: IpAddr) -> Result<Reader, Refused> {
-        let mut access = self.access.load();
-        if !Arc::ptr_eq(&access.0, &self.engine.snapshot().outputs) {
-            self.look_again();
-            access = self.access.load();
-        }
+        let access = self.access();
         if self.book.is_err() && matches!(claim, Claim::Token(_) | Claim::Basic(_)) {
             return Err(Refused::Unknown);
         }
         access.1.admit(claim, from).map_err(Refused::Denied)
     }
 
+    /// Whether a device has that certificate, wherever it asks from.
+    pub fn knows(&self, certificate: &[u8; 32]) -> bool {
+        self.access().1.knows(Claim::Certificate(certificate))
+    }
+
     /// Whether that feed is for whoever was admitted.
     pub fn reads(&self, reader: &Reader, feed: &OutputName) -> bool {
         // Only devices may be set up for some feeds.
         !matches!(reader, Reader::Device(_)) || self.access.load().1.reads(reader, feed)
+    }
+
+    /// Who may read now.
+    fn access(&self) -> arc_swap::Guard<Arc<(Arc<Vec<Output>>, Access)>> {
+        let access = self.access.load();
+        if Arc::ptr_eq(&access.0, &self.engine.snapshot().outputs) {
+            return access;
+        }
+        self.look_again();
+        self.access.load()
     }
 
     /// Takes the devices of the newest generation and their keys.

@@ -1,5 +1,5 @@
 //! What CrowdSec's bouncers ask its local API: decisions, as a stream of changes or one by one, from one feed's released
-//! list. A key, of a file or a device's token, is right or the answer is 401, which is a fault to them as any other; where
+//! list. A key, of a file or a device's (its certificate is one), is right or the answer is 401, which is a fault to them as any other; where
 //! there is no list it is 503, and they keep what they have. It must not know how a decision is written.
 //!
 //! Nothing is remembered of a bouncer. Whoever does not begin is told again and again what came over the last while, and
@@ -17,11 +17,11 @@ use crate::publish::{Feed, Offer, Publisher, Reader, Recent, Released, Roll, Rol
 use crate::rights::Right;
 use crate::web::Demand::Own;
 use crate::web::claim::{Credentials, Key, Keys, credentials};
-use crate::web::sketch::shape;
+use crate::web::sketch::{Takes, shape};
 use crate::web::{Body, Caller, Problem, Query, Response, Routes};
-use axum::Extension;
-use axum::extract::State;
+use axum::extract::{FromRequestParts, State};
 use http::header::CONTENT_TYPE;
+use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -89,16 +89,16 @@ impl Decisions {
     }
 
     /// Who asks; none is somebody whose key has no name.
-    fn admit(&self, caller: &Caller, headers: &HeaderMap) -> Result<Option<Reader>, Problem> {
+    fn admit(&self, Asking { caller, headers, certificate }: &Asking) -> Result<Option<Reader>, Problem> {
+        let certificate = certificate.as_ref().filter(|shown| self.publisher.knows(shown));
         match credentials(headers) {
             _ if caller.is_somebody_with(Right::Feeds) => return Ok(None),
             Ok(Credentials::Token(key)) if self.keys.has(Key::of(key)) => return Ok(None),
-            // A bouncer shows a key wherever it is.
-            Ok(Credentials::Nothing) => return Err(claim::missing()),
+            // A bouncer shows a key or a certificate wherever it is.
+            Ok(Credentials::Nothing) if certificate.is_none() => return Err(claim::missing()),
             _ => {}
         }
-        // Bouncers are known by the key that they must show.
-        let showing = Showing { caller, headers, token: None, certificate: None };
+        let showing = Showing { caller, headers, token: None, certificate };
         claim::reader(&self.publisher, &showing, &self.feed).map(Some)
     }
 
@@ -134,18 +134,23 @@ impl Decisions {
     /// wants `all` of it.
     async fn hand_out(
         self: &Arc<Self>,
-        caller: &Caller,
-        headers: &HeaderMap,
+        asking: &Asking,
         all: bool,
     ) -> Result<(Arc<Feed>, Arc<Roll>), Problem> {
-        let reader = self.admit(caller, headers)?;
+        let reader = self.admit(asking)?;
         let (feed, roll) = self.roll().await?;
         if all && matches!(**feed.offer(), Offer::Empty(_)) {
             return Err(empty());
         }
         if let Some(reader) = reader {
             let document = format!("{}/decisions", self.feed);
-            claim::note(&self.publisher, (&reader, caller), &document, &roll.released().release, true);
+            claim::note(
+                &self.publisher,
+                (&reader, &asking.caller),
+                &document,
+                &roll.released().release,
+                true,
+            );
         }
         Ok((feed, roll))
     }
@@ -193,6 +198,27 @@ impl Decisions {
             told.meant = Some((generation, Arc::clone(&meant)));
         }
         if meant.gone.is_empty() { Err(empty()) } else { Ok(meant) }
+    }
+}
+
+/// What says who asks, and what they can read.
+struct Asking {
+    caller: Caller,
+    headers: HeaderMap,
+    /// The digest of the certificate that the connection showed.
+    certificate: Option<[u8; 32]>,
+}
+
+impl Takes for Asking {}
+
+impl<S: Sync> FromRequestParts<S> for Asking {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
+        let caller = parts.extensions.get::<Caller>().cloned();
+        let caller = caller.ok_or_else(|| Problem::internal("nobody asks"))?;
+        let certificate = claim::certificate(&parts.extensions).copied();
+        Ok(Self { caller, headers: parts.headers.clone(), certificate })
     }
 }
 
@@ -260,17 +286,16 @@ impl Asked {
 
 async fn some(
     State(decisions): Shared,
-    Extension(caller): Extension<Caller>,
+    asking: Asking,
     method: Method,
-    headers: HeaderMap,
     Query(asked): Query<Asked>,
 ) -> Result<Response, Problem> {
     if method == Method::HEAD {
         // So a bouncer tries its key.
-        return decisions.admit(&caller, &headers).map(|_| Response::default());
+        return decisions.admit(&asking).map(|_| Response::default());
     }
     let (mut wanted, range, terms) = (asked.wanted(), asked.range()?, decisions.terms());
-    let (_, roll) = decisions.hand_out(&caller, &headers, true).await?;
+    let (_, roll) = decisions.hand_out(&asking, true).await?;
     match range {
         Some(range) if asked.contains.as_deref() != Some("false") => {
             let told = about(&roll, range, &wanted, terms);
@@ -278,54 +303,45 @@ async fn some(
         }
         inside => {
             wanted.inside = inside;
-            Ok(answer(Stream::array(roll, terms, wanted), &headers))
+            Ok(answer(Stream::array(roll, terms, wanted), &asking.headers))
         }
     }
 }
 
 async fn flow(
     State(decisions): Shared,
-    Extension(caller): Extension<Caller>,
+    asking: Asking,
     method: Method,
-    headers: HeaderMap,
     Query(asked): Query<Asked>,
 ) -> Result<Response, Problem> {
     let is_startup = asked.startup.as_ref().is_some_and(|startup| startup.eq_ignore_ascii_case("true"));
     let (wanted, terms) = (asked.wanted(), decisions.terms());
-    let (feed, roll) = decisions.hand_out(&caller, &headers, is_startup || method == Method::HEAD).await?;
+    let (feed, roll) = decisions.hand_out(&asking, is_startup || method == Method::HEAD).await?;
     if method == Method::HEAD {
         return Ok(json(Body::empty()));
     }
     if is_startup {
-        return Ok(answer(Stream::everything(roll, terms, wanted), &headers));
+        return Ok(answer(Stream::everything(roll, terms, wanted), &asking.headers));
     }
     blocking(move || {
         let mut recent = decisions.recent(&feed, &roll, terms);
         if matches!(**feed.offer(), Offer::Empty(_)) {
             recent = decisions.meant(&feed, &roll, &recent)?;
         }
-        Ok(answer(Stream::changes(roll, terms, recent, wanted), &headers))
+        Ok(answer(Stream::changes(roll, terms, recent, wanted), &asking.headers))
     })
     .await
 }
 
 /// Whether the key is right and the program there.
-async fn heartbeat(
-    State(decisions): Shared,
-    Extension(caller): Extension<Caller>,
-    headers: HeaderMap,
-) -> Result<StatusCode, Problem> {
-    decisions.admit(&caller, &headers)?;
+async fn heartbeat(State(decisions): Shared, asking: Asking) -> Result<StatusCode, Problem> {
+    decisions.admit(&asking)?;
     Ok(StatusCode::OK)
 }
 
 /// Bouncers count what they have blocked; there is nothing here yet that shows it.
-async fn usage(
-    State(decisions): Shared,
-    Extension(caller): Extension<Caller>,
-    headers: HeaderMap,
-) -> Result<StatusCode, Problem> {
-    decisions.admit(&caller, &headers)?;
+async fn usage(State(decisions): Shared, asking: Asking) -> Result<StatusCode, Problem> {
+    decisions.admit(&asking)?;
     Ok(StatusCode::CREATED)
 }
 

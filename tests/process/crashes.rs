@@ -83,13 +83,17 @@ fn what_was_acknowledged_survives_kill_9_and_no_batch_is_there_by_half() {
     let folder = tempfile::tempdir().unwrap();
     let mut dice = fastrand::Rng::with_seed(9);
     let (mut kept, mut newest) = (Vec::new(), 0);
-    let mut house = Plan::new(folder.path()).start();
+    let plan = || {
+        let plan = Plan::new(folder.path()).set("IRONLIST_RATE_WRITE", "off");
+        plan.set("IRONLIST_RATE_BULK", "off")
+    };
+    let mut house = plan().start();
     for round in 0..ROUNDS {
         let writers = writers(&house, &NUMBERS);
         thread::sleep(Duration::from_millis(dice.u64(20..400)));
         house.kill();
         let seen: Vec<Seen> = writers.into_iter().map(|writer| writer.join().unwrap()).collect();
-        house = Plan::new(folder.path()).start();
+        house = plan().start();
         for Seen { acknowledged, open, generation } in seen {
             all_there(&house, &acknowledged);
             kept.extend(acknowledged);

@@ -1,7 +1,7 @@
 //! The roles in processes of their own, as on several machines.
 
 use super::bad_input::endless;
-use super::house::{House, Plan, ironlist, told, until};
+use super::house::{House, Plan, ironlist, run, told, until};
 use super::tls::Pair;
 use std::path::Path;
 
@@ -244,6 +244,15 @@ fn what_changed_since_a_generation_is_told_across_restarts_and_adds_up_to_the_li
             assert!(removed.is_subset(&before) && added.is_disjoint(&before));
         }
     }
+    let told = run(folder.path(), ["feeds", "changes", "fortigate", "--since", "2"]);
+    let text = String::from_utf8(told.stdout).unwrap();
+    let (told, end) = text.trim_end().rsplit_once('\n').unwrap();
+    assert_eq!(told, "- 20.0.0.1\n- 20.0.0.5\n+ 20.0.0.9");
+    let epoch = end.strip_prefix("# generation 4 epoch ").unwrap();
+    let again = ["feeds", "changes", "fortigate", "--since", "4", "--epoch"];
+    assert!(run(folder.path(), again.iter().chain(&[epoch])).status.success());
+    let (code, _, errors) = super::house::told(&run(folder.path(), again.iter().chain(&["0"])));
+    assert!(code == 2 && errors.contains("generation_gone"), "{errors}");
     let ahead = house.look("gateway", "/api/v1/changes?since=99");
     assert_eq!(ahead.problem(), (422, "generation_ahead".to_owned()));
 }

@@ -35,7 +35,7 @@ impl Pair {
     }
 
     /// The SHA-256 of the certificate, in hexadecimal.
-    fn digest(&self) -> String {
+    pub(crate) fn digest(&self) -> String {
         let der = CertificateDer::from_pem_slice(self.certificate.as_bytes()).unwrap();
         Sha256::digest(&der).iter().map(|byte| format!("{byte:02x}")).collect()
     }
@@ -184,7 +184,8 @@ fn a_device_is_known_by_its_certificate_wherever_feeds_are_read() {
     run("feeds add lan --reason pilot");
     let get = |shown: Option<&Pair>, path: &str| send(&house, &own, shown, "GET", path, b"").unwrap();
     until("it is published", || (get(Some(&firewall), "/feeds/fortigate").status == 200).then_some(()));
-    for path in ["/feeds/fortigate.txt", "/api/v1/blacklist/fortigate", "/taxii2/"] {
+    let decisions = "/v1/decisions/stream?startup=true";
+    for path in ["/feeds/fortigate.txt", "/api/v1/blacklist/fortigate", "/taxii2/", decisions] {
         let statuses = [Some(&firewall), Some(&stranger), None].map(|shown| get(shown, path).status);
         assert_eq!(statuses, [200, 401, 401], "{path}");
     }

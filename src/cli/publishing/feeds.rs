@@ -2,7 +2,7 @@
 
 use super::super::ExitCode;
 use super::super::console::{Console, outline};
-use super::super::door::{Door, encode};
+use super::super::door::{Door, encode, with_query};
 use super::super::lists::{list, show};
 use super::{changed, document, put, say, valid};
 use crate::model::{
@@ -10,9 +10,11 @@ use crate::model::{
 };
 use clap::{Args, Subcommand};
 use serde_json::{Map, Value, json};
+use std::io::Write;
 use std::path::PathBuf;
 
 const FEEDS: &str = "/api/v1/feeds";
+const CHANGES: &str = "/api/v1/changes";
 
 #[derive(Subcommand, Clone, Debug)]
 pub(in crate::cli) enum FeedsCommand {
@@ -28,10 +30,24 @@ pub(in crate::cli) enum FeedsCommand {
         /// Its name
         name: String,
     },
+    /// What went (-) and came (+) since a generation, up to what it lists now
+    Changes {
+        /// Its name
+        name: String,
+        /// The generation that is known: earlier changes end with one, and `feeds list` shows one
+        #[arg(long, value_name = "GENERATION")]
+        since: u64,
+        /// The history that led there, as an earlier answer said: another one is refused
+        #[arg(long, value_name = "EPOCH")]
+        epoch: Option<String>,
+        /// As JSON
+        #[arg(long)]
+        json: bool,
+    },
     /// Publish a new one
     Add(Box<Wish>),
     /// Publish it otherwise: what is not said stays as it is
-    Set(Box<Changes>),
+    Set(Box<Edit>),
     /// Say what it would list, and change nothing
     Preview(Box<Wish>),
     /// Publish it no more
@@ -140,7 +156,7 @@ pub(in crate::cli) struct Gate {
 }
 
 #[derive(Args, Clone, Debug)]
-pub(in crate::cli) struct Changes {
+pub(in crate::cli) struct Edit {
     #[command(flatten)]
     wish: Wish,
     /// Make this field as usual again: lines, budget, gate, allow_empty, filter.countries; may be said again
@@ -163,13 +179,18 @@ pub(in crate::cli) async fn feeds(
         FeedsCommand::Report { name } => {
             return show(&format!("{}/report", one(name)), door, console.out).await;
         }
+        FeedsCommand::Changes { name, since, epoch, json } => {
+            let since = since.to_string();
+            let asked = [("since", Some(&*since)), ("feed", Some(name)), ("epoch", epoch.as_deref())];
+            return difference(&door.get(&with_query(CHANGES, &asked)).await?, *json, console.out);
+        }
         FeedsCommand::Add(wish) => {
             let mut feed = wish.document()?;
             feed.insert("name".to_owned(), json!(wish.name));
             door.post(FEEDS, &json!({"reason": wish.reason, "feed": feed})).await?
         }
-        FeedsCommand::Set(changes) => {
-            let Changes { wish, clear } = &**changes;
+        FeedsCommand::Set(edit) => {
+            let Edit { wish, clear } = &**edit;
             let feed = wish.over(clear, &one(&wish.name), door).await?;
             put(door, &one(&wish.name), &json!({"reason": wish.reason, "feed": feed})).await?
         }
@@ -185,6 +206,22 @@ pub(in crate::cli) async fn feeds(
         FeedsCommand::Remove { name, reason } => door.remove(&one(name), reason).await?,
     };
     outline(&answer, 0, console.out)?;
+    Ok(ExitCode::Done)
+}
+
+/// What went comes first: whoever takes line by line never has too much. The last line says what to ask for next.
+fn difference(told: &Value, json: bool, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
+    if json {
+        writeln!(out, "{told:#}")?;
+        return Ok(ExitCode::Done);
+    }
+    for (sign, key) in [("-", "removed"), ("+", "added")] {
+        for range in told[key].as_array().into_iter().flatten().filter_map(Value::as_str) {
+            writeln!(out, "{sign} {range}")?;
+        }
+    }
+    let epoch = told["epoch"].as_str().unwrap_or("-");
+    writeln!(out, "# generation {} epoch {epoch}", told["generation"])?;
     Ok(ExitCode::Done)
 }
 
