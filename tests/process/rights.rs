@@ -2,6 +2,7 @@
 
 use super::house::{House, Plan, until};
 use super::http::{Answer, ask_from};
+use super::tls::{Pair, everywhere, exchange};
 use serde_json::{Value, json};
 
 const TABLE: &str = include_str!("../data/rights.txt");
@@ -204,6 +205,44 @@ fn every_route_lets_in_whom_the_table_says() {
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn a_certificate_is_let_in_where_the_key_is_that_it_stands_for() {
+    let (folder, own) = (tempfile::tempdir().unwrap(), Pair::new());
+    let plan = everywhere(Plan::new(&folder.path().join("data")), folder.path(), &own);
+    let house = plan.unasked().set("IRONLIST_TLS_CLIENTS", "ask").start();
+    let known: Vec<(Pair, Caller)> =
+        ["read", "admin"].into_iter().map(|right| certified(&house, right)).collect();
+    let nobody = Caller { name: "a stranger".to_owned(), from: CLOSED, key: None, rights: Some(Vec::new()) };
+    let shown = known.into_iter().chain([(Pair::new(), nobody)]).collect::<Vec<_>>();
+    let mut wrong = Vec::new();
+    for row in rows().iter().filter(|row| row.demand != ["own"] && !is_about_oneself(row)) {
+        for (port, (pair, caller)) in
+            row.ports.iter().flat_map(|port| shown.iter().map(move |one| (port, one)))
+        {
+            let answer =
+                exchange((house.address(port), &own, Some(pair)), row.method, &row.path, b"").unwrap();
+            let (found, expected) = (met(&answer), expected(row, caller));
+            if found != Some(expected) {
+                let (Row { method, path, .. }, status) = (row, answer.status);
+                wrong.push(format!(
+                    "{port} {method} {path}, {}: {found:?}, not {expected:?}, {status}",
+                    caller.name
+                ));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+/// A certificate that stands for a key with one right.
+fn certified(house: &House, right: &'static str) -> (Pair, Caller) {
+    let pair = Pair::new();
+    let add = format!("key add cert-{right} --right {right} --certificate {} --reason test", pair.digest());
+    assert!(house.run(add.split(' ')).status.success());
+    let (name, key) = (format!("a certificate to {right}"), Some(pair.digest()));
+    (pair, Caller { name, from: OPEN, key, rights: Some(vec![right]) })
 }
 
 #[test]

@@ -51,11 +51,14 @@ impl Pair {
 
 /// A service whose gateway speaks TLS with the pair.
 pub(crate) fn encrypted(plan: Plan, folder: &Path, pair: &Pair) -> Plan {
+    everywhere(plan, folder, pair).set("IRONLIST_TLS_ROLES", "gateway").encrypted("gateway")
+}
+
+/// A service that speaks TLS with the pair on every port, once its roles are not asked in the clear.
+pub(crate) fn everywhere(plan: Plan, folder: &Path, pair: &Pair) -> Plan {
     let [certificate, key] = pair.write(folder);
     plan.set("IRONLIST_TLS_CERTIFICATE", certificate.to_str().unwrap())
         .set("IRONLIST_TLS_KEY", key.to_str().unwrap())
-        .set("IRONLIST_TLS_ROLES", "gateway")
-        .encrypted("gateway")
 }
 
 /// A connection of a client that trusts this pair and shows another.
@@ -96,10 +99,19 @@ fn send(
     path: &str,
     body: &[u8],
 ) -> io::Result<Answer> {
-    let mut stream = connect(house.address("gateway"), trusted, shown, &TLS13)?;
+    exchange((house.address("gateway"), trusted, shown), method, path, body)
+}
+
+/// Sends a request over a connection of its own, as [`connect`] makes it.
+pub(crate) fn exchange(
+    (to, trusted, shown): (SocketAddr, &Pair, Option<&Pair>),
+    method: &str,
+    path: &str,
+    body: &[u8],
+) -> io::Result<Answer> {
+    let mut stream = connect(to, trusted, shown, &TLS13)?;
     let headers = [("content-type", "application/json"), ("content-length", &*body.len().to_string())];
-    stream
-        .write_all(&[&head(&house.address("gateway").to_string(), method, path, &headers), body].concat())?;
+    stream.write_all(&[&head(&to.to_string(), method, path, &headers), body].concat())?;
     let mut bytes = Vec::new();
     stream.read_to_end(&mut bytes)?;
     http::parse(&bytes, method).ok_or_else(|| io::ErrorKind::UnexpectedEof.into())
