@@ -3,8 +3,9 @@
 //! The measure is the processor time of the threads that answer, against what the process may have: all its cores, or
 //! the quota of its control group. Work apart from them (imports, packing) stands back by itself, and nobody is turned
 //! away for it. A process that goes over its quota is stopped until the quota's period is over, and then nobody
-//! is answered, whoever they are; so it has to know before. What is taken off first is what can wait, and look-ups
-//! last; feeds and health are never turned away. [`Scale`] is pure: readings are given to it.
+//! is answered, whoever they are; so it has to know before, on the whole ([`Scale`]) and in each burst ([`paid`]). What is
+//! taken off first is what can wait, and look-ups last; feeds and health are never turned away. These two are pure: readings
+//! are given to them.
 
 use super::limits::Class;
 use super::quota;
@@ -13,8 +14,16 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-/// Between two readings, while there is anything to do.
+/// Between two looks at what a thread has had, while there is anything to do. The kernel counts then, too: else it finds
+/// only at its next tick, up to four milliseconds later, that a quota is used up, and stops the process for as many
+/// periods more.
+const LOOK: Duration = Duration::from_micros(500);
+/// Between two readings of the whole.
 const TICK: Duration = Duration::from_millis(10);
+/// A burst may be so long, at the pace that the process may go on at for ever: what was not used longer ago is lost.
+const BURST: Duration = Duration::from_millis(40);
+/// So much of a burst each class leaves to the one that is turned away after it.
+const LEFT: Duration = Duration::from_millis(10);
 /// What a thread did before that is none of now's load.
 const WINDOW: Duration = Duration::from_millis(50);
 /// The share of what it may have that the process aims at under load: what is left takes up bursts, which in a short
@@ -57,15 +66,29 @@ impl Scale {
     }
 }
 
-/// The part of a class that is let in at that opening.
-fn part(class: Class, open: f32) -> f32 {
-    let below = match class {
-        Class::Feeds => return 1.0,
-        Class::Check => 0.0,
-        Class::Write | Class::Auth => 1.0,
-        Class::Bulk | Class::Read => 2.0,
-    };
-    (open - below).clamp(0.0, 1.0)
+/// The opening at which none of a class is let in any more; none: it never leaves.
+const fn leaves_at(class: Class) -> Option<f32> {
+    match class {
+        Class::Feeds => None,
+        Class::Check => Some(0.0),
+        Class::Write | Class::Auth => Some(1.0),
+        Class::Bulk | Class::Read => Some(2.0),
+    }
+}
+
+/// The part of a class that is let in at that opening, with so much `left` of a burst: one class after the other.
+fn part(class: Class, open: f32, left: Duration) -> f32 {
+    match leaves_at(class) {
+        None => 1.0,
+        Some(shut) if left <= LEFT.mul_f32(shut) => 0.0,
+        Some(shut) => (open - shut).clamp(0.0, 1.0),
+    }
+}
+
+/// Until when a process has had what it may have, at its pace of `cores`, when a thread has had `more` since `then`: beyond
+/// now where it is ahead of that. What a thread had over a long time was no burst.
+fn paid(before: Duration, then: Duration, more: Duration, cores: f32) -> Duration {
+    before.max(then.saturating_sub(BURST)) + more.div_f64(cores.into())
 }
 
 /// How long a refusal is held back `since` some moment: until the beat that is nearest to [`HELD`], or up to 160
@@ -88,6 +111,8 @@ pub(super) struct Overload {
     begun: Instant,
     /// The opening, as bits.
     open: AtomicU32,
+    /// What is [`paid`], in nanoseconds since it began.
+    paid: AtomicU64,
 }
 
 thread_local! {
@@ -102,8 +127,9 @@ impl Overload {
 
     fn with_cores(cores: f32) -> Self {
         let now = Instant::now();
-        let (spent, open) = (AtomicU64::new(0), AtomicU32::new(OPEN.to_bits()));
-        Self { cores, spent, last: Mutex::new((now, 0, Scale::new())), begun: now, open }
+        let [spent, paid] = [(); 2].map(|()| AtomicU64::new(0));
+        let (last, open) = (Mutex::new((now, 0, Scale::new())), AtomicU32::new(OPEN.to_bits()));
+        Self { cores, spent, last, begun: now, open, paid }
     }
 
     /// How long a request of that class is to be held back before it is turned away; none: it may come in.
@@ -111,28 +137,48 @@ impl Overload {
         let now = Instant::now();
         self.look(now);
         let open = f32::from_bits(self.open.load(Ordering::Relaxed));
-        let part = part(class, open);
-        if part >= 1.0 || fastrand::f32() < part {
-            return None;
+        let since = self.since(now);
+        let part = part(class, open, self.left(since));
+        if part >= 1.0 || fastrand::f32() < part { None } else { Some(held(open, since)) }
+    }
+
+    /// What is left of a burst. With a core or more there are no more threads that answer than cores, and none is stopped.
+    fn left(&self, since: Duration) -> Duration {
+        match self.cores < 1.0 {
+            true => since.saturating_sub(Duration::from_nanos(self.paid.load(Ordering::Relaxed))),
+            false => BURST,
         }
-        Some(held(open, now.saturating_duration_since(self.begun)))
+    }
+
+    /// The time; at the beginning a burst is left.
+    fn since(&self, now: Instant) -> Duration {
+        BURST + now.saturating_duration_since(self.begun)
     }
 
     /// Adds what this thread has had since it was looked at last, where that is a while ago, and takes a reading.
     fn look(&self, now: Instant) {
         match LOOKED.get() {
-            Some((then, _)) if now.saturating_duration_since(then) < TICK => return,
+            Some((then, _)) if now.saturating_duration_since(then) < LOOK => return,
             Some((then, before)) => {
                 let spent = quota::spent();
                 // Of a thread that nobody looked at for long, only what it may have had of late is of now.
                 let late = WINDOW.as_secs_f64() / now.saturating_duration_since(then).as_secs_f64();
-                let more = (spent.saturating_sub(before).as_nanos() as f64 * late.min(1.0)) as u64;
-                self.spent.fetch_add(more, Ordering::Relaxed);
+                self.note(then, spent.saturating_sub(before), late.min(1.0));
                 LOOKED.set(Some((now, spent)));
             }
             None => LOOKED.set(Some((now, quota::spent()))),
         }
         self.read(now);
+    }
+
+    /// Notes that a thread has had so much more since `then`, and so much of that `late`.
+    fn note(&self, then: Instant, more: Duration, late: f64) {
+        let nanos = |time: Duration| time.as_nanos() as u64;
+        self.spent.fetch_add(nanos(more.mul_f64(late)), Ordering::Relaxed);
+        let then = self.since(then);
+        let go_on = |before| Some(nanos(paid(Duration::from_nanos(before), then, more, self.cores)));
+        // It always has an answer, so there is no error.
+        let _ = self.paid.fetch_update(Ordering::Relaxed, Ordering::Relaxed, go_on);
     }
 
     /// Takes a reading where one is due; whoever comes meanwhile goes by the last one.
@@ -156,7 +202,8 @@ mod tests {
 
     /// A process that does `load` times what it can while everything is let in.
     fn settled(load: f32, class: Class) -> Scale {
-        (0..500).fold(Scale::new(), |scale, _| scale.read((load * part(class, scale.open)).min(1.0), TICK))
+        (0..500)
+            .fold(Scale::new(), |scale, _| scale.read((load * part(class, scale.open, BURST)).min(1.0), TICK))
     }
 
     #[test]
@@ -184,7 +231,7 @@ mod tests {
     fn under_load_the_share_that_is_aimed_at_is_let_in() {
         for load in [1.0, 2.0, 5.0, 20.0] {
             let scale = settled(load, Class::Check);
-            let used = load * part(Class::Check, scale.open);
+            let used = load * part(Class::Check, scale.open, BURST);
             assert!((used - AIM).abs() < 0.1, "{load}: {used}");
         }
     }
@@ -192,11 +239,58 @@ mod tests {
     #[test]
     fn what_can_wait_goes_first_and_feeds_never() {
         let scale = settled(2.0, Class::Check);
-        assert!(part(Class::Check, scale.open) > 0.2);
+        assert!(part(Class::Check, scale.open, BURST) > 0.2);
         for class in [Class::Bulk, Class::Read, Class::Write, Class::Auth] {
-            assert_eq!(part(class, scale.open), 0.0);
+            assert_eq!(part(class, scale.open, BURST), 0.0);
         }
-        assert_eq!(part(Class::Feeds, SHUT), 1.0);
+        assert_eq!(part(Class::Feeds, SHUT, Duration::ZERO), 1.0);
+    }
+
+    #[test]
+    fn a_burst_is_paid_for_by_what_was_not_used_just_before_and_no_more() {
+        let millis = Duration::from_millis;
+        let (now, few) = (Duration::from_secs(9), 0.25);
+        assert_eq!(paid(Duration::ZERO, now, millis(10), few), now, "ten at a quarter of a core");
+        assert_eq!(paid(Duration::ZERO, now, millis(11), few), now + millis(4), "however long it rested");
+        assert_eq!(paid(now + millis(4), now, millis(1), few), now + millis(8));
+        assert_eq!(paid(now, now, Duration::ZERO, few), now, "nothing is lost or won by looking");
+        assert_eq!(
+            paid(Duration::ZERO, now, millis(900), 1.0),
+            now + millis(900) - BURST,
+            "work is no burst"
+        );
+    }
+
+    #[test]
+    fn of_a_burst_each_class_leaves_some_to_the_one_that_goes_after_it() {
+        let let_in = |left| {
+            let is_in = |class: &Class| part(*class, OPEN, Duration::from_millis(left)) == 1.0;
+            Class::ALL.into_iter().filter(is_in).collect::<Vec<_>>()
+        };
+        assert_eq!(let_in(21), Class::ALL);
+        assert_eq!(let_in(11), [Class::Check, Class::Feeds, Class::Write, Class::Auth]);
+        assert_eq!(let_in(1), [Class::Check, Class::Feeds]);
+        assert_eq!(let_in(0), [Class::Feeds]);
+    }
+
+    #[test]
+    fn at_the_beginning_and_after_a_rest_there_is_all_of_a_burst() {
+        let [overload, whole] = [0.2, 1.0].map(Overload::with_cores);
+        assert!(overload.turns_away(Class::Bulk).is_none());
+        whole.note(Instant::now(), Duration::from_secs(1), 1.0);
+        assert_eq!(
+            whole.left(whole.since(Instant::now())),
+            BURST,
+            "nobody stops a thread on a core of its own"
+        );
+        overload.note(Instant::now(), Duration::from_secs(1), 1.0);
+        assert!(overload.turns_away(Class::Check).is_some(), "a second of work is five seconds at that pace");
+        let rested = Instant::now() + Duration::from_secs(9);
+        overload.note(rested, Duration::ZERO, 1.0);
+        assert_eq!(
+            Duration::from_nanos(overload.paid.load(Ordering::Relaxed)),
+            overload.since(rested) - BURST
+        );
     }
 
     #[test]

@@ -211,6 +211,8 @@ fn every_route_lets_in_whom_the_table_says() {
 fn a_certificate_is_let_in_where_the_key_is_that_it_stands_for() {
     let (folder, own) = (tempfile::tempdir().unwrap(), Pair::new());
     let plan = everywhere(Plan::new(&folder.path().join("data")), folder.path(), &own);
+    let elsewhere = ["IRONLIST_ACCESS_OPEN", "IRONLIST_ACCESS_LEGACY_NETWORKS"];
+    let plan = elsewhere.iter().fold(plan, |plan, name| plan.set(name, "192.0.2.0/24"));
     let house = plan.unasked().set("IRONLIST_TLS_CLIENTS", "ask").start();
     let known: Vec<(Pair, Caller)> =
         ["read", "admin"].into_iter().map(|right| certified(&house, right)).collect();
